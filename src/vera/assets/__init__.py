@@ -1,0 +1,1 @@
+"""Bundles that are shipped with the package; ``vera.bundle.default_bundle()`` finds them."""
