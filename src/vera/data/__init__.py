@@ -1,0 +1,1 @@
+"""Datasets of faces with segmentations, and the stream that training draws from."""

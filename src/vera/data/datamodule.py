@@ -1,0 +1,45 @@
+"""The LightningDataModule: a dataset, streamed."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytorch_lightning as pl
+from torch.utils.data import DataLoader
+
+from vera.data.sample import FaceDataset, Sample
+from vera.data.stream import GlobalIndexSampler, Stream
+
+
+class FaceDataModule(pl.LightningDataModule):
+    """Batches of :class:`Sample` from the image the run has reached.
+
+    Args:
+        dataset: the faces.
+        batch_size: images of one step over *all* ranks together.
+        workers: loader processes (0: in the training process).
+        seed: the run's seed.
+        mirror: see :class:`Stream`.
+
+    """
+
+    def __init__(self, *, dataset: FaceDataset, batch_size: int, workers: int, seed: int, mirror: bool) -> None:
+        super().__init__()
+        self.dataset, self.batch_size, self.workers = dataset, batch_size, workers
+        self.seed, self.mirror = seed, mirror
+
+    def train_dataloader(self) -> DataLoader[Sample]:
+        """The stream, from the module's ``images_seen`` on."""
+        trainer = cast(Any, self.trainer)
+        ranks = trainer.world_size
+        if self.batch_size % ranks:
+            raise ValueError(f"data.batch_size={self.batch_size} is not divisible by {ranks} processes")
+        sampler = GlobalIndexSampler(lambda: int(trainer.lightning_module.images_seen), rank=trainer.global_rank, ranks=ranks)
+        return DataLoader(
+            Stream(self.dataset, seed=self.seed, mirror=self.mirror),
+            batch_size=self.batch_size // ranks,
+            sampler=sampler,
+            num_workers=self.workers,
+            persistent_workers=self.workers > 0,
+            drop_last=True,
+        )

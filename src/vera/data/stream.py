@@ -1,0 +1,68 @@
+"""An endless, stateless stream over a data set, addressed by the global image index.
+
+What image number i of a training is, and how it is augmented, depends on (seed, stream, i) alone: not on the number of
+processes, workers or interruptions (DESIGN: contracts 5 and 6).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset, Sampler
+
+from vera.data.sample import FaceDataset, Sample
+
+
+def key(seed: int, stream: str, index: int) -> int:
+    """64-bit number that depends on its arguments alone."""
+    return int.from_bytes(hashlib.blake2b(f"{seed}/{stream}/{index}".encode(), digest_size=8).digest(), "little")
+
+
+class Stream(Dataset[Sample]):
+    """Image number i of a training: a new permutation each epoch, mirrored by chance.
+
+    Args:
+        dataset: the faces.
+        seed: the run's seed.
+        mirror: mirror every second face on average (all 13 classes are symmetric).
+
+    """
+
+    def __init__(self, dataset: FaceDataset, *, seed: int, mirror: bool) -> None:
+        self.dataset, self.seed, self.mirror = dataset, seed, mirror
+        self._epoch, self._order = -1, np.arange(0)
+
+    def __getitem__(self, index: int) -> Sample:
+        """Sample with *global* index, any number from 0."""
+        epoch, position = divmod(index, len(self.dataset))
+        if epoch != self._epoch:
+            self._epoch = epoch
+            self._order = np.random.default_rng(key(self.seed, "order", epoch)).permutation(len(self.dataset))
+        sample = self.dataset[int(self._order[position])]
+        if self.mirror and key(self.seed, "mirror", index) & 1:
+            sample = Sample(image=torch.flip(sample["image"], [-1]), labels=torch.flip(sample["labels"], [-1]))
+        return sample
+
+
+class GlobalIndexSampler(Sampler[int]):
+    """Global indices from where the run stands, dealt round-robin to the ranks; endless, so it has no length.
+
+    Args:
+        start: asked when iteration begins: images seen so far by all ranks together.
+        rank: this process.
+        ranks: number of processes.
+
+    """
+
+    def __init__(self, start: Callable[[], int], *, rank: int, ranks: int) -> None:
+        self.start, self.rank, self.ranks = start, rank, ranks
+
+    def __iter__(self) -> Iterator[int]:
+        """Yield indices for this rank."""
+        index = self.start() + self.rank
+        while True:
+            yield index
+            index += self.ranks

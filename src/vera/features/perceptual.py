@@ -1,0 +1,42 @@
+"""Perceptual distance on frozen EfficientNet-Lite0 features. It is not LPIPS and does not carry its name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from vera.features.efficientnet import EfficientNetLite0
+
+
+class PerceptualDistance(nn.Module):
+    """Mean squared difference of channel-normalised features, averaged over stages (the form of Zhang et al. 2018, unweighted).
+
+    Args:
+        stages: EfficientNet-Lite0 stages; the default keeps the ones with spatial detail.
+        pretrained: False for architecture tests only.
+
+    """
+
+    def __init__(self, *, stages: Sequence[int] = (0, 1, 2, 3), pretrained: bool = True) -> None:
+        super().__init__()
+        self.features = EfficientNetLite0(stages=stages, pretrained=pretrained)
+
+    def describe(self, images: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
+        """Normalised features of images in [-1, 1], each ``(B, C, h, w)`` of unit length over C."""
+        return [f * torch.rsqrt(f.square().sum(dim=1, keepdim=True) + 1e-8) for f in self.features(images)]
+
+    def forward(self, a: Float[Tensor, "b 3 h w"], b: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b"]:
+        """Distance of each pair, in [0, 4]; no gradient flows into ``b``, the target.
+
+        Args:
+            a: images in [-1, 1].
+            b: targets in [-1, 1].
+
+        """
+        with torch.no_grad():
+            targets = self.describe(b)
+        pairs = zip(self.describe(a), targets, strict=True)
+        return torch.stack([(x - y).square().sum(dim=1).mean(dim=(1, 2)) for x, y in pairs]).mean(dim=0)

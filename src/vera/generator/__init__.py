@@ -1,0 +1,1 @@
+"""The semantic generator: one local generator a class, composed by pseudo-depth, rendered by convolutions (DESIGN: method)."""

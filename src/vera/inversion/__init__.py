@@ -1,0 +1,1 @@
+"""Photographs to latent codes: encoder, objective, refinement at test time."""

@@ -1,0 +1,1 @@
+"""Plain-torch building blocks: FIR resampling, modulation, equalized layers."""

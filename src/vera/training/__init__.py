@@ -1,0 +1,1 @@
+"""LightningModules, and what surrounds them: EMA, schedules in images, snapshots, the run."""

@@ -1,0 +1,95 @@
+"""Stage 3 in its plainest form: the encoder with the generator unfrozen, an autoencoder of faces."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from vera.data.sample import Sample, decode_images, decode_labels
+from vera.inversion.autoencoder import Autoencoder
+from vera.inversion.objective import InversionObjective
+from vera.training.ema import EMA
+from vera.training.schedule import Schedule
+from vera.types import VeraError
+
+
+class InversionModule(pl.LightningModule):
+    """Order of one step: encode, synthesise, objective, step, EMA, count images.
+
+    Args:
+        network: encoder and generator.
+        objective: the loss.
+        optim: ``lr`` and ``betas`` of Adam.
+        schedule: of the learning rate, and where the run ends.
+        ema: ``half_life`` and ``ramp_up`` of the average that becomes the bundle.
+        channels_last: memory format of the convolutions (faster on CPUs and tensor cores).
+
+    """
+
+    def __init__(
+        self,
+        *,
+        network: Autoencoder,
+        objective: InversionObjective,
+        optim: Mapping[str, Any],
+        schedule: Schedule,
+        ema: Mapping[str, float],
+        channels_last: bool,
+    ) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.network = network.to(memory_format=torch.channels_last) if channels_last else network
+        self.objective, self.optim, self.schedule = objective, dict(optim), schedule
+        self.ema = EMA(self.network, **ema)
+        self.images_seen = 0
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Adam over encoder and generator."""
+        return torch.optim.Adam(self.network.parameters(), lr=self.optim["lr"], betas=tuple(self.optim["betas"]))
+
+    def training_step(self, batch: Sample, batch_idx: int) -> None:
+        """One step; stops the run before a non-finite loss reaches the weights."""
+        images, segmentations = decode_images(batch["image"]), decode_labels(batch["labels"])
+        optimizer: Any = self.optimizers()
+        rate = self.optim["lr"] * self.schedule.factor(self.images_seen)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+
+        codes = self.network.encode(images, segmentations)
+        loss, terms = self.objective(self.network.generator(codes), codes, images, segmentations)
+        self._require_finite(loss)
+        optimizer.zero_grad()
+        self.manual_backward(loss)
+        optimizer.step()
+
+        count = len(images) * self.trainer.world_size
+        self.images_seen += count
+        self.ema.update(self.network, images=count, images_seen=self.images_seen)
+        logged = {f"loss/{name}": value.detach() for name, value in terms.items()}
+        self.log_dict({**logged, "loss/total": loss.detach(), "lr": rate, "images_seen": float(self.images_seen)})
+        if self.images_seen >= self.schedule.total:
+            self.trainer.should_stop = True
+
+    def _require_finite(self, loss: Tensor) -> None:
+        if not bool(torch.isfinite(loss)):
+            raise VeraError(
+                f"the loss is {float(loss.detach())} after {self.images_seen} images; no step was taken: lower optim.lr "
+                "and resume from the last checkpoint"
+            )
+
+    def on_fit_start(self) -> None:
+        """The average lives where the network lives."""
+        self.ema.network.to(self.device)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what Lightning does not know of: the average and the count of images."""
+        checkpoint["vera"] = {"ema": self.ema.network.state_dict(), "images_seen": self.images_seen}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Restore them."""
+        self.ema.network.load_state_dict(checkpoint["vera"]["ema"])
+        self.images_seen = int(checkpoint["vera"]["images_seen"])

@@ -1,0 +1,223 @@
+"""The vocabulary of the project: what passes between its rooms, and in which units.
+
+Pixel coordinates follow OpenCV: ``(x, y)``, the centre of the first pixel is ``(0, 0)``. Images inside a network are
+``(3, S, S)`` float tensors in ``[-1, 1]``; photographs are ``(H, W, 3)`` uint8 arrays, RGB, upright, in sRGB.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import IntEnum
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+Pixels = npt.NDArray[np.uint8]
+"""``(H, W, 3)`` RGB."""
+Mask = npt.NDArray[np.bool_]
+"""``(H, W)``."""
+Points = npt.NDArray[np.float64]
+"""``(N, 2)`` pixel coordinates (x, y)."""
+
+
+class VeraError(Exception):
+    """Bad input or a missing part: one clear sentence that says what to do. The command line prints it and exits with 2."""
+
+
+class Refused(VeraError):  # noqa: N818  (a verdict, not a fault)
+    """An anonymization that failed its verification: nothing is written for this person. Exit code 3."""
+
+    def __init__(self, message: str, audit: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.audit: dict[str, Any] = dict(audit or {})
+
+
+class Semantic(IntEnum):
+    """The 13 classes of a segmentation, in SemanticStyleGAN's order (CelebAMask-HQ re-mapped)."""
+
+    BACKGROUND = 0
+    SKIN = 1
+    EYES = 2
+    BROWS = 3
+    MOUTH = 4
+    NOSE = 5
+    EARS = 6
+    HAIR = 7
+    NECK = 8
+    CLOTHES = 9
+    GLASSES = 10
+    HAT = 11
+    EARRINGS = 12
+
+    @classmethod
+    def named(cls, name: str) -> Semantic:
+        """Look a class up by its lower-case name.
+
+        Raises:
+            VeraError: for an unknown name; lists the known ones.
+
+        """
+        try:
+            return cls[name.strip().upper()]
+        except KeyError:
+            known = ", ".join(c.name.lower() for c in cls)
+            raise VeraError(f"unknown semantic class '{name}': choose from {known}") from None
+
+
+NUM_CLASSES = len(Semantic)
+TRANSPARENT = (Semantic.GLASSES, Semantic.EARRINGS)
+"""Classes that do not hide what lies under them (SemanticStyleGAN, section 3.2)."""
+FACE = (Semantic.SKIN, Semantic.EYES, Semantic.BROWS, Semantic.MOUTH, Semantic.NOSE, Semantic.EARS, Semantic.GLASSES, Semantic.EARRINGS)
+"""Classes that are replaced by default; hair is by option."""
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """What the user has, decoded once: upright (EXIF orientation applied), 8 bit, sRGB.
+
+    Attributes:
+        pixels: ``(H, W, 3)`` uint8 RGB.
+        name: file stem, used for output names.
+        digest: SHA-256 of the file's bytes (of the pixels for one made in memory).
+
+    """
+
+    pixels: Pixels
+    name: str
+    digest: str
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """``(H, W)``."""
+        return self.pixels.shape[0], self.pixels.shape[1]
+
+
+@dataclass(frozen=True)
+class AlignedFace:
+    """A square crop in the FFHQ alignment with its way back.
+
+    Attributes:
+        image: ``(3, S, S)`` float in [-1, 1].
+        to_photograph: ``(2, 3)`` float64, aligned pixel coordinates to photograph pixel coordinates (exact, a similarity).
+        landmarks: ``(68, 2)`` float64 in *photograph* pixels (iBUG order).
+
+    """
+
+    image: Tensor
+    to_photograph: npt.NDArray[np.float64]
+    landmarks: Points
+
+    @property
+    def size(self) -> int:
+        """Side S in pixels."""
+        return int(self.image.shape[-1])
+
+    @property
+    def from_photograph(self) -> npt.NDArray[np.float64]:
+        """``(2, 3)``: photograph pixel coordinates to aligned pixel coordinates."""
+        a, t = self.to_photograph[:, :2], self.to_photograph[:, 2]
+        inverse = np.linalg.inv(a)
+        return np.hstack([inverse, -(inverse @ t)[:, None]])
+
+
+@dataclass(frozen=True)
+class LatentCodes:
+    """All that passes between encoder, identity and generator.
+
+    Attributes:
+        local: ``(B, 2 + 2K, D)``: two shared base codes, then shape and texture code of each class
+            (rows ``2 + 2k`` and ``3 + 2k`` for class k).
+        attributes: ``(B, A)``: the attribute codes concatenated; A = 0 for a generator without attributes.
+
+    """
+
+    local: Tensor
+    attributes: Tensor
+
+    @staticmethod
+    def rows(classes: Sequence[int]) -> list[int]:
+        """Row numbers in :attr:`local` of these classes' shape and texture codes."""
+        return [row for k in classes for row in (2 + 2 * int(k), 3 + 2 * int(k))]
+
+    def with_local(self, local: Tensor) -> LatentCodes:
+        """The same attribute codes with other local codes."""
+        return replace(self, local=local)
+
+    def map(self, function: Any) -> LatentCodes:
+        """Apply a tensor function (``detach``, ``to`` a device, indexing) to both parts."""
+        return LatentCodes(function(self.local), function(self.attributes))
+
+    def __len__(self) -> int:
+        return int(self.local.shape[0])
+
+
+def to_probabilities(segmentation: Tensor) -> Tensor:
+    """Segmentation as the generator yields it (2p - 1, unbounded) to class probabilities.
+
+    The one way out of the generator's range: ``(s + 1) / 2``, clamped, renormalised.
+
+    Args:
+        segmentation: ``(B, K, H, W)``.
+
+    Returns:
+        ``(B, K, H, W)`` in [0, 1], sums to 1 over K.
+
+    """
+    positive = ((segmentation + 1) / 2).clamp(min=1e-6)
+    return positive / positive.sum(dim=-3, keepdim=True)
+
+
+@dataclass(frozen=True)
+class Anonymized:
+    """One anonymized photograph.
+
+    Attributes:
+        name: the photograph's name.
+        image: ``(H, W, 3)`` uint8, the photograph's size.
+        preserved: ``(H, W)`` bool, True = equal to the photograph bit for bit.
+        replaced: ``(H, W)`` bool, True = no source pixel left.
+
+    """
+
+    name: str
+    image: Pixels
+    preserved: Mask
+    replaced: Mask
+
+
+@dataclass(frozen=True)
+class AnonymizedPerson:
+    """All photographs of one person, with the record of how they were made."""
+
+    person: str
+    photographs: list[Anonymized]
+    audit: dict[str, Any] = field(default_factory=dict)
+
+
+class Anonymizer(Protocol):
+    """Anything that anonymizes: ours, or a baseline of the evaluation."""
+
+    def __call__(self, photographs: Sequence[Photograph], *, person: str) -> AnonymizedPerson:
+        """Anonymize all photographs of one person.
+
+        Raises:
+            Refused: when the result does not pass the anonymizer's own verification.
+
+        """
+        ...
+
+
+def image_to_tensor(pixels: Pixels) -> Tensor:
+    """``(H, W, 3)`` uint8 to ``(3, H, W)`` float32 in [-1, 1]."""
+    return torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1).float() / 127.5 - 1
+
+
+def tensor_to_image(image: Tensor) -> Pixels:
+    """``(3, H, W)`` float in [-1, 1] (clamped) to ``(H, W, 3)`` uint8."""
+    scaled = ((image.detach().float().cpu().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+    return np.ascontiguousarray(scaled.permute(1, 2, 0).numpy())
