@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -29,7 +28,7 @@ class VeraError(Exception):
     """Bad input or a missing part: one clear sentence that says what to do. The command line prints it and exits with 2."""
 
 
-class Refused(VeraError):  # noqa: N818  (a verdict, not a fault)
+class Refused(VeraError):
     """An anonymization that failed its verification: nothing is written for this person. Exit code 3."""
 
     def __init__(self, message: str, audit: Mapping[str, Any] | None = None) -> None:

@@ -20,6 +20,7 @@ class FolderDataset:
     Args:
         root: folder that holds ``images/`` and ``masks/``.
         size: side S of the samples.
+        pattern: glob of the image names to take; ``*`` for all.
         cache: keep decoded samples in memory (4·S² bytes each).
 
     Raises:
@@ -27,15 +28,15 @@ class FolderDataset:
 
     """
 
-    def __init__(self, *, root: str | Path, size: int, cache: bool) -> None:
+    def __init__(self, *, root: str | Path, size: int, pattern: str, cache: bool) -> None:
         self.size = size
         images, masks = Path(root) / "images", Path(root) / "masks"
         for folder in (images, masks):
             if not folder.is_dir():
                 raise VeraError(f"no folder '{folder}': the layout is images/NAME.jpg|png and masks/NAME.png (data.root=...)")
-        files = sorted(f for f in images.iterdir() if f.suffix.lower() in IMAGE_SUFFIXES)
+        files = sorted(f for f in images.iterdir() if f.suffix.lower() in IMAGE_SUFFIXES and f.match(pattern))
         if not files:
-            raise VeraError(f"no .jpg or .png image in '{images}'")
+            raise VeraError(f"no .jpg or .png image named '{pattern}' in '{images}'")
         self.pairs = [(f, masks / f"{f.stem}.png") for f in files]
         unmatched = [f.name for f, m in self.pairs if not m.is_file()]
         if unmatched:

@@ -24,6 +24,8 @@ class Composition(nn.Module):
 
     """
 
+    opaque: Tensor
+
     def __init__(self, *, classes: int, channels: int, coarse_channels: int, transparent: Sequence[int]) -> None:
         super().__init__()
         self.to_feat = nn.Parameter(torch.randn(classes, coarse_channels, channels))

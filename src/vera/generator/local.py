@@ -72,6 +72,9 @@ class LocalGenerators(nn.Module):
 
     """
 
+    positions: Tensor
+    has_depth: Tensor
+
     def __init__(
         self, *, size: int, classes: int, channels: int, latent: int, attributes: int, layers: tuple[int, int, int]
     ) -> None:

@@ -25,6 +25,8 @@ class RenderConv(nn.Module):
 
     """
 
+    noise: Tensor
+
     def __init__(self, inputs: int, outputs: int, *, size: int, up: bool) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(outputs, inputs, 3, 3))
@@ -38,11 +40,12 @@ class RenderConv(nn.Module):
         """Convolve; the noise is the stored one, so that equal codes give equal images."""
         weight = self.weight * self.modulation * self.scale
         weight = weight * torch.rsqrt(weight.square().sum(dim=(1, 2, 3), keepdim=True) + 1e-8)
-        if self.up:
-            y = blur_after_transposed(F.conv_transpose2d(x, weight.transpose(0, 1), stride=2))
-        else:
-            y = F.conv2d(x, weight, padding=1)
+        y = self._double(x, weight) if self.up else F.conv2d(x, weight, padding=1)
         return leaky(y + self.noise_strength * self.noise + self.bias[:, None, None])
+
+    @staticmethod
+    def _double(x: Tensor, weight: Tensor) -> Tensor:
+        return blur_after_transposed(F.conv_transpose2d(x, weight.transpose(0, 1), stride=2))
 
 
 class Head(nn.Module):

@@ -29,7 +29,7 @@ class Autoencoder(nn.Module):
 
     def __init__(self, *, generator: Mapping[str, Any], encoder: Mapping[str, Any], bank: int) -> None:
         super().__init__()
-        self.config: dict[str, Any] = {"generator": _plain(generator), "encoder": _plain(encoder), "bank": bank}
+        self.config: dict[str, Any] = {"generator": dict(generator), "encoder": dict(encoder), "bank": bank}
         self.generator = Generator(**generator)
         g = self.generator
         self.encoder = Encoder(size=g.size, latent=g.latent, attributes=sum(g.attributes.values()), **encoder)
@@ -50,14 +50,3 @@ class Autoencoder(nn.Module):
         """Set the identities that anonymization draws from; they must be mixtures, no person's own codes."""
         self.bank, self.mean = identities.clone(), mean.clone()
         self.config["bank"] = len(identities)
-
-
-def _plain(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Plain JSON types, so that a bundle can carry the configuration."""
-    plain: dict[str, Any] = {}
-    for key, value in config.items():
-        if isinstance(value, Mapping):
-            plain[str(key)] = _plain(value)
-        else:
-            plain[str(key)] = list(value) if isinstance(value, list | tuple) or hasattr(value, "__iter__") and not isinstance(value, str) else value
-    return plain

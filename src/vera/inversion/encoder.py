@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -75,7 +76,7 @@ class Encoder(nn.Module):
         self.size, self.latent, self.attributes = size, latent, attributes
         widths = [3 + NUM_CLASSES, *channels]
         self.trunk = nn.Sequential(
-            *(EqualizedConv(i, o, stride=2) for i, o in zip(widths[:-1], widths[1:], strict=True)),
+            *(EqualizedConv(i, o, stride=2) for i, o in pairwise(widths)),
             EqualizedConv(widths[-1], widths[-1]),
         )
         # Features pooled with 1, x, y as weights (relative to the class's centre), and the class's geometry.
@@ -95,7 +96,7 @@ class Encoder(nn.Module):
 
         """
         features = self.trunk(torch.cat([images, 2 * segmentations - 1], dim=1))
-        inside = F.adaptive_avg_pool2d(segmentations, features.shape[-2:]).flatten(2)
+        inside = F.adaptive_avg_pool2d(segmentations, features.shape[-1]).flatten(2)
         flat = features.flatten(2)
         where = geometry(segmentations)
         offsets = _positions(features)[1:3] - where[:, :, 1:3, None]  # (B, K, 2, N), relative to each class's centre
@@ -105,7 +106,7 @@ class Encoder(nn.Module):
         present = (inside.sum(dim=2, keepdim=True) / 0.5).clamp(0, 1)  # half a cell of the feature map counts as seen
         own = present * own + (1 - present) * self.absent
         base = self.to_base(torch.tanh(self.to_layout(where.flatten(1))))
-        local = torch.cat([base, own.flatten(1)], dim=1).unflatten(1, (-1, self.latent))
+        local = torch.cat([base, own.flatten(1)], dim=1).view(len(images), -1, self.latent)
         attributes = self.to_attributes(flat.mean(dim=2)) if self.to_attributes else images.new_zeros(len(images), 0)
         return LatentCodes(local, attributes)
 

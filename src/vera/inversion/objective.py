@@ -45,8 +45,8 @@ class InversionObjective(nn.Module):
         codes: LatentCodes,
         images: Float[Tensor, "b 3 h w"],
         segmentations: Float[Tensor, "b k h w"],
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Loss (scalar) and its terms, unweighted.
+    ) -> tuple[Float[Tensor, "b"], dict[str, Float[Tensor, "b"]]]:
+        """Loss of each image and its terms, unweighted: images share a batch, not their result.
 
         Args:
             synthesis: what the generator made of ``codes``.
@@ -56,22 +56,22 @@ class InversionObjective(nn.Module):
 
         """
         terms = {
-            "pixel": (synthesis.image - images).abs().mean(),
+            "pixel": (synthesis.image - images).abs().mean(dim=(1, 2, 3)),
             "segmentation": segmentation_distance(synthesis, segmentations),
-            "prior": codes.local.square().mean(),
+            "prior": codes.local.square().mean(dim=(1, 2)),
         }
         if self.perceptual is not None and self.weights.perceptual:
-            terms["perceptual"] = self.perceptual(synthesis.image, images).mean()
-        loss = torch.stack([getattr(self.weights, name) * value for name, value in terms.items()]).sum()
+            terms["perceptual"] = self.perceptual(synthesis.image, images)
+        loss = torch.stack([getattr(self.weights, name) * value for name, value in terms.items()]).sum(dim=0)
         return loss, terms
 
 
-def segmentation_distance(synthesis: Synthesis, target: Float[Tensor, "b k h w"]) -> Tensor:
+def segmentation_distance(synthesis: Synthesis, target: Float[Tensor, "b k h w"]) -> Float[Tensor, "b"]:
     """Cross entropy of the coarse map against the target at its size, plus squared error of the refined map (2p - 1).
 
     The refined output is unbounded and not a distribution, so that a cross entropy there has no gradient where it matters
     most (outside [-1, 1]); the coarse one is a softmax.
     """
-    small = F.adaptive_avg_pool2d(target, synthesis.coarse.shape[-2:])
-    coarse = -(small * (synthesis.coarse + 1e-6).log()).sum(dim=1).mean()
-    return coarse + (synthesis.segmentation - (2 * target - 1)).square().sum(dim=1).mean()
+    small = F.adaptive_avg_pool2d(target, synthesis.coarse.shape[-1])
+    coarse = -(small * (synthesis.coarse + 1e-6).log()).sum(dim=1).mean(dim=(1, 2))
+    return coarse + (synthesis.segmentation - (2 * target - 1)).square().sum(dim=1).mean(dim=(1, 2))

@@ -31,7 +31,7 @@ class EMA:
     def update(self, network: nn.Module, *, images: int, images_seen: int) -> None:
         """One step: parameters lerp, buffers copy."""
         weight = 1 - self.decay(images, images_seen)
-        for old, new in zip(self.network.parameters(), network.parameters(), strict=True):
-            old.lerp_(new, weight)
-        for old, new in zip(self.network.buffers(), network.buffers(), strict=True):
-            old.copy_(new)
+        for average, new in zip(self.network.parameters(), network.parameters(), strict=True):
+            average.lerp_(new, weight)
+        for copied, buffer in zip(self.network.buffers(), network.buffers(), strict=True):
+            copied.copy_(buffer)

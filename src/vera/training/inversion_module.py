@@ -60,7 +60,8 @@ class InversionModule(pl.LightningModule):
             group["lr"] = rate
 
         codes = self.network.encode(images, segmentations)
-        loss, terms = self.objective(self.network.generator(codes), codes, images, segmentations)
+        losses, terms = self.objective(self.network.generator(codes), codes, images, segmentations)
+        loss = losses.mean()
         self._require_finite(loss)
         optimizer.zero_grad()
         self.manual_backward(loss)
@@ -69,7 +70,7 @@ class InversionModule(pl.LightningModule):
         count = len(images) * self.trainer.world_size
         self.images_seen += count
         self.ema.update(self.network, images=count, images_seen=self.images_seen)
-        logged = {f"loss/{name}": value.detach() for name, value in terms.items()}
+        logged = {f"loss/{name}": value.detach().mean() for name, value in terms.items()}
         self.log_dict({**logged, "loss/total": loss.detach(), "lr": rate, "images_seen": float(self.images_seen)})
         if self.images_seen >= self.schedule.total:
             self.trainer.should_stop = True

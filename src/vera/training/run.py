@@ -30,8 +30,8 @@ def train(config: DictConfig) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     OmegaConf.save(config, folder / "config.yaml", resolve=True)
 
-    module: Any = instantiate(config.stage.module)
-    data: Any = instantiate(config.datamodule)
+    module: Any = instantiate(config.stage.module, _convert_="all")  # plain containers: a bundle carries them as JSON
+    data: Any = instantiate(config.datamodule, _convert_="all")
     callbacks = [instantiate(c) for c in config.callbacks.values()]
     trainer: pl.Trainer = instantiate(config.trainer, callbacks=callbacks, logger=instantiate(config.logger))
     if resume is None:

@@ -1,0 +1,77 @@
+"""Refinement: optimisation of latent codes at test time, within a stated budget of steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from vera.inversion.autoencoder import Autoencoder
+from vera.inversion.objective import InversionObjective
+from vera.types import LatentCodes, VeraError
+
+
+def refine(
+    network: Autoencoder,
+    images: Float[Tensor, "b 3 s s"],
+    segmentations: Float[Tensor, "b k s s"],
+    codes: LatentCodes,
+    *,
+    objective: InversionObjective,
+    steps: int,
+    rate: float,
+    progress: Callable[[int], None] | None = None,
+) -> LatentCodes:
+    """Adam on the codes, from where the encoder put them; the network stays frozen.
+
+    The learning rate ramps up over the first tenth and down (cosine) over the last half (StyleGAN2's projection). The codes
+    of the lowest loss of each photograph are returned, so that refinement never makes a photograph worse.
+
+    Args:
+        network: encoder and generator, frozen.
+        images: in [-1, 1].
+        segmentations: class probabilities.
+        codes: where to start.
+        objective: the loss.
+        steps: budget; 0 returns the codes as they are.
+        rate: peak learning rate.
+        progress: called with the number of each step done.
+
+    Raises:
+        VeraError: when the loss stops being finite.
+
+    """
+    start = codes.map(Tensor.detach)
+    best, best_loss = start.map(Tensor.clone), images.new_full((len(images),), torch.inf)
+    local, attributes = (part.clone().requires_grad_(True) for part in (start.local, start.attributes))
+    optimizer = torch.optim.Adam([local, attributes], lr=rate)
+    for step in range(steps + 1):
+        current = LatentCodes(local, attributes)
+        losses, _ = objective(network.generator(current), current, images, segmentations)
+        if not bool(torch.isfinite(losses).all()):
+            raise VeraError("refinement diverged: lower its learning rate or use fewer steps")
+        better = losses.detach() < best_loss
+        best_loss = torch.where(better, losses.detach(), best_loss)
+        best = LatentCodes(
+            torch.where(better[:, None, None], local.detach(), best.local),
+            torch.where(better[:, None], attributes.detach(), best.attributes),
+        )
+        if step == steps:
+            break
+        for group in optimizer.param_groups:
+            group["lr"] = rate * ramp(step / steps)
+        optimizer.zero_grad()
+        losses.sum().backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        if progress is not None:
+            progress(step + 1)
+    return best
+
+
+def ramp(done: float) -> float:
+    """Learning-rate factor at the share ``done`` in [0, 1] of the budget."""
+    up = min(1.0, done / 0.1 + 0.1)
+    down = min(1.0, (1 - done) / 0.5)
+    return float(up * (0.5 - 0.5 * torch.cos(torch.tensor(torch.pi * down))))

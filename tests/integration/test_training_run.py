@@ -1,0 +1,94 @@
+"""`vera train` on procedural faces at tiny size: resume, interruption, learning, export."""
+
+import csv
+
+import pytest
+import torch
+from hydra import compose, initialize_config_module
+
+from vera import bundle
+from vera.inversion.objective import InversionObjective
+from vera.training.export import export
+from vera.training.inversion_module import InversionModule
+from vera.training.run import train
+from vera.types import VeraError
+
+TINY = ["experiment=smoke", "batch_size=4", "stage.module.schedule.warm_up=8", "stage.module.schedule.cool_down=16"]
+
+
+def composed(folder, *overrides):
+    with initialize_config_module("vera.conf", version_base="1.3"):
+        return compose("train", [*TINY, f"run.folder={folder}", *overrides])
+
+
+def weights(path):
+    checkpoint = torch.load(path, weights_only=True)
+    return {**checkpoint["state_dict"], **{f"ema/{k}": v for k, v in checkpoint["vera"]["ema"].items()}}, checkpoint
+
+
+def test_interrupted_and_resumed_equals_uninterrupted(tmp_path, monkeypatch):
+    whole = train(composed(tmp_path / "whole", "images=48"))
+
+    step = InversionModule.training_step
+
+    def interrupted(self, batch, batch_idx):
+        if self.images_seen == 20:
+            raise KeyboardInterrupt
+        step(self, batch, batch_idx)
+
+    monkeypatch.setattr(InversionModule, "training_step", interrupted)
+    with pytest.raises((KeyboardInterrupt, SystemExit)):
+        train(composed(tmp_path / "part", "images=48"))
+    monkeypatch.undo()
+    assert weights(tmp_path / "part" / "last.ckpt")[1]["vera"]["images_seen"] == 20
+    resumed = train(composed(tmp_path / "resumed", "images=48", f"run.resume={tmp_path / 'part' / 'last.ckpt'}"))
+
+    expected, first = weights(whole)
+    got, second = weights(resumed)
+    assert first["vera"]["images_seen"] == second["vera"]["images_seen"] == 48
+    assert expected.keys() == got.keys()
+    assert all(torch.equal(expected[name], got[name]) for name in expected)
+    moments = [c["optimizer_states"][0]["state"] for c in (first, second)]
+    assert all(torch.equal(moments[0][n]["exp_avg_sq"], moments[1][n]["exp_avg_sq"]) for n in moments[0])
+
+
+def test_it_learns_and_becomes_a_bundle(tmp_path):
+    last = train(composed(tmp_path / "run", "images=1200", "batch_size=16", "trainer.log_every_n_steps=1"))
+    with (tmp_path / "run" / "metrics.csv").open() as stream:
+        pixel = [float(row["loss/pixel"]) for row in csv.DictReader(stream)]
+    assert sum(pixel[-5:]) < 0.6 * sum(pixel[:5])
+    assert last.is_file()
+    assert sorted(p.name for p in (tmp_path / "run").glob("*.png"))[-1].startswith("00001")
+
+    info = export(
+        tmp_path / "run", tmp_path / "bundle", identities=4, seed=0, licence="CC0", card="# tiny", data="procedural", overrides=[]
+    )
+    network = bundle.load(tmp_path / "bundle")
+    assert network.bank.shape == (4, 28, 8)
+    assert info.provenance["images_seen"] >= 1200
+    average = weights(last)[1]["vera"]["ema"]
+    assert torch.equal(network.encoder.to_base.weight, average["encoder.to_base.weight"].to(torch.bfloat16).float())
+
+
+def test_a_non_finite_loss_stops_before_the_step(tmp_path, monkeypatch):
+    forward = InversionObjective.forward
+
+    def broken(self, *arguments):
+        losses, terms = forward(self, *arguments)
+        broken.calls += 1
+        return (losses * torch.nan if broken.calls == 3 else losses), terms
+
+    broken.calls = 0
+    monkeypatch.setattr(InversionObjective, "forward", broken)
+    with pytest.raises(VeraError, match="8 images; no step was taken"):
+        train(composed(tmp_path / "run", "images=48"))
+    kept, checkpoint = weights(tmp_path / "run" / "last.ckpt")
+    assert checkpoint["vera"]["images_seen"] == 8
+    assert all(torch.isfinite(value).all() for value in kept.values() if value.is_floating_point())
+
+
+def test_missing_pieces_are_named(tmp_path):
+    with pytest.raises(VeraError, match="no checkpoint"):
+        train(composed(tmp_path / "run", "run.resume=/nowhere/last.ckpt"))
+    with pytest.raises(VeraError, match="no training run"):
+        export(tmp_path, tmp_path / "b", identities=4, seed=0, licence="", card="", data="", overrides=[])

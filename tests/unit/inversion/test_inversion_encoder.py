@@ -1,0 +1,54 @@
+import pytest
+import torch
+
+from vera.data.procedural import ProceduralFaces
+from vera.data.sample import decode_images, decode_labels
+from vera.inversion.encoder import Encoder, geometry
+from vera.types import Semantic
+
+
+@pytest.fixture
+def faces():
+    samples = [ProceduralFaces(size=32, count=3, seed=0)[n] for n in range(3)]
+    return (
+        decode_images(torch.stack([s["image"] for s in samples])),
+        decode_labels(torch.stack([s["labels"] for s in samples])),
+    )
+
+
+@pytest.fixture
+def encoder():
+    torch.manual_seed(0)
+    return Encoder(size=32, latent=6, channels=[8, 8], hidden=8, layout=4, attributes=0)
+
+
+def test_geometry_of_a_rectangle():
+    segmentation = torch.zeros(1, 13, 64, 64)
+    segmentation[0, 4, 16:32, 32:64] = 1
+    area, x, y, spread_x, spread_y, cross = geometry(segmentation)[0, 4].tolist()
+    assert area == pytest.approx((0.25 * 0.5) ** 0.5)
+    assert (x, y) == pytest.approx((0.5, -0.25), abs=0.02)
+    assert (spread_x, spread_y) == pytest.approx((1 / 12**0.5, 0.5 / 12**0.5), abs=0.02)
+    assert cross == pytest.approx(0, abs=1e-3)
+    assert geometry(segmentation)[0, 5].abs().max() < 2e-3  # an absent class
+
+
+def test_base_codes_see_only_where_things_are(encoder, faces):
+    images, segmentations = faces
+    a, b = encoder(images, segmentations), encoder(-images, segmentations)
+    assert torch.equal(a.local[:, :2], b.local[:, :2])
+    assert not torch.equal(a.local[:, 2:], b.local[:, 2:])
+
+
+def test_absent_classes_get_the_learned_code(encoder, faces):
+    torch.nn.init.normal_(encoder.absent)
+    codes = encoder(*faces).local
+    expected = encoder.absent[Semantic.HAT].view(2, 6).expand(3, -1, -1)
+    torch.testing.assert_close(codes[:, 2 + 2 * Semantic.HAT : 4 + 2 * Semantic.HAT], expected)
+
+
+def test_photographs_do_not_see_each_other(encoder, faces):
+    images, segmentations = faces
+    together = encoder(images, segmentations).local
+    alone = encoder(images[1:2], segmentations[1:2]).local
+    torch.testing.assert_close(together[1:2], alone, rtol=1e-4, atol=1e-5)

@@ -1,0 +1,94 @@
+import pytest
+import torch
+
+from vera.generator.network import Synthesis
+from vera.inversion.autoencoder import Autoencoder
+from vera.inversion.bank import mix
+from vera.inversion.objective import InversionObjective, Weights, segmentation_distance
+from vera.inversion.refinement import ramp, refine
+from vera.types import LatentCodes, VeraError, to_probabilities
+
+TINY = {
+    "size": 16, "coarse_size": 8, "start_size": 8, "latent": 4, "local_channels": 4, "coarse_channels": 4,
+    "layers": [1, 1, 1], "channels": {8: 4, 16: 4}, "attributes": {}, "mapping_layers": 0,
+}  # fmt: skip
+
+
+@pytest.fixture
+def network():
+    torch.manual_seed(0)
+    encoder = {"channels": [4], "hidden": 4, "layout": 2}
+    return Autoencoder(generator=TINY, encoder=encoder, bank=0).eval().requires_grad_(False)
+
+
+@pytest.fixture
+def objective():
+    return InversionObjective(weights=Weights(pixel=1, perceptual=0, segmentation=0.1, prior=0), perceptual=None)
+
+
+def target(network, count=2):
+    codes = LatentCodes(torch.randn(count, 28, 4), torch.zeros(count, 0))
+    made = network.generator(codes)
+    return made.image, to_probabilities(made.segmentation)
+
+
+def test_refinement_lowers_the_loss_and_never_raises_it(network, objective):
+    images, segmentations = target(network)
+    start = LatentCodes(torch.zeros(2, 28, 4), torch.zeros(2, 0))
+    before = objective(network.generator(start), start, images, segmentations)[0]
+    seen = []
+    refined = refine(
+        network, images, segmentations, start, objective=objective, steps=30, rate=0.1, progress=seen.append
+    )
+    after = objective(network.generator(refined), refined, images, segmentations)[0]
+    assert (after < 0.8 * before).all()
+    assert seen == list(range(1, 31))
+    assert all(p.grad is None for p in network.parameters())
+    absurd = refine(network, images, segmentations, start, objective=objective, steps=2, rate=1e3)
+    assert (objective(network.generator(absurd), absurd, images, segmentations)[0] <= before + 1e-6).all()
+
+
+def test_no_steps_return_the_codes(network, objective):
+    images, segmentations = target(network)
+    start = LatentCodes(torch.randn(2, 28, 4), torch.zeros(2, 0))
+    assert torch.equal(refine(network, images, segmentations, start, objective=objective, steps=0, rate=0.1).local, start.local)
+
+
+def test_a_diverging_refinement_stops(network, objective):
+    images, segmentations = target(network)
+    start = LatentCodes(torch.full((2, 28, 4), torch.nan), torch.zeros(2, 0))
+    with pytest.raises(VeraError, match="learning rate"):
+        refine(network, images, segmentations, start, objective=objective, steps=2, rate=0.1)
+
+
+def test_ramp_rises_and_falls_to_nothing():
+    assert ramp(0) == pytest.approx(0.1)
+    assert ramp(0.3) == 1
+    assert ramp(1) == pytest.approx(0)
+
+
+def test_segmentation_distance_of_a_perfect_synthesis_is_zero():
+    p = torch.eye(13)[torch.randint(0, 13, (2, 8, 8))].permute(0, 3, 1, 2)
+    assert segmentation_distance(Synthesis(torch.zeros(2, 3, 8, 8), 2 * p - 1, p), p).abs().max() < 1e-5
+    wrong = p.roll(1, dims=1)
+    assert segmentation_distance(Synthesis(torch.zeros(2, 3, 8, 8), 2 * wrong - 1, wrong), p).min() > 5
+
+
+def test_terms_add_up(network, objective):
+    images, segmentations = target(network)
+    codes = network.encode(images, segmentations)
+    loss, terms = objective(network.generator(codes), codes, images, segmentations)
+    torch.testing.assert_close(loss, terms["pixel"] + 0.1 * terms["segmentation"])
+    with pytest.raises(ValueError, match="perceptual"):
+        InversionObjective(weights=Weights(1, 1, 1, 1), perceptual=None)
+
+
+def test_mixtures_keep_the_spread_of_the_faces_and_hold_none_of_them():
+    generator = torch.Generator().manual_seed(0)
+    codes = torch.randn(500, 4, 3, generator=generator) * 2 + 1
+    mixed = mix(codes, count=2000, people=5, spread=1.0, generator=generator)
+    assert mixed.std(dim=0).mean().item() == pytest.approx(2, rel=0.05)
+    assert mixed.mean().item() == pytest.approx(1, abs=0.1)
+    assert torch.cdist(mixed.flatten(1), codes.flatten(1)).min() > 1
+    with pytest.raises(ValueError, match="at least 3"):
+        mix(codes, count=1, people=2, spread=1.0, generator=generator)

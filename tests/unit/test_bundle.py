@@ -1,0 +1,84 @@
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from vera import bundle
+from vera.inversion.autoencoder import Autoencoder
+from vera.types import LatentCodes, VeraError
+
+TINY = {
+    "size": 16, "coarse_size": 8, "start_size": 8, "latent": 4, "local_channels": 4, "coarse_channels": 4,
+    "layers": [1, 1, 1], "channels": {8: 4, 16: 4}, "attributes": {}, "mapping_layers": 0,
+}  # fmt: skip
+
+
+@pytest.fixture
+def made(tmp_path):
+    network = Autoencoder(generator=TINY, encoder={"channels": [4], "hidden": 4, "layout": 2}, bank=0)
+    network.fill_bank(torch.randn(3, 28, 4), torch.zeros(28, 4))
+    bundle.save(tmp_path / "b", network, provenance={"images_seen": 3}, licence="CC0", card="# card")
+    return network, tmp_path / "b"
+
+
+def test_round_trip_to_bfloat16(made):
+    network, path = made
+    loaded = bundle.load(path)
+    assert not loaded.training
+    assert not any(p.requires_grad for p in loaded.parameters())
+    assert loaded.info.provenance == {"images_seen": 3}
+    for name, tensor in network.state_dict().items():
+        torch.testing.assert_close(loaded.state_dict()[name], tensor.to(torch.bfloat16).float(), rtol=0, atol=0)
+    codes = LatentCodes(loaded.bank[:1], torch.zeros(1, 0))
+    assert torch.equal(loaded.generator(codes).image, bundle.load(path).generator(codes).image)
+    assert {t.dtype for t in load_file(path / "weights.safetensors").values()} == {torch.bfloat16}
+
+
+def test_nothing_is_overwritten(made):
+    network, path = made
+    with pytest.raises(VeraError, match="never overwritten"):
+        bundle.save(path, network, provenance={}, licence="", card="")
+    assert [p.name for p in path.parent.iterdir()] == ["b"]
+
+
+def test_missing_truncated_altered_foreign(made, tmp_path):
+    _, path = made
+    with pytest.raises(VeraError, match="no bundle"):
+        bundle.load(tmp_path / "nowhere")
+    weights, record = path / "weights.safetensors", path / "bundle.json"
+    whole, text = weights.read_bytes(), record.read_text()
+    weights.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(VeraError, match="truncated or altered"):
+        bundle.load(path)
+    weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(VeraError, match="truncated or altered"):
+        bundle.load(path)
+    weights.write_bytes(whole)
+    record.write_text(text[:40])
+    with pytest.raises(VeraError, match="damaged"):
+        bundle.load(path)
+    described = json.loads(text)
+    described["class"] = "os.system"
+    described["digest"] = bundle._digest(weights, described)
+    record.write_text(json.dumps(described))
+    with pytest.raises(VeraError, match="only classes of the package vera"):
+        bundle.load(path)
+    described = json.loads(text)
+    described["config"]["generator"]["latent"] = 5
+    described["digest"] = bundle._digest(weights, described)
+    record.write_text(json.dumps(described))
+    with pytest.raises(VeraError, match="does not fit"):
+        bundle.load(path)
+
+
+def test_a_failed_write_leaves_nothing(made, tmp_path, monkeypatch):
+    network, _ = made
+
+    def full(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(bundle, "save_file", full)
+    with pytest.raises(OSError, match="disk full"):
+        bundle.save(tmp_path / "c", network, provenance={}, licence="", card="")
+    assert [p.name for p in tmp_path.iterdir()] == ["b"]
