@@ -5,6 +5,7 @@ SHELL := /bin/bash
 VENV  := .venv
 BIN   := $(VENV)/bin
 READY := $(VENV)/.ready
+PIP   := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 # PYTHON=/path/to/python3.12 make test  takes another one. An entry that is on the PATH may still not start, so each is tried.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
@@ -13,12 +14,15 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 .DELETE_ON_ERROR:
 .PHONY: demo test test-slow lint install-gpu clean
 
-# The stamp depends on what declares the dependencies: a second run sets nothing up.
+# The stamp depends on what declares the dependencies: a second run sets nothing up. An environment that was switched to
+# onnxruntime-gpu is switched again, since pip brings onnxruntime back.
 $(READY): setup.cfg pyproject.toml
 	@test -n "$(PYTHON)" || { echo "VerA needs Python 3.11 or newer with its venv module: install one, or name it: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	@test -x $(BIN)/python || { echo "making $(VENV) with $(PYTHON)"; "$(PYTHON)" -m venv $(VENV); }
-	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --quiet --editable '.[dev]'
+	@echo "installing VerA and what it needs into $(VENV) (the first time a few GB and some minutes, most of it torch)"
+	@$(PIP) install --editable '.[dev]'
 	@touch $@
+	@test ! -e $(VENV)/gpu || $(MAKE) --no-print-directory install-gpu
 
 demo: $(READY)
 	$(BIN)/python experiments/demo/run.py --out outputs/demo
@@ -35,12 +39,14 @@ lint: $(READY)
 	$(BIN)/lint-imports
 
 # onnxruntime and onnxruntime-gpu are two distributions of one module: they overwrite each other's files, and insightface asks
-# for the first by name. So the CPU one is taken out, the GPU one put in with the same version, and pip's wish for the first is
-# left unmet (`pip check` will name it; the module is there all the same). `vera doctor` says which of the two is installed.
+# for the first by name. So the GPU one is fetched first (nothing is lost if there is none for this machine), both are taken
+# out, and it is put in alone, without its dependencies, which are those of the one it replaces. pip's wish for onnxruntime is left
+# unmet (`pip check` names it; the module is there all the same). `vera doctor` says which of the two is installed.
 install-gpu: $(READY)
-	version=$$($(BIN)/python -c 'from importlib.metadata import distributions as d; print(next(x.version for x in d() if x.metadata["Name"] in ("onnxruntime", "onnxruntime-gpu")))') && \
-	$(BIN)/python -m pip uninstall --yes --quiet onnxruntime onnxruntime-gpu && \
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps "onnxruntime-gpu==$$version"
+	rm -rf $(VENV)/gpu.new && $(PIP) download --no-deps --only-binary :all: --dest $(VENV)/gpu.new 'onnxruntime-gpu>=1.18'
+	rm -rf $(VENV)/gpu && mv $(VENV)/gpu.new $(VENV)/gpu
+	$(PIP) uninstall --yes onnxruntime onnxruntime-gpu
+	$(PIP) install --no-deps $(VENV)/gpu/*.whl
 	$(BIN)/vera doctor
 
 clean:
