@@ -61,7 +61,7 @@ def test_it_learns_and_becomes_a_bundle(tmp_path):
     assert sorted(p.name for p in (tmp_path / "run").glob("*.png"))[-1].startswith("00001")
 
     info = export(
-        tmp_path / "run", tmp_path / "bundle", identities=4, seed=0, licence="CC0", card="# tiny", data="procedural", overrides=[]
+        tmp_path / "run", tmp_path / "bundle", identities=4, seed=0, licence="CC0", card="# tiny", data="procedural", pattern=None
     )
     network = bundle.load(tmp_path / "bundle")
     assert network.bank.shape == (4, 28, 8)
@@ -91,4 +91,4 @@ def test_missing_pieces_are_named(tmp_path):
     with pytest.raises(VeraError, match="no checkpoint"):
         train(composed(tmp_path / "run", "run.resume=/nowhere/last.ckpt"))
     with pytest.raises(VeraError, match="no training run"):
-        export(tmp_path, tmp_path / "b", identities=4, seed=0, licence="", card="", data="", overrides=[])
+        export(tmp_path, tmp_path / "b", identities=4, seed=0, licence="", card="", data="", pattern=None)

@@ -20,7 +20,7 @@ from vera.types import VeraError
 
 
 def export(
-    run: Path, out: Path, *, identities: int, seed: int, licence: str, card: str, data: str, overrides: list[str]
+    run: Path, out: Path, *, identities: int, seed: int, licence: str, card: str, data: str, pattern: str | None
 ) -> bundle.BundleInfo:
     """Write the averaged network of a run, with a bank of identities mixed from its data.
 
@@ -32,7 +32,7 @@ def export(
         licence: of the weights.
         card: the model card, Markdown.
         data: what the weights were trained on, in words, for the provenance.
-        overrides: ``key=value`` changes of the run's configuration, such as a dataset's ``pattern`` for the bank.
+        pattern: glob of the names of the faces that the bank is mixed from (a folder of images); None for all of them.
 
     Raises:
         VeraError: when the run has no checkpoint or configuration.
@@ -41,7 +41,9 @@ def export(
     for name in ("config.yaml", "last.ckpt"):
         if not (run / name).is_file():
             raise VeraError(f"'{run}' is no training run: {name} is missing")
-    config: Any = OmegaConf.merge(OmegaConf.load(run / "config.yaml"), OmegaConf.from_dotlist(overrides))
+    config: Any = OmegaConf.load(run / "config.yaml")
+    if pattern is not None:
+        OmegaConf.update(config, "datamodule.dataset.pattern", pattern)
     checkpoint = torch.load(run / "last.ckpt", map_location="cpu", weights_only=True)["vera"]
     network: Autoencoder = instantiate(config.stage.module.network, _convert_="all")
     network.load_state_dict(checkpoint["ema"], strict=True)

@@ -1,0 +1,32 @@
+"""``vera export``: a training run becomes a bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def export(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A training run's folder: config.yaml and last.ckpt.")],
+    out: Annotated[Path, typer.Option("--out", metavar="BUNDLE", help="The bundle to make; it must not exist.")],
+    data: Annotated[str, typer.Option(help="What the weights were trained on, in words: it goes into the bundle's provenance.")],
+    licence: Annotated[str, typer.Option(help="Licence of the weights, for example CC-BY-4.0.")],
+    card: Annotated[Path, typer.Option(metavar="FILE", help="The model card, Markdown.")],
+    pattern: Annotated[
+        str | None, typer.Option(metavar="GLOB", help="Faces that identities are mixed from, by name (a folder of images); all by default.")
+    ] = None,
+    identities: Annotated[int, typer.Option(min=1, help="Size of the bank of identities; each is a mixture of several faces.")] = 512,
+    seed: Annotated[int, typer.Option(min=0, help="Of the mixtures.")] = 0,
+) -> None:
+    """Write the averaged network of a training run as a bundle, with a bank of identities mixed from its data."""
+    from vera.training.export import export as write
+    from vera.types import VeraError
+
+    if not card.is_file():
+        raise VeraError(f"no model card at {card}: write one, a bundle is not made without it")
+    info = write(
+        run, out, identities=identities, seed=seed, licence=licence, card=card.read_text(encoding="utf-8"), data=data, pattern=pattern
+    )
+    typer.echo(f"{info.path}: digest {info.digest}")
