@@ -1,0 +1,87 @@
+"""Colour and grain of generated pixels, matched to the photograph by statistics of pixels that stay; no source pixel is copied."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from vera.anonymization.placement import Floats
+from vera.types import Mask
+
+MIN_PIXELS = 200
+"""DECISION: fewer pixels of the same class than this say nothing about the photograph's colours."""
+GAIN = (0.8, 1.25)
+"""DECISION: limits of the contrast change; the band is too narrow for more."""
+OCTAVES = (0.0, 1.0, 2.0)
+"""DECISION: grain is measured and drawn in the frequency bands between these Gaussian widths (pixels) and the next, twice as wide."""
+GRAIN_LIMIT = 4.0
+"""DECISION: most grain a band may get, in grey levels: what is above is not noise but hair or cloth."""
+
+
+def match_colour(generated: Floats, source: Floats, same: Mask) -> Floats:
+    """Shift and scale the generated colours (CIE Lab, lightness scaled, hues shifted) to those of the photograph.
+
+    Args:
+        generated: ``(h, w, 3)`` RGB, 0 to 255.
+        source: ``(h, w, 3)`` RGB, 0 to 255; read where ``same`` only.
+        same: pixels outside the replaced region where both show the same kind of surface.
+
+    Returns:
+        ``(h, w, 3)``; unchanged when fewer than :data:`MIN_PIXELS` pixels compare.
+
+    """
+    if int(same.sum()) < MIN_PIXELS:
+        return generated
+    lab = cv2.cvtColor(generated.clip(0, 255) / 255, cv2.COLOR_RGB2Lab)
+    ours, theirs = lab[same], cv2.cvtColor(np.ascontiguousarray(source[same][None]) / 255, cv2.COLOR_RGB2Lab)[0]
+    centre, target = np.median(ours, axis=0), np.median(theirs, axis=0)
+    gain = np.ones(3, dtype=np.float32)
+    gain[0] = np.clip(_spread(theirs[:, 0]) / max(_spread(ours[:, 0]), 1e-3), *GAIN)
+    matched = cv2.cvtColor(((lab - centre) * gain + target).astype(np.float32), cv2.COLOR_Lab2RGB) * 255
+    return np.asarray(matched, dtype=np.float32)
+
+
+def match_grain(generated: Floats, source: Floats, kept: Mask, *, seed: int) -> Floats:
+    """Add fine grey grain so that a replaced region is not smoother than the skin beside it.
+
+    Args:
+        generated: ``(h, w, 3)`` RGB, 0 to 255.
+        source: ``(h, w, 3)`` RGB, 0 to 255; its residuals are measured where ``kept`` only.
+        kept: pixels outside the replaced region, at least a few pixels from it.
+        seed: the grain's seed: same seed, same grain.
+
+    Returns:
+        ``(h, w, 3)``; unchanged when fewer than :data:`MIN_PIXELS` pixels can be measured.
+
+    """
+    if int(kept.sum()) < MIN_PIXELS:
+        return generated
+    theirs = np.where(kept, source.mean(axis=2), 0).astype(np.float32)
+    ours = generated.mean(axis=2)
+    white = np.random.default_rng(seed).standard_normal(ours.shape, dtype=np.float32)
+    grain = np.zeros_like(ours)
+    weight = kept.astype(np.float32)
+    for sigma in OCTAVES:
+        wanted = _spread(_octave(theirs, weight, sigma)[kept])
+        present = _spread(_octave(ours, np.ones_like(weight), sigma)[kept])
+        drawn = _octave(white, np.ones_like(weight), sigma)
+        amplitude = min(float(np.sqrt(max(wanted**2 - present**2, 0.0))), GRAIN_LIMIT)
+        grain += drawn * (amplitude / max(float(drawn.std()), 1e-6))
+    return generated + grain[:, :, None]
+
+
+def _spread(values: Floats) -> float:
+    """Standard deviation, robust against edges (from the median absolute deviation)."""
+    return 1.4826 * float(np.median(np.abs(values - np.median(values))))
+
+
+def _octave(plane: Floats, weight: Floats, sigma: float) -> Floats:
+    """The part between Gaussian widths sigma and max(2 sigma, 1), from weighted pixels only."""
+    return _blur(plane, weight, sigma) - _blur(plane, weight, max(2 * sigma, 1.0))
+
+
+def _blur(plane: Floats, weight: Floats, sigma: float) -> Floats:
+    if sigma == 0:
+        return plane
+    above = cv2.GaussianBlur(plane * weight, (0, 0), sigma)
+    return np.asarray(above / np.maximum(cv2.GaussianBlur(weight, (0, 0), sigma), 1e-6), dtype=np.float32)

@@ -1,0 +1,143 @@
+"""Put a generated face into its photograph, in photograph pixels.
+
+The output is ``where(replaced, generated + correction, source)``: the source's weight is exactly 1 in the preserved region and
+outside the replaced one, exactly 0 inside it. The seam is closed by changing generated pixels only: colours matched by statistics,
+then a correction that equals (source - generated) at the border and fades inwards. It reads source pixels outside the replaced
+region only, smoothed along the border so that hair is not drawn in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from torch import Tensor
+
+from vera.anonymization import colour
+from vera.anonymization.membrane import FIXED, membrane
+from vera.anonymization.placement import Floats, Window, eye_distance, grow, to_window
+from vera.types import AlignedFace, Mask, Photograph, Pixels, Semantic
+
+# DECISION: all lengths below are fractions of the distance between the eyes.
+SAMPLING_BAND = 0.5
+"""How far outside the replaced region colours and grain are measured."""
+SEAM_BAND = 0.06
+"""How far outside the replaced region the seam's target colour is averaged."""
+SMOOTHING = 0.02
+"""Gaussian width of that average."""
+SHADING_LENGTH = 0.6
+"""How far a difference in shading between equal surfaces (skin to skin) reaches into the replaced region."""
+CLOSING_LENGTH = 0.03
+"""How far any other difference at the border (skin to hair) reaches into the replaced region."""
+AGREEMENT_FLOOR = 1e-4
+"""Weight in the shading of a border pixel whose surfaces differ, against 1 for equal ones."""
+
+SURFACES = (
+    (Semantic.SKIN, Semantic.NOSE, Semantic.EARS, Semantic.NECK),
+    (Semantic.HAIR, Semantic.BROWS),
+    (Semantic.MOUTH,),
+    (Semantic.EYES,),
+    (Semantic.BACKGROUND,),
+    (Semantic.CLOTHES,),
+    (Semantic.GLASSES,),
+    (Semantic.HAT,),
+    (Semantic.EARRINGS,),
+)
+"""Classes that look alike at a border: differences in shading between them are worth carrying on."""
+SKIN_LIKE = 0
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """What the generator yields for one photograph, as the compositing reads it.
+
+    Attributes:
+        image: ``(3, S, S)`` in [-1, 1].
+        segmentation: ``(K, S, S)`` class probabilities of that image.
+
+    """
+
+    image: Tensor
+    segmentation: Tensor
+
+
+def composite(
+    photograph: Photograph, face: AlignedFace, parsed: Tensor, rendering: Rendering, replaced: Mask, *, seed: int
+) -> Pixels:
+    """Replace a region of a photograph by a generated face.
+
+    Args:
+        photograph: the source.
+        face: its alignment; image and segmentations may have any size, they cover the same square.
+        parsed: ``(K, S', S')`` class probabilities of the source.
+        rendering: the generated face in the same alignment.
+        replaced: ``(H, W)``; must lie inside the aligned crop and not be empty.
+        seed: the grain's seed.
+
+    Returns:
+        ``(H, W, 3)`` uint8; equal to the source outside ``replaced``, without any of its pixels inside.
+
+    """
+    unit = eye_distance(face)
+    window = Window.around_mask(replaced, margin=round(SAMPLING_BAND * unit) + 2)
+    region = replaced[window.slices]
+    # From here on the source is known outside the replaced region only.
+    source = np.where(region[:, :, None], 0, photograph.pixels[window.slices]).astype(np.float32)
+    generated = to_window(_planes((rendering.image + 1) * 127.5), face, window).clip(0, 255)
+    ours, theirs = (_surfaces(s, face, window) for s in (rendering.segmentation, parsed))
+    same = (ours == theirs) & ~region
+    nearby = grow(region, SAMPLING_BAND * unit) & ~region
+    generated = colour.match_colour(generated, source, same & nearby & (theirs == SKIN_LIKE))
+    corrected = generated + seam_correction(source - generated, same, region, unit=unit)
+    smooth = nearby & ~grow(region, 3) & (theirs == SKIN_LIKE)
+    corrected = colour.match_grain(corrected, source, smooth, seed=seed)
+    result = photograph.pixels.copy()
+    result[window.slices][region] = np.round(corrected[region]).clip(0, 255).astype(np.uint8)
+    return result
+
+
+def seam_correction(difference: Floats, same: Mask, region: Mask, *, unit: float) -> Floats:
+    """The correction of generated pixels that closes the seam.
+
+    Args:
+        difference: ``(h, w, C)`` source minus generated; read outside ``region`` only.
+        same: ``(h, w)``: outside pixels where source and generated show the same kind of surface.
+        region: ``(h, w)``: the replaced region.
+        unit: distance between the eyes in pixels.
+
+    Returns:
+        ``(h, w, C)``: equal to the smoothed difference at the border, fading inwards; 0 elsewhere.
+
+    """
+    ring = grow(region, 1.0) & ~region
+    domain = region | ring
+    band = (grow(region, max(SEAM_BAND * unit, 2.0)) & ~region).astype(np.float32)
+    sigma = max(SMOOTHING * unit, 0.5)
+    target = _average(difference, band, sigma)
+    alike = _average(difference, band * (same + AGREEMENT_FLOOR), sigma)
+    agreement = _average(same[:, :, None].astype(np.float32), band, sigma)[:, :, 0]
+    # Where surfaces differ the shading is carried along from where they do not.
+    pull = np.where(ring, FIXED * (AGREEMENT_FLOOR**2 + np.maximum(agreement - 0.5, 0) * 2), 0).astype(np.float32)
+    shading = membrane(alike, pull, domain, length=SHADING_LENGTH * unit)
+    held = np.where(ring, FIXED, 0).astype(np.float32)
+    closing = membrane(target - shading, held, domain, length=max(CLOSING_LENGTH * unit, 1.0))
+    return np.where(region[:, :, None], shading + closing, 0).astype(np.float32)
+
+
+def _average(values: Floats, weight: Floats, sigma: float) -> Floats:
+    """Gaussian average of weighted pixels (normalised convolution); 0 far from any of them."""
+    above = cv2.GaussianBlur(values * weight[:, :, None], (0, 0), sigma).reshape(values.shape)
+    below = cv2.GaussianBlur(weight, (0, 0), sigma)[:, :, None]
+    return np.asarray(np.where(below > 1e-12, above / np.maximum(below, 1e-12), 0), dtype=np.float32)
+
+
+def _surfaces(segmentation: Tensor, face: AlignedFace, window: Window) -> np.ndarray[tuple[int, int], np.dtype[np.intp]]:
+    """``(h, w)`` index into :data:`SURFACES` of the likeliest kind of surface."""
+    grouped = np.stack([_planes(segmentation)[:, :, list(classes)].sum(axis=2) for classes in SURFACES], axis=2)
+    return np.asarray(to_window(grouped, face, window).argmax(axis=2))
+
+
+def _planes(image: Tensor) -> Floats:
+    """``(C, S, S)`` tensor to ``(S, S, C)`` array."""
+    return np.ascontiguousarray(image.detach().float().cpu().permute(1, 2, 0).numpy())
