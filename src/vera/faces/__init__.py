@@ -1,0 +1,1 @@
+"""Real photographs: read them, find the faces, align, parse and recognise them; one protocol each, several backends."""
