@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
@@ -76,10 +77,10 @@ class LocalGenerators(nn.Module):
     has_depth: Tensor
 
     def __init__(
-        self, *, size: int, classes: int, channels: int, latent: int, attributes: int, layers: tuple[int, int, int]
+        self, *, size: int, classes: int, channels: int, latent: int, attributes: int, layers: Sequence[int]
     ) -> None:
         super().__init__()
-        self.layers = layers
+        self.layers = tuple(layers)
         positions = fourier_positions(size)
         self.register_buffer("positions", positions, persistent=False)
         self.embed = nn.Parameter(torch.randn(channels, positions.shape[0]) / math.sqrt(positions.shape[0]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping as MappingType
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -57,7 +58,7 @@ class Generator(nn.Module):
         latent: int,
         local_channels: int,
         coarse_channels: int,
-        layers: tuple[int, int, int],
+        layers: Sequence[int],
         channels: MappingType[int | str, int],
         attributes: MappingType[str, int],
         mapping_layers: int,
@@ -76,7 +77,7 @@ class Generator(nn.Module):
             channels=local_channels,
             latent=latent,
             attributes=width,
-            layers=(layers[0], layers[1], layers[2]),
+            layers=layers,
         )
         self.composition = Composition(
             classes=NUM_CLASSES, channels=local_channels, coarse_channels=coarse_channels, transparent=TRANSPARENT

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
@@ -71,7 +72,7 @@ class Encoder(nn.Module):
 
     """
 
-    def __init__(self, *, size: int, latent: int, channels: list[int], hidden: int, layout: int, attributes: int) -> None:
+    def __init__(self, *, size: int, latent: int, channels: Sequence[int], hidden: int, layout: int, attributes: int) -> None:
         super().__init__()
         self.size, self.latent, self.attributes = size, latent, attributes
         widths = [3 + NUM_CLASSES, *channels]

@@ -23,7 +23,7 @@ def network():
 
 @pytest.fixture
 def objective():
-    return InversionObjective(weights=Weights(pixel=1, perceptual=0, segmentation=0.1, prior=0), perceptual=None)
+    return InversionObjective(weights=Weights(pixel=1.0, perceptual=0.0, segmentation=0.1, prior=0.0), perceptual=None)
 
 
 def target(network, count=2):
@@ -62,9 +62,9 @@ def test_a_diverging_refinement_stops(network, objective):
 
 
 def test_ramp_rises_and_falls_to_nothing():
-    assert ramp(0) == pytest.approx(0.1)
+    assert ramp(0.0) == pytest.approx(0.1)
     assert ramp(0.3) == 1
-    assert ramp(1) == pytest.approx(0)
+    assert ramp(1.0) == pytest.approx(0)
 
 
 def test_segmentation_distance_of_a_perfect_synthesis_is_zero():
@@ -80,7 +80,7 @@ def test_terms_add_up(network, objective):
     loss, terms = objective(network.generator(codes), codes, images, segmentations)
     torch.testing.assert_close(loss, terms["pixel"] + 0.1 * terms["segmentation"])
     with pytest.raises(ValueError, match="perceptual"):
-        InversionObjective(weights=Weights(1, 1, 1, 1), perceptual=None)
+        InversionObjective(weights=Weights(1.0, 1.0, 1.0, 1.0), perceptual=None)
 
 
 def test_mixtures_keep_the_spread_of_the_faces_and_hold_none_of_them():
