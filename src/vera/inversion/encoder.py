@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from vera.ops.layers import EqualizedConv, EqualizedLinear, leaky
-from vera.types import NUM_CLASSES, LatentCodes, Semantic
+from vera.types import NUM_CLASSES, LatentCodes
 
 
 class ClassLinear(nn.Module):
@@ -110,9 +110,3 @@ class Encoder(nn.Module):
         local = torch.cat([base, own.flatten(1)], dim=1).view(len(images), -1, self.latent)
         attributes = self.to_attributes(flat.mean(dim=2)) if self.to_attributes else images.new_zeros(len(images), 0)
         return LatentCodes(local, attributes)
-
-
-BASE_ROWS = (0, 1)
-"""Rows of :attr:`vera.types.LatentCodes.local` that hold the base codes."""
-SURROUND = (Semantic.BACKGROUND, Semantic.NECK, Semantic.CLOTHES, Semantic.HAT)
-"""Classes that are never replaced: their codes always stay the photograph's."""
