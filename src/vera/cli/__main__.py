@@ -1,0 +1,5 @@
+"""``python -m vera.cli``."""
+
+from vera.cli import main
+
+main()

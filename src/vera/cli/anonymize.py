@@ -1,0 +1,56 @@
+"""``vera anonymize``: photographs in, verified photographs and an audit out."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Device(StrEnum):
+    """Where the networks run."""
+
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+def anonymize(
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for NAME.png, NAME.preserved.png and audit.json.")],
+    photographs: Annotated[list[Path] | None, typer.Argument(metavar="PHOTO...", help="All photographs of ONE person.")] = None,
+    preserve: Annotated[
+        list[str] | None,
+        typer.Option(metavar="WHAT", help="What is kept bit for bit: classes (mouth, nose, eyes, ...) or mask files; several with commas."),
+    ] = None,
+    person: Annotated[str | None, typer.Option(metavar="ID", help="Who this is: seed and ID give the new face.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Draws the new face; without it the operating system draws one.")] = None,
+    identity: Annotated[Path | None, typer.Option(metavar="FILE", help="Use the face of an earlier visit.")] = None,
+    save_identity: Annotated[Path | None, typer.Option(metavar="FILE", help="Keep the face for a later visit.")] = None,
+    manifest: Annotated[Path | None, typer.Option(metavar="CSV", help="Many people: columns person, role, path, mask (optional).")] = None,
+    face: Annotated[int | None, typer.Option(min=1, metavar="N", help="Which face, 1 = the largest; needs --leave-others.")] = None,
+    leave_others: Annotated[bool, typer.Option("--leave-others", help="Leave the other faces alone: they stay recognisable.")] = False,
+    hair: Annotated[bool, typer.Option("--hair/--keep-hair", help="Replace the hair too, or keep it.")] = False,
+    rename: Annotated[bool, typer.Option("--rename", help="Neutral output names and person labels.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the outputs of an earlier call.")] = False,
+    bundle: Annotated[Path | None, typer.Option(metavar="PATH", help="A trained network; the packaged one by default.")] = None,
+    device: Annotated[Device, typer.Option(help="Where the networks run.")] = Device.cpu,
+) -> None:
+    """Anonymize the photographs of one person, or of many people by a manifest.
+
+    Nothing is written for a person whose result does not pass the verification (exit code 3).
+    """
+    from vera.cli import batch
+    from vera.cli.assembly import assemble, load_identity
+    from vera.cli.output import OutputFolder, check_identity_target
+    from vera.cli.plan import parse_preserve, plan
+
+    classes, masks = parse_preserve(preserve or ())
+    people = plan(photographs or (), manifest, person=person, masks=masks, rename=rename, identity=identity or save_identity)
+    sources = [file for known in people for entry in known.entries for file in (entry.path, *entry.masks)]
+    sources += [file for file in (manifest, identity, save_identity) if file]
+    if save_identity:
+        check_identity_target(save_identity, overwrite=overwrite)
+    folder = OutputFolder(out, people, sources=sources, overwrite=overwrite)
+    studio = assemble(bundle, device.value, preserve=classes, hair=hair, face=face, leave_others=leave_others, seed=seed)
+    batch.run(people, folder, studio, identity=load_identity(identity), save_identity=save_identity)

@@ -1,0 +1,42 @@
+"""The command line's table of contents. Commands import what they need when they run, so that ``--help`` answers at once."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from vera.cli.anonymize import anonymize
+from vera.cli.doctor import doctor
+from vera.cli.export import export
+from vera.cli.train import train
+
+app = typer.Typer(
+    help="VerA anonymizes clinical face photographs: what is to be seen is kept bit for bit, the rest of the face is replaced.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from vera import __version__
+
+        typer.echo(f"vera {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and leave.")] = False,
+) -> None:
+    """VerA anonymizes clinical face photographs: what is to be seen is kept bit for bit, the rest of the face is replaced."""
+
+
+app.command()(anonymize)
+app.command()(doctor)
+app.command()(export)
+# Hydra reads the rest of the line itself, `--help` included.
+app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})(train)

@@ -1,0 +1,87 @@
+"""The anonymizer as the command line builds it: a bundle, the face parts that need no download, and the options."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from vera.anonymization.identity import Identity
+from vera.anonymization.pipeline import VeraAnonymizer
+from vera.anonymization.preservation import read_mask
+from vera.anonymization.request import Options
+from vera.bundle import default_bundle, load
+from vera.cli.plan import Entry, Person
+from vera.faces.detection import DlibDetector
+from vera.faces.parsing import LandmarkParser
+from vera.faces.photograph import read_photograph
+from vera.faces.recognition import DlibRecogniser
+from vera.types import AnonymizedPerson, Mask, Photograph, Semantic, VeraError
+
+
+@dataclass(frozen=True)
+class EmbeddedStudio:
+    """A trained bundle and the embedded face parts.
+
+    Attributes:
+        anonymizer: the pipeline.
+        settings: what the audit says about the whole call.
+
+    """
+
+    anonymizer: VeraAnonymizer
+    settings: Mapping[str, Any]
+
+    def anonymize(self, person: Person, identity: Identity | None) -> tuple[AnonymizedPerson, Identity | None]:
+        """Read one person's photographs and masks, and anonymize them."""
+        photographs = [replace(read_photograph(entry.path), name=entry.name) for entry in person.entries]
+        masks = [drawn_region(entry, photograph) for entry, photograph in zip(person.entries, photographs, strict=True)]
+        result = self.anonymizer(photographs, person=person.id, masks=masks, identity=identity)
+        return result, result.identity
+
+    def save_identity(self, identity: Identity, path: Path) -> None:
+        """Keep an identity for a later visit, readable by its owner only."""
+        identity.save(path)
+
+
+def assemble(
+    bundle: Path | None, device: str, *, preserve: Sequence[Semantic], hair: bool, face: int | None, leave_others: bool, seed: int | None
+) -> EmbeddedStudio:
+    """Load the bundle and the face parts.
+
+    Raises:
+        VeraError: the bundle or a part's weights are missing or damaged, or the device is not there.
+
+    """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise VeraError("--device cuda: this machine has no CUDA device that torch can use; take --device cpu, or see `vera doctor`")
+    network = load(bundle or default_bundle(), device=device)
+    options = Options(preserve=tuple(preserve), hair=hair, face=face, leave_others=leave_others, seed=seed)
+    anonymizer = VeraAnonymizer(network, detector=DlibDetector(), parser=LandmarkParser(), recognisers=[DlibRecogniser()], options=options)
+    settings = {"device": device, "preserve": [known.name.lower() for known in preserve], "hair": hair, "leave_others": leave_others}
+    return EmbeddedStudio(anonymizer, settings)
+
+
+def drawn_region(entry: Entry, photograph: Photograph) -> Mask | None:
+    """All masks of a photograph together, ``(H, W)`` bool; None for none.
+
+    Raises:
+        VeraError: a mask can't be read, is empty, or has another size than its photograph.
+
+    """
+    masks = [read_mask(path, photograph.size) for path in entry.masks]
+    return np.logical_or.reduce(masks) if masks else None
+
+
+def load_identity(path: Path | None) -> Identity | None:
+    """A face that was saved at an earlier visit; None for none.
+
+    Raises:
+        VeraError: the file is missing or is no identity.
+
+    """
+    return Identity.load(path) if path else None

@@ -1,0 +1,225 @@
+"""The checks of ``vera doctor``: each really uses what it reports on."""
+
+from __future__ import annotations
+
+import platform
+import re
+import sys
+from collections.abc import Callable, Iterator
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+
+from vera.cli.findings import Finding, attempt
+
+DISTRIBUTION = "vera-anonymization"
+ONNXRUNTIMES = ("onnxruntime", "onnxruntime-gpu")
+OPENCVS = ("opencv-python", "opencv-python-headless", "opencv-contrib-python", "opencv-contrib-python-headless")
+LANDMARK_LICENCE = "model public; trained on iBUG 300-W: non-commercial"
+INSIGHTFACE_LICENCE = "code MIT; its model packs: non-commercial research"
+
+
+def installed(names: tuple[str, ...]) -> list[str]:
+    """Which of these distributions are installed."""
+    found = []
+    for name in names:
+        try:
+            metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+        found.append(name)
+    return found
+
+
+def system() -> Iterator[Finding]:
+    """Python, torch and its devices."""
+    yield Finding("Python", "ok", f"{platform.python_version()} at {sys.executable}")
+
+    def torch_works() -> str:
+        import torch
+
+        if torch.ones(2, 2).mm(torch.ones(2, 2)).sum() != 8:
+            raise RuntimeError(f"{torch.__version__} multiplies wrongly on this processor: reinstall it")
+        return f"{torch.__version__}, {torch.get_num_threads()} threads"
+
+    def cuda_works() -> str:
+        import torch
+
+        if not torch.cuda.is_available():
+            raise RuntimeError("no CUDA device: --device cpu is used")
+        torch.ones(2, device="cuda").sum().item()
+        return torch.cuda.get_device_name()
+
+    yield attempt("torch", torch_works)
+    yield attempt("CUDA", cuda_works, otherwise="optional")
+
+
+def clashes() -> Iterator[Finding]:
+    """Distributions that overwrite each other's files."""
+    runtimes = installed(ONNXRUNTIMES)
+    if len(runtimes) > 1:
+        yield Finding(
+            "onnxruntime",
+            "broken",
+            "onnxruntime and onnxruntime-gpu are both installed and overwrite each other: run `make install-gpu` to keep the GPU's, or "
+            "`pip uninstall onnxruntime onnxruntime-gpu` and then `pip install onnxruntime`",
+        )
+    else:
+
+        def providers() -> str:
+            import onnxruntime
+
+            return f"{', '.join(runtimes)} {onnxruntime.__version__}: {', '.join(onnxruntime.get_available_providers())}"
+
+        yield attempt("onnxruntime", providers, remedy="run `pip install onnxruntime`")
+    opencvs = installed(OPENCVS)
+    if len(opencvs) > 1:
+        yield Finding("OpenCV", "warning", f"{' and '.join(opencvs)} are all installed and overwrite each other: keep opencv-python only")
+    else:
+
+        def opencv() -> str:
+            import cv2
+
+            return f"{', '.join(opencvs)} {cv2.__version__}"
+
+        yield attempt("OpenCV", opencv, remedy="on a machine without libGL: `apt-get install libgl1`")
+
+
+def dependencies() -> Iterator[Finding]:
+    """Every package that the metadata asks for, with the version that is there."""
+    try:
+        wanted = metadata.requires(DISTRIBUTION) or []
+    except metadata.PackageNotFoundError:
+        yield Finding(DISTRIBUTION, "broken", "runs from a folder that is not installed: run `pip install -e .` in the repository")
+        return
+    for requirement in wanted:
+        if "extra ==" in requirement:
+            continue
+        name = re.split(r"[ <>=!~;\[(]", requirement, maxsplit=1)[0]
+        versions = requirement[len(name) :].strip() or "any"
+        if name == "onnxruntime" and installed(ONNXRUNTIMES) == ["onnxruntime-gpu"]:
+            name = "onnxruntime-gpu"
+        try:
+            about = metadata.metadata(name)
+        except metadata.PackageNotFoundError:
+            yield Finding(name, "broken", f"not installed: run `pip install '{requirement}'`")
+            continue
+        yield Finding(name, "ok", f"{about['Version']} (asked for: {versions})", licence_of(about))
+
+
+def licence_of(about: metadata.PackageMetadata) -> str:
+    """The licence that a distribution states, in a few words; empty when it states none."""
+    facts = about.json
+    classified = [str(c).rsplit(" :: ", 1)[1] for c in facts.get("classifier", []) if str(c).startswith("License :: ")]
+    stated = str(facts.get("license_expression") or next(iter(classified), "") or facts.get("license") or "").strip()
+    return "" if stated == "UNKNOWN" else stated.partition("\n")[0]
+
+
+def backends() -> Iterator[Finding]:
+    """Parts with weights: loaded and run on a small image."""
+
+    def detector() -> str:
+        import numpy as np
+
+        from vera.faces.detection import DlibDetector, dlib_weights
+        from vera.faces.photograph import photograph_from_pixels
+
+        found = DlibDetector().detect(photograph_from_pixels(np.zeros((96, 96, 3), dtype=np.uint8), "black"))
+        return f"loaded and run ({len(found)} faces in a black image); {dlib_weights('shape_predictor_68_face_landmarks.dat')}"
+
+    def recogniser() -> str:
+        from vera.faces.recognition import DlibRecogniser
+
+        judge = DlibRecogniser()
+        return f"loaded; same person below {judge.threshold:g}, false accepts {judge.false_accept_rate:.2g} ({judge.calibration})"
+
+    def perceptual() -> str:
+        import torch
+
+        from vera.features.efficientnet import weights_path
+        from vera.features.perceptual import PerceptualDistance
+
+        image = torch.zeros(1, 3, 64, 64)
+        return f"loaded and run (distance of an image to itself {float(PerceptualDistance()(image, image)[0]):g}); {weights_path()}"
+
+    yield attempt("faces: dlib detector, 68 landmarks", detector, licence=LANDMARK_LICENCE)
+    yield attempt("faces: dlib recogniser", recogniser, licence="CC0")
+    yield attempt("features: EfficientNet-Lite0", perceptual, licence="Apache-2.0")
+    yield insightface()
+    yield lpips()
+    yield inception()
+
+
+def insightface() -> Finding:
+    """The optional face backend: the module, and which model packs lie where it looks for them."""
+    part = "faces: insightface"
+
+    def packs() -> str:
+        import insightface as package
+
+        folder = Path("~/.insightface/models").expanduser()
+        found = sorted(path.parent.name for path in folder.glob("*/*.onnx")) if folder.is_dir() else []
+        if not found:
+            raise RuntimeError(
+                f"version {package.__version__} is installed without models: put a pack such as buffalo_l into {folder / 'buffalo_l'} "
+                "(from the insightface project's releases), or point to a folder of .onnx files"
+            )
+        return f"version {package.__version__}; packs: {', '.join(dict.fromkeys(found))} in {folder}"
+
+    return attempt(part, packs, licence=INSIGHTFACE_LICENCE, otherwise="optional")
+
+
+def lpips() -> Finding:
+    """LPIPS: its linear layers are in the package, the network below comes from torchvision's store."""
+
+    def weights() -> str:
+        import torch
+
+        folder = Path(torch.hub.get_dir()) / "checkpoints"
+        file = next(iter(sorted(folder.glob("alexnet-*.pth"))), None)
+        if file is None:
+            raise RuntimeError(f"AlexNet's weights are missing: torchvision fetches alexnet-owt-7be5be79.pth into {folder} when online")
+        import lpips as package
+
+        package.LPIPS(net="alex", verbose=False)
+        return f"loaded; {file}"
+
+    return attempt("features: LPIPS (AlexNet)", weights, licence="BSD-2-Clause", otherwise="optional")
+
+
+def inception() -> Finding:
+    """FID's Inception network, through torchmetrics and torch-fidelity."""
+
+    def weights() -> str:
+        import torch
+
+        if find_spec("torch_fidelity") is None:
+            raise RuntimeError("torch-fidelity is not installed: run `pip install torch-fidelity`")
+        folder = Path(torch.hub.get_dir()) / "checkpoints"
+        file = next(iter(sorted(folder.glob("weights-inception-2015-12-05-*.pth"))), None)
+        if file is None:
+            raise RuntimeError(f"Inception's weights are missing: torch-fidelity fetches them into {folder} when online")
+        return f"found; {file}"
+
+    return attempt("evaluation: Inception (FID)", weights, licence="Apache-2.0", otherwise="optional")
+
+
+def bundles() -> Iterator[Finding]:
+    """The default bundle: digest checked, network built and loaded."""
+
+    def default() -> str:
+        from vera.bundle import default_bundle, load, read
+
+        digest = read(default_bundle())["digest"]
+        count = sum(parameter.numel() for parameter in load(default_bundle()).parameters())
+        return f"digest {digest[:12]} is right, {count:,} parameters; {default_bundle()}"
+
+    yield attempt("default bundle", default, licence="see its MODEL_CARD.md")
+
+
+SECTIONS: dict[str, tuple[Callable[[], Iterator[Finding]], ...]] = {
+    "System": (system, clashes),
+    "Packages": (dependencies,),
+    "Backends and weights": (backends,),
+    "Bundles": (bundles,),
+}

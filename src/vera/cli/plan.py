@@ -1,0 +1,213 @@
+"""What is to be done, worked out and checked before any heavy work: people, photographs, masks and the names of the outputs."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from vera.types import Semantic, VeraError
+
+COLUMNS = ("person", "role", "path", "mask")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One photograph of the request.
+
+    Attributes:
+        path: the photograph's file.
+        name: output stem: ``name.png`` and ``name.preserved.png``.
+        role: what the manifest says it is (before, after, ...); empty outside a manifest.
+        masks: files of drawn regions to preserve.
+
+    """
+
+    path: Path
+    name: str
+    role: str = ""
+    masks: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class Person:
+    """One person's photographs.
+
+    Attributes:
+        id: what the identity is drawn from, together with the seed.
+        label: what the audit calls this person; differs from ``id`` only with ``--rename``.
+        entries: the photographs, in the order given.
+
+    """
+
+    id: str
+    label: str
+    entries: tuple[Entry, ...]
+
+
+def plan(
+    photographs: Sequence[Path],
+    manifest: Path | None,
+    *,
+    person: str | None,
+    masks: Sequence[Path],
+    rename: bool,
+    identity: Path | None,
+) -> list[Person]:
+    """The people of one call, from photographs or from a manifest.
+
+    Args:
+        photographs: of one person; empty with a manifest.
+        manifest: CSV of many people.
+        person: the one person's id.
+        masks: files of drawn regions, for the photographs.
+        rename: use neutral output names and labels.
+        identity: an identity file that is read or written; it belongs to one person.
+
+    Raises:
+        VeraError: options that contradict each other, or what :func:`plan_photographs` and :func:`plan_manifest` raise.
+
+    """
+    if not manifest:
+        if not photographs:
+            raise VeraError("no photograph given: name at least one, or use --manifest")
+        return plan_photographs(photographs, person=person, masks=masks, rename=rename)
+    if photographs:
+        raise VeraError("photographs and --manifest were both given: the manifest names its photographs itself")
+    if person:
+        raise VeraError("--person and --manifest were both given: the manifest names its people itself")
+    if masks:
+        raise VeraError("a mask file in --preserve doesn't say which photograph it belongs to: use the manifest's column 'mask'")
+    people = plan_manifest(manifest, rename=rename)
+    if identity and len(people) > 1:
+        raise VeraError(f"the manifest names {len(people)} people, but an identity file holds one face: make one call for each person")
+    return people
+
+
+def plan_photographs(photographs: Sequence[Path], *, person: str | None, masks: Sequence[Path], rename: bool) -> list[Person]:
+    """The photographs of one call are one person.
+
+    Args:
+        photographs: files.
+        person: the person's id. DECISION: without one it is derived from the files' content, so that the same photographs and
+            seed give the same face and two patients never share one.
+        masks: for one photograph any number of masks, all preserved; for several, one each and in the same order.
+        rename: use neutral names.
+
+    Raises:
+        VeraError: a file is missing, or the number of masks leaves open which belongs to which photograph.
+
+    """
+    check_files([*photographs, *masks])
+    if len(photographs) == 1:
+        groups = [tuple(masks)]
+    elif masks and len(masks) != len(photographs):
+        raise VeraError(
+            f"{len(masks)} masks for {len(photographs)} photographs: give one mask for each photograph, in the same order, or a --manifest"
+        )
+    else:
+        groups = [(mask,) for mask in masks] or [()] * len(photographs)
+    entries = tuple(Entry(path, path.stem, masks=group) for path, group in zip(photographs, groups, strict=True))
+    whole = Person(person or unnamed(photographs), person or unnamed(photographs), entries)
+    return name_outputs([whole], rename=rename)
+
+
+def plan_manifest(manifest: Path, *, rename: bool) -> list[Person]:
+    """Many people from a CSV with the columns person, role, path and (if wanted) mask; paths are relative to the CSV.
+
+    Raises:
+        VeraError: the manifest can't be read, has unknown or missing columns, an empty cell, or names a missing file.
+
+    """
+    check_files([manifest])
+    try:
+        with manifest.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file, restkey="")
+            header = tuple(reader.fieldnames or ())
+            rows = list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise VeraError(f"{manifest} can't be read as CSV in UTF-8 ({error})") from error
+    # An unknown column is refused, since a misspelt 'mask' would silently preserve nothing.
+    if sorted(header) not in (sorted(COLUMNS), sorted(COLUMNS[:3])):
+        raise VeraError(f"{manifest} has the columns {', '.join(header) or 'none'}: it needs person, role, path and, if wanted, mask")
+    people: dict[str, list[Entry]] = {}
+    for line, row in enumerate(rows, start=2):
+        if "" in row or any(row[column] is None for column in header):
+            raise VeraError(f"{manifest}, line {line}: has not as many cells as the header")
+        cells = {column: row[column].strip() for column in header}
+        if not cells["person"] or not cells["path"]:
+            raise VeraError(f"{manifest}, line {line}: person and path must not be empty")
+        path = manifest.parent / cells["path"]
+        masks = (manifest.parent / cells["mask"],) if cells.get("mask") else ()
+        check_files([path, *masks], where=f"{manifest}, line {line}: ")
+        people.setdefault(cells["person"], []).append(Entry(path, path.stem, cells["role"], masks))
+    if not people:
+        raise VeraError(f"{manifest} names no photograph: add a line for each")
+    return name_outputs([Person(person, person, tuple(entries)) for person, entries in people.items()], rename=rename)
+
+
+def name_outputs(people: list[Person], *, rename: bool) -> list[Person]:
+    """Settle the output names; with ``rename`` they and the labels say nothing about anybody.
+
+    Raises:
+        VeraError: two outputs would have the same file name (also where only the case differs).
+
+    """
+    if rename:
+        numbered, count = [], 0
+        for position, person in enumerate(people, start=1):
+            entries = []
+            for entry in person.entries:
+                count += 1
+                entries.append(Entry(entry.path, f"{count:04d}", entry.role, entry.masks))
+            numbered.append(Person(person.id, f"person-{position:04d}", tuple(entries)))
+        people = numbered
+    taken: dict[str, Path] = {}
+    for entry in (entry for person in people for entry in person.entries):
+        for file in output_files(entry.name):
+            other = taken.setdefault(file.casefold(), entry.path)
+            if other is not entry.path:
+                raise VeraError(f"{other} and {entry.path} would both be written as {file}: rename one of them, or use --rename")
+    return people
+
+
+def output_files(name: str) -> tuple[str, str]:
+    """File names of an output: the photograph and its preserved region."""
+    return f"{name}.png", f"{name}.preserved.png"
+
+
+def parse_preserve(values: Sequence[str]) -> tuple[tuple[Semantic, ...], tuple[Path, ...]]:
+    """Split ``--preserve`` values (repeated, or comma lists) into semantic classes and mask files.
+
+    Raises:
+        VeraError: neither a class nor an existing file.
+
+    """
+    classes: list[Semantic] = []
+    masks: list[Path] = []
+    for item in (part.strip() for value in values for part in value.split(",")):
+        if not item:
+            raise VeraError("--preserve has an empty entry: give classes such as mouth,nose or the path of a mask file")
+        if item.upper() in Semantic.__members__:
+            classes.append(Semantic.named(item))
+        elif "." in item or "/" in item or Path(item).exists():
+            masks.append(Path(item))
+        else:
+            Semantic.named(item)  # raises, and lists the known ones
+    check_files(masks)
+    return tuple(dict.fromkeys(classes)), tuple(dict.fromkeys(masks))
+
+
+def check_files(paths: Sequence[Path], *, where: str = "") -> None:
+    """Raise a VeraError for the first path that is not a file."""
+    for path in paths:
+        if not path.is_file():
+            raise VeraError(f"{where}{path} is {'a folder, not a file' if path.is_dir() else 'not there'}: check the path")
+
+
+def unnamed(photographs: Sequence[Path]) -> str:
+    """An id from the content of a person's photographs, whatever their order."""
+    digests = sorted(hashlib.sha256(path.read_bytes()).hexdigest() for path in photographs)
+    return "unnamed-" + hashlib.sha256("".join(digests).encode()).hexdigest()[:16]

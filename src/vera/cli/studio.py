@@ -1,0 +1,33 @@
+"""What the command line asks of an anonymizer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from vera.cli.plan import Person
+from vera.types import AnonymizedPerson
+
+
+class Studio(Protocol):
+    """Reads and anonymizes one person's photographs."""
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """What the audit says about the whole call."""
+        ...
+
+    def anonymize(self, person: Person, identity: Any) -> tuple[AnonymizedPerson, Any]:
+        """The verified result, and the identity it was given.
+
+        Raises:
+            Refused: the verification failed.
+            VeraError: the photographs or masks can't be used.
+
+        """
+        ...
+
+    def save_identity(self, identity: Any, path: Path) -> None:
+        """Keep an identity for a later visit, readable by its owner only."""
+        ...

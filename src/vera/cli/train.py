@@ -1,0 +1,49 @@
+"""``vera train``: an experiment, configured by Hydra."""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+CONFIG_PACKAGE = "vera.conf"
+
+
+def train(context: typer.Context) -> None:
+    """Train a network: `vera train [OVERRIDE]...` takes Hydra's overrides; `vera train --help` lists the groups."""
+    run_hydra("train", context.args)
+
+
+def run_hydra(config: str, overrides: list[str]) -> None:
+    """Compose ``vera.conf``'s primary config with these overrides and run the experiment it describes.
+
+    Raises:
+        VeraError: the configuration groups are not installed.
+        SystemExit: Hydra could not compose the configuration (1), bad input (2), or the experiment failed (1).
+
+    """
+    import hydra
+
+    from vera.types import VeraError
+
+    if find_spec(CONFIG_PACKAGE) is None:
+        raise VeraError(f"the configuration groups ({CONFIG_PACKAGE}) are not installed: run `pip install -e .` in the repository")
+
+    @hydra.main(version_base="1.3", config_path=f"pkg://{CONFIG_PACKAGE}", config_name=config)
+    def experiment(cfg: DictConfig) -> None:
+        from vera.training.run import train as start
+
+        try:
+            start(cfg)
+        except VeraError as error:
+            # Hydra turns any Exception into exit code 1 with a traceback, here or in a job on a cluster; SystemExit it leaves alone.
+            sys.stderr.write(f"vera: {error}\n")
+            sys.exit(2)
+
+    sys.argv = [f"vera {config}", *overrides]  # hydra.main reads nothing else
+    experiment()

@@ -1,0 +1,76 @@
+import sys
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vera.types import Anonymized, AnonymizedPerson, Refused, VeraError
+
+
+@dataclass
+class FakeStudio:
+    """Turns photographs into flat images; people named in `refuse` and `fail` don't pass."""
+
+    refuse: tuple[str, ...] = ()
+    fail: tuple[str, ...] = ()
+    seen: list = field(default_factory=list)
+    arguments: dict = field(default_factory=dict)
+    settings: dict = field(default_factory=lambda: {"device": "cpu"})
+
+    def anonymize(self, person, identity):
+        self.seen.append((person.id, [entry.path.name for entry in person.entries], identity))
+        if person.id in self.refuse:
+            raise Refused(f"{person.id} is still recognised", {"distances": [np.float32(0.25)]})
+        if person.id in self.fail:
+            raise VeraError(f"no face found in {person.entries[0].path}")
+        mask = np.zeros((6, 5), dtype=bool)
+        mask[2:4] = True
+        images = [Anonymized(entry.name, np.full((6, 5, 3), 40 + i, np.uint8), mask, ~mask) for i, entry in enumerate(person.entries)]
+        return AnonymizedPerson(person.id, images, {"person": person.id, "seed": 3, "distances": [np.float64(0.75)]}), "face"
+
+    def save_identity(self, identity, path):
+        path.write_text(identity)
+
+
+@pytest.fixture
+def studio(monkeypatch):
+    fake = FakeStudio()
+
+    def assemble(*args, **options):
+        fake.arguments.update(options)
+        return fake
+
+    monkeypatch.setattr("vera.cli.assembly.assemble", assemble)
+    return fake
+
+
+@pytest.fixture
+def photo(tmp_path):
+    def make(name, value=128):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((6, 5, 3), value, np.uint8)).save(path)
+        return path
+
+    return make
+
+
+@pytest.fixture
+def vera(monkeypatch, capfd):
+    """Run the command line in this process: (exit code, stdout, stderr)."""
+    from vera.cli import main
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["vera", *map(str, arguments)])
+        with pytest.raises(SystemExit) as left:
+            main()
+        out, err = capfd.readouterr()
+        return left.value.code or 0, out, err
+
+    return run
+
+
+@pytest.fixture
+def files():
+    return lambda folder: sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []

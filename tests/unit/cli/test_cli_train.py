@@ -1,0 +1,89 @@
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import pytest
+
+from vera.types import VeraError
+
+ROOT = Path(__file__).parents[3]
+CONFIG = """
+defaults: [_self_, {stage: first}]
+value: 1
+hydra: {run: {dir: "${oc.env:RUN_DIR}"}, output_subdir: null, job_logging: {root: {handlers: []}}}
+"""
+
+
+@pytest.fixture
+def experiment(monkeypatch, tmp_path):
+    """A configuration package of its own in the place of vera.conf, and a training that only records."""
+    package = tmp_path / "conf_of_a_test"
+    (package / "stage").mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / "train.yaml").write_text(CONFIG)
+    (package / "stage" / "first.yaml").write_text("name: first\n")
+    (package / "stage" / "second.yaml").write_text("name: second\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("RUN_DIR", str(tmp_path / "run"))
+    monkeypatch.setattr("vera.cli.train.CONFIG_PACKAGE", "conf_of_a_test")
+    seen = []
+    module = types.ModuleType("vera.training.run")
+    module.train = seen.append
+    monkeypatch.setitem(sys.modules, "vera.training.run", module)
+    return seen, module
+
+
+def test_overrides_reach_the_experiment(vera, experiment):
+    seen, _ = experiment
+    code, _, stderr = vera("train", "stage=second", "value=7", "+extra=x")
+    assert code == 0, stderr
+    assert dict(seen[0]) == {"stage": {"name": "second"}, "value": 7, "extra": "x"}
+
+
+def test_help_lists_the_groups(vera, experiment):
+    code, stdout, _ = vera("train", "--help")
+    assert code == 0
+    assert "stage: first, second" in stdout
+
+
+@pytest.mark.parametrize(("override", "says"), [("stage=third", "third"), ("valeu=2", "valeu"), ("a b", "a b")])
+def test_unreadable_overrides_are_one_message_and_not_0(vera, experiment, override, says):
+    code, _, stderr = vera("train", override)
+    assert code == 1
+    assert says in stderr
+    assert "Traceback" not in stderr
+    assert not experiment[0]
+
+
+def test_errors_of_the_experiment_reach_the_shell(vera, experiment):
+    def bad_input(cfg):
+        raise VeraError("the folder of photographs is empty: choose another")
+
+    def fault(cfg):
+        raise ZeroDivisionError
+
+    experiment[1].train = bad_input
+    code, _, stderr = vera("train")
+    assert code == 2
+    assert stderr.strip() == "vera: the folder of photographs is empty: choose another"
+    experiment[1].train = fault
+    code, _, stderr = vera("train")
+    assert code == 1
+    assert "ZeroDivisionError" in stderr
+
+
+def test_help_is_light_and_needs_no_hydra():
+    code = """
+import sys
+from vera.cli import main
+sys.argv = ["vera", "--help"]
+try:
+    main()
+except SystemExit as left:
+    heavy = {"torch", "cv2", "hydra", "pytorch_lightning"} & set(sys.modules)
+    sys.exit(left.code or (str(heavy) if heavy else 0))
+"""
+    done = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": str(ROOT / "src")}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert all(command in done.stdout for command in ("anonymize", "doctor", "train"))
