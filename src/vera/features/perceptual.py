@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -28,15 +29,27 @@ class PerceptualDistance(nn.Module):
         """Normalised features of images in [-1, 1], each ``(B, C, h, w)`` of unit length over C."""
         return [f * torch.rsqrt(f.square().sum(dim=1, keepdim=True) + 1e-8) for f in self.features(images)]
 
-    def forward(self, a: Float[Tensor, "b 3 h w"], b: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b"]:
+    def forward(
+        self, a: Float[Tensor, "b 3 h w"], b: Float[Tensor, "b 3 h w"], weight: Float[Tensor, "b 1 h w"] | None = None
+    ) -> Float[Tensor, "b"]:
         """Distance of each pair, in [0, 4]; no gradient flows into ``b``, the target.
 
         Args:
             a: images in [-1, 1].
             b: targets in [-1, 1].
+            weight: how much each pixel counts; None counts all alike.
 
         """
         with torch.no_grad():
             targets = self.describe(b)
-        pairs = zip(self.describe(a), targets, strict=True)
-        return torch.stack([(x - y).square().sum(dim=1).mean(dim=(1, 2)) for x, y in pairs]).mean(dim=0)
+        stages = []
+        for x, y in zip(self.describe(a), targets, strict=True):
+            difference = (x - y).square().sum(dim=1)
+            stages.append(difference.mean(dim=(1, 2)) if weight is None else _weighted_mean(difference, weight))
+        return torch.stack(stages).mean(dim=0)
+
+
+def _weighted_mean(values: Float[Tensor, "b h w"], weight: Float[Tensor, "b 1 y x"]) -> Float[Tensor, "b"]:
+    """Mean over the map, the weight averaged down to its size."""
+    scaled = F.adaptive_avg_pool2d(weight, (values.shape[-2], values.shape[-1]))[:, 0]
+    return (values * scaled).sum(dim=(1, 2)) / scaled.sum(dim=(1, 2))

@@ -11,13 +11,19 @@ from torch import Tensor, nn
 
 from vera.features.perceptual import PerceptualDistance
 from vera.generator.network import Synthesis
-from vera.types import LatentCodes
+from vera.types import FACE, LatentCodes
 
 
 @dataclass(frozen=True)
 class Weights:
-    """Weight of each term of :class:`InversionObjective`."""
+    """Weights of :class:`InversionObjective`.
 
+    Attributes:
+        face: how much more than others pixels of the face (:data:`vera.types.FACE`) count in the first two terms.
+
+    """
+
+    face: float
     pixel: float
     perceptual: float
     segmentation: float
@@ -55,13 +61,16 @@ class InversionObjective(nn.Module):
             segmentations: targets, class probabilities.
 
         """
+        focus = 1 + self.weights.face * segmentations[:, list(FACE)].sum(dim=1, keepdim=True)
+        difference = (synthesis.image - images).abs() * focus
         terms = {
-            "pixel": (synthesis.image - images).abs().mean(dim=(1, 2, 3)),
+            "pixel": difference.mean(dim=(1, 2, 3)) / focus.mean(dim=(1, 2, 3)),
             "segmentation": segmentation_distance(synthesis, segmentations),
             "prior": codes.local.square().mean(dim=(1, 2)),
         }
         if self.perceptual is not None and self.weights.perceptual:
-            terms["perceptual"] = self.perceptual(synthesis.image, images)
+            terms["perceptual"] = self.perceptual(synthesis.image, images, focus)
+        # Hair and background are mostly kept when a photograph is anonymized: the face is what has to be good.
         loss = torch.stack([getattr(self.weights, name) * value for name, value in terms.items()]).sum(dim=0)
         return loss, terms
 

@@ -27,6 +27,16 @@ def test_zero_for_equal_images_and_growing_with_noise(distance):
     assert (far > near).all()
 
 
+def test_a_weight_moves_attention(distance):
+    a = torch.zeros(1, 3, 64, 64)
+    b = a.clone()
+    b[..., :16] = torch.rand(1, 3, 64, 16)
+    even, on, off = torch.ones(1, 1, 64, 64), torch.zeros(1, 1, 64, 64), torch.zeros(1, 1, 64, 64)
+    on[..., :16], off[..., 48:] = 1, 1
+    torch.testing.assert_close(distance(a, b, even), distance(a, b))
+    assert distance(a, b, on) > distance(a, b) > distance(a, b, off)
+
+
 def test_gradients_reach_the_image_and_nothing_else(distance):
     a, b = torch.rand(1, 3, 32, 32, requires_grad=True), torch.rand(1, 3, 32, 32, requires_grad=True)
     distance.train()

@@ -23,7 +23,7 @@ def network():
 
 @pytest.fixture
 def objective():
-    return InversionObjective(weights=Weights(pixel=1.0, perceptual=0.0, segmentation=0.1, prior=0.0), perceptual=None)
+    return InversionObjective(weights=Weights(face=0.0, pixel=1.0, perceptual=0.0, segmentation=0.1, prior=0.0), perceptual=None)
 
 
 def target(network, count=2):
@@ -80,7 +80,19 @@ def test_terms_add_up(network, objective):
     loss, terms = objective(network.generator(codes), codes, images, segmentations)
     torch.testing.assert_close(loss, terms["pixel"] + 0.1 * terms["segmentation"])
     with pytest.raises(ValueError, match="perceptual"):
-        InversionObjective(weights=Weights(1.0, 1.0, 1.0, 1.0), perceptual=None)
+        InversionObjective(weights=Weights(0.0, 1.0, 1.0, 1.0, 1.0), perceptual=None)
+
+
+def test_the_face_counts_more(network):
+    face = torch.zeros(1, 13, 16, 16)
+    face[:, 0], face[:, 0, :, :8], face[:, 1, :, :8] = 1, 0, 1  # the left half is skin
+    black, grey = torch.zeros(1, 3, 16, 16), torch.zeros(1, 3, 16, 16)
+    grey[..., :8] = 0.5
+    codes = LatentCodes(torch.zeros(1, 28, 4), torch.zeros(1, 0))
+    for weight, expected in ((0.0, 0.25), (3.0, 0.4)):
+        objective = InversionObjective(weights=Weights(weight, 1.0, 0.0, 0.0, 0.0), perceptual=None)
+        _, terms = objective(Synthesis(grey, 2 * face - 1, face), codes, black, face)
+        assert terms["pixel"].item() == pytest.approx(expected)
 
 
 def test_mixtures_keep_the_spread_of_the_faces_and_hold_none_of_them():
