@@ -12,9 +12,11 @@ MIN_PIXELS = 200
 """DECISION: fewer pixels of the same class than this say nothing about the photograph's colours."""
 GAIN = (0.8, 1.25)
 """DECISION: limits of the contrast change; the band is too narrow for more."""
+SHIFT_LIMIT = 20.0
+"""DECISION: most the colours are shifted (Lab units): more comes from a wrong segmentation, not from light."""
 OCTAVES = (0.0, 1.0, 2.0)
 """DECISION: grain is measured and drawn in the frequency bands between these Gaussian widths (pixels) and the next, twice as wide."""
-GRAIN_LIMIT = 4.0
+GRAIN_LIMIT = 2.5
 """DECISION: most grain a band may get, in grey levels: what is above is not noise but hair or cloth."""
 
 
@@ -32,9 +34,10 @@ def match_colour(generated: Floats, source: Floats, same: Mask) -> Floats:
     """
     if int(same.sum()) < MIN_PIXELS:
         return generated
-    lab = cv2.cvtColor(generated.clip(0, 255) / 255, cv2.COLOR_RGB2Lab)
-    ours, theirs = lab[same], cv2.cvtColor(np.ascontiguousarray(source[same][None]) / 255, cv2.COLOR_RGB2Lab)[0]
-    centre, target = np.median(ours, axis=0), np.median(theirs, axis=0)
+    lab = np.asarray(cv2.cvtColor(generated.clip(0, 255) / 255, cv2.COLOR_RGB2Lab), dtype=np.float32)
+    ours, theirs = lab[same], np.asarray(cv2.cvtColor(source[same][None] / 255, cv2.COLOR_RGB2Lab)[0], dtype=np.float32)
+    centre = np.median(ours, axis=0)
+    target = centre + (np.median(theirs, axis=0) - centre).clip(-SHIFT_LIMIT, SHIFT_LIMIT)
     gain = np.ones(3, dtype=np.float32)
     gain[0] = np.clip(_spread(theirs[:, 0]) / max(_spread(ours[:, 0]), 1e-3), *GAIN)
     matched = cv2.cvtColor(((lab - centre) * gain + target).astype(np.float32), cv2.COLOR_Lab2RGB) * 255
@@ -77,11 +80,11 @@ def _spread(values: Floats) -> float:
 
 def _octave(plane: Floats, weight: Floats, sigma: float) -> Floats:
     """The part between Gaussian widths sigma and max(2 sigma, 1), from weighted pixels only."""
-    return _blur(plane, weight, sigma) - _blur(plane, weight, max(2 * sigma, 1.0))
+    return np.asarray(_blur(plane, weight, sigma) - _blur(plane, weight, max(2 * sigma, 1.0)), dtype=np.float32)
 
 
 def _blur(plane: Floats, weight: Floats, sigma: float) -> Floats:
     if sigma == 0:
-        return plane
+        return np.asarray(plane, dtype=np.float32)
     above = cv2.GaussianBlur(plane * weight, (0, 0), sigma)
     return np.asarray(above / np.maximum(cv2.GaussianBlur(weight, (0, 0), sigma), 1e-6), dtype=np.float32)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import torch
 from torch import Tensor
 
 from vera.anonymization import colour
@@ -30,6 +31,8 @@ SHADING_LENGTH = 0.6
 """How far a difference in shading between equal surfaces (skin to skin) reaches into the replaced region."""
 CLOSING_LENGTH = 0.03
 """How far any other difference at the border (skin to hair) reaches into the replaced region."""
+SAME_SHADE = 48.0
+"""DECISION: grey levels; border pixels whose colours (once matched) differ by more do not show the same surface."""
 AGREEMENT_FLOOR = 1e-4
 """Weight in the shading of a border pixel whose surfaces differ, against 1 for equal ones."""
 
@@ -62,9 +65,7 @@ class Rendering:
     segmentation: Tensor
 
 
-def composite(
-    photograph: Photograph, face: AlignedFace, parsed: Tensor, rendering: Rendering, replaced: Mask, *, seed: int
-) -> Pixels:
+def composite(photograph: Photograph, face: AlignedFace, parsed: Tensor, rendering: Rendering, replaced: Mask, *, seed: int) -> Pixels:
     """Replace a region of a photograph by a generated face.
 
     Args:
@@ -84,35 +85,39 @@ def composite(
     region = replaced[window.slices]
     # From here on the source is known outside the replaced region only.
     source = np.where(region[:, :, None], 0, photograph.pixels[window.slices]).astype(np.float32)
-    generated = to_window(_planes((rendering.image + 1) * 127.5), face, window).clip(0, 255)
+    generated, inside = to_window((rendering.image + 1) * 127.5, face, window, cubic=True)
     ours, theirs = (_surfaces(s, face, window) for s in (rendering.segmentation, parsed))
-    same = (ours == theirs) & ~region
-    nearby = grow(region, SAMPLING_BAND * unit) & ~region
-    generated = colour.match_colour(generated, source, same & nearby & (theirs == SKIN_LIKE))
-    corrected = generated + seam_correction(source - generated, same, region, unit=unit)
-    smooth = nearby & ~grow(region, 3) & (theirs == SKIN_LIKE)
-    corrected = colour.match_grain(corrected, source, smooth, seed=seed)
+    around = inside & ~region
+    same = (ours == theirs) & around
+    nearby = grow(region, SAMPLING_BAND * unit) & around
+    generated = colour.match_colour(generated.clip(0, 255), source, same & nearby & (theirs == SKIN_LIKE))
+    corrected = generated + seam_correction(source - generated, same, region, around, unit=unit)
+    measured = nearby & ~grow(region, 3) & (theirs == SKIN_LIKE)
+    corrected = colour.match_grain(corrected, source, measured, seed=seed)
     result = photograph.pixels.copy()
     result[window.slices][region] = np.round(corrected[region]).clip(0, 255).astype(np.uint8)
     return result
 
 
-def seam_correction(difference: Floats, same: Mask, region: Mask, *, unit: float) -> Floats:
+def seam_correction(difference: Floats, same: Mask, region: Mask, around: Mask, *, unit: float) -> Floats:
     """The correction of generated pixels that closes the seam.
 
     Args:
-        difference: ``(h, w, C)`` source minus generated; read outside ``region`` only.
-        same: ``(h, w)``: outside pixels where source and generated show the same kind of surface.
+        difference: ``(h, w, C)`` source minus generated; read at ``around`` only.
+        same: ``(h, w)``: pixels of ``around`` where source and generated show the same kind of surface.
         region: ``(h, w)``: the replaced region.
+        around: ``(h, w)``: pixels outside it where both images are known.
         unit: distance between the eyes in pixels.
 
     Returns:
         ``(h, w, C)``: equal to the smoothed difference at the border, fading inwards; 0 elsewhere.
 
     """
-    ring = grow(region, 1.0) & ~region
+    ring = grow(region, 1.0) & around
     domain = region | ring
-    band = (grow(region, max(SEAM_BAND * unit, 2.0)) & ~region).astype(np.float32)
+    band = (grow(region, max(SEAM_BAND * unit, 2.0)) & around).astype(np.float32)
+    # However a parser names two surfaces: where their colours are far apart they are not the same.
+    same = same & (np.abs(difference).max(axis=2) < SAME_SHADE)
     sigma = max(SMOOTHING * unit, 0.5)
     target = _average(difference, band, sigma)
     alike = _average(difference, band * (same + AGREEMENT_FLOOR), sigma)
@@ -134,10 +139,5 @@ def _average(values: Floats, weight: Floats, sigma: float) -> Floats:
 
 def _surfaces(segmentation: Tensor, face: AlignedFace, window: Window) -> np.ndarray[tuple[int, int], np.dtype[np.intp]]:
     """``(h, w)`` index into :data:`SURFACES` of the likeliest kind of surface."""
-    grouped = np.stack([_planes(segmentation)[:, :, list(classes)].sum(axis=2) for classes in SURFACES], axis=2)
-    return np.asarray(to_window(grouped, face, window).argmax(axis=2))
-
-
-def _planes(image: Tensor) -> Floats:
-    """``(C, S, S)`` tensor to ``(S, S, C)`` array."""
-    return np.ascontiguousarray(image.detach().float().cpu().permute(1, 2, 0).numpy())
+    grouped = torch.stack([segmentation[list(classes)].sum(dim=0) for classes in SURFACES])
+    return np.asarray(to_window(grouped, face, window)[0].argmax(axis=2))

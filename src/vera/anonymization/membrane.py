@@ -40,12 +40,16 @@ def membrane(values: Floats, weight: Floats, domain: Mask, *, length: float) -> 
 def _level(load: Floats, weight: Floats, domain: Floats, screen: float) -> Floats:
     height, width = weight.shape
     if min(height, width) <= COARSEST:
-        start, sweeps = np.zeros_like(load), 8 * COARSEST
+        start: Floats = np.zeros_like(load)
+        sweeps = 8 * COARSEST
     else:
         # In two dimensions the gradient energy does not change with the scale; sums carry the other two terms over.
-        coarse = _level(_pool(load), _pool(weight), np.minimum(_pool(domain), 1), 4 * screen)
-        start, sweeps = _enlarge(coarse, (height, width)), SWEEPS
-    neighbours = cv2.filter2D(domain, -1, _CROSS, borderType=cv2.BORDER_CONSTANT)
+        above = np.minimum(_pool(domain), 1)
+        coarse = _level(_pool(load), _pool(weight), above, 4 * screen)
+        share = _enlarge(above[:, :, None], (height, width))  # the zeros outside the domain must not flow in
+        start = (_enlarge(coarse, (height, width)) / np.maximum(share, 1e-3)).astype(np.float32)
+        sweeps = SWEEPS
+    neighbours = np.asarray(cv2.filter2D(domain, -1, _CROSS, borderType=cv2.BORDER_CONSTANT), dtype=np.float32)
     inverse = (domain / (neighbours + screen + weight + 1e-12))[:, :, None]
     solution = start * domain[:, :, None]
     for _ in range(sweeps):

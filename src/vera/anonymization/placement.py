@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import numpy.typing as npt
+from torch import Tensor
 
+from vera.faces.alignment import transform, warp_to_photograph
 from vera.types import AlignedFace, Mask
 
 Floats = npt.NDArray[np.float32]
@@ -73,44 +75,29 @@ def crop_corners(face: AlignedFace, *, inset: float = 0.0) -> npt.NDArray[np.flo
     """``(4, 2)`` corners of the aligned crop in photograph pixels, drawn in by ``inset`` aligned pixels."""
     low, high = inset - 0.5, face.size - 0.5 - inset
     square = np.array([[low, low], [high, low], [high, high], [low, high]])
-    matrix = face.to_photograph
-    return np.asarray(square @ matrix[:, :2].T + matrix[:, 2], dtype=np.float64)
+    return transform(square, face.to_photograph)
 
 
-def to_window(image: Floats, face: AlignedFace, window: Window) -> Floats:
-    """Resample an aligned image into a window of the photograph by the exact transform (cubic, clamped to its range).
+def to_window(image: Tensor, face: AlignedFace, window: Window, *, cubic: bool = False) -> tuple[Floats, Mask]:
+    """Resample something aligned into a window of the photograph by the exact transform.
 
     Args:
-        image: ``(S, S, C)`` or ``(S, S)``; S may differ from ``face.size``: it then covers the same square.
+        image: ``(C, S, S)``; S may differ from ``face.size``: it covers the same square.
         face: whose transform to use.
         window: the photograph pixels asked for.
+        cubic: sharper than linear; clamped to the range of each channel.
 
     Returns:
-        ``(h, w, C)`` or ``(h, w)``; outside the aligned square its edge is repeated.
+        ``(h, w, C)``, 0 outside the aligned square, and ``(h, w)``: True inside it.
 
     """
-    matrix = face.to_photograph.copy()
-    scale = face.size / image.shape[0]
-    # pixel centres: u_face = (u + 1/2) * scale - 1/2
-    matrix[:, 2] += matrix[:, :2].sum(axis=1) * (0.5 * scale - 0.5)
-    matrix[:, :2] *= scale
-    matrix[:, 2] -= (window.left, window.top)
-    height, width = window.shape
-    planes = image if image.ndim == 3 else image[:, :, None]
-    warped = np.stack(
-        [
-            cv2.warpAffine(
-                np.ascontiguousarray(planes[:, :, c], dtype=np.float32),
-                matrix,
-                (width, height),
-                flags=cv2.INTER_CUBIC,
-                borderMode=cv2.BORDER_REPLICATE,
-            ).clip(planes[:, :, c].min(), planes[:, :, c].max())
-            for c in range(planes.shape[2])
-        ],
-        axis=2,
-    ).astype(np.float32)
-    return warped if image.ndim == 3 else warped[:, :, 0]
+    box = (window.left, window.top, window.right, window.bottom)
+    planes = image.detach().float().cpu()
+    warped, inside = warp_to_photograph(planes, face, (window.bottom, window.right), window=box, cubic=cubic)
+    if cubic:
+        low, high = planes.amin(dim=(1, 2)).numpy(), planes.amax(dim=(1, 2)).numpy()
+        warped = np.where(inside[:, :, None], warped.clip(low, high), 0).astype(np.float32)
+    return warped, inside
 
 
 def inside_crop(face: AlignedFace, window: Window, *, inset: float) -> Mask:

@@ -1,0 +1,1 @@
+"""Anonymization of real photographs: preserve, replace, verify."""

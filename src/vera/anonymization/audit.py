@@ -1,0 +1,74 @@
+"""The record of how a person was anonymized: plain values, for a JSON file."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
+
+import torch
+import torchvision
+
+from vera.anonymization.identity import Identity
+from vera.anonymization.request import Options
+from vera.anonymization.scene import Scene
+from vera.bundle import BundleInfo
+
+
+def opening(
+    scenes: Sequence[Scene],
+    *,
+    person: str,
+    seed: int,
+    identity: Identity | None,
+    bundle: BundleInfo,
+    options: Options,
+    backends: dict[str, str],
+) -> dict[str, Any]:
+    """What is known before the first attempt."""
+    return {
+        "person": person,
+        "seed": seed,
+        "seed_source": "identity" if identity else "operating system" if options.seed is None else "given",
+        "identity": "given" if identity else "drawn",
+        "bundle": {"name": bundle.path.name, "digest": bundle.digest, "licence": bundle.licence},
+        "backends": backends,
+        "options": asdict(options) | {"preserve": [known.name.lower() for known in options.preserve], "seed": seed},
+        "photographs": [scene.facts() for scene in scenes],
+        "warnings": [],
+        "versions": {"torch": torch.__version__, "torchvision": torchvision.__version__},
+    }
+
+
+class Clock:
+    """Seconds per step, summed."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, step: str) -> Iterator[None]:
+        """Add the time of the block to this step."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[step] = round(self.seconds.get(step, 0.0) + time.perf_counter() - started, 3)
+
+
+def outcome(record: dict[str, Any], attempt: int, identity: Identity) -> dict[str, Any]:
+    """What an attempt adds: the verification's record, and what its distances mean."""
+    chosen = attempt > 1
+    words = (
+        "the recognisers chose among several identities: that they do not recognise the person is a condition, not an independent finding"
+        if chosen
+        else "the recognisers took no part in making this result: the first identity passed"
+    )
+    return {
+        "attempt": attempt,
+        "truncation": identity.truncation,
+        "harmonized": identity.harmonized,
+        "verification": record | {"took_part_in_selection": chosen, "took_part_in_optimisation": False, "meaning": words},
+    }

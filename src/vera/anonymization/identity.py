@@ -1,0 +1,155 @@
+"""Identities: what an anonymized person looks like, drawn from (seed, person) and kept for later visits."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from vera.types import LatentCodes, Semantic, VeraError
+
+FORMAT = "1"
+BLENDED = 4
+"""DECISION: rows of the bank in a mixture (at least three; each row is a mixture itself)."""
+EVENNESS = 0.75
+"""DECISION: this part of each weight is shared evenly: no row weighs more than 0.44, and no identity comes near a row of the bank."""
+PARTS: tuple[tuple[Semantic, ...], ...] = (
+    (Semantic.EYES, Semantic.BROWS),
+    (Semantic.NOSE,),
+    (Semantic.MOUTH,),
+)
+"""DECISION: the shapes of these parts are mixed on their own: faces vary more than the bank's; one complexion stays for the whole face."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """The local codes that all photographs of a person share.
+
+    Attributes:
+        local: ``(2 + 2K, D)`` float32.
+        bundle: digest of the bundle they belong to; codes mean nothing to another one.
+        seed: from which they were drawn.
+        attempt: number of the draw, from 1.
+        truncation: scale of their deviation from the mean.
+        harmonized: whether they were fitted to a person's photographs.
+
+    """
+
+    local: Tensor
+    bundle: str
+    seed: int
+    attempt: int
+    truncation: float
+    harmonized: bool = False
+
+    def require_bundle(self, digest: str) -> None:
+        """Raise a VeraError unless the identity was drawn with this bundle."""
+        if self.bundle != digest:
+            raise VeraError(
+                f"this identity belongs to the bundle {self.bundle[:12]}, not to {digest[:12]}: "
+                "use the bundle of the first visit, or draw a new identity for all photographs"
+            )
+
+    def save(self, path: str | Path) -> None:
+        """Write the identity (safetensors, readable by its owner only), whole or not at all.
+
+        Raises:
+            VeraError: the file cannot be written.
+
+        """
+        path = Path(path)
+        metadata = {
+            "vera_identity": FORMAT,
+            "bundle": self.bundle,
+            "seed": str(self.seed),
+            "attempt": str(self.attempt),
+            "truncation": repr(self.truncation),
+            "harmonized": str(int(self.harmonized)),
+        }
+        content = save({"local": self.local.detach().cpu().float().contiguous()}, metadata)
+        try:
+            descriptor, temporary = tempfile.mkstemp(prefix=".vera-", dir=path.parent)  # made with mode 0600
+        except OSError as error:
+            raise VeraError(f"cannot write the identity '{path}': {error.strerror}") from error
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+            os.replace(temporary, path)
+        except OSError as error:
+            Path(temporary).unlink(missing_ok=True)
+            raise VeraError(f"cannot write the identity '{path}': {error.strerror}") from error
+
+    @classmethod
+    def load(cls, path: str | Path) -> Identity:
+        """Read a saved identity.
+
+        Raises:
+            VeraError: the file is missing, damaged, or no identity.
+
+        """
+        try:
+            with safe_open(str(path), framework="pt") as file:  # type: ignore[no-untyped-call]
+                facts = file.metadata() or {}
+                if facts.get("vera_identity") != FORMAT:
+                    raise VeraError(f"'{path}' is not an identity of this version: give a file written with --save-identity")
+                return cls(
+                    local=file.get_tensor("local"),
+                    bundle=facts["bundle"],
+                    seed=int(facts["seed"]),
+                    attempt=int(facts["attempt"]),
+                    truncation=float(facts["truncation"]),
+                    harmonized=facts["harmonized"] == "1",
+                )
+        except (OSError, SafetensorError, KeyError, ValueError) as error:
+            raise VeraError(f"cannot read the identity '{path}': give a file written with --save-identity") from error
+
+
+def draw(bank: Tensor, mean: Tensor, *, bundle: str, seed: int, person: str, attempt: int, truncation: float) -> Identity:
+    """Draw an identity: a function of its arguments alone.
+
+    Deviations from the mean are mixed with random weights and divided by the weights' Euclidean norm: for independent rows
+    the mixture then varies as the bank does (an average would be one mean face for everybody), times ``truncation``.
+
+    Args:
+        bank: ``(N, 2 + 2K, D)``, N >= 4.
+        mean: ``(2 + 2K, D)``.
+        bundle: digest.
+        seed: 0 to 2^63 - 1.
+        person: the person's id.
+        attempt: from 1; another face each.
+        truncation: scale of the deviation.
+
+    Raises:
+        VeraError: the bank is too small to mix.
+
+    """
+    if len(bank) < BLENDED:
+        raise VeraError(f"the bundle's bank holds {len(bank)} identities, a mixture takes {BLENDED}: use a bundle with a filled bank")
+    generator = torch.Generator().manual_seed(derived_seed(seed, person, str(attempt), "identity"))
+    deviations = (bank - mean).detach().cpu().float()
+    local = _mixture(deviations, generator)
+    for part in PARTS:
+        other = _mixture(deviations, generator)
+        rows = LatentCodes.rows(part)[0::2]  # shape codes
+        local[rows] = other[rows]
+    return Identity(mean.detach().cpu().float() + truncation * local, bundle, seed, attempt, truncation)
+
+
+def derived_seed(*parts: object) -> int:
+    """A 63-bit seed from SHA-256 over the parts; no two lists of parts collide by their lengths."""
+    text = "".join(f"{len(str(part))}:{part}" for part in parts)
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+def _mixture(deviations: Tensor, generator: torch.Generator) -> Tensor:
+    chosen = torch.randperm(len(deviations), generator=generator)[:BLENDED]
+    raw = torch.empty(BLENDED).exponential_(generator=generator)  # normalised: uniform on the simplex
+    weights = EVENNESS / BLENDED + (1 - EVENNESS) * raw / raw.sum()
+    return torch.einsum("n,nrd->rd", weights / weights.norm(), deviations[chosen])

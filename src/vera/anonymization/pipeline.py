@@ -1,0 +1,275 @@
+"""The way of a person's photographs through the house: find, invert, draw an identity, harmonize, composite, verify."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vera.anonymization.assembly import assemble, kept_rows
+from vera.anonymization.audit import Clock, opening, outcome
+from vera.anonymization.compositing import Rendering, composite
+from vera.anonymization.harmonization import Surroundings, harmonize
+from vera.anonymization.identity import Identity, derived_seed, draw
+from vera.anonymization.preservation import read_mask
+from vera.anonymization.request import Options
+from vera.anonymization.scene import Scene, find_face, set_scene
+from vera.anonymization.verification import Verifier
+from vera.bundle import BundleInfo, default_bundle, load
+from vera.faces.detection import Detector, DlibDetector
+from vera.faces.parsing import LandmarkParser, Parser
+from vera.faces.photograph import photograph_from_pixels, read_photograph
+from vera.faces.recognition import DlibRecogniser, Recogniser
+from vera.features.perceptual import PerceptualDistance
+from vera.inversion.autoencoder import Autoencoder
+from vera.inversion.objective import InversionObjective, Weights
+from vera.inversion.refinement import refine
+from vera.types import Anonymized, AnonymizedPerson, LatentCodes, Mask, Photograph, Pixels, Refused, Semantic, VeraError, to_probabilities
+
+REFINEMENT = Weights(face=3.0, pixel=1.0, perceptual=0.5, segmentation=0.2, prior=0.02)
+"""DECISION: what counts when codes are refined on one photograph."""
+REFINEMENT_RATE = 0.03
+
+
+@dataclass(frozen=True)
+class WithIdentity(AnonymizedPerson):
+    """An anonymized person and the identity that was given, for a later visit."""
+
+    identity: Identity | None = None
+
+
+Source = str | Path | Pixels | Photograph
+"""A photograph as the Python interface takes it."""
+
+
+class VeraAnonymizer:
+    """Anonymizes all photographs of one person with one identity, or refuses; implements :class:`vera.types.Anonymizer`.
+
+    Args:
+        network: from a bundle, frozen.
+        detector: finds faces and landmarks.
+        parser: segments an aligned face.
+        recognisers: at least one; all must agree that the person is not recognised.
+        options: see there.
+        perceptual: distance network for refinement and harmonization; the embedded one if None.
+
+    """
+
+    def __init__(
+        self,
+        network: torch.nn.Module,
+        *,
+        detector: Detector,
+        parser: Parser,
+        recognisers: Sequence[Recogniser],
+        options: Options,
+        perceptual: PerceptualDistance | None = None,
+    ) -> None:
+        if not recognisers:
+            raise VeraError("anonymization needs at least one recogniser to verify with")
+        self.network = cast(Autoencoder, network)
+        self.detector, self.parser, self.recognisers, self.options = detector, parser, list(recognisers), options
+        self.device = next(network.parameters()).device
+        self.perceptual = (perceptual or PerceptualDistance()).to(self.device)
+        self._identity: Identity | None = None
+
+    @property
+    def bundle(self) -> BundleInfo:
+        """What is known of the network."""
+        return cast(BundleInfo, self.network.info)
+
+    @property
+    def identity(self) -> Identity:
+        """The last person's identity.
+
+        Raises:
+            VeraError: before the first person.
+
+        """
+        if self._identity is None:
+            raise VeraError("no identity yet: anonymize a person first")
+        return self._identity
+
+    def __call__(
+        self,
+        photographs: Sequence[Photograph],
+        *,
+        person: str,
+        masks: Sequence[Mask | None] | None = None,
+        identity: Identity | None = None,
+    ) -> WithIdentity:
+        """Anonymize all photographs of one person.
+
+        Args:
+            photographs: of this person; at least one.
+            person: an id; another id, another face.
+            masks: what to preserve beside the named classes, one for each photograph (None: nothing more).
+            identity: from an earlier visit: it is applied as it was saved, neither drawn again nor harmonized, so that nobody's
+                face drifts from visit to visit. One attempt.
+
+        Raises:
+            VeraError: a photograph or mask that cannot be used.
+            Refused: no identity passed the verification; its ``audit`` says why.
+
+        """
+        self._identity = None
+        masks = list(masks) if masks is not None else [None] * len(photographs)
+        if not photographs or len(masks) != len(photographs):
+            raise VeraError(
+                f"{len(photographs)} photographs and {len(masks)} masks: give at least one photograph, and a mask or None for each"
+            )
+        if identity is not None:
+            identity.require_bundle(self.bundle.digest)
+        clock = Clock()
+        with clock("find"):
+            faces = [find_face(self.detector, photograph, self.options) for photograph in photographs]
+        with clock("regions"):
+            scenes = [
+                set_scene(photograph, face.landmarks, self.parser, size=self.network.size, mask=mask, options=self.options)
+                for photograph, face, mask in zip(photographs, faces, masks, strict=True)
+            ]
+        with clock("invert"):
+            codes = self._invert(scenes)
+        with clock("verify"):
+            verifier = Verifier(photographs, faces, detector=self.detector, recognisers=self.recognisers)
+        seed = identity.seed if identity else secrets.randbits(63) if self.options.seed is None else self.options.seed
+        audit = opening(
+            scenes,
+            person=person,
+            seed=seed,
+            identity=identity,
+            bundle=self.bundle,
+            options=self.options,
+            backends={"detector": self.detector.name, "parser": self.parser.name},
+        )
+        for attempt in range(1, 2 if identity else self.options.attempts + 1):
+            chosen = identity or self._settle(scenes, codes, seed, person, attempt, clock)
+            with clock("generate"):
+                outputs = self._render(scenes, codes, chosen, derived_seed(seed, person, "grain"))
+            with clock("verify"):
+                verdict = verifier.judge(outputs)
+            audit |= outcome(verdict.record, attempt, chosen) | {"seconds": clock.seconds}
+            if verdict.passed:
+                self._identity = chosen
+                return WithIdentity(person, outputs, audit, chosen)
+            audit["warnings"].append(f"attempt {attempt} refused: " + "; ".join(verdict.reasons))
+        tried = audit["attempt"]
+        raise Refused(
+            f"'{person}' is refused after {tried} attempt{'s' if tried > 1 else ''}, nothing is written; last reason: {verdict.reasons[0]}",
+            audit,
+        )
+
+    def _invert(self, scenes: Sequence[Scene]) -> LatentCodes:
+        images, segmentations = self._stack(scenes)
+        with torch.no_grad():
+            codes = self.network.encode(images, segmentations)
+        objective = InversionObjective(weights=REFINEMENT, perceptual=self.perceptual)
+        steps = self.options.refine_steps
+        refined = refine(self.network, images, segmentations, codes, objective=objective, steps=steps, rate=REFINEMENT_RATE)
+        return refined.map(Tensor.detach)
+
+    def _settle(self, scenes: Sequence[Scene], codes: LatentCodes, seed: int, person: str, attempt: int, clock: Clock) -> Identity:
+        """Draw an identity and harmonize it with all photographs together."""
+        truncation = self.options.truncation
+        network = self.network
+        drawn = draw(
+            network.bank, network.mean, bundle=self.bundle.digest, seed=seed, person=person, attempt=attempt, truncation=truncation
+        )
+        if self.options.harmonize_steps == 0:
+            return drawn
+        with clock("harmonize"):
+            images, segmentations = self._stack(scenes)
+            replaced = torch.stack([scene.replaced_share for scene in scenes]).to(self.device)
+            local = harmonize(
+                network.generator,
+                codes,
+                drawn.local.to(self.device),
+                self._kept(scenes),
+                Surroundings.of(images, segmentations, replaced),
+                unit=network.bank.float().std(dim=0),
+                steps=self.options.harmonize_steps,
+                perceptual=self.perceptual,
+            )
+        return replace(drawn, local=local.cpu(), harmonized=True)
+
+    def _render(self, scenes: Sequence[Scene], codes: LatentCodes, identity: Identity, seed: int) -> list[Anonymized]:
+        with torch.no_grad():
+            synthesis = self.network.generator(assemble(codes, identity.local.to(self.device), self._kept(scenes)))
+        probabilities = to_probabilities(synthesis.segmentation)
+        outputs = []
+        for number, scene in enumerate(scenes):
+            rendering = Rendering(synthesis.image[number], probabilities[number])
+            image = composite(scene.photograph, scene.face, scene.parsed, rendering, scene.replaced, seed=derived_seed(seed, number))
+            outputs.append(Anonymized(scene.photograph.name, image, scene.preserved, scene.replaced))
+        return outputs
+
+    def _stack(self, scenes: Sequence[Scene]) -> tuple[Tensor, Tensor]:
+        images, segmentations = (torch.stack(parts) for parts in zip(*((s.image, s.segmentation) for s in scenes), strict=True))
+        return images.to(self.device), segmentations.to(self.device)
+
+    def _kept(self, scenes: Sequence[Scene]) -> Tensor:
+        rows = len(self.network.mean)
+        return torch.stack([kept_rows(scene.kept_classes, hair=self.options.hair, rows=rows) for scene in scenes]).to(self.device)
+
+
+def anonymize(
+    photographs: Source | Sequence[Source],
+    *,
+    preserve: Sequence[str | Semantic] = (),
+    masks: Sequence[str | Path | Mask | None] | None = None,
+    identity: int | str | Path | Identity | None = None,
+    person: str = "person",
+    bundle: str | Path | None = None,
+    device: str = "cpu",
+    **options: Any,
+) -> WithIdentity:
+    """Anonymize all photographs of one person.
+
+    Args:
+        photographs: of one person: paths, ``(H, W, 3)`` uint8 RGB arrays or photographs.
+        preserve: semantic classes to keep bit for bit, by name or as :class:`~vera.types.Semantic`.
+        masks: drawn regions to keep, one for each photograph: a path, an ``(H, W)`` bool array or None.
+        identity: a seed, a saved identity (or its file), or None for a face nobody can draw again.
+        person: an id; another id, another face.
+        bundle: folder of a bundle; the default one if None.
+        device: where the network runs.
+        options: further fields of :class:`~vera.anonymization.request.Options`.
+
+    Returns:
+        ``photographs`` (image, preserved and replaced mask of each), ``audit`` and ``identity``.
+
+    Raises:
+        VeraError: input that cannot be used.
+        Refused: the result did not pass the verification.
+
+    """
+    given = [photographs] if isinstance(photographs, str | Path | np.ndarray | Photograph) else list(photographs)
+    read = [_read(source, f"photograph{number}") for number, source in enumerate(given, 1)]
+    drawn = None if masks is None else [_mask(mask, photograph) for mask, photograph in zip(masks, read, strict=True)]
+    classes = tuple(known if isinstance(known, Semantic) else Semantic.named(known) for known in preserve)
+    seed = identity if isinstance(identity, int) else None
+    saved = Identity.load(identity) if isinstance(identity, str | Path) else identity if isinstance(identity, Identity) else None
+    anonymizer = VeraAnonymizer(
+        load(bundle or default_bundle(), device=device),
+        detector=DlibDetector(),
+        parser=LandmarkParser(),
+        recognisers=[DlibRecogniser()],
+        options=Options(preserve=classes, seed=seed, **options),
+    )
+    return anonymizer(read, person=person, masks=drawn, identity=saved)
+
+
+def _read(source: Source, name: str) -> Photograph:
+    if isinstance(source, Photograph):
+        return source
+    return photograph_from_pixels(source, name) if isinstance(source, np.ndarray) else read_photograph(Path(source))
+
+
+def _mask(mask: str | Path | Mask | None, photograph: Photograph) -> Mask | None:
+    return read_mask(mask, photograph.size) if isinstance(mask, str | Path) else mask

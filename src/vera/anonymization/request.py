@@ -1,0 +1,47 @@
+"""What one asks of an anonymization, and the one home of its defaults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vera.types import Semantic, VeraError
+
+
+@dataclass(frozen=True)
+class Options:
+    """The choices of an anonymization.
+
+    Attributes:
+        preserve: semantic classes kept bit for bit in every photograph.
+        hair: replace the hair too.
+        face: which face to take in a photograph that shows several: 1 for the largest, 2 for the next. None: refuse such a photograph.
+        leave_others: the other faces of such a photograph may stay as they are; without it ``face`` is refused too.
+        seed: identities are a function of (seed, person); None draws a seed from the operating system and records it.
+        truncation: scale of the identity's deviation from the mean face; 1 is as various as the bundle's bank, 0 one face for all.
+        refine_steps: optimisation steps of the inversion, after the encoder.
+        harmonize_steps: optimisation steps that fit the identity to the surroundings of the replaced regions.
+        attempts: how many identities may be tried before the person is refused.
+
+    """
+
+    preserve: tuple[Semantic, ...] = ()
+    hair: bool = False
+    face: int | None = None
+    leave_others: bool = False
+    seed: int | None = None
+    truncation: float = 1.0  # DECISION: the bank's own variety: less makes people alike, more leaves what the generator knows
+    refine_steps: int = 20  # DECISION: a few seconds on two cores
+    harmonize_steps: int = 20  # DECISION: as above; most of the fit comes in the first ten
+    attempts: int = 6  # DECISION: more would let the recogniser choose, not check
+
+    def __post_init__(self) -> None:
+        if self.face is not None and self.face < 1:
+            raise VeraError(f"face {self.face}: faces are numbered from 1 (the largest)")
+        if self.attempts < 1:
+            raise VeraError(f"attempts {self.attempts}: allow at least 1")
+        if min(self.refine_steps, self.harmonize_steps) < 0:
+            raise VeraError("steps of refinement and harmonization must be 0 or more")
+        if not 0 <= self.truncation <= 2:
+            raise VeraError(f"truncation {self.truncation}: choose a value from 0 to 2")
+        if self.seed is not None and not 0 <= self.seed < 2**63:
+            raise VeraError(f"seed {self.seed}: choose a whole number from 0 to 2^63 - 1")

@@ -1,0 +1,186 @@
+"""Verification: what must hold before an anonymized person leaves the house. Every doubt is a reason to refuse."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from vera.anonymization.placement import Window
+from vera.faces.detection import DetectedFace, Detector
+from vera.faces.recognition import Recogniser
+from vera.types import Anonymized, Photograph, Pixels, Points
+
+SCALES = (1.0, 0.7, 0.5)
+"""DECISION: sizes at which an output is compared with its source, each also mirrored; the smallest distance counts."""
+OVERLAP = 0.3
+"""DECISION: least intersection over union of the face found in an output with the source's."""
+LEAST_CHANGED = 0.9
+"""DECISION: least share of the replaced region's pixels that differ visibly from the source."""
+VISIBLE = 2
+"""Grey levels, in at least one channel, from which a pixel counts as changed."""
+CONTEXT = 0.6
+"""Margin around the landmarks that a recogniser is given, as a share of their extent."""
+MIRRORED = np.array(
+    [
+        *(*range(16, -1, -1), *range(26, 16, -1), *range(27, 31), *range(35, 30, -1)),  # jaw, brows, nose
+        *(45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40),  # eyes
+        *(54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55, 64, 63, 62, 61, 60, 67, 66, 65),  # mouth
+    ]
+)
+"""Where each iBUG landmark lies in a mirrored face."""
+
+Embedding = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The judgement over all photographs of a person.
+
+    Attributes:
+        reasons: why they must not be written; empty when all is well.
+        record: distances, thresholds and shares, for the audit.
+
+    """
+
+    reasons: tuple[str, ...]
+    record: dict[str, Any]
+
+    @property
+    def passed(self) -> bool:
+        """Whether the outputs may be written."""
+        return not self.reasons
+
+
+class Verifier:
+    """Judges outputs against the sources of one person; the sources are embedded once.
+
+    Requirements: a face is found in every output; every recogniser puts every output at its threshold or farther from every
+    source of the person (over mirrored and rescaled views); every two outputs are closer to each other than the threshold, for
+    every recogniser; every pixel outside the replaced region is the source's; at least :data:`LEAST_CHANGED` of the replaced
+    pixels changed.
+
+    Args:
+        photographs: the sources.
+        faces: the chosen face of each.
+        detector: looks for a face in the outputs.
+        recognisers: at least one.
+
+    """
+
+    def __init__(
+        self, photographs: Sequence[Photograph], faces: Sequence[DetectedFace], *, detector: Detector, recognisers: Sequence[Recogniser]
+    ) -> None:
+        self.photographs, self.faces = list(photographs), list(faces)
+        self.detector, self.recognisers = detector, list(recognisers)
+        self.sources = [
+            [embeddings(recogniser, photograph.pixels, face.landmarks, scales=(1.0,)) for photograph, face in self._pairs()]
+            for recogniser in self.recognisers
+        ]
+
+    def judge(self, outputs: Sequence[Anonymized]) -> Verdict:
+        """Judge all outputs of the person together."""
+        reasons: list[str] = []
+        shares = [_changed(photograph, output) for photograph, output in zip(self.photographs, outputs, strict=True)]
+        for photograph, output, share in zip(self.photographs, outputs, shares, strict=True):
+            if not np.array_equal(photograph.pixels[~output.replaced], output.image[~output.replaced]):
+                reasons.append(f"{output.name}: a pixel outside the replaced region changed")
+            if (output.preserved & output.replaced).any():
+                reasons.append(f"{output.name}: a preserved pixel was replaced")
+            if share < LEAST_CHANGED:
+                reasons.append(f"{output.name}: only {share:.0%} of the replaced region really changed")
+        found = [self._find(output, face) for output, face in zip(outputs, self.faces, strict=True)]
+        reasons += [f"{output.name}: no face is found in the output" for output, face in zip(outputs, found, strict=True) if face is None]
+        judged = [self._compare(number, outputs, found) for number in range(len(self.recognisers))]
+        for _, objections in judged:
+            reasons += objections
+        record = {
+            "passed": not reasons,
+            "reasons": reasons,
+            "face_found": [face is not None for face in found],
+            "changed_share": [round(share, 4) for share in shares],
+            "recognisers": [distances for distances, _ in judged],
+        }
+        return Verdict(tuple(reasons), record)
+
+    def _pairs(self) -> list[tuple[Photograph, DetectedFace]]:
+        return list(zip(self.photographs, self.faces, strict=True))
+
+    def _find(self, output: Anonymized, source: DetectedFace) -> DetectedFace | None:
+        seen = self.detector.detect(Photograph(output.image, output.name, ""))
+        return max((face for face in seen if _overlap(face, source) >= OVERLAP), key=lambda face: _overlap(face, source), default=None)
+
+    def _compare(
+        self, number: int, outputs: Sequence[Anonymized], found: Sequence[DetectedFace | None]
+    ) -> tuple[dict[str, Any], list[str]]:
+        """Distances by one recogniser, and what is wrong with them."""
+        recogniser, sources = self.recognisers[number], self.sources[number]
+        views: list[list[Embedding]] = []
+        for output, seen, source in zip(outputs, found, self.faces, strict=True):
+            # also where the source's face was: a recogniser must not find it there either
+            there = embeddings(recogniser, output.image, source.landmarks, scales=(1.0,))
+            views.append((embeddings(recogniser, output.image, seen.landmarks, scales=SCALES) if seen else []) + there)
+        to_source = [[min(recogniser.distance(a, b) for a in mine for b in theirs) for theirs in sources] for mine in views]
+        between = [recogniser.distance(a[0], b[0]) for a, b in combinations(views, 2)]
+        objections = [
+            f"{output.name}: {recogniser.name} still recognises the person "
+            f"(distance {min(distances):.3f}, at least {recogniser.threshold:.3f} is needed)"
+            for output, distances in zip(outputs, to_source, strict=True)
+            if not min(distances) >= recogniser.threshold  # a NaN is refused
+        ]
+        if between and not max(between) < recogniser.threshold:
+            objections.append(
+                f"{recogniser.name} does not take the outputs for one person "
+                f"(distance {max(between):.3f}, less than {recogniser.threshold:.3f} is needed)"
+            )
+        record = {
+            "name": recogniser.name,
+            "threshold": recogniser.threshold,
+            "false_accept_rate": recogniser.false_accept_rate if np.isfinite(recogniser.false_accept_rate) else None,
+            "calibration": recogniser.calibration,
+            "output_to_source": [[_number(d) for d in distances] for distances in to_source],
+            "between_outputs": [_number(d) for d in between],
+        }
+        return record, objections
+
+
+def embeddings(recogniser: Recogniser, pixels: Pixels, landmarks: Points, *, scales: Sequence[float]) -> list[Embedding]:
+    """Embeddings of one face at several scales, each as it is and mirrored; the first is the plain one."""
+    extent = float(np.ptp(landmarks, axis=0).max())
+    window = Window.around_points(landmarks, (pixels.shape[0], pixels.shape[1]), margin=CONTEXT * extent)
+    part, points = np.ascontiguousarray(pixels[window.slices]), landmarks - (window.left, window.top)
+    result = []
+    for scale in scales:
+        size = (max(1, round(part.shape[1] * scale)), max(1, round(part.shape[0] * scale)))
+        ratio = np.array(size) / (part.shape[1], part.shape[0])
+        view = part if scale == 1.0 else np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+        at = (points + 0.5) * ratio - 0.5
+        turned = np.column_stack([view.shape[1] - 1 - at[:, 0], at[:, 1]])[MIRRORED]
+        result += [recogniser.embed(view, at), recogniser.embed(np.ascontiguousarray(view[:, ::-1]), turned)]
+    return result
+
+
+def _number(distance: float) -> float | None:
+    """For JSON, which knows no NaN."""
+    return round(float(distance), 4) if np.isfinite(distance) else None
+
+
+def _changed(photograph: Photograph, output: Anonymized) -> float:
+    """Share of replaced pixels that differ visibly from the source; 0 when nothing is replaced."""
+    if not output.replaced.any():
+        return 0.0
+    before, after = (image[output.replaced].astype(np.int16) for image in (photograph.pixels, output.image))
+    return float((np.abs(after - before).max(axis=1) >= VISIBLE).mean())
+
+
+def _overlap(a: DetectedFace, b: DetectedFace) -> float:
+    """Intersection over union of two boxes."""
+    width = min(a.box[2], b.box[2]) - max(a.box[0], b.box[0])
+    height = min(a.box[3], b.box[3]) - max(a.box[1], b.box[1])
+    shared = max(width, 0.0) * max(height, 0.0)
+    return shared / max(a.area + b.area - shared, 1e-9)

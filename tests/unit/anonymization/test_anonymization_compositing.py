@@ -1,0 +1,104 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from vera.anonymization import colour
+from vera.anonymization.compositing import Rendering, composite, seam_correction
+from vera.anonymization.placement import Window, eye_distance, grow, to_window
+from vera.anonymization.preservation import preserved_region, replaced_region
+from vera.types import Semantic
+
+
+@pytest.fixture
+def regions(photograph, face, parsed):
+    preserved = preserved_region(photograph, face, parsed, classes=(Semantic.MOUTH,), mask=None)
+    return preserved, replaced_region(photograph, face, parsed, preserved, hair=False)
+
+
+@pytest.fixture
+def rendering(parsed):
+    generator = torch.Generator().manual_seed(1)
+    image = torch.nn.functional.interpolate(torch.rand(1, 3, 6, 6, generator=generator), (32, 32), mode="bicubic")[0]
+    return Rendering(image - 0.5, parsed)
+
+
+def test_source_is_untouched_outside_and_in_the_preserved_region(photograph, face, parsed, rendering, regions):
+    preserved, replaced = regions
+    result = composite(photograph, face, parsed, rendering, replaced, seed=3)
+    assert result.dtype == np.uint8
+    np.testing.assert_array_equal(result[~replaced], photograph.pixels[~replaced])
+    np.testing.assert_array_equal(result[preserved], photograph.pixels[preserved])
+    assert preserved.any()
+    assert not (preserved & replaced).any()
+    assert (result[replaced] != photograph.pixels[replaced]).any(axis=1).mean() > 0.9
+
+
+def test_source_inside_the_replaced_region_is_never_read(photograph, face, parsed, rendering, regions):
+    _, replaced = regions
+    other = photograph.pixels.copy()
+    other[replaced] = np.random.default_rng(5).integers(0, 256, (int(replaced.sum()), 3))
+    first = composite(photograph, face, parsed, rendering, replaced, seed=3)
+    second = composite(replace(photograph, pixels=other), face, parsed, rendering, replaced, seed=3)
+    np.testing.assert_array_equal(first[replaced], second[replaced])
+
+
+def test_same_seed_same_bytes_other_seed_other_grain(photograph, face, parsed, rendering, regions):
+    _, replaced = regions
+    first, again, other = (composite(photograph, face, parsed, rendering, replaced, seed=seed) for seed in (3, 3, 4))
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+
+
+def test_a_face_equal_to_its_source_comes_back(photograph, face, parsed, regions):
+    """Identity: up to resampling and grain."""
+    _, replaced = regions
+    smooth = to_window(face.image, face, Window(0, 240, 0, 200), cubic=True)[0]
+    plain = replace(photograph, pixels=((smooth + 1) * 127.5).round().clip(0, 255).astype(np.uint8))
+    result = composite(plain, face, parsed, Rendering(face.image, parsed), replaced, seed=0)
+    assert np.abs(result[replaced].astype(float) - plain.pixels[replaced]).mean() < 3
+
+
+def test_a_constant_offset_vanishes_at_the_seam(face, regions):
+    _, replaced = regions
+    difference = np.full((*replaced.shape, 3), 24, np.float32)
+    around = ~replaced
+    correction = seam_correction(difference, around, replaced, around, unit=eye_distance(face))
+    border = replaced & grow(~replaced, 1)
+    np.testing.assert_allclose(correction[border], 24, atol=1.5)
+    assert (correction[~replaced] == 0).all()
+    deep = replaced & ~grow(~replaced, 15)
+    assert correction[deep].mean() < 23
+    assert np.abs(seam_correction(0 * difference, around, replaced, around, unit=60.0)).max() == 0
+
+
+def test_a_difference_between_unlike_surfaces_stays_at_the_border(face, regions):
+    """Dark hair beside a bright forehead must not darken the face."""
+    _, replaced = regions
+    difference = np.zeros((*replaced.shape, 3), np.float32)
+    rows = np.arange(replaced.shape[0])[:, None]
+    hair = ~replaced & (rows < 90)
+    difference[hair] = -120
+    correction = seam_correction(difference, ~replaced & ~hair, replaced, ~replaced, unit=eye_distance(face))
+    deep = replaced & ~grow(~replaced, 0.2 * eye_distance(face))
+    assert np.abs(correction[deep]).max() < 4
+    assert correction[replaced & grow(hair, 1)].mean() < -60
+
+
+def test_colours_follow_the_surroundings():
+    rng = np.random.default_rng(0)
+    source = (rng.normal(0, 8, (60, 60, 1)) + np.array([180, 140, 120])).astype(np.float32)
+    generated = (rng.normal(0, 8, (60, 60, 1)) + np.array([150, 120, 110])).astype(np.float32)
+    matched = colour.match_colour(generated, source, np.ones((60, 60), dtype=bool))
+    np.testing.assert_allclose(matched.mean(axis=(0, 1)), source.mean(axis=(0, 1)), atol=2)
+    assert colour.match_colour(generated, source, np.zeros((60, 60), dtype=bool)) is generated
+
+
+def test_grain_has_the_amplitude_of_the_photograph():
+    rng = np.random.default_rng(0)
+    source = (120 + rng.normal(0, 2.0, (90, 90, 1)) + np.zeros(3)).astype(np.float32)
+    kept = np.ones((90, 90), dtype=bool)
+    grainy = colour.match_grain(np.full((90, 90, 3), 120, np.float32), source, kept, seed=1)
+    assert grainy.std() == pytest.approx(source.std(), rel=0.3)
+    assert np.ptp(grainy - grainy[:, :, :1]) == 0  # grey

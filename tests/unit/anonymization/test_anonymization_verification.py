@@ -1,0 +1,81 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from vera.anonymization.verification import MIRRORED, Verifier
+from vera.types import Anonymized
+
+from .conftest import Detector, Recogniser, face_points
+
+
+@pytest.fixture
+def replaced(photograph):
+    region = np.zeros(photograph.size, dtype=bool)
+    region[60:195, 30:170] = True
+    return region
+
+
+def output(photograph, replaced, shift, name="one"):
+    image = photograph.pixels.copy()
+    image[replaced] = (image[replaced].astype(int) + shift).clip(0, 255).astype(np.uint8)
+    return Anonymized(name, image, np.zeros_like(replaced), replaced)
+
+
+def verifier(photograph, *, detector=None, recogniser=None, count=1):
+    faces = Detector(face_points()).detect(photograph)
+    return Verifier(
+        [photograph] * count, faces * count, detector=detector or Detector(face_points()), recognisers=[recogniser or Recogniser()]
+    )
+
+
+def test_mirroring_is_its_own_inverse():
+    np.testing.assert_array_equal(MIRRORED[MIRRORED], np.arange(68))
+    points = face_points((0.0, 0.0))
+    np.testing.assert_allclose((points * (-1, 1))[MIRRORED], points, atol=1e-9)
+
+
+def test_a_changed_face_passes(photograph, replaced):
+    verdict = verifier(photograph, count=2).judge([output(photograph, replaced, 40, name) for name in ("a", "b")])
+    assert verdict.passed, verdict.reasons
+    (record,) = verdict.record["recognisers"]
+    assert np.shape(record["output_to_source"]) == (2, 2)
+    assert record["between_outputs"] == [0.0]
+    assert record["false_accept_rate"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("shift", "words"),
+    [(0, "only 0%"), (3, "still recognises")],
+)
+def test_a_face_that_stayed_is_refused(photograph, replaced, shift, words):
+    verdict = verifier(photograph).judge([output(photograph, replaced, shift)])
+    assert not verdict.passed
+    assert any(words in reason for reason in verdict.reasons)
+
+
+def test_a_face_nobody_finds_is_refused(photograph, replaced):
+    for detector in (Detector(), Detector(face_points((20.0, 20.0), 0.3))):
+        verdict = verifier(photograph, detector=detector).judge([output(photograph, replaced, 40)])
+        assert any("no face is found" in reason for reason in verdict.reasons)
+
+
+def test_outputs_that_do_not_match_each_other_are_refused(photograph, replaced):
+    verdict = verifier(photograph, count=2).judge([output(photograph, replaced, 40, "a"), output(photograph, replaced, -40, "b")])
+    assert any("one person" in reason for reason in verdict.reasons)
+
+
+def test_a_touched_pixel_outside_is_refused(photograph, replaced):
+    touched = output(photograph, replaced, 40)
+    touched.image[0, 0] += 1
+    assert any("outside" in reason for reason in verifier(photograph).judge([touched]).reasons)
+    overlapping = replace(output(photograph, replaced, 40), preserved=replaced)
+    assert any("preserved pixel" in reason for reason in verifier(photograph).judge([overlapping]).reasons)
+
+
+def test_a_distance_that_is_no_number_is_refused(photograph, replaced):
+    class Broken(Recogniser):
+        def distance(self, a, b):
+            return float("nan")
+
+    assert not verifier(photograph, recogniser=Broken()).judge([output(photograph, replaced, 40)]).passed
