@@ -51,6 +51,7 @@ def anonymize(
     sources += [file for file in (manifest, identity, save_identity) if file]
     if save_identity:
         check_identity_target(save_identity, overwrite=overwrite)
-    folder = OutputFolder(out, people, sources=sources, overwrite=overwrite)
     studio = assemble(bundle, device.value, preserve=classes, hair=hair, face=face, leave_others=leave_others, seed=seed)
-    batch.run(people, folder, studio, identity=load_identity(identity), save_identity=save_identity)
+    saved = load_identity(identity)
+    folder = OutputFolder(out, people, sources=sources, overwrite=overwrite)  # after the bundle: what fails until here touches no file
+    batch.run(people, folder, studio, identity=saved, save_identity=save_identity)

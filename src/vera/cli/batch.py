@@ -45,7 +45,7 @@ def run(people: Sequence[Person], folder: OutputFolder, studio: Studio, *, ident
             if failure:
                 failures.append(failure)
             else:
-                console.print(f"{person.label}: {summary(record)}", highlight=False, markup=False)
+                console.print(f"{person.label}: {summary(record)}", highlight=False, markup=False, soft_wrap=True)
             progress.advance(task)
     if len(people) == 1 and failures:
         raise failures[0]

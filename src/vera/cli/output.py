@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -97,7 +98,7 @@ class OutputFolder:
             VeraError: it can't be written.
 
         """
-        text = json.dumps(audit, indent=2, ensure_ascii=False, allow_nan=False, default=_plain) + "\n"
+        text = json.dumps(plain(audit), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         try:
             return write_private(self.path / AUDIT, text.encode())
         except OSError as error:
@@ -137,12 +138,14 @@ def _records_nothing(target: Path) -> bool:
         return False
 
 
-def _plain(value: Any) -> Any:
-    """JSON for what numpy and pathlib leave in an audit."""
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    if isinstance(value, Path):
-        return str(value)
-    raise TypeError(f"an audit can't hold a {type(value).__name__}")
+def plain(value: Any) -> Any:
+    """JSON's own types for what numpy and pathlib leave in an audit; a number that is not finite (nothing to measure) is null."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        return plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return str(value) if isinstance(value, Path) else value

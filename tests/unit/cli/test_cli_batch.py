@@ -1,6 +1,9 @@
 from pathlib import Path
 
+import numpy as np
+
 from vera.cli.batch import neutral
+from vera.cli.output import plain
 from vera.cli.plan import Entry, Person
 
 
@@ -19,3 +22,8 @@ def test_neutral_replaces_whole_words_only():
         "warnings": ["person-0001: 2 faces"],
         "options": {"preserve": ["mouth"], "seed": 3},
     }
+
+
+def test_audit_becomes_plain_json():
+    audit = {"d": [np.float32(0.5), float("nan"), np.float64("inf")], 3: (np.int64(2), np.bool_(1)), "a": np.arange(2), "p": Path("x")}
+    assert plain(audit) == {"d": [0.5, None, None], "3": [2, True], "a": [0, 1], "p": "x"}
