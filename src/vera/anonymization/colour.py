@@ -16,6 +16,8 @@ SHIFT_LIMIT = 20.0
 """DECISION: most the colours are shifted (Lab units): more comes from a wrong segmentation, not from light."""
 OCTAVES = (0.0, 1.0, 2.0)
 """DECISION: grain is measured and drawn in the frequency bands between these Gaussian widths (pixels) and the next, twice as wide."""
+SOFT_EDGE = 2.0
+"""Gaussian width in pixels of the border of grain."""
 GRAIN_LIMIT = 2.5
 """DECISION: most grain a band may get, in grey levels: what is above is not noise but hair or cloth."""
 
@@ -44,13 +46,14 @@ def match_colour(generated: Floats, source: Floats, same: Mask) -> Floats:
     return np.asarray(matched, dtype=np.float32)
 
 
-def match_grain(generated: Floats, source: Floats, kept: Mask, *, seed: int) -> Floats:
+def match_grain(generated: Floats, source: Floats, kept: Mask, where: Mask, *, seed: int) -> Floats:
     """Add fine grey grain so that a replaced region is not smoother than the skin beside it.
 
     Args:
         generated: ``(h, w, 3)`` RGB, 0 to 255.
         source: ``(h, w, 3)`` RGB, 0 to 255; its residuals are measured where ``kept`` only.
         kept: pixels outside the replaced region, at least a few pixels from it.
+        where: pixels that get grain; its edge is soft.
         seed: the grain's seed: same seed, same grain.
 
     Returns:
@@ -70,7 +73,8 @@ def match_grain(generated: Floats, source: Floats, kept: Mask, *, seed: int) -> 
         drawn = _octave(white, np.ones_like(weight), sigma)
         amplitude = min(float(np.sqrt(max(wanted**2 - present**2, 0.0))), GRAIN_LIMIT)
         grain += drawn * (amplitude / max(float(drawn.std()), 1e-6))
-    return generated + grain[:, :, None]
+    grain *= cv2.GaussianBlur(where.astype(np.float32), (0, 0), SOFT_EDGE)
+    return np.asarray(generated + grain[:, :, None], dtype=np.float32)
 
 
 def _spread(values: Floats) -> float:

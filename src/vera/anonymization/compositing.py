@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -49,6 +50,9 @@ SURFACES = (
 )
 """Classes that look alike at a border: differences in shading between them are worth carrying on."""
 SKIN_LIKE = 0
+NONE = -1
+OWN_LIGHT = (1, 4, 5)
+"""Hair, background and clothes take their colours from their own kind only; all else in a face goes with the skin."""
 
 
 @dataclass(frozen=True)
@@ -86,14 +90,15 @@ def composite(photograph: Photograph, face: AlignedFace, parsed: Tensor, renderi
     # From here on the source is known outside the replaced region only.
     source = np.where(region[:, :, None], 0, photograph.pixels[window.slices]).astype(np.float32)
     generated, inside = to_window((rendering.image + 1) * 127.5, face, window, cubic=True)
-    ours, theirs = (_surfaces(s, face, window) for s in (rendering.segmentation, parsed))
+    shares = _surfaces(rendering.segmentation, face, window)
+    ours, theirs = shares.argmax(axis=2), _surfaces(parsed, face, window).argmax(axis=2)
     around = inside & ~region
     same = (ours == theirs) & around
     nearby = grow(region, SAMPLING_BAND * unit) & around
-    generated = colour.match_colour(generated.clip(0, 255), source, same & nearby & (theirs == SKIN_LIKE))
+    generated = _match_surfaces(generated.clip(0, 255), source, shares, np.where(same & nearby, theirs, NONE))
     corrected = generated + seam_correction(source - generated, same, region, around, unit=unit)
     measured = nearby & ~grow(region, 3) & (theirs == SKIN_LIKE)
-    corrected = colour.match_grain(corrected, source, measured, seed=seed)
+    corrected = colour.match_grain(corrected, source, measured, region & (ours == SKIN_LIKE), seed=seed)
     result = photograph.pixels.copy()
     result[window.slices][region] = np.round(corrected[region]).clip(0, 255).astype(np.uint8)
     return result
@@ -137,7 +142,26 @@ def _average(values: Floats, weight: Floats, sigma: float) -> Floats:
     return np.asarray(np.where(below > 1e-12, above / np.maximum(below, 1e-12), 0), dtype=np.float32)
 
 
-def _surfaces(segmentation: Tensor, face: AlignedFace, window: Window) -> np.ndarray[tuple[int, int], np.dtype[np.intp]]:
-    """``(h, w)`` index into :data:`SURFACES` of the likeliest kind of surface."""
+def _match_surfaces(generated: Floats, source: Floats, shares: Floats, same: npt.NDArray[np.intp]) -> Floats:
+    """Match colours surface by surface: a background must not take the shift of the skin.
+
+    Args:
+        generated: ``(h, w, 3)``.
+        source: ``(h, w, 3)``, read where ``same`` names a surface.
+        shares: ``(h, w, N)``: share of each surface in the generated pixels.
+        same: ``(h, w)``: the surface both show outside the replaced region, or :data:`NONE`.
+
+    """
+    face = colour.match_colour(generated, source, same == SKIN_LIKE)
+    change = face - generated
+    result = face
+    for number in OWN_LIGHT:
+        own = colour.match_colour(generated, source, same == number) - generated
+        result = result + shares[:, :, number, None] * (own - change)
+    return np.asarray(result, dtype=np.float32)
+
+
+def _surfaces(segmentation: Tensor, face: AlignedFace, window: Window) -> Floats:
+    """``(h, w, N)`` share of each of :data:`SURFACES`."""
     grouped = torch.stack([segmentation[list(classes)].sum(dim=0) for classes in SURFACES])
-    return np.asarray(to_window(grouped, face, window)[0].argmax(axis=2))
+    return to_window(grouped, face, window)[0]
