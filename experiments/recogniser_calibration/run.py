@@ -48,7 +48,9 @@ def embed_all(
 
 
 def pair_distances(
-    embeddings: list[npt.NDArray[np.float64]], people: list[str], distance: Callable[[npt.NDArray[np.float64], npt.NDArray[np.float64]], float]
+    embeddings: list[npt.NDArray[np.float64]],
+    people: list[str],
+    distance: Callable[[npt.NDArray[np.float64], npt.NDArray[np.float64]], float],
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Distances of all pairs of the same person, and of all pairs of different people; both sorted."""
     same, different = [], []
@@ -76,7 +78,8 @@ def calibrate(root: Path, data: str, detector: Detector, recogniser: Recogniser)
     same, different = pair_distances(embeddings, people, recogniser.distance)
     strict = {f"threshold_at_far_{rate:g}": threshold_at(different, rate) for rate in TARGETS}
     accepted = {
-        f"true_accept_rate_at_far_{rate:g}": None if (t := strict[f"threshold_at_far_{rate:g}"]) is None else share_below(same, t) for rate in TARGETS
+        f"true_accept_rate_at_far_{rate:g}": None if (t := strict[f"threshold_at_far_{rate:g}"]) is None else share_below(same, t)
+        for rate in TARGETS
     }
     return {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
