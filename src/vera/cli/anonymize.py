@@ -32,7 +32,7 @@ def anonymize(
     leave_others: Annotated[bool, typer.Option("--leave-others", help="Leave the other faces alone: they stay recognisable.")] = False,
     hair: Annotated[bool, typer.Option("--hair/--keep-hair", help="Replace the hair too, or keep it.")] = False,
     rename: Annotated[bool, typer.Option("--rename", help="Neutral output names and person labels.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the outputs of an earlier call.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs of an earlier call over other photographs.")] = False,
     bundle: Annotated[Path | None, typer.Option(metavar="PATH", help="A trained network; the packaged one by default.")] = None,
     device: Annotated[Device, typer.Option(help="Where the networks run.")] = Device.cpu,
 ) -> None:

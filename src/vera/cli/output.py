@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -27,8 +28,9 @@ class OutputFolder:
         path: the folder; made if it is not there.
         people: whose outputs will be written.
         sources: files that are read in this call and must not be overwritten whatever the options say.
-        overwrite: outputs of an earlier call may be replaced. They are removed at once, so that nothing of that call is left
-            for a person who is refused in this one.
+        overwrite: outputs of any earlier call may be replaced. Without it only a call over the same photographs (by digest, as
+            the earlier audit records them) may be repeated. What is replaced is removed at once, so that nothing of the earlier
+            call is left for a person who is refused in this one.
 
     Raises:
         VeraError: the folder can't be written, holds outputs of an earlier call, or an output would overwrite a source.
@@ -43,8 +45,8 @@ class OutputFolder:
         for target in targets:
             if target.resolve() in read:
                 raise VeraError(f"{target} would overwrite a file that is read: choose another folder with --out")
-        existing = [target for target in targets if target.exists() and not _records_nothing(target)]
-        if existing and not overwrite:
+        existing = [target for target in targets if target.exists()]
+        if existing and not overwrite and not _repeats(path / AUDIT, existing, people):
             raise VeraError(f"{existing[0]} is there already: choose another folder with --out, or add --overwrite")
         try:
             path.mkdir(parents=True, exist_ok=True)
@@ -127,15 +129,16 @@ def write_private(path: Path, content: bytes) -> Path:
     return path
 
 
-def _records_nothing(target: Path) -> bool:
-    """Whether this is the audit of a call that wrote no image: it may be replaced without asking."""
-    if target.name != AUDIT:
-        return False
+def _repeats(audit: Path, existing: Iterable[Path], people: Sequence[Person]) -> bool:
+    """Whether this call repeats an earlier one: all that exists was written by it, from photographs that this call takes too."""
     try:
-        people = json.loads(target.read_bytes())["people"]
-        return all(person["status"] != "written" for person in people)
+        recorded = [person for person in json.loads(audit.read_bytes())["people"] if person["status"] == "written"]
+        sources = {photograph["digest"] for person in recorded for photograph in person["photographs"]}
+        written = {name for person in recorded for file in person["files"] for name in file["written"]}
+        taken = {hashlib.sha256(entry.path.read_bytes()).hexdigest() for person in people for entry in person.entries}
     except (OSError, ValueError, KeyError, TypeError):
         return False
+    return sources <= taken and {file.name for file in existing} <= written | {AUDIT}
 
 
 def plain(value: Any) -> Any:

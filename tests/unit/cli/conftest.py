@@ -1,3 +1,4 @@
+import hashlib
 import sys
 from dataclasses import dataclass, field
 
@@ -27,7 +28,9 @@ class FakeStudio:
         mask = np.zeros((6, 5), dtype=bool)
         mask[2:4] = True
         images = [Anonymized(entry.name, np.full((6, 5, 3), 40 + i, np.uint8), mask, ~mask) for i, entry in enumerate(person.entries)]
-        return AnonymizedPerson(person.id, images, {"person": person.id, "seed": 3, "distances": [np.float64(0.75)]}), "face"
+        digests = [{"digest": hashlib.sha256(entry.path.read_bytes()).hexdigest()} for entry in person.entries]
+        audit = {"person": person.id, "seed": 3, "distances": [np.float64(0.75)], "photographs": digests}
+        return AnonymizedPerson(person.id, images, audit), "face"
 
     def save_identity(self, identity, path):
         path.write_text(identity)

@@ -77,12 +77,19 @@ def test_unwritable_output_folder(vera, studio, photo, tmp_path):
     assert not studio.seen
 
 
-def test_existing_outputs_need_overwrite(vera, studio, photo, tmp_path, files):
-    out, a = tmp_path / "out", photo("a.jpg")
+def test_a_call_may_be_repeated_but_outputs_of_others_need_overwrite(vera, studio, photo, tmp_path, files):
+    out, a, other = tmp_path / "out", photo("a.jpg"), photo("elsewhere/a.jpg", 9)
     assert vera("anonymize", a, "--out", out)[0] == 0
-    code, _, stderr = vera("anonymize", a, "--out", out)
+    assert vera("anonymize", a, "--out", out, "--seed", "5")[0] == 0
+    code, _, stderr = vera("anonymize", other, "--out", out)
     assert code == 2
     assert "--overwrite" in stderr
+    code, _, stderr = vera("anonymize", photo("b.jpg", 7), "--out", out)
+    assert code == 2, "the record of a.jpg would be lost"
+    assert "audit.json is there already" in stderr
+    (out / "b.png").write_text("somebody's own file")
+    assert vera("anonymize", a, photo("b.jpg", 7), "--out", out)[0] == 2
+    (out / "b.png").unlink()
     studio.refuse = ("p",)
     assert vera("anonymize", a, "--person", "p", "--out", out, "--overwrite")[0] == 3
     assert files(out) == ["audit.json"], "an earlier result must not stay beside an audit that says refused"
