@@ -51,8 +51,9 @@ SURFACES = (
 """Classes that look alike at a border: differences in shading between them are worth carrying on."""
 SKIN_LIKE = 0
 NONE = -1
-OWN_LIGHT = (1, 4, 5)
-"""Hair, background and clothes take their colours from their own kind only; all else in a face goes with the skin."""
+BEHIND = 4
+OWN_LIGHT = (1, 5)
+"""Hair and clothes take their colours from their own kind only; all else in a face goes with the skin."""
 
 
 @dataclass(frozen=True)
@@ -96,9 +97,11 @@ def composite(photograph: Photograph, face: AlignedFace, parsed: Tensor, renderi
     same = (ours == theirs) & around
     nearby = grow(region, SAMPLING_BAND * unit) & around
     generated = _match_surfaces(generated.clip(0, 255), source, shares, np.where(same & nearby, theirs, NONE))
+    backdrop = _backdrop(source, region, around & (theirs == BEHIND), sigma=max(SMOOTHING * unit, 0.5))
+    generated = generated + shares[:, :, BEHIND, None] * np.nan_to_num(backdrop - generated)
     corrected = generated + seam_correction(source - generated, same, region, around, unit=unit)
     measured = nearby & ~grow(region, 3) & (theirs == SKIN_LIKE)
-    corrected = colour.match_grain(corrected, source, measured, region & (ours == SKIN_LIKE), seed=seed)
+    corrected = colour.match_grain(corrected, source, measured, region & (ours != BEHIND), seed=seed)
     result = photograph.pixels.copy()
     result[window.slices][region] = np.round(corrected[region]).clip(0, 255).astype(np.uint8)
     return result
@@ -143,7 +146,7 @@ def _average(values: Floats, weight: Floats, sigma: float) -> Floats:
 
 
 def _match_surfaces(generated: Floats, source: Floats, shares: Floats, same: npt.NDArray[np.intp]) -> Floats:
-    """Match colours surface by surface: a background must not take the shift of the skin.
+    """Match colours surface by surface: hair must not take the shift of the skin.
 
     Args:
         generated: ``(h, w, 3)``.
@@ -159,6 +162,18 @@ def _match_surfaces(generated: Floats, source: Floats, shares: Floats, same: npt
         own = colour.match_colour(generated, source, same == number) - generated
         result = result + shares[:, :, number, None] * (own - change)
     return np.asarray(result, dtype=np.float32)
+
+
+def _backdrop(source: Floats, region: Mask, behind: Mask, *, sigma: float) -> Floats:
+    """The background beside the replaced region, carried on into it without any texture; NaN where none is known.
+
+    DECISION: in the rim that dilation takes from the background this beats any generated one.
+    """
+    ring = grow(region, 1.0) & behind
+    values = _average(source, behind.astype(np.float32), sigma)
+    carried = membrane(values, np.where(ring, FIXED, 0).astype(np.float32), region | ring, length=float(max(region.shape)))
+    known = region if ring.any() else np.zeros_like(region)
+    return np.where(known[:, :, None], carried, np.where(behind[:, :, None], values, np.float32(np.nan))).astype(np.float32)
 
 
 def _surfaces(segmentation: Tensor, face: AlignedFace, window: Window) -> Floats:

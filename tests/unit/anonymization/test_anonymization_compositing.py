@@ -86,6 +86,16 @@ def test_a_difference_between_unlike_surfaces_stays_at_the_border(face, regions)
     assert correction[replaced & grow(hair, 1)].mean() < -60
 
 
+def test_a_plain_background_stays_plain(photograph, face, parsed, rendering, regions):
+    """Whatever colour the generator gives it."""
+    _, replaced = regions
+    grey = replace(photograph, pixels=np.full_like(photograph.pixels, 150))
+    everywhere = torch.zeros_like(parsed)
+    everywhere[Semantic.BACKGROUND] = 1
+    result = composite(grey, face, everywhere, Rendering(rendering.image, everywhere), replaced, seed=0)
+    assert np.abs(result.astype(int) - 150).max() <= 3
+
+
 def test_colours_follow_the_surroundings():
     rng = np.random.default_rng(0)
     source = (rng.normal(0, 8, (60, 60, 1)) + np.array([180, 140, 120])).astype(np.float32)
