@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -61,6 +64,14 @@ def test_it_states_what_its_threshold_means(recogniser: DlibRecogniser) -> None:
     assert 0 < recogniser.false_accept_rate < 0.05
     assert "LFW" in recogniser.calibration
     assert "experiments/recogniser_calibration" in recogniser.calibration
+
+
+def test_the_stated_rate_is_the_recorded_one(recogniser: DlibRecogniser) -> None:
+    lines = (Path(__file__).parents[3] / "experiments/recogniser_calibration/results.jsonl").read_text().splitlines()
+    row = [r for r in map(json.loads, lines) if r["recogniser"] == recogniser.name][-1]
+    assert recogniser.threshold == row["threshold"]
+    assert recogniser.false_accept_rate == pytest.approx(row["false_accept_rate"], rel=0.01)
+    assert recogniser.calibration.startswith(f"{row['false_accepts']} of {row['pairs_different']} pairs")
 
 
 def test_bad_landmarks_are_refused(recogniser: DlibRecogniser, landmarks: Points) -> None:
