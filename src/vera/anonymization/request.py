@@ -41,7 +41,7 @@ class Options:
             raise VeraError(f"attempts {self.attempts}: allow at least 1")
         if min(self.refine_steps, self.harmonize_steps) < 0:
             raise VeraError("steps of refinement and harmonization must be 0 or more")
-        if not 0 <= self.truncation <= 2:
-            raise VeraError(f"truncation {self.truncation}: choose a value from 0 to 2")
+        if not 0 <= self.truncation <= 4:
+            raise VeraError(f"truncation {self.truncation}: choose a value from 0 to 4")
         if self.seed is not None and not 0 <= self.seed < 2**63:
             raise VeraError(f"seed {self.seed}: choose a whole number from 0 to 2^63 - 1")

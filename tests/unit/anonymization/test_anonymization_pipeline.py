@@ -132,6 +132,6 @@ def test_bad_requests(make, photograph, network):
         make()([photograph], person="p", masks=[None, None])
     with pytest.raises(VeraError, match="recogniser"):
         VeraAnonymizer(network, detector=Detector(), parser=Parser(), recognisers=[], options=Options())
-    for wrong in ({"face": 0}, {"attempts": 0}, {"harmonize_steps": -1}, {"truncation": 3.0}, {"seed": -1}):
+    for wrong in ({"face": 0}, {"attempts": 0}, {"harmonize_steps": -1}, {"truncation": 5.0}, {"seed": -1}):
         with pytest.raises(VeraError):
             Options(**wrong)
