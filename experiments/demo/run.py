@@ -17,10 +17,10 @@ import cv2
 import matplotlib as mpl
 import numpy as np
 import skimage.data
-from vera.faces.recognition import DlibRecogniser
 
 from vera.faces.detection import DetectedFace, DlibDetector
 from vera.faces.photograph import read_photograph, write_png
+from vera.faces.recognition import DlibRecogniser
 from vera.types import Photograph, Pixels, VeraError
 
 mpl.use("Agg")

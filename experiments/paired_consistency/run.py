@@ -21,12 +21,12 @@ from typing import Any
 import cv2
 import matplotlib as mpl
 import numpy as np
-from vera.faces.recognition import DlibRecogniser
 
 from vera import __version__
 from vera.bundle import default_bundle, read
 from vera.faces.detection import DlibDetector
 from vera.faces.photograph import read_photograph
+from vera.faces.recognition import DlibRecogniser
 from vera.types import Photograph
 
 mpl.use("Agg")

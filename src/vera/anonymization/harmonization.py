@@ -69,6 +69,7 @@ def harmonize(
     unit: Tensor,
     steps: int,
     perceptual: Callable[[Tensor, Tensor], Tensor] | None,
+    progress: Callable[[int], None] | None = None,
 ) -> Tensor:
     """Fit one identity to the surroundings of all replaced regions.
 
@@ -81,6 +82,7 @@ def harmonize(
         unit: ``(2 + 2K, D)``, standard deviation of the bank: the scale of steps and prior.
         steps: 0 returns the identity as it is.
         perceptual: distance of two batches of images, ``(B,)``; no gradient into the second. None leaves the term out.
+        progress: called with the number of each step done.
 
     Returns:
         ``(2 + 2K, D)``: the person's identity.
@@ -97,6 +99,8 @@ def harmonize(
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
+        if progress is not None:
+            progress(step + 1)
     return (identity + offset * scale).detach()
 
 

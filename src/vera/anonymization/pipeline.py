@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -43,6 +43,9 @@ class WithIdentity(AnonymizedPerson):
 
     identity: Identity | None = None
 
+
+Progress = Callable[[str, int, int], None]
+"""Takes what is going on, the steps done, and the budget of steps."""
 
 Source = str | Path | Pixels | Photograph
 """A photograph as the Python interface takes it."""
@@ -103,6 +106,7 @@ class VeraAnonymizer:
         person: str,
         masks: Sequence[Mask | None] | None = None,
         identity: Identity | None = None,
+        progress: Progress | None = None,
     ) -> WithIdentity:
         """Anonymize all photographs of one person.
 
@@ -112,6 +116,7 @@ class VeraAnonymizer:
             masks: what to preserve beside the named classes, one for each photograph (None: nothing more).
             identity: from an earlier visit: it is applied as it was saved, neither drawn again nor harmonized, so that nobody's
                 face drifts from visit to visit. One attempt.
+            progress: told of every optimisation step.
 
         Raises:
             VeraError: a photograph or mask that cannot be used.
@@ -135,7 +140,7 @@ class VeraAnonymizer:
                 for photograph, face, mask in zip(photographs, faces, masks, strict=True)
             ]
         with clock("invert"):
-            codes = self._invert(scenes)
+            codes = self._invert(scenes, progress)
         with clock("verify"):
             verifier = Verifier(photographs, faces, detector=self.detector, recognisers=self.recognisers)
         seed = identity.seed if identity else secrets.randbits(63) if self.options.seed is None else self.options.seed
@@ -149,7 +154,7 @@ class VeraAnonymizer:
             backends={"detector": self.detector.name, "parser": self.parser.name},
         )
         for attempt in range(1, 2 if identity else self.options.attempts + 1):
-            chosen = identity or self._settle(scenes, codes, seed, person, attempt, clock)
+            chosen = identity or self._settle(scenes, codes, seed, person, attempt, clock, progress)
             with clock("generate"):
                 outputs = self._render(scenes, codes, chosen, derived_seed(seed, person, "grain"))
             with clock("verify"):
@@ -165,16 +170,28 @@ class VeraAnonymizer:
             audit,
         )
 
-    def _invert(self, scenes: Sequence[Scene]) -> LatentCodes:
+    def _invert(self, scenes: Sequence[Scene], progress: Progress | None) -> LatentCodes:
         images, segmentations = self._stack(scenes)
         with torch.no_grad():
             codes = self.network.encode(images, segmentations)
         objective = InversionObjective(weights=REFINEMENT, perceptual=self.perceptual)
         steps = self.options.refine_steps
-        refined = refine(self.network, images, segmentations, codes, objective=objective, steps=steps, rate=REFINEMENT_RATE)
+        told = _named(progress, "refining", steps)
+        refined = refine(
+            self.network, images, segmentations, codes, objective=objective, steps=steps, rate=REFINEMENT_RATE, progress=told
+        )
         return refined.map(Tensor.detach)
 
-    def _settle(self, scenes: Sequence[Scene], codes: LatentCodes, seed: int, person: str, attempt: int, clock: Clock) -> Identity:
+    def _settle(
+        self,
+        scenes: Sequence[Scene],
+        codes: LatentCodes,
+        seed: int,
+        person: str,
+        attempt: int,
+        clock: Clock,
+        progress: Progress | None,
+    ) -> Identity:
         """Draw an identity and harmonize it with all photographs together."""
         truncation = self.options.truncation
         network = self.network
@@ -195,6 +212,7 @@ class VeraAnonymizer:
                 unit=network.bank.float().std(dim=0),
                 steps=self.options.harmonize_steps,
                 perceptual=self.perceptual,
+                progress=_named(progress, f"harmonizing face {attempt}", self.options.harmonize_steps),
             )
         return replace(drawn, local=local.cpu(), harmonized=True)
 
@@ -216,6 +234,10 @@ class VeraAnonymizer:
     def _kept(self, scenes: Sequence[Scene]) -> Tensor:
         rows = len(self.network.mean)
         return torch.stack([kept_rows(scene.kept_classes, hair=self.options.hair, rows=rows) for scene in scenes]).to(self.device)
+
+
+def _named(progress: Progress | None, what: str, budget: int) -> Callable[[int], None] | None:
+    return None if progress is None else lambda done: progress(what, done, budget)
 
 
 def anonymize(

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from vera.anonymization.identity import Identity
-from vera.anonymization.pipeline import VeraAnonymizer
+from vera.anonymization.pipeline import Progress, VeraAnonymizer
 from vera.anonymization.preservation import read_mask
 from vera.anonymization.request import Options
 from vera.bundle import default_bundle, load
@@ -36,11 +36,11 @@ class EmbeddedStudio:
     anonymizer: VeraAnonymizer
     settings: Mapping[str, Any]
 
-    def anonymize(self, person: Person, identity: Identity | None) -> tuple[AnonymizedPerson, Identity | None]:
+    def anonymize(self, person: Person, identity: Identity | None, progress: Progress) -> tuple[AnonymizedPerson, Identity | None]:
         """Read one person's photographs and masks, and anonymize them."""
         photographs = [replace(read_photograph(entry.path), name=entry.name) for entry in person.entries]
         masks = [drawn_region(entry, photograph) for entry, photograph in zip(person.entries, photographs, strict=True)]
-        result = self.anonymizer(photographs, person=person.id, masks=masks, identity=identity)
+        result = self.anonymizer(photographs, person=person.id, masks=masks, identity=identity, progress=progress)
         return result, result.identity
 
     def save_identity(self, identity: Identity, path: Path) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from vera import __version__
 from vera.cli.output import OutputFolder
@@ -38,10 +38,15 @@ def run(people: Sequence[Person], folder: OutputFolder, studio: Studio, *, ident
     audit: dict[str, Any] = {"vera": __version__, "settings": studio.settings, "people": []}
     failures: list[VeraError] = []
     with progress_bar(console) as progress:
-        task = progress.add_task("", total=len(people))
+        task = progress.add_task("people", total=len(people))
         for person in people:
-            progress.update(task, description=f"anonymizing {person.label}")
-            record, failure = one(person, folder, studio, audit, identity=identity, save_identity=save_identity)
+            steps = progress.add_task(f"{person.label}: reading", total=None)
+
+            def tell(what: str, done: int, budget: int, steps: TaskID = steps, label: str = person.label) -> None:
+                progress.update(steps, description=f"{label}: {what}", completed=done, total=budget)
+
+            record, failure = one(person, folder, studio, audit, identity=identity, save_identity=save_identity, tell=tell)
+            progress.remove_task(steps)
             if failure:
                 failures.append(failure)
             else:
@@ -55,13 +60,20 @@ def run(people: Sequence[Person], folder: OutputFolder, studio: Studio, *, ident
 
 
 def one(
-    person: Person, folder: OutputFolder, studio: Studio, audit: dict[str, Any], *, identity: Any, save_identity: Path | None
+    person: Person,
+    folder: OutputFolder,
+    studio: Studio,
+    audit: dict[str, Any],
+    *,
+    identity: Any,
+    save_identity: Path | None,
+    tell: Callable[[str, int, int], None],
 ) -> tuple[dict[str, Any], VeraError | None]:
     """Anonymize one person, write the images or nothing, and add the record to the audit."""
     started, placed, failure = time.perf_counter(), [], None
     record: dict[str, Any] = {"person": person.label, "status": "written"}
     try:
-        result, face = studio.anonymize(person, identity)
+        result, face = studio.anonymize(person, identity, tell)
         record |= result.audit
         placed = folder.write_person(result)
         if save_identity:

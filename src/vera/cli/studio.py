@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,8 +18,8 @@ class Studio(Protocol):
         """What the audit says about the whole call."""
         ...
 
-    def anonymize(self, person: Person, identity: Any) -> tuple[AnonymizedPerson, Any]:
-        """The verified result, and the identity it was given.
+    def anonymize(self, person: Person, identity: Any, progress: Callable[[str, int, int], None]) -> tuple[AnonymizedPerson, Any]:
+        """The verified result, and the identity it was given; ``progress`` takes what is going on, steps done, and their budget.
 
         Raises:
             Refused: the verification failed.

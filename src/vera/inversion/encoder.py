@@ -81,7 +81,10 @@ class Encoder(nn.Module):
             EqualizedConv(widths[-1], widths[-1]),
         )
         # Features pooled with 1, x, y as weights (relative to the class's centre), and the class's geometry.
-        self.hidden = ClassLinear(3 * widths[-1] + 6, hidden, activation=True)
+        pooled = 3 * widths[-1] + 6
+        # What tells faces apart is a tenth of what they share: without this, codes hardly learn to differ.
+        self.standardise = nn.BatchNorm1d(NUM_CLASSES * pooled, affine=False, momentum=0.02)
+        self.hidden = ClassLinear(pooled, hidden, activation=True)
         self.to_codes = ClassLinear(hidden, 2 * latent, activation=False)
         self.absent = nn.Parameter(torch.zeros(NUM_CLASSES, 2 * latent))
         self.to_layout = EqualizedLinear(6 * NUM_CLASSES, layout)
@@ -103,7 +106,8 @@ class Encoder(nn.Module):
         offsets = _positions(features)[1:3] - where[:, :, 1:3, None]  # (B, K, 2, N), relative to each class's centre
         weights = torch.cat([torch.ones_like(offsets[:, :, :1]), 4 * offsets], dim=2) * inside[:, :, None]
         pooled = torch.einsum("bkpn,bcn->bkpc", weights, flat) / (inside.sum(dim=2) + 1e-3)[..., None, None]
-        own = self.to_codes(self.hidden(torch.cat([pooled.flatten(2), 4 * where], dim=2)))
+        described = torch.cat([pooled.flatten(2), 4 * where], dim=2)
+        own = self.to_codes(self.hidden(self.standardise(described.flatten(1)).view_as(described)))
         present = (inside.sum(dim=2, keepdim=True) / 0.5).clamp(0, 1)  # half a cell of the feature map counts as seen
         own = present * own + (1 - present) * self.absent
         base = self.to_base(torch.tanh(self.to_layout(where.flatten(1))))

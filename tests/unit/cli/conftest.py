@@ -19,7 +19,7 @@ class FakeStudio:
     arguments: dict = field(default_factory=dict)
     settings: dict = field(default_factory=lambda: {"device": "cpu"})
 
-    def anonymize(self, person, identity):
+    def anonymize(self, person, identity, progress):
         self.seen.append((person.id, [entry.path.name for entry in person.entries], identity))
         if person.id in self.refuse:
             raise Refused(f"{person.id} is still recognised", {"distances": [np.float32(0.25)]})

@@ -173,10 +173,10 @@ def test_no_image_without_its_audit(vera, studio, photo, tmp_path, files, monkey
 def test_interruption_keeps_what_is_recorded(vera, studio, photo, tmp_path, files, monkeypatch):
     real = type(studio).anonymize
 
-    def anonymize(self, person, identity):
+    def anonymize(self, person, identity, progress):
         if person.id == "bert":
             raise KeyboardInterrupt
-        return real(self, person, identity)
+        return real(self, person, identity, progress)
 
     monkeypatch.setattr(type(studio), "anonymize", anonymize)
     out = tmp_path / "out"
@@ -200,7 +200,7 @@ def test_identity_is_saved(vera, studio, photo, tmp_path):
 def test_programming_errors_keep_their_traceback(studio, photo, tmp_path, monkeypatch):
     from vera.cli import main
 
-    def broken(self, person, identity):
+    def broken(self, person, identity, progress):
         raise ZeroDivisionError
 
     monkeypatch.setattr(type(studio), "anonymize", broken)
