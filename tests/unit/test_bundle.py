@@ -33,7 +33,7 @@ def test_round_trip_to_bfloat16(made):
         torch.testing.assert_close(loaded.state_dict()[name], expected, rtol=0, atol=0)
     codes = LatentCodes(loaded.bank[:1], torch.zeros(1, 0))
     assert torch.equal(loaded.generator(codes).image, bundle.load(path).generator(codes).image)
-    assert {t.dtype for t in load_file(path / "weights.safetensors").values()} == {torch.bfloat16}
+    assert {t.dtype for t in load_file(path / "weights.safetensors").values() if t.is_floating_point()} == {torch.bfloat16}
 
 
 def test_nothing_is_overwritten(made):
