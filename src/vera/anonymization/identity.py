@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from vera.anonymization.proportions import draw_proportions
 from vera.types import LatentCodes, Semantic, VeraError
 
 FORMAT = "1"
@@ -30,10 +31,11 @@ PARTS: tuple[tuple[Semantic, ...], ...] = (
 
 @dataclass(frozen=True)
 class Identity:
-    """The local codes that all photographs of a person share.
+    """What all photographs of a person share: local codes, and proportions.
 
     Attributes:
         local: ``(2 + 2K, D)`` float32.
+        proportions: ``(P,)`` float32, see :mod:`vera.anonymization.proportions`.
         bundle: digest of the bundle they belong to; codes mean nothing to another one.
         seed: from which they were drawn.
         attempt: number of the draw, from 1.
@@ -43,6 +45,7 @@ class Identity:
     """
 
     local: Tensor
+    proportions: Tensor
     bundle: str
     seed: int
     attempt: int
@@ -73,7 +76,8 @@ class Identity:
             "truncation": repr(self.truncation),
             "harmonized": str(int(self.harmonized)),
         }
-        content = save({"local": self.local.detach().cpu().float().contiguous()}, metadata)
+        tensors = {"local": self.local, "proportions": self.proportions}
+        content = save({name: tensor.detach().cpu().float().contiguous() for name, tensor in tensors.items()}, metadata)
         try:
             descriptor, temporary = tempfile.mkstemp(prefix=".vera-", dir=path.parent)  # made with mode 0600
         except OSError as error:
@@ -101,6 +105,7 @@ class Identity:
                     raise VeraError(f"'{path}' is not an identity of this version: give a file written with --save-identity")
                 return cls(
                     local=file.get_tensor("local"),
+                    proportions=file.get_tensor("proportions"),
                     bundle=facts["bundle"],
                     seed=int(facts["seed"]),
                     attempt=int(facts["attempt"]),
@@ -139,7 +144,8 @@ def draw(bank: Tensor, mean: Tensor, *, bundle: str, seed: int, person: str, att
         other = _mixture(deviations, generator)
         rows = LatentCodes.rows(part)[0::2]  # shape codes
         local[rows] = other[rows]
-    return Identity(mean.detach().cpu().float() + truncation * local, bundle, seed, attempt, truncation)
+    proportions = draw_proportions(generator)
+    return Identity(mean.detach().cpu().float() + truncation * local, proportions, bundle, seed, attempt, truncation)
 
 
 def derived_seed(*parts: object) -> int:

@@ -18,6 +18,7 @@ from vera.anonymization.compositing import Rendering, composite
 from vera.anonymization.harmonization import Surroundings, harmonize
 from vera.anonymization.identity import Identity, derived_seed, draw
 from vera.anonymization.preservation import read_mask
+from vera.anonymization.proportions import reshape
 from vera.anonymization.request import Options
 from vera.anonymization.scene import Scene, find_face, set_scene
 from vera.anonymization.verification import Verifier
@@ -222,7 +223,9 @@ class VeraAnonymizer:
         probabilities = to_probabilities(synthesis.segmentation)
         outputs = []
         for number, scene in enumerate(scenes):
-            rendering = Rendering(synthesis.image[number], probabilities[number])
+            rendering = Rendering(
+                *reshape(synthesis.image[number], probabilities[number], identity.proportions, scene.replaced_share.to(self.device))
+            )
             image = composite(scene.photograph, scene.face, scene.parsed, rendering, scene.replaced, seed=derived_seed(seed, number))
             outputs.append(Anonymized(scene.photograph.name, image, scene.preserved, scene.replaced))
         return outputs

@@ -1,0 +1,199 @@
+"""`vera anonymize` with the shipped bundle on a real photograph: what is written, and what is refused."""
+
+import hashlib
+import json
+import os
+import shutil
+import stat
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import skimage.data
+from PIL import Image, ImageOps
+
+from vera.bundle import default_bundle
+from vera.cli import main
+from vera.faces.detection import DlibDetector
+from vera.faces.photograph import photograph_from_pixels
+from vera.faces.recognition import DlibRecogniser
+
+ORIENTATION = 0x0112
+
+
+@pytest.fixture(scope="module")
+def portrait():
+    """The astronaut's head and shoulders, 320 x 300."""
+    return Image.fromarray(skimage.data.astronaut()[0:320, 80:380])
+
+
+@pytest.fixture
+def vera(monkeypatch, capfd):
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["vera", *map(str, arguments)])
+        with pytest.raises(SystemExit) as left:
+            main()
+        return left.value.code or 0, capfd.readouterr().err
+
+    return run
+
+
+def save(image, path, **options):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.save(path, **options)
+    return path
+
+
+def decoded(path):
+    with Image.open(path) as image:
+        return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+
+
+def turned(path):
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    return {"exif": exif.tobytes(), "quality": 92}
+
+
+def test_a_pair_is_verified_and_kept_bit_for_bit(vera, portrait, tmp_path):
+    """JPEG with an orientation beside RGBA PNG, two preserved classes, an identity saved and used again."""
+    before = save(portrait.rotate(90, expand=True), tmp_path / "before.jpg", **turned(None))
+    darker = portrait.point(lambda v: int(v * 0.9)).rotate(2, Image.Resampling.BICUBIC).crop((8, 4, 292, 310)).convert("RGBA")
+    after = save(darker, tmp_path / "after.png")
+    out, identity = tmp_path / "out", tmp_path / "face.safetensors"
+    code, stderr = vera(
+        "anonymize", before, after, "--preserve", "mouth,nose", "--person", "a", "--seed", 3, "--out", out, "--save-identity", identity
+    )
+    assert code == 0, stderr
+    assert sorted(p.name for p in out.iterdir()) == ["after.png", "after.preserved.png", "audit.json", "before.png", "before.preserved.png"]
+    assert stat.S_IMODE((out / "audit.json").stat().st_mode) == 0o600
+
+    detector, recogniser = DlibDetector(), DlibRecogniser()
+
+    def embedding(pixels):
+        (face, *_) = detector.detect(photograph_from_pixels(pixels, "x"))
+        return recogniser.embed(pixels, face.landmarks)
+
+    outputs = []
+    for source in (before, after):
+        original, made = decoded(source), decoded(out / f"{source.stem}.png")
+        with Image.open(out / f"{source.stem}.png") as image:
+            assert not image.getexif()
+        with Image.open(out / f"{source.stem}.preserved.png") as mask:
+            kept = np.asarray(mask)
+        assert set(np.unique(kept)) == {0, 255}
+        assert kept.shape == original.shape[:2] == made.shape[:2]
+        assert np.array_equal(original[kept == 255], made[kept == 255])
+        assert (original != made).any(axis=2).mean() > 0.05
+        outputs.append(embedding(made))
+        assert recogniser.distance(embedding(original), outputs[-1]) >= recogniser.threshold
+    assert recogniser.distance(*outputs) < recogniser.threshold
+
+    (record,) = json.loads((out / "audit.json").read_text())["people"]
+    assert record["status"] == "written"
+    assert [p["digest"] for p in record["photographs"]] == [hashlib.sha256(f.read_bytes()).hexdigest() for f in (before, after)]
+    assert record["verification"]["recognisers"][0]["false_accept_rate"] > 0
+
+    code, stderr = vera("anonymize", before, after, "--preserve", "mouth,nose", "--identity", identity, "--out", tmp_path / "later")
+    assert code == 0, stderr
+    later = embedding(decoded(tmp_path / "later" / "before.png"))
+    assert recogniser.distance(later, outputs[0]) < recogniser.threshold
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "options"),
+    [("grey.png", "L", {}), ("cmyk.jpg", "CMYK", {"quality": 90})],
+)
+def test_every_kind_of_source_is_kept_bit_for_bit_and_repeats(vera, portrait, tmp_path, name, mode, options):
+    source = save(portrait.convert(mode), tmp_path / name, **options)
+    written = []
+    for folder in ("one", "two"):
+        code, stderr = vera("anonymize", source, "--preserve", "mouth", "--person", "p", "--seed", 1, "--out", tmp_path / folder)
+        assert code == 0, stderr
+        written.append((tmp_path / folder / f"{source.stem}.png").read_bytes())
+    assert written[0] == written[1]
+    kept = decoded(tmp_path / "one" / f"{source.stem}.preserved.png")[:, :, 0] == 255
+    assert kept.any()
+    assert np.array_equal(decoded(source)[kept], decoded(tmp_path / "one" / f"{source.stem}.png")[kept])
+
+
+def bad_inputs(portrait, folder):
+    """What is wrong, the arguments, and a word of the message."""
+    face = save(portrait, folder / "face.png")
+    size = (portrait.height, portrait.width)
+    two = Image.fromarray(np.hstack([np.asarray(portrait), np.asarray(portrait)]))
+    broken = folder / "broken.jpg"
+    broken.write_bytes(save(portrait, folder / "whole.jpg").read_bytes()[:3000])
+    truncated = folder / "truncated"
+    shutil.copytree(default_bundle(), truncated)
+    weights = truncated / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    empty = save(Image.fromarray(np.zeros(size, np.uint8)), folder / "empty.png")
+    small = save(Image.fromarray(np.full((10, 10), 255, np.uint8)), folder / "small.png")
+    blank = save(Image.fromarray(np.full((200, 200, 3), 200, np.uint8)), folder / "blank.png")
+    taken = folder / "taken"
+    taken.write_text("a file")
+    return {
+        "no face": ([blank], "no face"),
+        "several faces": ([save(two, folder / "two.png")], "--face"),
+        "unreadable": ([broken], "broken.jpg"),
+        "missing": ([folder / "nobody.jpg"], "nobody.jpg"),
+        "empty mask": ([face, "--preserve", empty], "empty"),
+        "mask of the wrong size": ([face, "--preserve", small], "size"),
+        "unknown class": ([face, "--preserve", "teeth"], "teeth"),
+        "missing bundle": ([face, "--bundle", folder / "none"], "no bundle"),
+        "truncated bundle": ([face, "--bundle", truncated], "truncated or altered"),
+        "colliding names": ([face, save(portrait, folder / "other" / "face.jpg")], "face"),
+        "unwritable": ([face, "--out", taken / "out"], "written"),
+    }
+
+
+CASES = (
+    "no face", "several faces", "unreadable", "missing", "empty mask", "mask of the wrong size", "unknown class", "missing bundle",
+    "truncated bundle", "colliding names", "unwritable",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_bad_input_gets_one_clear_error_and_no_image(vera, portrait, tmp_path, case):
+    arguments, word = bad_inputs(portrait, tmp_path)[case]
+    out = tmp_path / "out"
+    options = [] if "--out" in arguments else ["--out", out]
+    before = {p for p in tmp_path.rglob("*") if p.is_file()}
+    code, stderr = vera("anonymize", *arguments, *options, "--seed", 1)
+    assert code == 2
+    assert word in stderr
+    assert "Traceback" not in stderr
+    assert len([line for line in stderr.strip().splitlines() if line.strip()]) == 1
+    added = {p for p in tmp_path.rglob("*") if p.is_file()} - before
+    assert not [p for p in added if p.suffix == ".png"]
+
+
+def test_the_python_interface(portrait):
+    import vera
+
+    results = vera.anonymize([np.asarray(portrait)], preserve=["mouth"], identity=1, person="p")
+    (result,) = results.photographs
+    assert result.image.shape == (320, 300, 3)
+    assert np.array_equal(result.image[result.preserved], np.asarray(portrait)[result.preserved])
+    assert not (result.preserved & result.replaced).any()
+    network = vera.load(default_bundle())
+    assert not network.training
+
+
+def test_demo_writes_panel_and_measurements(tmp_path):
+    import runpy
+
+    script = Path(__file__).parents[2] / "experiments" / "demo" / "run.py"
+    arguments, sys.argv = sys.argv, [str(script), "--out", str(tmp_path)]
+    try:
+        with pytest.raises(SystemExit) as left:
+            runpy.run_path(str(script), run_name="__main__")
+    finally:
+        sys.argv = arguments
+    assert not left.value.code
+    measured = json.loads((tmp_path / "measured.json").read_text())
+    assert measured["preserved_bit_for_bit"]
+    assert measured["between_the_anonymized"] < measured["threshold"] <= measured["before_to_anonymized_before"]
+    assert {"panel.png", "before.png", "after.png", "audit.json"} <= set(os.listdir(tmp_path))
