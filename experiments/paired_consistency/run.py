@@ -151,10 +151,11 @@ def main() -> int:
         "seconds_a_photograph": spread([record["seconds_in_all"] / 2 for record in status.values()]),
     }
     failures = verdict(result, to_source, within)
-    result["failures"] = failures
+    result["failures"] = ", ".join(failures) or "none"
     sys.stdout.write("\n".join(f"{name:34} {value}" for name, value in result.items()) + "\n")
     with (HERE / "results.jsonl").open("a") as stream:
         stream.write(json.dumps(result) + "\n")
+    (HERE / "results.md").write_text(table(result))
     groups = {"source to output": [*to_source[0], *to_source[1]], "the two outputs": within, "different people": between}
     histogram(HERE / "distances.png", threshold, groups)
     return 1 if failures else 0
@@ -178,6 +179,15 @@ def verdict(result: dict[str, Any], to_source: list[list[float]], within: list[f
     if result["between_different_people"] and result["between_different_people"]["median"] <= threshold:
         failures.append("one face for everybody: the median distance between different people's outputs is below the threshold")
     return failures
+
+
+def table(result: dict[str, Any]) -> str:
+    """The run as a Markdown table."""
+    rows = []
+    for name, value in result.items():
+        spelled = ", ".join(f"{key} {part}" for key, part in value.items()) or "none" if isinstance(value, dict) else str(value)
+        rows.append(f"| {name.replace('_', ' ')} | {spelled} |")
+    return "\n".join(["<!-- written by run.py -->", "", "| what | measured |", "|---|---|", *rows]) + "\n"
 
 
 def histogram(path: Path, threshold: float, groups: dict[str, list[float]]) -> None:
