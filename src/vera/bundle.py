@@ -34,7 +34,7 @@ class BundleInfo:
 
     Attributes:
         path: its folder.
-        digest: SHA-256 over weights, class and configuration.
+        digest: SHA-256 over weights and record.
         licence: of the weights.
         provenance: how they were made (data, images seen, versions), as recorded by the training run.
 
@@ -87,9 +87,13 @@ def save(path: str | Path, network: nn.Module, *, provenance: Mapping[str, Any],
         (partial / RECORD).write_text(json.dumps(record, indent=2, sort_keys=True) + "\n")
         (partial / CARD).write_text(card)
         partial.chmod(0o755)
+        for file in partial.iterdir():
+            file.chmod(0o644)
         os.replace(partial, path)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(partial, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise VeraError(f"cannot write a bundle at '{path}': {error}") from error
         raise
     return BundleInfo(path, str(record["digest"]), licence, dict(provenance))
 
@@ -103,7 +107,7 @@ def read(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     for name in (RECORD, WEIGHTS):
-        if not (path / name).is_file():
+        if not os.path.isfile(path / name):  # False, too, where the folder may not be read
             raise VeraError(f"no bundle at '{path}': {name} is missing; a bundle is a folder with {RECORD} and {WEIGHTS}")
     try:
         record: dict[str, Any] = json.loads((path / RECORD).read_text())
@@ -112,6 +116,8 @@ def read(path: str | Path) -> dict[str, Any]:
         intact = _digest(path / WEIGHTS, record) == record["digest"]
     except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
         raise VeraError(f"bundle '{path}': {RECORD} is damaged; fetch the bundle again") from error
+    except OSError as error:
+        raise VeraError(f"bundle '{path}' cannot be read: {error.strerror}") from error
     if not intact:
         raise VeraError(f"bundle '{path}' is truncated or altered: its digest does not match; fetch the bundle again")
     return record
@@ -137,7 +143,11 @@ def load(path: str | Path, *, device: str = "cpu") -> nn.Module:
     if not module.startswith("vera."):
         raise VeraError(f"bundle '{path}' names the class '{record['class']}': only classes of the package vera are loaded")
     try:
-        network = getattr(importlib.import_module(module), name)(**record["config"])
+        kind = getattr(importlib.import_module(module), name)
+        # A name that a module merely imports (a function of a library, say) is not VerA's.
+        if not (isinstance(kind, type) and issubclass(kind, nn.Module) and kind.__module__ == module):
+            raise VeraError(f"bundle '{path}' names '{record['class']}', which is no network of VerA: nothing was loaded")
+        network: Any = kind(**record["config"])
         tensors = {key: value.float() if value.is_floating_point() else value for key, value in load_file(path / WEIGHTS).items()}
         network.load_state_dict(tensors, strict=True)
     except (ImportError, AttributeError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
@@ -152,7 +162,7 @@ def _narrow(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def _digest(weights: Path, record: Mapping[str, Any]) -> str:
-    described = {key: record[key] for key in ("format", "class", "config")}
+    described = {key: record[key] for key in ("format", "class", "config", "licence", "provenance")}
     total = hashlib.sha256(json.dumps(described, sort_keys=True).encode())
     with weights.open("rb") as stream:
         while block := stream.read(1 << 20):

@@ -59,11 +59,19 @@ def test_missing_truncated_altered_foreign(made, tmp_path):
     record.write_text(text[:40])
     with pytest.raises(VeraError, match="damaged"):
         bundle.load(path)
+    for name, says in (("os.system", "only classes of the package vera"), ("vera.training.export.instantiate", "no network of VerA")):
+        described = json.loads(text)
+        described["class"] = name
+        described["config"] = {"config": {"_target_": "pathlib.Path.touch", "_args_": [str(tmp_path / "executed")]}}
+        described["digest"] = bundle._digest(weights, described)
+        record.write_text(json.dumps(described))
+        with pytest.raises(VeraError, match=says):
+            bundle.load(path)
+        assert not (tmp_path / "executed").exists()
     described = json.loads(text)
-    described["class"] = "os.system"
-    described["digest"] = bundle._digest(weights, described)
+    described["licence"] = "do what you like"
     record.write_text(json.dumps(described))
-    with pytest.raises(VeraError, match="only classes of the package vera"):
+    with pytest.raises(VeraError, match="truncated or altered"):
         bundle.load(path)
     described = json.loads(text)
     described["config"]["generator"]["latent"] = 5
@@ -80,6 +88,6 @@ def test_a_failed_write_leaves_nothing(made, tmp_path, monkeypatch):
         raise OSError("disk full")
 
     monkeypatch.setattr(bundle, "save_file", full)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(VeraError, match="disk full"):
         bundle.save(tmp_path / "c", network, provenance={}, licence="", card="")
     assert [p.name for p in tmp_path.iterdir()] == ["b"]

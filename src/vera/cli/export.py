@@ -17,16 +17,16 @@ def export(
     pattern: Annotated[
         str | None, typer.Option(metavar="GLOB", help="Faces that identities are mixed from, by name (a folder of images); all by default.")
     ] = None,
-    identities: Annotated[int, typer.Option(min=1, help="Size of the bank of identities; each is a mixture of several faces.")] = 512,
+    identities: Annotated[int, typer.Option(min=4, help="Size of the bank of identities; each is a mixture of several faces.")] = 512,
     seed: Annotated[int, typer.Option(min=0, help="Of the mixtures.")] = 0,
 ) -> None:
     """Write the averaged network of a training run as a bundle, with a bank of identities mixed from its data."""
     from vera.training.export import export as write
     from vera.types import VeraError
 
-    if not card.is_file():
-        raise VeraError(f"no model card at {card}: write one, a bundle is not made without it")
-    info = write(
-        run, out, identities=identities, seed=seed, licence=licence, card=card.read_text(encoding="utf-8"), data=data, pattern=pattern
-    )
+    try:
+        text = card.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise VeraError(f"no model card can be read at {card}: write one (UTF-8), a bundle is not made without it") from error
+    info = write(run, out, identities=identities, seed=seed, licence=licence, card=text, data=data, pattern=pattern)
     typer.echo(f"{info.path}: digest {info.digest}")

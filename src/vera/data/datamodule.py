@@ -9,6 +9,7 @@ from torch.utils.data import DataLoader
 
 from vera.data.sample import FaceDataset, Sample
 from vera.data.stream import GlobalIndexSampler, Stream
+from vera.types import VeraError
 
 
 class FaceDataModule(pl.LightningDataModule):
@@ -33,7 +34,7 @@ class FaceDataModule(pl.LightningDataModule):
         trainer = cast(Any, self.trainer)
         ranks = trainer.world_size
         if self.batch_size % ranks:
-            raise ValueError(f"data.batch_size={self.batch_size} is not divisible by {ranks} processes")
+            raise VeraError(f"batch_size={self.batch_size} is not divisible by {ranks} processes: choose a multiple")
         sampler = GlobalIndexSampler(lambda: int(trainer.lightning_module.images_seen), rank=trainer.global_rank, ranks=ranks)
         return DataLoader(
             Stream(self.dataset, seed=self.seed, mirror=self.mirror),

@@ -61,6 +61,7 @@ class InversionObjective(nn.Module):
             segmentations: targets, class probabilities.
 
         """
+        # Hair and background are mostly kept when a photograph is anonymized: the face is what has to be good.
         focus = 1 + self.weights.face * segmentations[:, list(FACE)].sum(dim=1, keepdim=True)
         difference = (synthesis.image - images).abs() * focus
         terms = {
@@ -70,7 +71,6 @@ class InversionObjective(nn.Module):
         }
         if self.perceptual is not None and self.weights.perceptual:
             terms["perceptual"] = self.perceptual(synthesis.image, images, focus)
-        # Hair and background are mostly kept when a photograph is anonymized: the face is what has to be good.
         loss = torch.stack([getattr(self.weights, name) * value for name, value in terms.items()]).sum(dim=0)
         return loss, terms
 

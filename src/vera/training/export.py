@@ -35,21 +35,29 @@ def export(
         pattern: glob of the names of the faces that the bank is mixed from (a folder of images); None for all of them.
 
     Raises:
-        VeraError: when the run has no checkpoint or configuration.
+        VeraError: when the run has no checkpoint or configuration, the bundle exists, or there are too few faces.
 
     """
     for name in ("config.yaml", "last.ckpt"):
         if not (run / name).is_file():
             raise VeraError(f"'{run}' is no training run: {name} is missing")
+    if out.exists():
+        raise VeraError(f"'{out}' exists: a bundle is never overwritten; choose another folder or remove it")
     config: Any = OmegaConf.load(run / "config.yaml")
     if pattern is not None:
+        if "pattern" not in config.datamodule.dataset:
+            raise VeraError("--pattern: this run's faces have no names to choose by; leave it out")
         OmegaConf.update(config, "datamodule.dataset.pattern", pattern)
-    checkpoint = torch.load(run / "last.ckpt", map_location="cpu", weights_only=True)["vera"]
+    checkpoint = torch.load(run / "last.ckpt", map_location="cpu", weights_only=True).get("vera")
+    if checkpoint is None:
+        raise VeraError(f"'{run / 'last.ckpt'}' was not written by this stage's training")
     network: Autoencoder = instantiate(config.stage.module.network, _convert_="all")
     network.load_state_dict(checkpoint["ema"], strict=True)
     network.eval().requires_grad_(False)
 
     dataset: FaceDataset = instantiate(config.datamodule.dataset, _convert_="all")
+    if len(dataset) < PEOPLE:
+        raise VeraError(f"the bank mixes {PEOPLE} faces at a time, there are {len(dataset)}: widen --pattern")
     codes = torch.cat(list(_encode(network, dataset)))
     bank = mix(codes, count=identities, people=PEOPLE, spread=1.0, generator=torch.Generator().manual_seed(seed))
     network.fill_bank(bank, codes.mean(dim=0))

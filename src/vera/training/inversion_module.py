@@ -46,6 +46,7 @@ class InversionModule(pl.LightningModule):
         self.objective, self.optim, self.schedule = objective, dict(optim), schedule
         self.ema = EMA(self.network, **ema)
         self.images_seen = 0
+        self.in_step = False  # inside, weights and statistics are neither before nor after: nothing may be saved
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Adam over encoder and generator."""
@@ -53,6 +54,7 @@ class InversionModule(pl.LightningModule):
 
     def training_step(self, batch: Sample, batch_idx: int) -> None:
         """One step; stops the run before a non-finite loss reaches the weights."""
+        self.in_step = True
         images, segmentations = decode_images(batch["image"]), decode_labels(batch["labels"])
         optimizer: Any = self.optimizers()
         rate = self.optim["lr"] * self.schedule.factor(self.images_seen)
@@ -71,7 +73,8 @@ class InversionModule(pl.LightningModule):
         self.images_seen += count
         self.ema.update(self.network, images=count, images_seen=self.images_seen)
         logged = {f"loss/{name}": value.detach().mean() for name, value in terms.items()}
-        self.log_dict({**logged, "loss/total": loss.detach(), "lr": rate, "images_seen": float(self.images_seen)})
+        self.log_dict({**logged, "loss/total": loss.detach(), "lr": rate, "step": float(self.images_seen)})  # the x-axis is images
+        self.in_step = False
         if self.images_seen >= self.schedule.total:
             self.trainer.should_stop = True
 
@@ -83,7 +86,9 @@ class InversionModule(pl.LightningModule):
             )
 
     def on_fit_start(self) -> None:
-        """The average lives where the network lives."""
+        """The average lives where the network lives; a finished run does not go on."""
+        if self.images_seen >= self.schedule.total:
+            raise VeraError(f"this run has seen {self.images_seen} images, images={self.schedule.total} are asked for: ask for more")
         self.ema.network.to(self.device)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -34,10 +34,12 @@ def train(config: DictConfig) -> Path:
     data: Any = instantiate(config.datamodule, _convert_="all")
     callbacks = [instantiate(c) for c in config.callbacks.values()]
     trainer: pl.Trainer = instantiate(config.trainer, callbacks=callbacks, logger=instantiate(config.logger))
-    if resume is None:
-        trainer.fit(module, data)
-    else:
-        trainer.fit(module, data, ckpt_path=str(resume), weights_only=False)
-    if trainer.interrupted:
+    try:
+        trainer.fit(module, data, ckpt_path=None if resume is None else str(resume), weights_only=True)
+    except SystemExit:
+        if trainer.interrupted:  # Lightning leaves with 1 on Ctrl-C
+            raise KeyboardInterrupt from None
+        raise
+    if any(getattr(callback, "interrupted", False) for callback in callbacks):
         raise KeyboardInterrupt
     return folder / "last.ckpt"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,8 @@ from vera.data.sample import Sample, decode_images, decode_labels
 class Snapshots(pl.Callback):
     """Every N images: ``last.ckpt`` (complete, replaced atomically) and a sheet of photographs over reconstructions.
 
+    Ctrl-C lets the step end, saves and stops; a second one stops at once, and the last snapshot stays.
+
     Args:
         folder: where they go.
         every: images between two snapshots.
@@ -26,6 +30,24 @@ class Snapshots(pl.Callback):
     def __init__(self, *, folder: str | Path, every: int, sheet: int) -> None:
         self.folder, self.every, self.sheet = Path(folder), every, sheet
         self.batch: Sample | None = None
+        self.interrupted = False
+        self._before: Any = None
+
+    def on_train_start(self, trainer: pl.Trainer, module: Any) -> None:
+        """Take over Ctrl-C."""
+
+        def stop(number: int, frame: Any) -> None:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            self.interrupted = trainer.should_stop = True
+
+        if threading.current_thread() is threading.main_thread():  # elsewhere Python gives no signals
+            self._before = signal.signal(signal.SIGINT, stop)
+
+    def teardown(self, trainer: pl.Trainer, module: Any, stage: str) -> None:
+        """Give Ctrl-C back."""
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+            self._before = None
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: Any, outputs: Any, batch: Sample, batch_idx: int) -> None:
         """Save when a multiple of N was passed, and at the end."""
@@ -35,8 +57,8 @@ class Snapshots(pl.Callback):
             self._save(trainer, module)
 
     def on_exception(self, trainer: pl.Trainer, module: Any, exception: BaseException) -> None:
-        """An interrupted run keeps what it learned; a failed step (non-finite loss) never reached the weights."""
-        if module.images_seen:
+        """A run that is stopped between two steps keeps what it learned; inside a step the last snapshot is the better one."""
+        if module.images_seen and not module.in_step:
             self._save(trainer, module)
 
     def _save(self, trainer: pl.Trainer, module: Any) -> None:

@@ -4,6 +4,7 @@ from torch import nn
 
 from vera.training.ema import EMA
 from vera.training.schedule import Schedule
+from vera.types import VeraError
 
 
 def test_half_life_in_images():
@@ -26,9 +27,11 @@ def test_parameters_lerp_and_buffers_copy():
 
 
 def test_schedule():
-    schedule = Schedule(total=1000, warm_up=100, cool_down=200)
+    schedule = Schedule(total=1000, warm_up=0.1, cool_down=0.2)
     assert schedule.factor(0) == pytest.approx(0.01)
     assert schedule.factor(500) == 1
     assert schedule.factor(900) == pytest.approx(0.5)
     assert schedule.factor(1000) == pytest.approx(0)
-    assert Schedule(total=10, warm_up=0, cool_down=0).factor(9) == 1
+    assert Schedule(total=10, warm_up=0.0, cool_down=0.0).factor(9) == 1
+    with pytest.raises(VeraError, match="together at most 1"):
+        Schedule(total=10, warm_up=0.5, cool_down=0.6)
