@@ -1,0 +1,30 @@
+import re
+from pathlib import Path
+
+import pytest
+
+from vera import bundle
+from vera.inversion.bank import PEOPLE
+
+ROOT = Path(__file__).parents[2]
+PAGES = [page for page in ROOT.rglob("*.md") if not {".venv", "outputs", "runs", "node_modules"} & set(page.relative_to(ROOT).parts)]
+
+
+def test_the_default_bundle_is_whole_small_and_documented():
+    path = bundle.default_bundle()
+    network = bundle.load(path)
+    assert network.info.licence == "CC-BY-4.0"
+    assert network.info.provenance["images_seen"] > 0
+    assert network.info.provenance["bank"]["people_in_each"] == PEOPLE >= 3
+    assert len((path / bundle.CARD).read_text()) > 500
+    assert (path / bundle.CARD).read_text() == (ROOT / "experiments" / "default_bundle" / "MODEL_CARD.md").read_text()
+    assert sum(file.stat().st_size for file in path.parent.rglob("*") if file.is_file()) <= 24e6
+    assert sum(p.numel() for p in network.generator.parameters()) <= 8e6
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page):
+    targets = re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+    missing = [target for target in targets if "://" not in target and not (page.parent / target).exists()]
+    # the bundle carries a copy of its card, where the links of the repository do not hold
+    assert page.parent.name == "default" or not missing
