@@ -23,8 +23,8 @@ def anonymize(
         list[str] | None,
         typer.Option(metavar="WHAT", help="What is kept bit for bit: classes (mouth, nose, eyes, ...) or mask files; several with commas."),
     ] = None,
-    person: Annotated[str | None, typer.Option(metavar="ID", help="Who this is: seed and ID give the new face.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Draws the new face; without it the operating system draws one.")] = None,
+    person: Annotated[str | None, typer.Option(metavar="ID", help="Who this is; another ID, another face.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Draws the new face, with the ID; at random without it.")] = None,
     identity: Annotated[Path | None, typer.Option(metavar="FILE", help="Use the face of an earlier visit.")] = None,
     save_identity: Annotated[Path | None, typer.Option(metavar="FILE", help="Keep the face for a later visit.")] = None,
     manifest: Annotated[Path | None, typer.Option(metavar="CSV", help="Many people: columns person, role, path, mask (optional).")] = None,
@@ -32,7 +32,7 @@ def anonymize(
     leave_others: Annotated[bool, typer.Option("--leave-others", help="Leave the other faces alone: they stay recognisable.")] = False,
     hair: Annotated[bool, typer.Option("--hair/--keep-hair", help="Replace the hair too, or keep it.")] = False,
     rename: Annotated[bool, typer.Option("--rename", help="Neutral output names and person labels.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs of an earlier call over other photographs.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Remove what an earlier call over other photographs wrote.")] = False,
     bundle: Annotated[Path | None, typer.Option(metavar="PATH", help="A trained network; the packaged one by default.")] = None,
     device: Annotated[Device, typer.Option(help="Where the networks run.")] = Device.cpu,
 ) -> None:
@@ -44,7 +44,10 @@ def anonymize(
     from vera.cli.assembly import assemble, load_identity
     from vera.cli.output import OutputFolder, check_identity_target
     from vera.cli.plan import parse_preserve, plan
+    from vera.types import VeraError
 
+    if identity and seed is not None:
+        raise VeraError("--identity and --seed were both given: a saved face is not drawn again, leave one of them out")
     classes, masks = parse_preserve(preserve or ())
     people = plan(photographs or (), manifest, person=person, masks=masks, rename=rename, identity=identity or save_identity)
     sources = [file for known in people for entry in known.entries for file in (entry.path, *entry.masks)]

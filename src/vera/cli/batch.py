@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,9 +12,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from vera import __version__
 from vera.cli.output import OutputFolder
-from vera.cli.plan import Person, output_files
+from vera.cli.plan import Person, digest, output_files
 from vera.cli.studio import Studio
-from vera.types import Refused, Semantic, VeraError
+from vera.types import Refused, VeraError
 
 
 def run(people: Sequence[Person], folder: OutputFolder, studio: Studio, *, identity: Any = None, save_identity: Path | None = None) -> None:
@@ -30,13 +29,15 @@ def run(people: Sequence[Person], folder: OutputFolder, studio: Studio, *, ident
 
     Raises:
         Refused: the person did not pass the verification. DECISION: of many people, at least one was not written, be it for
-            that or because the photographs could not be used; the audit says why, and the others are written.
+            that, because the photographs could not be used, or by a fault of the program; the audit says why, and the others
+            are written. The first failure is the cause, for the traceback of ``VERA_DEBUG=1``.
         VeraError: the one person's photographs could not be used.
+        Exception: whatever else failed for the one person.
 
     """
     console = Console(stderr=True)
     audit: dict[str, Any] = {"vera": __version__, "settings": studio.settings, "people": []}
-    failures: list[VeraError] = []
+    first: Exception | None = None
     with progress_bar(console) as progress:
         task = progress.add_task("people", total=len(people))
         for person in people:
@@ -47,16 +48,17 @@ def run(people: Sequence[Person], folder: OutputFolder, studio: Studio, *, ident
 
             record, failure = one(person, folder, studio, audit, identity=identity, save_identity=save_identity, tell=tell)
             progress.remove_task(steps)
-            if failure:
-                failures.append(failure)
-            else:
-                console.print(f"{person.label}: {summary(record)}", highlight=False, markup=False, soft_wrap=True)
+            first = first or failure  # no other is kept: its traceback holds the person's photographs and networks
+            if not failure:
+                for line in (summary(record), *(f"warning: {warning}" for warning in record.get("warnings", ()))):
+                    console.print(f"{person.label}: {line}", highlight=False, markup=False, soft_wrap=True)
             progress.advance(task)
-    if len(people) == 1 and failures:
-        raise failures[0]
-    if failures:
-        lost = ", ".join(record["person"] for record in audit["people"] if record["status"] != "written")
-        raise Refused(f"{len(failures)} of {len(people)} people were not written ({lost}): {folder.path / 'audit.json'} says why")
+    if first and len(people) == 1:
+        raise first
+    if first:
+        lost = [record["person"] for record in audit["people"] if record["status"] != "written"]
+        where = folder.path / "audit.json"
+        raise Refused(f"{len(lost)} of {len(people)} people were not written ({', '.join(lost)}): {where} says why") from first
 
 
 def one(
@@ -68,60 +70,70 @@ def one(
     identity: Any,
     save_identity: Path | None,
     tell: Callable[[str, int, int], None],
-) -> tuple[dict[str, Any], VeraError | None]:
-    """Anonymize one person, write the images or nothing, and add the record to the audit."""
-    started, placed, failure = time.perf_counter(), [], None
-    record: dict[str, Any] = {"person": person.label, "status": "written"}
+) -> tuple[dict[str, Any], Exception | None]:
+    """Anonymize one person, write the images or nothing, and add the record to the audit.
+
+    Whatever ends this early, an interruption too, leaves no image (and no identity) without its record.
+    """
+    started, placed, failure = time.perf_counter(), list[Path](), None
+    record: dict[str, Any] = {"status": "written"}
     try:
-        result, face = studio.anonymize(person, identity, tell)
-        record |= result.audit
-        placed = folder.write_person(result)
-        if save_identity:
-            studio.save_identity(face, save_identity)
-    except VeraError as error:
-        failure = error
-        record |= getattr(error, "audit", {}) | {"status": "refused" if isinstance(error, Refused) else "failed", "reason": str(error)}
-        folder.remove(placed)
-        placed = []
-    renamed = person.label != person.id
-    if renamed:
-        record = neutral(record, person)
-    record["person"] = person.label
-    record["seconds_in_all"] = round(time.perf_counter() - started, 2)
-    record["files"] = [
-        ({} if renamed else {"source": entry.path.name})
-        | {"role": entry.role, "written": list(output_files(entry.name)) if placed else []}
-        for entry in person.entries
-    ]
-    audit["people"].append(record)
-    try:
+        try:
+            result, face = studio.anonymize(person, identity, tell)
+            record |= result.audit
+            placed += folder.write_person(result)
+            if save_identity:
+                studio.save_identity(face, save_identity)
+                placed.append(save_identity)
+        except Exception as error:
+            failure = error
+            record |= getattr(error, "audit", {}) | {"status": "refused" if isinstance(error, Refused) else "failed"}
+            record["reason"] = reason(error, person)
+            folder.remove(placed)
+            placed.clear()
+        record["person"] = person.label
+        record["seconds_in_all"] = round(time.perf_counter() - started, 2)
+        record["files"] = files(person, written=bool(placed))
+        audit["people"].append(record)
         folder.write_audit(audit)
     except BaseException:
-        folder.remove(placed)  # no image without its record
+        folder.remove(placed)
         raise
     return record, failure
 
 
-def neutral(value: Any, person: Person) -> Any:
-    """A record with every mention of the person's id and of the files' names replaced by the neutral ones."""
-    names: dict[str, str] = {}
-    for entry in person.entries:
-        for path, neutral_name in [(entry.path, entry.name), *((mask, f"{entry.name} mask") for mask in entry.masks)]:
-            names |= {str(path): neutral_name, path.name: neutral_name}
-            if path.stem.upper() not in Semantic.__members__:  # 'mouth' says nothing about anybody, and stands in the options
-                names[path.stem] = neutral_name
-    names[person.id] = person.label
-    longest_first = sorted(names, key=len, reverse=True)
-    pattern = re.compile("|".join(rf"(?<!\w){re.escape(name)}(?!\w)" for name in longest_first))
+def files(person: Person, *, written: bool) -> list[dict[str, Any]]:
+    """What the audit says about a person's files; for a renamed person not what they are called."""
+    return [
+        ({} if renamed(person) else {"source": entry.path.name})
+        | {"role": entry.role, "digest": digest(entry.path), "masks": [digest(mask) for mask in entry.masks]}
+        | {"written": list(output_files(entry.name)) if written else []}
+        for entry in person.entries
+    ]
 
-    def clean(part: Any) -> Any:
-        if isinstance(part, str):
-            return pattern.sub(lambda match: names[match.group()], part)
-        if isinstance(part, dict):
-            return {clean(key): clean(item) for key, item in part.items()}
-        return [clean(item) for item in part] if isinstance(part, list | tuple) else part
 
-    return clean(value)
+def reason(error: Exception, person: Person) -> str:
+    """Why a person was not written, for the audit.
+
+    Photographs carry their neutral names from the start. What is left are the paths in the messages of reading, and the id in
+    quotes; nothing else is touched, since an id may be a number or a word.
+    """
+    if not isinstance(error, VeraError):
+        return f"an unforeseen {type(error).__name__}: make a call for this person alone to see where"
+    text = str(error)
+    if renamed(person):
+        names = {f"'{person.id}'": f"'{person.label}'"}
+        for entry in person.entries:
+            for path, neutral in [(entry.path, entry.name), *((mask, f"{entry.name} mask") for mask in entry.masks)]:
+                names |= {str(path): neutral, path.name: neutral}
+        for name in sorted(names, key=len, reverse=True):
+            text = text.replace(name, names[name])
+    return text
+
+
+def renamed(person: Person) -> bool:
+    """Whether the audit must not say who this is."""
+    return person.label != person.id
 
 
 def summary(record: dict[str, Any]) -> str:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import os
-import shutil
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -14,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from vera.cli.plan import Person, output_files
+from vera.cli.plan import Person, digest, output_files
 from vera.types import AnonymizedPerson, VeraError
 
 AUDIT = "audit.json"
@@ -29,8 +27,8 @@ class OutputFolder:
         people: whose outputs will be written.
         sources: files that are read in this call and must not be overwritten whatever the options say.
         overwrite: outputs of any earlier call may be replaced. Without it only a call over the same photographs (by digest, as
-            the earlier audit records them) may be repeated. What is replaced is removed at once, so that nothing of the earlier
-            call is left for a person who is refused in this one.
+            the earlier audit records them) may be repeated. What the earlier call wrote is removed at once, all of it: its
+            record goes with its audit, and no image is left without one, nor for a person who is refused in this call.
 
     Raises:
         VeraError: the folder can't be written, holds outputs of an earlier call, or an output would overwrite a source.
@@ -40,15 +38,17 @@ class OutputFolder:
     def __init__(self, path: Path, people: Sequence[Person], *, sources: Iterable[Path], overwrite: bool) -> None:
         self.path = path
         names = [file for person in people for entry in person.entries for file in output_files(entry.name)]
-        targets = [path / name for name in (*names, AUDIT)]
-        read = {source.resolve() for source in sources}
+        earlier = _recorded(path / AUDIT)
+        written = [name for file in earlier for name in file["written"]]
+        targets = [path / name for name in dict.fromkeys((*names, AUDIT, *written))]
+        read = {os.path.realpath(source) for source in sources}
         for target in targets:
-            if target.resolve() in read:
-                raise VeraError(f"{target} would overwrite a file that is read: choose another folder with --out")
-        existing = [target for target in targets if target.exists()]
-        if existing and not overwrite and not _repeats(path / AUDIT, existing, people):
-            raise VeraError(f"{existing[0]} is there already: choose another folder with --out, or add --overwrite")
+            if os.path.realpath(target) in read:
+                raise VeraError(f"{target} is read, but would be overwritten or removed: choose another folder with --out")
         try:
+            existing = [target for target in targets if target.exists()]
+            if existing and not overwrite and not _repeats(earlier, existing, people):
+                raise VeraError(f"{existing[0]} is there already: choose another folder with --out, or add --overwrite")
             path.mkdir(parents=True, exist_ok=True)
             Path(tempfile.mkdtemp(prefix=".vera-", dir=path)).rmdir()
             for target in existing:
@@ -68,24 +68,24 @@ class OutputFolder:
         from vera.faces.photograph import read_photograph, write_png
 
         placed: list[Path] = []
-        staging = Path(tempfile.mkdtemp(prefix=".vera-", dir=self.path))
         try:
-            for photograph in result.photographs:
-                image, preserved = output_files(photograph.name)
-                write_png(staging / image, photograph.image)
-                write_png(staging / preserved, photograph.preserved)
-                if not np.array_equal(read_photograph(staging / image).pixels, photograph.image):
-                    raise VeraError(f"{image} reads back differently from what was written: check the disk of {self.path}")
-            for file in sorted(staging.iterdir()):
-                os.replace(file, self.path / file.name)
-                placed.append(self.path / file.name)
+            with tempfile.TemporaryDirectory(prefix=".vera-", dir=self.path, ignore_cleanup_errors=True) as staging:
+                for photograph in result.photographs:
+                    as_colours = np.repeat(photograph.preserved[:, :, None] * np.uint8(255), 3, axis=2)
+                    image, preserved = (Path(staging, name) for name in output_files(photograph.name))
+                    write_png(image, photograph.image)
+                    write_png(preserved, photograph.preserved)
+                    for file, pixels in ((image, photograph.image), (preserved, as_colours)):
+                        if not np.array_equal(read_photograph(file).pixels, pixels):
+                            raise VeraError(f"{file.name} reads back differently from what was written: check the disk of {self.path}")
+                for file in sorted(Path(staging).iterdir()):
+                    os.replace(file, self.path / file.name)
+                    placed.append(self.path / file.name)
         except BaseException as error:
             self.remove(placed)
             if isinstance(error, OSError):
                 raise VeraError(f"{self.path} can't be written ({error.strerror}): nothing of this person was kept") from error
             raise
-        finally:
-            shutil.rmtree(staging)
         return placed
 
     def remove(self, files: Iterable[Path]) -> None:
@@ -109,9 +109,14 @@ class OutputFolder:
 
 def check_identity_target(path: Path, *, overwrite: bool) -> None:
     """Raise a VeraError if an identity file can't be written, or would destroy the face of an earlier visit."""
-    if path.exists() and not overwrite:
+    try:
+        path.stat()
+        there, wrong = True, path.is_dir()
+    except OSError as error:  # also a closed folder, or a name that is too long
+        there, wrong = False, not isinstance(error, FileNotFoundError)
+    if there and not overwrite:
         raise VeraError(f"the identity file {path} is there already: name another with --save-identity, or add --overwrite")
-    if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+    if wrong or not os.access(path.parent, os.W_OK):
         raise VeraError(f"the identity file {path} can't be written: its folder must be there and writable")
 
 
@@ -129,15 +134,21 @@ def write_private(path: Path, content: bytes) -> Path:
     return path
 
 
-def _repeats(audit: Path, existing: Iterable[Path], people: Sequence[Person]) -> bool:
-    """Whether this call repeats an earlier one: all that exists was written by it, from photographs that this call takes too."""
+def _recorded(audit: Path) -> list[dict[str, Any]]:
+    """What an earlier audit says about the photographs it wrote images for; nothing if there is none, or none that can be read."""
     try:
-        recorded = [person for person in json.loads(audit.read_bytes())["people"] if person["status"] == "written"]
-        sources = {photograph["digest"] for person in recorded for photograph in person["photographs"]}
-        written = {name for person in recorded for file in person["files"] for name in file["written"]}
-        taken = {hashlib.sha256(entry.path.read_bytes()).hexdigest() for person in people for entry in person.entries}
+        files = [file for person in json.loads(audit.read_bytes())["people"] for file in person["files"] if file["written"]]
+        plainly_named = all(Path(name).name == name for file in files for name in file["written"])
     except (OSError, ValueError, KeyError, TypeError):
-        return False
+        return []
+    return files if plainly_named else []
+
+
+def _repeats(earlier: Sequence[dict[str, Any]], existing: Iterable[Path], people: Sequence[Person]) -> bool:
+    """Whether this call repeats an earlier one: all that exists was written by it, from photographs that this call takes too."""
+    sources = {file.get("digest") for file in earlier}
+    written = {name for file in earlier for name in file["written"]}
+    taken = {digest(entry.path) for person in people for entry in person.entries} - {None}
     return sources <= taken and {file.name for file in existing} <= written | {AUDIT}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,8 +111,8 @@ def plan_photographs(photographs: Sequence[Path], *, person: str | None, masks: 
     else:
         groups = [(mask,) for mask in masks] or [()] * len(photographs)
     entries = tuple(Entry(path, path.stem, masks=group) for path, group in zip(photographs, groups, strict=True))
-    whole = Person(person or unnamed(photographs), person or unnamed(photographs), entries)
-    return name_outputs([whole], rename=rename)
+    known = person or unnamed(photographs)
+    return name_outputs([Person(known, known, entries)], rename=rename)
 
 
 def plan_manifest(manifest: Path, *, rename: bool) -> list[Person]:
@@ -126,14 +127,14 @@ def plan_manifest(manifest: Path, *, rename: bool) -> list[Person]:
         with manifest.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file, restkey="")
             header = tuple(reader.fieldnames or ())
-            rows = list(reader)
+            rows = [(reader.line_num, row) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise VeraError(f"{manifest} can't be read as CSV in UTF-8 ({error})") from error
     # An unknown column is refused, since a misspelt 'mask' would silently preserve nothing.
     if sorted(header) not in (sorted(COLUMNS), sorted(COLUMNS[:3])):
         raise VeraError(f"{manifest} has the columns {', '.join(header) or 'none'}: it needs person, role, path and, if wanted, mask")
     people: dict[str, list[Entry]] = {}
-    for line, row in enumerate(rows, start=2):
+    for line, row in rows:
         if "" in row or any(row[column] is None for column in header):
             raise VeraError(f"{manifest}, line {line}: has not as many cells as the header")
         cells = {column: row[column].strip() for column in header}
@@ -192,22 +193,45 @@ def parse_preserve(values: Sequence[str]) -> tuple[tuple[Semantic, ...], tuple[P
             raise VeraError("--preserve has an empty entry: give classes such as mouth,nose or the path of a mask file")
         if item.upper() in Semantic.__members__:
             classes.append(Semantic.named(item))
-        elif "." in item or "/" in item or Path(item).exists():
+        elif "." in item or "/" in item or os.path.exists(item):  # not Path.exists, which raises for a name that is too long
             masks.append(Path(item))
         else:
             Semantic.named(item)  # raises, and lists the known ones
     check_files(masks)
-    return tuple(dict.fromkeys(classes)), tuple(dict.fromkeys(masks))
+    return tuple(dict.fromkeys(classes)), tuple(masks)  # one mask may belong to several photographs
 
 
 def check_files(paths: Sequence[Path], *, where: str = "") -> None:
     """Raise a VeraError for the first path that is not a file."""
     for path in paths:
-        if not path.is_file():
-            raise VeraError(f"{where}{path} is {'a folder, not a file' if path.is_dir() else 'not there'}: check the path")
+        try:
+            fault = "" if path.is_file() else "is a folder, not a file" if path.is_dir() else "is not there"
+        except OSError as error:
+            fault = f"can't be read ({error.strerror})"
+        if fault:
+            raise VeraError(f"{where}{path} {fault}: check the path")
 
 
 def unnamed(photographs: Sequence[Path]) -> str:
-    """An id from the content of a person's photographs, whatever their order."""
-    digests = sorted(hashlib.sha256(path.read_bytes()).hexdigest() for path in photographs)
-    return "unnamed-" + hashlib.sha256("".join(digests).encode()).hexdigest()[:16]
+    """An id from the content of a person's photographs, whatever their order.
+
+    Raises:
+        VeraError: a photograph can't be read.
+
+    """
+    digests = []
+    for path in photographs:
+        content = digest(path)
+        if content is None:
+            raise VeraError(f"{path} can't be read: check its permissions")
+        digests.append(content)
+    return "unnamed-" + hashlib.sha256("".join(sorted(digests)).encode()).hexdigest()[:16]
+
+
+def digest(path: Path) -> str | None:
+    """SHA-256 of a file's bytes; None for a file that can't be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return None

@@ -1,4 +1,3 @@
-import hashlib
 import sys
 from dataclasses import dataclass, field
 
@@ -15,6 +14,8 @@ class FakeStudio:
 
     refuse: tuple[str, ...] = ()
     fail: tuple[str, ...] = ()
+    break_: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     seen: list = field(default_factory=list)
     arguments: dict = field(default_factory=dict)
     settings: dict = field(default_factory=lambda: {"device": "cpu"})
@@ -22,14 +23,16 @@ class FakeStudio:
     def anonymize(self, person, identity, progress):
         self.seen.append((person.id, [entry.path.name for entry in person.entries], identity))
         if person.id in self.refuse:
-            raise Refused(f"{person.id} is still recognised", {"distances": [np.float32(0.25)]})
+            raise Refused(f"'{person.id}' is still recognised", {"distances": [np.float32(0.25)]})
         if person.id in self.fail:
             raise VeraError(f"no face found in {person.entries[0].path}")
+        if person.id in self.break_:
+            raise ZeroDivisionError(f"secret {person.id}")
         mask = np.zeros((6, 5), dtype=bool)
         mask[2:4] = True
         images = [Anonymized(entry.name, np.full((6, 5, 3), 40 + i, np.uint8), mask, ~mask) for i, entry in enumerate(person.entries)]
-        digests = [{"digest": hashlib.sha256(entry.path.read_bytes()).hexdigest()} for entry in person.entries]
-        audit = {"person": person.id, "seed": 3, "distances": [np.float64(0.75)], "photographs": digests}
+        audit = {"person": person.id, "seed": 3, "distances": [np.float64(0.75)], "warnings": list(self.warnings)}
+        audit |= {"versions": {"torch": "2.14.1+cu130"}}
         return AnonymizedPerson(person.id, images, audit), "face"
 
     def save_identity(self, identity, path):

@@ -1,16 +1,24 @@
+import hashlib
 import json
 import os
 import stat
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from vera.types import Semantic
+from vera.cli import main
+from vera.cli.output import OutputFolder
+from vera.types import Refused, Semantic, VeraError
 
 
 def audit_of(folder):
     return json.loads((folder / "audit.json").read_text())
+
+
+def digest_of(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def test_writes_images_masks_and_a_private_audit(vera, studio, photo, tmp_path, files):
@@ -27,23 +35,24 @@ def test_writes_images_masks_and_a_private_audit(vera, studio, photo, tmp_path, 
     (record,) = audit_of(out)["people"]
     assert record["status"] == "written"
     assert record["distances"] == [0.75]
-    assert record["files"][0] == {"source": "before.jpg", "role": "", "written": ["before.png", "before.preserved.png"]}
+    names, sha = ["before.png", "before.preserved.png"], digest_of(tmp_path / "before.jpg")
+    assert record["files"][0] == {"source": "before.jpg", "role": "", "digest": sha, "masks": [], "written": names}
 
 
 def test_refused_leaves_3_and_no_image(vera, studio, photo, tmp_path, files):
     studio.refuse = ("p1",)
     code, _, stderr = vera("anonymize", photo("a.jpg"), "--person", "p1", "--out", tmp_path / "out")
     assert code == 3
-    assert stderr.strip().splitlines()[-1] == "vera: p1 is still recognised"
+    assert stderr.strip().splitlines()[-1] == "vera: 'p1' is still recognised"
     assert "Traceback" not in stderr
     assert files(tmp_path / "out") == ["audit.json"]
     assert audit_of(tmp_path / "out")["people"][0] | {"seconds_in_all": 0} == {
         "person": "p1",
         "status": "refused",
-        "reason": "p1 is still recognised",
+        "reason": "'p1' is still recognised",
         "distances": [0.25],
         "seconds_in_all": 0,
-        "files": [{"source": "a.jpg", "role": "", "written": []}],
+        "files": [{"source": "a.jpg", "role": "", "digest": digest_of(tmp_path / "a.jpg"), "masks": [], "written": []}],
     }
 
 
@@ -56,6 +65,10 @@ def test_refused_leaves_3_and_no_image(vera, studio, photo, tmp_path, files):
         (["{a}", "{other}"], "would both be written as a.png"),
         (["{a}", "--manifest", "{csv}"], "were both given"),
         ([], "no photograph given"),
+        (["{a}", "--identity", "{csv}", "--seed", "1"], "--identity and --seed were both given"),
+        (["{a}", "--preserve", "x" * 300], "unknown semantic class"),
+        (["x" * 300 + ".jpg"], "check the path"),
+        (["{a}", "--save-identity", "x" * 300], "can't be written"),
     ],
 )
 def test_bad_input_leaves_2_before_any_work(vera, studio, photo, tmp_path, files, arguments, says):
@@ -97,13 +110,41 @@ def test_a_call_may_be_repeated_but_outputs_of_others_need_overwrite(vera, studi
     assert vera("anonymize", a, "--person", "p", "--out", out)[0] == 0, "the audit of a refusal may be replaced"
 
 
+def test_an_output_folder_that_may_not_be_looked_into(vera, studio, photo, tmp_path, monkeypatch):
+    def closed(self, **options):
+        raise PermissionError(13, "Permission denied", str(self))
+
+    real = Path.exists
+    monkeypatch.setattr(Path, "exists", lambda self, **options: closed(self) if "out" in self.parts else real(self, **options))
+    code, _, stderr = vera("anonymize", photo("a.jpg"), "--out", tmp_path / "out")
+    assert code == 2
+    assert "can't be written (Permission denied)" in stderr
+    assert not studio.seen
+
+
+def test_no_image_of_a_replaced_call_stays_without_its_record(vera, studio, photo, tmp_path, files):
+    out, smith, other = tmp_path / "out", photo("smith.jpg"), photo("other.jpg", 9)
+    assert vera("anonymize", smith, "--out", out)[0] == 0
+    assert vera("anonymize", smith, "--rename", "--out", out)[0] == 0
+    assert files(out) == ["0001.png", "0001.preserved.png", "audit.json"]
+    assert vera("anonymize", smith, other, "--out", out, "--overwrite")[0] == 0
+    (out / "notes.txt").write_text("not ours")
+    assert vera("anonymize", other, "--out", out, "--overwrite")[0] == 0
+    assert files(out) == ["audit.json", "notes.txt", "other.png", "other.preserved.png"]
+    before = files(out)
+    code, _, stderr = vera("anonymize", out / "other.png", "--rename", "--out", out, "--overwrite")
+    assert code == 2
+    assert "other.png is read, but would be overwritten or removed" in stderr
+    assert files(out) == before
+
+
 @pytest.mark.parametrize("option", [[], ["--overwrite"]])
 def test_a_source_is_never_overwritten(vera, studio, photo, tmp_path, option):
     a = photo("a.png")
     before = a.read_bytes()
     code, _, stderr = vera("anonymize", a, "--out", tmp_path, *option)
     assert code == 2
-    assert "would overwrite a file that is read" in stderr
+    assert "is read, but would be overwritten or removed" in stderr
     assert a.read_bytes() == before
 
 
@@ -134,11 +175,95 @@ def test_rename_keeps_no_name_and_no_id(vera, studio, photo, tmp_path, files):
     assert vera("anonymize", "--manifest", manifest(tmp_path, photo), "--rename", "--out", out)[0] == 3
     assert files(out) == ["0001.png", "0001.preserved.png", "audit.json"]
     text = (out / "audit.json").read_text()
+    assert audit_of(out)["people"][1]["reason"] == "'person-0002' is still recognised"
+    assert audit_of(out)["people"][2]["reason"] == "no face found in 0003"
     assert not [name for name in ("anna", "bert", "carl", str(tmp_path)) if name in text]
     records = audit_of(out)["people"]
     assert [record["person"] for record in records] == ["person-0001", "person-0002", "person-0003"]
     assert [record["files"][0]["role"] for record in records] == ["before"] * 3
     assert [person for person, _, _ in studio.seen] == ["anna", "bert", "carl"], "the face is still drawn from the real id"
+
+
+def test_rename_with_numbers_as_ids_changes_nothing_else(vera, studio, photo, tmp_path):
+    photo("status.jpg")
+    (tmp_path / "m.csv").write_text("person,role,path\n1,before,status.jpg\n")
+    assert vera("anonymize", "--manifest", tmp_path / "m.csv", "--rename", "--out", tmp_path / "out")[0] == 0
+    (record,) = audit_of(tmp_path / "out")["people"]
+    assert record["status"] == "written"
+    assert record["versions"] == {"torch": "2.14.1+cu130"}
+    assert record["person"] == "person-0001"
+
+
+def test_a_fault_loses_one_person_only(vera, studio, photo, tmp_path, monkeypatch):
+    studio.break_ = ("bert",)
+    code, _, stderr = vera("anonymize", "--manifest", manifest(tmp_path, photo), "--rename", "--out", tmp_path / "out")
+    assert code == 3
+    assert "Traceback" not in stderr
+    records = audit_of(tmp_path / "out")["people"]
+    assert [record["status"] for record in records] == ["written", "failed", "written"]
+    assert "ZeroDivisionError" in records[1]["reason"]
+    assert "secret" not in records[1]["reason"]
+    assert records[1]["files"][0]["digest"] == digest_of(tmp_path / "bert" / "bert-before.jpg")
+    monkeypatch.setenv("VERA_DEBUG", "1")
+    monkeypatch.setattr("sys.argv", ["vera", "anonymize", "--manifest", str(tmp_path / "pairs.csv"), "--out", str(tmp_path / "two")])
+    with pytest.raises(Refused) as refused:
+        main()
+    assert isinstance(refused.value.__cause__, ZeroDivisionError)
+
+
+def test_the_audit_names_masks_and_an_unreadable_source(vera, studio, photo, tmp_path, monkeypatch):
+    masks = [photo("m.png", 255), photo("n.png", 254)]
+    given = [part for mask in masks for part in ("--preserve", mask)]
+    assert vera("anonymize", photo("a.jpg"), *given, "--out", tmp_path / "out")[0] == 0
+    assert audit_of(tmp_path / "out")["people"][0]["files"][0]["masks"] == [digest_of(mask) for mask in masks]
+
+    def lost(self, person, identity, progress):
+        person.entries[0].path.unlink()
+        raise VeraError("gone")
+
+    monkeypatch.setattr(type(studio), "anonymize", lost)
+    assert vera("anonymize", photo("b.jpg"), "--out", tmp_path / "two")[0] == 2
+    assert audit_of(tmp_path / "two")["people"][0]["files"][0]["digest"] is None
+
+
+def test_warnings_reach_the_terminal(vera, studio, photo, tmp_path):
+    studio.warnings = ("a doubtful face at (1, 2, 3, 4) stays",)
+    code, _, stderr = vera("anonymize", photo("a.jpg"), "--person", "p", "--out", tmp_path / "out")
+    assert code == 0
+    assert "p: warning: a doubtful face at (1, 2, 3, 4) stays" in stderr
+
+
+def test_a_mask_that_reads_back_differently_is_not_kept(vera, studio, photo, tmp_path, files, monkeypatch):
+    from vera.faces import photograph
+
+    real = photograph.write_png
+    monkeypatch.setattr(photograph, "write_png", lambda path, array: real(path, ~array if array.dtype == bool else array))
+    code, _, stderr = vera("anonymize", photo("a.jpg"), "--out", tmp_path / "out")
+    assert code == 2
+    assert "a.preserved.png reads back differently" in stderr
+    assert files(tmp_path / "out") == ["audit.json"]
+
+
+def test_a_folder_that_fills_up_is_one_line(vera, studio, photo, tmp_path, monkeypatch):
+    def full(**options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("vera.cli.output.tempfile.TemporaryDirectory", full)
+    code, _, stderr = vera("anonymize", photo("a.jpg"), "--out", tmp_path / "out")
+    assert code == 2
+    assert "No space left" in stderr
+
+
+@pytest.mark.parametrize("moment", ["save_identity", "write_audit"])
+def test_interruption_leaves_no_image_and_no_identity_without_record(vera, studio, photo, tmp_path, files, monkeypatch, moment):
+    def interrupt(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(*((type(studio), moment) if moment == "save_identity" else (OutputFolder, moment)), interrupt)
+    face = tmp_path / "face"
+    assert vera("anonymize", photo("a.jpg"), "--out", tmp_path / "out", "--save-identity", face)[0] == 130
+    assert files(tmp_path / "out") == []
+    assert not face.exists()
 
 
 def test_all_files_of_a_person_or_none(vera, studio, photo, tmp_path, files, monkeypatch):
@@ -198,8 +323,6 @@ def test_identity_is_saved(vera, studio, photo, tmp_path):
 
 
 def test_programming_errors_keep_their_traceback(studio, photo, tmp_path, monkeypatch):
-    from vera.cli import main
-
     def broken(self, person, identity, progress):
         raise ZeroDivisionError
 

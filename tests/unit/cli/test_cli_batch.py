@@ -2,26 +2,19 @@ from pathlib import Path
 
 import numpy as np
 
-from vera.cli.batch import neutral
+from vera.cli.batch import reason
 from vera.cli.output import plain
 from vera.cli.plan import Entry, Person
+from vera.types import VeraError
 
 
-def test_neutral_replaces_whole_words_only():
+def test_a_reason_names_nobody_who_was_renamed():
     entries = (Entry(Path("/data/Smith/ann.jpg"), "0001", "before", (Path("/data/ann-mask.png"),)), Entry(Path("mouth.jpg"), "0002"))
-    person = Person("ann", "person-0001", entries)
-    record = {
-        "reason": "'ann' is refused: no face in /data/Smith/ann.jpg, mask ann-mask.png, annual",
-        "digest": "0annbeef",
-        "warnings": ["ann: 2 faces"],
-        "options": {"preserve": ["mouth"], "seed": 3},
-    }
-    assert neutral(record, person) == {
-        "reason": "'person-0001' is refused: no face in 0001, mask 0001 mask, annual",
-        "digest": "0annbeef",
-        "warnings": ["person-0001: 2 faces"],
-        "options": {"preserve": ["mouth"], "seed": 3},
-    }
+    error = VeraError("'1' is refused after 1 attempt: no face in '/data/Smith/ann.jpg', mask 'ann-mask.png', mouth.jpg, 'mouth'")
+    assert reason(error, Person("1", "person-0001", entries)) == (
+        "'person-0001' is refused after 1 attempt: no face in '0001', mask '0001 mask', 0002, 'mouth'"
+    )
+    assert reason(error, Person("1", "1", entries)) == str(error)
 
 
 def test_audit_becomes_plain_json():

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from vera.cli.plan import parse_preserve, plan, plan_manifest, plan_photographs
@@ -36,6 +38,8 @@ def test_masks_belong_to_photographs_in_order(photo):
     assert [entry.masks for entry in person.entries] == [(masks[0],), (masks[1],)]
     (person,) = plan_photographs(files[:1], person=None, masks=masks, rename=False)
     assert person.entries[0].masks == tuple(masks)
+    (person,) = plan_photographs(files, person=None, masks=parse_preserve([str(masks[0])] * 2)[1], rename=False)
+    assert [entry.masks for entry in person.entries] == [(masks[0],), (masks[0],)], "one mask may belong to both"
     with pytest.raises(VeraError, match="one mask for each photograph"):
         plan_photographs(files, person=None, masks=masks[:1], rename=False)
 
@@ -53,6 +57,18 @@ def test_colliding_names_are_refused_and_renamed(photo, pair):
 def test_the_same_photograph_twice_is_refused(photo):
     with pytest.raises(VeraError, match="both be written"):
         plan_photographs([photo("a.jpg"), photo("a.jpg")], person=None, masks=[], rename=False)
+
+
+@pytest.mark.parametrize("method", ["is_file", "open"])
+def test_a_photograph_that_may_not_be_read(photo, monkeypatch, method):
+    path = photo("a.jpg")
+
+    def closed(*arguments, **options):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, method, closed)
+    with pytest.raises(VeraError, match="can't be read"):
+        plan_photographs([path], person=None, masks=[], rename=False)
 
 
 def test_manifest_groups_people(photo, tmp_path):
@@ -76,6 +92,7 @@ def test_manifest_groups_people(photo, tmp_path):
         ("person,role,path\n,x,a.jpg\n", "line 2: person and path"),
         ("person,role,path\n1,x,a.jpg\n2,x\n", "line 3: has not as many cells"),
         ("person,role,path\n1,x,a.jpg,m.png\n", "line 2: has not as many cells"),
+        ('person,role,path\n\n1,"two\nlines",a.jpg\n2,x\n', "line 5: has not as many cells"),
         ("person,role,path\n1,x,b.jpg\n", "line 2: .*b.jpg is not there"),
         ("person,role,path,mask\n1,x,a.jpg,no.png\n", "no.png is not there"),
     ],
