@@ -31,7 +31,7 @@ test: lint
 	$(BIN)/python -m pytest
 
 test-slow: $(READY)
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow || { test $$? -eq 5 && echo "no test is marked slow yet: nothing was run"; }  # 5: none collected
 
 lint: $(READY)
 	$(BIN)/ruff check .

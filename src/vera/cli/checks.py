@@ -1,4 +1,4 @@
-"""The checks of ``vera doctor``: each really uses what it reports on."""
+"""The checks of ``vera doctor``: parts with weights are loaded, and run where they can be on an empty image; each line says which."""
 
 from __future__ import annotations
 
@@ -128,10 +128,15 @@ def backends() -> Iterator[Finding]:
         return f"loaded and run ({len(found)} faces in a black image); {dlib_weights('shape_predictor_68_face_landmarks.dat')}"
 
     def recogniser() -> str:
+        import numpy as np
+
         from vera.faces.recognition import DlibRecogniser
 
         judge = DlibRecogniser()
-        return f"loaded; same person below {judge.threshold:g}, false accepts {judge.false_accept_rate:.2g} ({judge.calibration})"
+        somewhere = np.stack([np.linspace(20, 76, 68), np.linspace(20, 76, 68) % 19 + 40], axis=1)  # landmarks of nobody
+        if not np.isfinite(judge.embed(np.zeros((96, 96, 3), dtype=np.uint8), somewhere)).all():
+            raise RuntimeError("its network computes numbers that are not finite on this processor: reinstall dlib-bin")
+        return f"loaded and run; same person below {judge.threshold:g}, false accepts {judge.false_accept_rate:.2g} ({judge.calibration})"
 
     def perceptual() -> str:
         import torch
@@ -151,20 +156,27 @@ def backends() -> Iterator[Finding]:
 
 
 def insightface() -> Finding:
-    """The optional face backend: the module, and which model packs lie where it looks for them."""
+    """The optional face backend: the module, and the model packs that lie where it looks for them, each loaded and run."""
     part = "faces: insightface"
 
     def packs() -> str:
         import insightface as package
+        import numpy as np
+
+        from vera.faces.insightface_backend import InsightFaceBackend
+        from vera.faces.photograph import photograph_from_pixels
 
         folder = Path("~/.insightface/models").expanduser()
-        found = sorted(path.parent.name for path in folder.glob("*/*.onnx")) if folder.is_dir() else []
+        found = sorted({path.parent for path in folder.glob("*/*.onnx")})
         if not found:
             raise RuntimeError(
                 f"version {package.__version__} is installed without models: put a pack such as buffalo_l into {folder / 'buffalo_l'} "
                 "(from the insightface project's releases), or point to a folder of .onnx files"
             )
-        return f"version {package.__version__}; packs: {', '.join(dict.fromkeys(found))} in {folder}"
+        black = photograph_from_pixels(np.zeros((96, 96, 3), dtype=np.uint8), "black")
+        for pack in found:
+            InsightFaceBackend(pack).detector.detect(black)
+        return f"version {package.__version__}; packs, loaded and run: {', '.join(pack.name for pack in found)} in {folder}"
 
     return attempt(part, packs, licence=INSIGHTFACE_LICENCE, otherwise="optional")
 
@@ -199,7 +211,8 @@ def inception() -> Finding:
         file = next(iter(sorted(folder.glob("weights-inception-2015-12-05-*.pth"))), None)
         if file is None:
             raise RuntimeError(f"Inception's weights are missing: torch-fidelity fetches them into {folder} when online")
-        return f"found; {file}"
+        torch.load(file, map_location="cpu", weights_only=True)
+        return f"weights read, network not built; {file}"
 
     return attempt("evaluation: Inception (FID)", weights, licence="Apache-2.0", otherwise="optional")
 

@@ -1,6 +1,9 @@
 from importlib import metadata
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
+import torch
 
 from vera.cli import checks
 from vera.cli.findings import Finding, attempt
@@ -82,11 +85,40 @@ def test_missing_weights_are_reported_not_hidden(monkeypatch):
     assert "pip install face_recognition_models" in detector.detail
 
 
-def test_insightface_without_models_is_optional(monkeypatch, tmp_path):
+def test_the_recogniser_is_run(monkeypatch):
+    found = {finding.part: finding for finding in checks.backends()}
+    assert found["faces: dlib recogniser"].state == "ok"
+    assert "loaded and run" in found["faces: dlib recogniser"].detail
+    monkeypatch.setattr("vera.faces.recognition.DlibRecogniser.embed", lambda *arguments: np.full(128, np.nan))
+    found = {finding.part: finding for finding in checks.backends()}
+    assert found["faces: dlib recogniser"].state == "broken"
+
+
+def test_damaged_inception_weights_are_not_ok(monkeypatch, tmp_path):
+    monkeypatch.setattr("torch.hub.get_dir", lambda: str(tmp_path))
+    monkeypatch.setattr(checks, "find_spec", lambda name: name)
+    file = tmp_path / "checkpoints" / "weights-inception-2015-12-05-1.pth"
+    file.parent.mkdir()
+    file.write_bytes(b"cut off")
+    assert checks.inception().state == "optional"
+    torch.save({"weight": torch.ones(1)}, file)
+    assert checks.inception() == Finding("evaluation: Inception (FID)", "ok", f"weights read, network not built; {file}", "Apache-2.0")
+
+
+def test_insightface_is_optional_and_its_packs_are_run(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     finding = checks.insightface()
     assert finding.state == "optional"
     assert "buffalo_l" in finding.detail
     (tmp_path / ".insightface" / "models" / "mine").mkdir(parents=True)
     (tmp_path / ".insightface" / "models" / "mine" / "det.onnx").write_bytes(b"")
-    assert "packs: mine" in checks.insightface().detail
+    damaged = checks.insightface()
+    assert damaged.state == "optional"
+    assert "mine" in damaged.detail
+    detected = []
+    backend = SimpleNamespace(detector=SimpleNamespace(detect=detected.append))
+    monkeypatch.setattr("vera.faces.insightface_backend.InsightFaceBackend", lambda pack: backend)
+    finding = checks.insightface()
+    assert finding.state == "ok"
+    assert "packs, loaded and run: mine" in finding.detail
+    assert len(detected) == 1
