@@ -119,7 +119,7 @@ def test_every_kind_of_source_is_kept_bit_for_bit_and_repeats(vera, portrait, tm
 
 
 def bad_inputs(portrait, folder):
-    """What is wrong, the arguments, and a word of the message."""
+    """What is wrong, the arguments, and a phrase of the message (one that no path here holds)."""
     face = save(portrait, folder / "face.png")
     size = (portrait.height, portrait.width)
     two = Image.fromarray(np.hstack([np.asarray(portrait), np.asarray(portrait)]))
@@ -135,17 +135,17 @@ def bad_inputs(portrait, folder):
     taken = folder / "taken"
     taken.write_text("a file")
     return {
-        "no face": ([blank], "no face"),
-        "several faces": ([save(two, folder / "two.png")], "--face"),
-        "unreadable": ([broken], "broken.jpg"),
-        "missing": ([folder / "nobody.jpg"], "nobody.jpg"),
-        "empty mask": ([face, "--preserve", empty], "empty"),
-        "mask of the wrong size": ([face, "--preserve", small], "size"),
-        "unknown class": ([face, "--preserve", "teeth"], "teeth"),
+        "no face": ([blank], "no face found in photograph"),
+        "several faces": ([save(two, folder / "two.png")], "2 faces found in photograph"),
+        "unreadable": ([broken], "cannot be read as an image"),
+        "missing": ([folder / "nobody.jpg"], "is not there: check the path"),
+        "empty mask": ([face, "--preserve", empty], "is empty: paint"),
+        "mask of the wrong size": ([face, "--preserve", small], "its photograph (320, 300)"),
+        "unknown class": ([face, "--preserve", "teeth"], "unknown semantic class 'teeth'"),
         "missing bundle": ([face, "--bundle", folder / "none"], "no bundle"),
         "truncated bundle": ([face, "--bundle", truncated], "truncated or altered"),
-        "colliding names": ([face, save(portrait, folder / "other" / "face.jpg")], "face"),
-        "unwritable": ([face, "--out", taken / "out"], "written"),
+        "colliding names": ([face, save(portrait, folder / "other" / "face.jpg")], "would both be written as face.png"),
+        "unwritable": ([face, "--out", taken / "out"], "can't be written (Not a directory)"),
     }
 
 
@@ -157,13 +157,13 @@ CASES = (
 
 @pytest.mark.parametrize("case", CASES)
 def test_bad_input_gets_one_clear_error_and_no_image(vera, portrait, tmp_path, case):
-    arguments, word = bad_inputs(portrait, tmp_path)[case]
+    arguments, phrase = bad_inputs(portrait, tmp_path)[case]
     out = tmp_path / "out"
     options = [] if "--out" in arguments else ["--out", out]
     before = {p for p in tmp_path.rglob("*") if p.is_file()}
     code, stderr = vera("anonymize", *arguments, *options, "--seed", 1)
     assert code == 2
-    assert word in stderr
+    assert phrase in stderr
     assert "Traceback" not in stderr
     assert len([line for line in stderr.strip().splitlines() if line.strip()]) == 1
     added = {p for p in tmp_path.rglob("*") if p.is_file()} - before
