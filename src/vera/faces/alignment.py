@@ -119,7 +119,7 @@ def warp_to_photograph(
         image: ``(C, S', S')`` float, any range; S' may differ from the face's size (the crop's frame is the same).
         face: tells the way.
         size: the photograph's ``(H, W)``.
-        window: compute only this part of the photograph; see :func:`window_of`. None: all of it.
+        window: ``(x0, y0, x1, y1)``, ends excluded: compute only this part of the photograph. None: all of it.
         cubic: sharper, but overshoots; for images. Linear keeps masks and probabilities in their range.
 
     Returns:
@@ -141,15 +141,6 @@ def warp_to_photograph(
     inside = _inside(to_window, shape, side)
     warped[~inside] = 0
     return warped, inside
-
-
-def window_of(face: AlignedFace, size: tuple[int, int]) -> Window:
-    """The smallest upright window of the photograph ``(H, W)`` that holds the aligned crop; ends excluded."""
-    low, high = -0.5, face.size - 0.5
-    corners = np.array([[x, y, 1.0] for x in (low, high) for y in (low, high)]) @ face.to_photograph.T
-    x0, y0 = np.maximum(np.floor(corners.min(0)), 0).astype(int)
-    x1, y1 = np.minimum(np.ceil(corners.max(0)) + 1, (size[1], size[0])).astype(int)
-    return int(x0), int(y0), max(int(x1), int(x0)), max(int(y1), int(y0))
 
 
 def transform(points: Points, similarity: Similarity) -> Points:

@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import cv2
 import numpy as np
@@ -53,12 +53,29 @@ class DetectedFace:
         return (self.box[2] - self.box[0]) * (self.box[3] - self.box[1])
 
 
+class Finds(NamedTuple):
+    """What a detector saw in one photograph.
+
+    Attributes:
+        faces: what counts as a face, largest first; empty when there is none.
+        weak: what looks a little like a face but is not counted beside the better ones; somebody must look there.
+
+    """
+
+    faces: list[DetectedFace]
+    weak: list[DetectedFace]
+
+
 class Detector(Protocol):
     """Finds faces with 68 landmarks."""
 
     @property
     def name(self) -> str:
         """For the audit."""
+        ...
+
+    def search(self, photograph: Photograph) -> Finds:
+        """All faces, and the finds that do not count."""
         ...
 
     def detect(self, photograph: Photograph) -> list[DetectedFace]:
@@ -88,14 +105,19 @@ class DlibDetector:
 
     def detect(self, photograph: Photograph) -> list[DetectedFace]:
         """All faces, largest first; an empty list when there is none."""
+        return self.search(photograph).faces
+
+    def search(self, photograph: Photograph) -> Finds:
+        """All faces, and the finds that score under :data:`WEAK` beside a better one."""
         pixels = photograph.pixels
         scale = search_scale(*photograph.size)
         found, scores, _ = self._detector.run(_resized(pixels, scale), 0, 0.0)
         boxes = [_to_photograph_box((r.left(), r.top(), r.right(), r.bottom()), scale) for r in found]
-        best = max(scores, default=0.0)
-        kept = [i for i in merge_duplicates(boxes, [float(s) for s in scores]) if scores[i] >= min(WEAK, best)]
-        faces = [DetectedFace(boxes[i], self.landmarks(pixels, boxes[i]), float(scores[i])) for i in kept]
-        return sorted(faces, key=lambda face: face.area, reverse=True)
+        enough = min(WEAK, max(scores, default=0.0))
+        distinct = merge_duplicates(boxes, [float(s) for s in scores])
+        every = [DetectedFace(boxes[i], self.landmarks(pixels, boxes[i]), float(scores[i])) for i in distinct]
+        every.sort(key=lambda face: face.area, reverse=True)
+        return Finds([face for face in every if face.score >= enough], [face for face in every if face.score < enough])
 
     def landmarks(self, pixels: Pixels, box: Box) -> Points:
         """The 68 landmarks inside a box.

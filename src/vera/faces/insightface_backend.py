@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from vera.faces.detection import DetectedFace, crop_around
+from vera.faces.detection import DetectedFace, Finds, crop_around
 from vera.faces.recognition import EXTENT, Embedding, check_landmarks
 from vera.types import Photograph, Pixels, Points, VeraError
 
@@ -84,6 +84,10 @@ class InsightFaceDetector:
         self.name = f"insightface-{pack}-{det_size[0]}x{det_size[1]}"
         self._detector: Any = analysis.models["detection"]
         self._landmarks: Any = analysis.models["landmark_3d_68"]
+
+    def search(self, photograph: Photograph) -> Finds:
+        """All faces; no weak finds: the pack gives nothing under :data:`DETECTION_THRESHOLD`."""
+        return Finds(self.detect(photograph), [])
 
     def detect(self, photograph: Photograph) -> list[DetectedFace]:
         """All faces, largest first; an empty list when there is none."""

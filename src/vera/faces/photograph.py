@@ -38,7 +38,8 @@ DECODE_ERRORS = (
 def read_photograph(path: Path) -> Photograph:
     """Read an image file: EXIF orientation applied, converted to 8-bit sRGB.
 
-    Transparency is dropped; of a file with several images the first is taken.
+    DECISION: transparency is dropped and the pixels under it are kept, as Pillow converts them, bit for bit: a part erased to
+    transparency in an editor may show again (SAFETY.md says so). Of a file with several images the first is taken.
 
     Args:
         path: JPEG, PNG, TIFF, WebP, BMP or whatever else Pillow decodes.
@@ -51,12 +52,12 @@ def read_photograph(path: Path) -> Photograph:
 
     """
     path = Path(path)
-    if not path.is_file():
-        raise VeraError(f"'{path}' is not a file: give the path of a photograph (JPEG, PNG or TIFF)")
-    try:
+    try:  # looking already fails in a closed folder, and for a name that is too long
+        if not path.is_file():
+            raise VeraError(f"'{path}' is not a file: give the path of a photograph (JPEG, PNG or TIFF)")
         data = path.read_bytes()
     except OSError as error:
-        raise VeraError(f"'{path}' cannot be read ({error.strerror}): check its permissions") from error
+        raise VeraError(f"'{path}' cannot be read ({error.strerror}): check the path and its permissions") from error
     if not data:
         raise VeraError(f"'{path}' is empty: copy the photograph again from the camera or the archive")
     return Photograph(pixels=_decode(data, path), name=path.stem, digest=hashlib.sha256(data).hexdigest())
@@ -77,6 +78,20 @@ def photograph_from_pixels(pixels: Pixels, name: str) -> Photograph:
     content = np.ascontiguousarray(pixels)
     digest = hashlib.sha256(repr(content.shape).encode() + content.tobytes()).hexdigest()
     return Photograph(pixels=content, name=name, digest=digest)
+
+
+def is_opaque(path: Path) -> bool:
+    """Whether no pixel of an image file is transparent.
+
+    Raises:
+        VeraError: for a file that cannot be read.
+
+    """
+    try:
+        with Image.open(path) as image:
+            return not image.has_transparency_data or image.convert("RGBA").getchannel("A").getextrema() == (255, 255)
+    except DECODE_ERRORS as error:
+        raise VeraError(f"'{path}' cannot be read as an image: give a JPEG, PNG or TIFF file") from error
 
 
 def write_png(path: Path, pixels_or_mask: Pixels | Mask) -> None:

@@ -41,6 +41,12 @@ def test_the_astronaut_has_one_face_with_landmarks_in_place(detector: DlibDetect
     assert left_eye[1] < nose[1] < mouth[1]
 
 
+def test_a_weak_find_beside_a_better_one_does_not_count_but_is_told(detector: DlibDetector, astronaut: Pixels) -> None:
+    faces, weak = detector.search(named(astronaut))
+    assert len(faces) == 1
+    assert [find.score < detection.WEAK < faces[0].score for find in weak] == [True]  # a pattern on the suit
+
+
 @pytest.mark.parametrize("factor", [0.5, 2.0, 5.0])
 def test_landmarks_follow_the_photographs_size(detector: DlibDetector, astronaut: Pixels, factor: float) -> None:
     reference = detector.detect(named(astronaut))[0].landmarks

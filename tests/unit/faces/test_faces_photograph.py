@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageCms, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
-from vera.faces.photograph import photograph_from_pixels, read_photograph, write_png
+from vera.faces.photograph import is_opaque, photograph_from_pixels, read_photograph, write_png
 from vera.types import VeraError
 
 RNG_SEED = 3
@@ -170,3 +170,27 @@ def test_a_photograph_in_memory_has_a_digest_of_its_pixels() -> None:
     assert photograph_from_pixels(a, "a").digest != photograph_from_pixels(b, "a").digest
     with pytest.raises(VeraError):
         photograph_from_pixels(np.zeros((4, 4), np.uint8), "grey")
+
+
+def test_a_closed_folder_and_a_name_too_long_are_bad_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(VeraError, match="check the path"):
+        read_photograph(tmp_path / ("x" * 300 + ".png"))
+
+    def closed(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "is_file", closed)
+    with pytest.raises(VeraError, match="Permission denied"):
+        read_photograph(tmp_path / "photograph.png")
+
+
+def test_opaque_or_not(tmp_path: Path) -> None:
+    image = Image.new("RGBA", (4, 4), (255, 255, 255, 255))
+    for name, expected in (("opaque.png", True), ("hole.png", False)):
+        image.save(tmp_path / name)
+        assert is_opaque(tmp_path / name) is expected
+        image.putpixel((0, 0), (255, 255, 255, 0))
+    picture("RGB").save(tmp_path / "rgb.png")
+    assert is_opaque(tmp_path / "rgb.png")
+    with pytest.raises(VeraError, match="cannot be read"):
+        is_opaque(tmp_path / "absent.png")
