@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.util
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
+import cv2
+import numpy as np
+import PIL
 import torch
 import torchvision
 
@@ -15,6 +19,7 @@ from vera.anonymization.identity import Identity
 from vera.anonymization.request import Options
 from vera.anonymization.scene import Scene
 from vera.bundle import BundleInfo
+from vera.faces.detection import load_dlib
 
 
 def opening(
@@ -26,6 +31,7 @@ def opening(
     bundle: BundleInfo,
     options: Options,
     backends: dict[str, str],
+    warnings: Sequence[str] = (),
 ) -> dict[str, Any]:
     """What is known before the first attempt."""
     return {
@@ -37,9 +43,21 @@ def opening(
         "backends": backends,
         "options": asdict(options) | {"preserve": [known.name.lower() for known in options.preserve], "seed": seed},
         "photographs": [scene.facts() for scene in scenes],
-        "warnings": [],
-        "versions": {"torch": torch.__version__, "torchvision": torchvision.__version__},
+        "warnings": list(warnings),
+        "versions": versions(),
     }
+
+
+def versions() -> dict[str, str]:
+    """Versions of the libraries that decide about the output's bytes; dlib's only where it is installed."""
+    known = {
+        "torch": torch.__version__,
+        "torchvision": torchvision.__version__,
+        "opencv": cv2.__version__,
+        "numpy": np.__version__,
+        "pillow": PIL.__version__,
+    }
+    return known | ({"dlib": str(load_dlib().__version__)} if importlib.util.find_spec("dlib") else {})
 
 
 class Clock:

@@ -87,8 +87,9 @@ class Identity:
                 file.write(content)
             os.replace(temporary, path)
         except OSError as error:
-            Path(temporary).unlink(missing_ok=True)
             raise VeraError(f"cannot write the identity '{path}': {error.strerror}") from error
+        finally:
+            Path(temporary).unlink(missing_ok=True)  # also after Ctrl-C; gone already when all went well
 
     @classmethod
     def load(cls, path: str | Path) -> Identity:

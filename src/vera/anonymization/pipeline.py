@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from numbers import Integral
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,8 +20,8 @@ from vera.anonymization.harmonization import Surroundings, harmonize
 from vera.anonymization.identity import Identity, derived_seed, draw
 from vera.anonymization.preservation import read_mask
 from vera.anonymization.proportions import reshape
-from vera.anonymization.request import Options
-from vera.anonymization.scene import Scene, find_face, set_scene
+from vera.anonymization.request import Options, unnamed
+from vera.anonymization.scene import Chosen, Scene, find_face, set_scene
 from vera.anonymization.verification import Verifier
 from vera.bundle import BundleInfo, default_bundle, load
 from vera.faces.detection import Detector, DlibDetector
@@ -50,6 +51,9 @@ Progress = Callable[[str, int, int], None]
 
 Source = str | Path | Pixels | Photograph
 """A photograph as the Python interface takes it."""
+
+MaskSource = str | Path | Mask
+"""A drawn region as the Python interface takes it."""
 
 
 class VeraAnonymizer:
@@ -81,24 +85,11 @@ class VeraAnonymizer:
         self.detector, self.parser, self.recognisers, self.options = detector, parser, list(recognisers), options
         self.device = next(network.parameters()).device
         self.perceptual = (perceptual or PerceptualDistance()).to(self.device)
-        self._identity: Identity | None = None
 
     @property
     def bundle(self) -> BundleInfo:
         """What is known of the network."""
         return cast(BundleInfo, self.network.info)
-
-    @property
-    def identity(self) -> Identity:
-        """The last person's identity.
-
-        Raises:
-            VeraError: before the first person.
-
-        """
-        if self._identity is None:
-            raise VeraError("no identity yet: anonymize a person first")
-        return self._identity
 
     def __call__(
         self,
@@ -124,7 +115,6 @@ class VeraAnonymizer:
             Refused: no identity passed the verification; its ``audit`` says why.
 
         """
-        self._identity = None
         masks = list(masks) if masks is not None else [None] * len(photographs)
         if not photographs or len(masks) != len(photographs):
             raise VeraError(
@@ -134,7 +124,11 @@ class VeraAnonymizer:
             identity.require_bundle(self.bundle.digest)
         clock = Clock()
         with clock("find"):
-            faces = [find_face(self.detector, photograph, self.options) for photograph in photographs]
+            found = [find_face(self.detector, photograph, self.options) for photograph in photographs]
+            faces = [one.face for one in found]
+        with clock("verify"):
+            verifier = Verifier(photographs, faces, detector=self.detector, recognisers=self.recognisers)
+        warnings = [warning for one in found for warning in one.warnings] + _one_person(verifier, found)
         with clock("regions"):
             scenes = [
                 set_scene(photograph, face.landmarks, self.parser, size=self.network.size, mask=mask, options=self.options)
@@ -142,8 +136,6 @@ class VeraAnonymizer:
             ]
         with clock("invert"):
             codes = self._invert(scenes, progress)
-        with clock("verify"):
-            verifier = Verifier(photographs, faces, detector=self.detector, recognisers=self.recognisers)
         seed = identity.seed if identity else secrets.randbits(63) if self.options.seed is None else self.options.seed
         audit = opening(
             scenes,
@@ -153,6 +145,7 @@ class VeraAnonymizer:
             bundle=self.bundle,
             options=self.options,
             backends={"detector": self.detector.name, "parser": self.parser.name},
+            warnings=warnings,
         )
         for attempt in range(1, 2 if identity else self.options.attempts + 1):
             chosen = identity or self._settle(scenes, codes, seed, person, attempt, clock, progress)
@@ -162,7 +155,6 @@ class VeraAnonymizer:
                 verdict = verifier.judge(outputs)
             audit |= outcome(verdict.record, attempt, chosen) | {"seconds": clock.seconds}
             if verdict.passed:
-                self._identity = chosen
                 return WithIdentity(person, outputs, audit, chosen)
             audit["warnings"].append(f"attempt {attempt} refused: " + "; ".join(verdict.reasons))
         tried = audit["attempt"]
@@ -178,9 +170,7 @@ class VeraAnonymizer:
         objective = InversionObjective(weights=REFINEMENT, perceptual=self.perceptual)
         steps = self.options.refine_steps
         told = _named(progress, "refining", steps)
-        refined = refine(
-            self.network, images, segmentations, codes, objective=objective, steps=steps, rate=REFINEMENT_RATE, progress=told
-        )
+        refined = refine(self.network, images, segmentations, codes, objective=objective, steps=steps, rate=REFINEMENT_RATE, progress=told)
         return refined.map(Tensor.detach)
 
     def _settle(
@@ -239,6 +229,19 @@ class VeraAnonymizer:
         return torch.stack([kept_rows(scene.kept_classes, hair=self.options.hair, rows=rows) for scene in scenes]).to(self.device)
 
 
+def _one_person(verifier: Verifier, found: Sequence[Chosen]) -> list[str]:
+    """Warnings where the sources may show several people; a VeraError where a face was chosen by its size, so that it may be the wrong one.
+
+    DECISION: single faces are not refused: surgery and years can take a face as far from itself.
+    """
+    doubts = verifier.strangers()
+    if doubts and any(one.among > 1 for one in found):
+        raise VeraError(
+            f"--face may have chosen different people: {doubts[0]}; crop the photographs to the one face, or make a call for each"
+        )
+    return [f"{doubt}: make sure that all photographs show the same person" for doubt in doubts]
+
+
 def _named(progress: Progress | None, what: str, budget: int) -> Callable[[int], None] | None:
     return None if progress is None else lambda done: progress(what, done, budget)
 
@@ -246,10 +249,10 @@ def _named(progress: Progress | None, what: str, budget: int) -> Callable[[int],
 def anonymize(
     photographs: Source | Sequence[Source],
     *,
-    preserve: Sequence[str | Semantic] = (),
-    masks: Sequence[str | Path | Mask | None] | None = None,
+    preserve: str | Semantic | Sequence[str | Semantic] = (),
+    masks: MaskSource | Sequence[MaskSource | None] | None = None,
     identity: int | str | Path | Identity | None = None,
-    person: str = "person",
+    person: str | None = None,
     bundle: str | Path | None = None,
     device: str = "cpu",
     **options: Any,
@@ -260,8 +263,9 @@ def anonymize(
         photographs: of one person: paths, ``(H, W, 3)`` uint8 RGB arrays or photographs.
         preserve: semantic classes to keep bit for bit, by name or as :class:`~vera.types.Semantic`.
         masks: drawn regions to keep, one for each photograph: a path, an ``(H, W)`` bool array or None.
+            A single one need not be in a list.
         identity: a seed, a saved identity (or its file), or None for a face nobody can draw again.
-        person: an id; another id, another face.
+        person: an id; another id, another face. None: derived from the photographs, as the command line does.
         bundle: folder of a bundle; the default one if None.
         device: where the network runs.
         options: further fields of :class:`~vera.anonymization.request.Options`.
@@ -276,10 +280,11 @@ def anonymize(
     """
     given = [photographs] if isinstance(photographs, str | Path | np.ndarray | Photograph) else list(photographs)
     read = [_read(source, f"photograph{number}") for number, source in enumerate(given, 1)]
-    drawn = None if masks is None else [_mask(mask, photograph) for mask, photograph in zip(masks, read, strict=True)]
-    classes = tuple(known if isinstance(known, Semantic) else Semantic.named(known) for known in preserve)
-    seed = identity if isinstance(identity, int) else None
-    saved = Identity.load(identity) if isinstance(identity, str | Path) else identity if isinstance(identity, Identity) else None
+    drawn = None if masks is None else _masks([masks] if isinstance(masks, str | Path | np.ndarray) else list(masks), read)
+    named = [preserve] if isinstance(preserve, str | Semantic) else preserve
+    classes = tuple(known if isinstance(known, Semantic) else Semantic.named(known) for known in named)
+    seed, saved = _seed_or_identity(identity)
+    _check_options(options)
     anonymizer = VeraAnonymizer(
         load(bundle or default_bundle(), device=device),
         detector=DlibDetector(),
@@ -287,7 +292,7 @@ def anonymize(
         recognisers=[DlibRecogniser()],
         options=Options(preserve=classes, seed=seed, **options),
     )
-    return anonymizer(read, person=person, masks=drawn, identity=saved)
+    return anonymizer(read, person=person or unnamed(photograph.digest for photograph in read), masks=drawn, identity=saved)
 
 
 def _read(source: Source, name: str) -> Photograph:
@@ -296,5 +301,29 @@ def _read(source: Source, name: str) -> Photograph:
     return photograph_from_pixels(source, name) if isinstance(source, np.ndarray) else read_photograph(Path(source))
 
 
-def _mask(mask: str | Path | Mask | None, photograph: Photograph) -> Mask | None:
-    return read_mask(mask, photograph.size) if isinstance(mask, str | Path) else mask
+def _masks(masks: Sequence[MaskSource | None], photographs: Sequence[Photograph]) -> list[Mask | None]:
+    if len(masks) != len(photographs):
+        raise VeraError(f"{len(photographs)} photographs and {len(masks)} masks: give a mask or None for each photograph")
+    return [
+        read_mask(mask, photograph.size) if isinstance(mask, str | Path) else mask
+        for mask, photograph in zip(masks, photographs, strict=True)
+    ]
+
+
+def _seed_or_identity(identity: object) -> tuple[int | None, Identity | None]:
+    if isinstance(identity, Integral) and not isinstance(identity, bool):
+        return int(identity), None
+    if isinstance(identity, str | Path):
+        return None, Identity.load(identity)
+    if identity is None or isinstance(identity, Identity):
+        return None, identity
+    raise VeraError(f"identity {identity!r}: give a seed (a whole number), a saved identity or its file, or None")
+
+
+def _check_options(options: dict[str, Any]) -> None:
+    if "seed" in options:
+        raise VeraError("give the seed as identity=, not as seed=")
+    known = sorted({field.name for field in fields(Options)} - {"preserve", "seed"})
+    for name in options:
+        if name not in known:
+            raise VeraError(f"unknown option '{name}': choose from {', '.join(known)}")

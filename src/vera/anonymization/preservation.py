@@ -10,8 +10,8 @@ import numpy as np
 from torch import Tensor
 
 from vera.anonymization.placement import Window, eye_distance, grow, inside_crop, to_window
-from vera.faces.photograph import read_photograph
-from vera.types import FACE, AlignedFace, Mask, Photograph, Semantic, VeraError
+from vera.faces.photograph import is_opaque, read_photograph
+from vera.types import FACE, AlignedFace, Mask, Photograph, Points, Semantic, VeraError
 
 DILATION = 0.05
 """DECISION: how far the replaced region reaches over the parsed outline, in eye distances: parsers are a few pixels off."""
@@ -23,23 +23,46 @@ LEAST_VISIBLE = 0.005
 """DECISION: a class counts as visible from this area on, in squared eye distances."""
 CROP_INSET = 0.015
 """DECISION: the replaced region keeps this share of the crop's side from its edge, so that a seam can be closed there."""
-INNER_FACE = slice(17, 68)
-"""Landmarks from the brows to the mouth."""
+INNER_FACE, CHIN, BROWS, NOSE_BASE = range(17, 68), range(6, 11), range(17, 27), 33
+"""Landmarks from the brows to the mouth, of the chin, of the brows, and below the nose."""
+PARTS = tuple(known for known in FACE if known != Semantic.SKIN)
+"""Classes of which a patch that stands alone still belongs to the face."""
+FOREHEAD = 0.8
+"""DECISION: how far above the brows a patch of skin still belongs to the face, in distances from the brows to the nose's base."""
+SURELY_HAIR = 0.7
+"""DECISION: from this probability on, hair that hangs over forehead, temples and cheeks is left (unless hair is replaced too)."""
+NEAR = 1.0
+"""DECISION: ears and other parts of a face this near to its landmarks' hull are its own, in eye distances."""
+MOST_GREY = 0.05
+"""DECISION: a mask is black and white; more than this share of greys (antialiased edges, JPEG's ringing) means that it is none."""
+GREYS = (32, 223)
+"""DECISION: values between these are neither black nor white, at JPEG's precision."""
 
 
 def read_mask(path: str | Path, size: tuple[int, int]) -> Mask:
     """A drawn region: pixels brighter than 127 are kept.
 
     Args:
-        path: an 8-bit image of the upright photograph's size.
+        path: an 8-bit black and white image of the upright photograph's size, without transparency.
         size: the photograph's ``(H, W)``.
 
     Raises:
-        VeraError: the file cannot be read, is empty, or has another size.
+        VeraError: the file cannot be read, is empty, has another size, or is no mask: transparent, or full of greys as a photograph.
 
     """
-    pixels = read_photograph(Path(path)).pixels
-    return check_mask(pixels.min(axis=2) > 127, size, str(path))
+    path = Path(path)
+    values = read_photograph(path).pixels.min(axis=2)
+    if not is_opaque(path):
+        raise VeraError(
+            f"mask '{path}' is transparent in places: save it without an alpha channel, white for what is kept, black elsewhere"
+        )
+    grey = float(((values > GREYS[0]) & (values < GREYS[1])).mean())
+    if grey > MOST_GREY:
+        raise VeraError(
+            f"mask '{path}' is neither black nor white in {grey:.0%} of its pixels, as a photograph is: "
+            "give an image that is white where the photograph is kept and black elsewhere"
+        )
+    return check_mask(values > 127, size, str(path))
 
 
 def check_mask(mask: Mask, size: tuple[int, int], name: str) -> Mask:
@@ -90,9 +113,10 @@ def preserved_region(photograph: Photograph, face: AlignedFace, parsed: Tensor, 
 def replaced_region(photograph: Photograph, face: AlignedFace, parsed: Tensor, preserved: Mask, *, hair: bool) -> Mask:
     """The aligned crop ∩ the dilated face (hair by option), minus the preserved region.
 
-    The hull of the landmarks from brows to mouth always belongs to the face, whatever the parser says, and holes are filled:
-    a parser's mistake must not leave a piece of the source. Only parts that touch this hull count, so that another person's
-    face in the same crop is left alone.
+    A parser's mistake must not leave a piece of the source: the landmarks' hull (jaw, cheeks, brows) always belongs to the face,
+    whatever the parser says, and holes are filled. Only hair that surely hangs over the hull stays, and none from the brows to the mouth
+    and over the chin, where it is a beard. Of all else only what touches the hull or the forehead above it counts,
+    and ears and the like near it, so that another person's face in the same crop is left alone.
 
     Args:
         photograph: the source.
@@ -112,8 +136,15 @@ def replaced_region(photograph: Photograph, face: AlignedFace, parsed: Tensor, p
     window = Window.around_face(face, photograph.size)
     classes = [*FACE, Semantic.HAIR] if hair else list(FACE)
     likely, _ = to_window(parsed[classes].sum(dim=0, keepdim=True), face, window)
-    hull = _inner_face(face, window)
-    seen = _parts_touching((likely[:, :, 0] > 0.5) | hull, hull)
+    named, _ = to_window(parsed[[*PARTS, Semantic.HAIR]], face, window)
+    points = face.landmarks
+    hull, inner = _hull(points, window), _hull(points[[*INNER_FACE, *CHIN]], window)
+    sure = inner | hull if hair else inner | (hull & (named[:, :, -1] < SURELY_HAIR))
+    up = points[BROWS].mean(axis=0) - points[NOSE_BASE]
+    core = _hull(np.vstack([points, points[BROWS] + FOREHEAD * up]), window)
+    # A strand of hair or the arm of glasses may cut an ear off from the face.
+    apart = (named[:, :, :-1].sum(axis=2) > 0.5) & grow(hull, NEAR * unit)
+    seen = _parts_touching((likely[:, :, 0] > 0.5) | sure, core) | apart
     grown = grow(seen, DILATION * unit)
     outline = cv2.GaussianBlur(grown.astype(np.float32), (0, 0), max(OUTLINE * unit, 0.5)) > 0.5
     whole = (outline | seen) & inside_crop(face, window, inset=CROP_INSET * face.size)
@@ -136,10 +167,10 @@ def covered_classes(face: AlignedFace, parsed: Tensor, preserved: Mask) -> list[
     return [known for known, seen in shares.items() if seen.sum() >= least and (seen & kept).sum() > 0.5 * seen.sum()]
 
 
-def _inner_face(face: AlignedFace, window: Window) -> Mask:
+def _hull(points: Points, window: Window) -> Mask:
     canvas = np.zeros(window.shape, dtype=np.uint8)
-    points = np.round(face.landmarks[INNER_FACE] - (window.left, window.top)).astype(np.int32)
-    cv2.fillConvexPoly(canvas, cv2.convexHull(points), 1)
+    inside = np.round(points - (window.left, window.top)).astype(np.int32)
+    cv2.fillConvexPoly(canvas, cv2.convexHull(inside), 1)
     return canvas.astype(bool)
 
 

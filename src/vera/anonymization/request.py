@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from vera.types import Semantic, VeraError
@@ -45,3 +47,15 @@ class Options:
             raise VeraError(f"truncation {self.truncation}: choose a value from 0 to 4")
         if self.seed is not None and not 0 <= self.seed < 2**63:
             raise VeraError(f"seed {self.seed}: choose a whole number from 0 to 2^63 - 1")
+
+
+def unnamed(digests: Iterable[str]) -> str:
+    """The id of a person nobody named: from the digests of the photographs, whatever their order.
+
+    DECISION: so the same photographs and seed give the same face, and two patients never share one.
+
+    Args:
+        digests: SHA-256 of each photograph, see :class:`vera.types.Photograph`.
+
+    """
+    return "unnamed-" + hashlib.sha256("".join(sorted(digests)).encode()).hexdigest()[:16]

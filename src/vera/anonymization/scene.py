@@ -62,17 +62,33 @@ class Scene:
         }
 
 
-def find_face(detector: Detector, photograph: Photograph, options: Options) -> DetectedFace:
+@dataclass(frozen=True)
+class Chosen:
+    """The face to anonymize in one photograph.
+
+    Attributes:
+        face: where it is.
+        among: how many faces were found.
+        warnings: what somebody must look at.
+
+    """
+
+    face: DetectedFace
+    among: int
+    warnings: tuple[str, ...]
+
+
+def find_face(detector: Detector, photograph: Photograph, options: Options) -> Chosen:
     """The face to anonymize.
 
     With several faces in a photograph, ``options.face`` chooses (1 = largest) and ``options.leave_others`` must allow the
-    others to stay; a photograph with a single face takes that one unless another number is asked for.
+    others to stay. A number that a photograph does not have is refused, also where it shows one face: that one may be somebody else's.
 
     Raises:
         VeraError: no face, several without a choice, or no face of this number.
 
     """
-    faces = detector.detect(photograph)
+    faces, weak = detector.search(photograph)
     if not faces:
         raise VeraError(f"no face found in photograph '{photograph.name}': give an upright, sharp photograph of one face, or crop closer")
     if len(faces) > 1 and not (options.face and options.leave_others):
@@ -81,9 +97,17 @@ def find_face(detector: Detector, photograph: Photograph, options: Options) -> D
             "and say that the others stay as they are (--leave-others), or crop the photograph"
         )
     number = options.face or 1
-    if number > len(faces) > 1 or (len(faces) == 1 and number > 1 and not options.leave_others):
-        raise VeraError(f"photograph '{photograph.name}' shows {len(faces)} faces, not {number}: choose a lower number")
-    return faces[min(number, len(faces)) - 1]
+    if number > len(faces):
+        raise VeraError(
+            f"photograph '{photograph.name}' shows {len(faces)} face{'s' if len(faces) > 1 else ''}, not {number}: "
+            "choose a lower number, or crop the photographs to one face each"
+        )
+    warnings = [
+        f"{photograph.name}: at ({find.box[0]:.0f}, {find.box[1]:.0f}) to ({find.box[2]:.0f}, {find.box[3]:.0f}) something looks a little "
+        f"like a face (score {find.score:.2f}) and is left as it is: make sure that nobody is recognisable there"
+        for find in weak
+    ]
+    return Chosen(faces[number - 1], len(faces), tuple(warnings))
 
 
 def set_scene(photograph: Photograph, landmarks: Points, parser: Parser, *, size: int, mask: Mask | None, options: Options) -> Scene:
@@ -105,7 +129,7 @@ def set_scene(photograph: Photograph, landmarks: Points, parser: Parser, *, size
     parsed = parser.parse(face).detach().float().cpu()
     preserved = preserved_region(photograph, face, parsed, classes=options.preserve, mask=mask)
     replaced = replaced_region(photograph, face, parsed, preserved, hair=options.hair)
-    share = pull(replaced.astype(np.float32), small.to_photograph, size)
+    share = pull(replaced, small.to_photograph, size)
     kept = dict.fromkeys([*options.preserve, *covered_classes(face, parsed, preserved)])
     return Scene(
         photograph=photograph,

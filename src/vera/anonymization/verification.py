@@ -83,6 +83,20 @@ class Verifier:
             for recogniser in self.recognisers
         ]
 
+    def strangers(self) -> list[str]:
+        """Pairs of sources that a recogniser does not take for one person, a sentence each; empty when all match."""
+        names = [photograph.name for photograph in self.photographs]
+        found = []
+        for recogniser, sources in zip(self.recognisers, self.sources, strict=True):
+            for (name, ours), (other, theirs) in combinations(zip(names, sources, strict=True), 2):
+                distance = min(recogniser.distance(a, b) for a in ours for b in theirs)
+                if not distance < recogniser.threshold:  # a NaN is no match
+                    found.append(
+                        f"{recogniser.name} does not take the faces in '{name}' and '{other}' for one person "
+                        f"(distance {distance:.3f}, less than {recogniser.threshold:.3f} is expected)"
+                    )
+        return found
+
     def judge(self, outputs: Sequence[Anonymized]) -> Verdict:
         """Judge all outputs of the person together."""
         reasons: list[str] = []

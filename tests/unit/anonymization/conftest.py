@@ -9,7 +9,7 @@ import torch
 
 from vera.bundle import BundleInfo
 from vera.faces.alignment import align, transform
-from vera.faces.detection import DetectedFace
+from vera.faces.detection import DetectedFace, Finds
 from vera.faces.photograph import photograph_from_pixels
 from vera.inversion.autoencoder import Autoencoder
 from vera.types import Semantic
@@ -69,8 +69,11 @@ class Detector:
 
     name = "drawn"
 
-    def __init__(self, *points):
-        self.points = points
+    def __init__(self, *points, weak=()):
+        self.points, self.weak = points, weak
+
+    def search(self, photograph):
+        return Finds(self.detect(photograph), [DetectedFace((*p.min(axis=0), *p.max(axis=0)), p, 0.1) for p in self.weak])
 
     def detect(self, photograph):
         return [DetectedFace((*p.min(axis=0), *p.max(axis=0)), p, 1.0) for p in self.points]

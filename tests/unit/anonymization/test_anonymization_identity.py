@@ -52,6 +52,16 @@ def test_saved_and_given_again(bank, tmp_path):
         again.require_bundle("c" * 64)
 
 
+def test_an_interrupted_save_leaves_nothing_behind(bank, tmp_path, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("vera.anonymization.identity.os.replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        drawn(bank).save(tmp_path / "id")
+    assert not list(tmp_path.iterdir())
+
+
 def test_what_is_no_identity(bank, tmp_path):
     (tmp_path / "text").write_text("hello")
     for name in ("text", "absent"):

@@ -121,8 +121,41 @@ def test_faces_must_be_clear(make, photograph):
             make(detector=two, **options)([photograph], person="p")
     with pytest.raises(VeraError, match="shows 2 faces, not 3"):
         make(detector=two, face=3, leave_others=True)([photograph], person="p")
+    with pytest.raises(VeraError, match="shows 1 face, not 2"):  # it may be the bystander's
+        make(face=2, leave_others=True)([photograph], person="p")
     (one,) = make(detector=two, face=1, leave_others=True)([photograph], person="p").photographs
     assert not one.replaced[:35].any()
+
+
+def test_a_weak_find_is_a_warning(make, photograph):
+    result = make(detector=Detector(face_points(), weak=[face_points((40.0, 40.0), 0.3)]))([photograph], person="p")
+    assert "looks a little like a face" in result.audit["warnings"][0]
+    assert "(score 0.10)" in result.audit["warnings"][0]
+
+
+def test_different_people_are_a_warning_or_refused_where_faces_were_chosen(make, photograph):
+    class Sees(Recogniser):
+        """Two sources are two people; every output is a third one."""
+
+        threshold = 0.5
+
+        def embed(self, pixels, landmarks):
+            mean = super().embed(pixels, landmarks)
+            known = [Recogniser.embed(self, one.pixels, face_points()) for one in (photograph, other)]
+            return np.array([np.abs(mean - one).max() < 0.005 for one in known], dtype=float)
+
+    other = replace(photograph, pixels=255 - photograph.pixels, name="other")
+    result = make(recogniser=Sees())([photograph, other], person="p")
+    assert "'drawn' and 'other' for one person" in result.audit["warnings"][0]
+    two = Detector(face_points(), face_points((40.0, 40.0), 0.3))
+    with pytest.raises(VeraError, match="different people"):
+        make(recogniser=Sees(), detector=two, face=1, leave_others=True)([photograph, other], person="p")
+
+
+def test_the_audit_names_the_libraries_that_decide_about_bytes(make, photograph):
+    versions = make()([photograph], person="p").audit["versions"]
+    assert {"torch", "torchvision", "opencv", "numpy", "pillow", "dlib"} == set(versions)
+    assert all(versions.values())
 
 
 def test_bad_requests(make, photograph, network):

@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from vera.anonymization.placement import crop_corners, eye_distance
 from vera.anonymization.preservation import covered_classes, preserved_region, read_mask, replaced_region
+from vera.faces.alignment import transform
 from vera.types import Semantic, VeraError
 
 
@@ -92,3 +94,65 @@ def test_mask_files(tmp_path, photograph):
 
 def test_eye_distance(face):
     assert eye_distance(face) == pytest.approx(60)
+
+
+def test_a_photograph_or_a_transparent_image_is_no_mask(tmp_path, photograph):
+    Image.fromarray(photograph.pixels).save(tmp_path / "photograph.png")
+    with pytest.raises(VeraError, match="neither black nor white"):
+        read_mask(tmp_path / "photograph.png", photograph.size)
+    mask = np.zeros((*photograph.size, 4), dtype=np.uint8)
+    mask[..., :3] = 255
+    mask[50:90, 50:90, 3] = 255
+    Image.fromarray(mask).save(tmp_path / "alpha.png")
+    with pytest.raises(VeraError, match="transparent"):
+        read_mask(tmp_path / "alpha.png", photograph.size)
+    mask[..., :3] = mask[..., 3:]
+    Image.fromarray(mask[..., :3]).save(tmp_path / "ringing.jpg", quality=60)
+    assert abs(int(read_mask(tmp_path / "ringing.jpg", photograph.size).sum()) - 1600) < 40
+
+
+def relabelled(parsed, where, known):
+    """The same with this class where ``(S, S)`` says so."""
+    changed = parsed.clone()
+    changed[:, where] = 0
+    changed[known, where] = 1
+    return changed
+
+
+def aligned_box(face, low, high):
+    """``(S, S)``: an upright box given in photograph pixels."""
+    rows, columns = np.mgrid[: face.size, : face.size]
+    at = transform(np.column_stack([columns.ravel(), rows.ravel()]).astype(float), face.to_photograph)
+    return torch.from_numpy(((at >= low) & (at <= high)).all(axis=1).reshape(face.size, face.size))
+
+
+def test_cheeks_and_jaw_are_replaced_whatever_they_are_taken_for(photograph, face, parsed):
+    lower = aligned_box(face, (30, 125), (170, 200))
+    columns, rows = np.round(face.landmarks[:17] * 0.98 + face.landmarks[30] * 0.02).astype(int).T
+    for known in (Semantic.BACKGROUND, Semantic.CLOTHES, Semantic.NECK):
+        _, replaced = regions(photograph, face, relabelled(parsed, lower, known))
+        assert replaced[rows, columns].all(), known
+
+
+def test_hair_over_a_cheek_stays_but_a_beard_on_the_chin_does_not(photograph, face, parsed):
+    hanging = relabelled(parsed, aligned_box(face, (30, 40), (52, 170)), Semantic.HAIR)
+    _, replaced = regions(photograph, face, hanging)
+    assert not replaced[125, 42]
+    assert regions(photograph, face, hanging, hair=True)[1][125, 42]
+    bearded = relabelled(parsed, aligned_box(face, (60, 150), (140, 200)), Semantic.HAIR)
+    _, replaced = regions(photograph, face, bearded)
+    columns, rows = np.round(face.landmarks[6:11] - (0, 2)).astype(int).T
+    assert replaced[rows, columns].all()
+
+
+def test_parts_cut_off_by_a_strand_of_hair_are_replaced(photograph, face, parsed):
+    strand = relabelled(parsed, aligned_box(face, (24, 60), (36, 160)), Semantic.HAIR)
+    ear = relabelled(strand, aligned_box(face, (14, 100), (23, 130)), Semantic.EARS)
+    _, replaced = regions(photograph, face, ear)
+    assert replaced[115, 18]
+    assert not replaced[115, 30]  # the strand
+    fringe = relabelled(parsed, aligned_box(face, (40, 60), (160, 78)), Semantic.HAIR)
+    patch = relabelled(fringe, aligned_box(face, (80, 50), (120, 59)), Semantic.SKIN)
+    assert regions(photograph, face, patch)[1][55, 100]
+    elsewhere = relabelled(strand, aligned_box(face, (4, 40), (20, 58)), Semantic.SKIN)
+    assert not regions(photograph, face, elsewhere)[1][50, 10]

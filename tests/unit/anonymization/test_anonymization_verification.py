@@ -79,3 +79,15 @@ def test_a_distance_that_is_no_number_is_refused(photograph, replaced):
             return float("nan")
 
     assert not verifier(photograph, recogniser=Broken()).judge([output(photograph, replaced, 40)]).passed
+
+
+def test_sources_of_different_people_are_told(photograph):
+    other = replace(photograph, pixels=255 - photograph.pixels, name="other")
+    faces = Detector(face_points()).detect(photograph) * 2
+    told = [
+        Verifier(pair, faces, detector=Detector(), recognisers=[Recogniser()]).strangers()
+        for pair in ([photograph, photograph], [photograph, other])
+    ]
+    assert told[0] == []
+    assert len(told[1]) == 1
+    assert "'drawn' and 'other'" in told[1][0]

@@ -1,0 +1,73 @@
+"""The Python interface's own arguments; the network and the face parts are not loaded for them."""
+
+import hashlib
+
+import numpy as np
+import pytest
+
+from vera.anonymization import pipeline
+from vera.anonymization.pipeline import anonymize
+from vera.anonymization.request import unnamed
+from vera.types import Semantic, VeraError
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """What the anonymizer would be asked; the heavy parts are left out."""
+    seen = []
+
+    class Asked:
+        def __init__(self, network, *, options, **_):
+            self.options = options
+
+        def __call__(self, photographs, **arguments):
+            seen.append({"photographs": photographs, "options": self.options, **arguments})
+
+    for heavy in ("load", "DlibDetector", "LandmarkParser", "DlibRecogniser"):
+        monkeypatch.setattr(pipeline, heavy, lambda *_, **__: None)
+    monkeypatch.setattr(pipeline, "VeraAnonymizer", Asked)
+    return seen
+
+
+def test_a_seed_may_be_any_whole_number_and_nothing_else(photograph, calls):
+    for seed in (7, np.int64(7), np.uint8(7)):
+        anonymize(photograph, identity=seed, bundle="x")
+        assert calls[-1]["options"].seed == 7
+        assert type(calls[-1]["options"].seed) is int
+    anonymize(photograph, bundle="x")
+    assert calls[-1]["options"].seed is None
+    for wrong in (7.0, True, np.bool_(True), [7]):
+        with pytest.raises(VeraError, match="give a seed"):
+            anonymize(photograph, identity=wrong, bundle="x")
+
+
+def test_an_unnamed_person_is_derived_from_the_photographs(photograph, calls):
+    other = 255 - photograph.pixels
+    for sources in (photograph, other, [photograph, other], [other, photograph]):
+        anonymize(sources, identity=7, bundle="x")
+    first, second, both, turned = (call["person"] for call in calls)
+    assert len({first, second, both}) == 3
+    assert both == turned
+    assert first == unnamed([photograph.digest])
+    assert first == "unnamed-" + hashlib.sha256(photograph.digest.encode()).hexdigest()[:16]
+    anonymize(photograph, person="named", bundle="x")
+    assert calls[-1]["person"] == "named"
+
+
+def test_one_mask_and_one_class_need_no_list(photograph, calls):
+    mask = np.zeros(photograph.size, dtype=bool)
+    mask[5:9, 5:9] = True
+    anonymize(photograph, masks=mask, preserve="mouth", bundle="x")
+    assert calls[-1]["masks"] == [mask]
+    assert calls[-1]["options"].preserve == (Semantic.MOUTH,)
+    with pytest.raises(VeraError, match=r"m\.png"):
+        anonymize(photograph, masks="m.png", bundle="x")
+
+
+def test_wrong_arguments_are_bad_input(photograph, calls):
+    with pytest.raises(VeraError, match="1 photographs and 2 masks"):
+        anonymize(photograph, masks=[None, None], bundle="x")
+    with pytest.raises(VeraError, match="unknown option 'hairs': choose from attempts, face, hair"):
+        anonymize(photograph, hairs=True, bundle="x")
+    with pytest.raises(VeraError, match="identity="):
+        anonymize(photograph, seed=3, bundle="x")
