@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from vera.anonymization.request import unnamed
 from vera.types import Semantic, VeraError
 
 COLUMNS = ("person", "role", "path", "mask")
@@ -92,8 +93,7 @@ def plan_photographs(photographs: Sequence[Path], *, person: str | None, masks: 
 
     Args:
         photographs: files.
-        person: the person's id. DECISION: without one it is derived from the files' content, so that the same photographs and
-            seed give the same face and two patients never share one.
+        person: the person's id; without one it is derived from the files' content (:func:`vera.anonymization.request.unnamed`).
         masks: for one photograph any number of masks, all preserved; for several, one each and in the same order.
         rename: use neutral names.
 
@@ -111,7 +111,7 @@ def plan_photographs(photographs: Sequence[Path], *, person: str | None, masks: 
     else:
         groups = [(mask,) for mask in masks] or [()] * len(photographs)
     entries = tuple(Entry(path, path.stem, masks=group) for path, group in zip(photographs, groups, strict=True))
-    known = person or unnamed(photographs)
+    known = person or unnamed(content_digests(photographs))
     return name_outputs([Person(known, known, entries)], rename=rename)
 
 
@@ -212,8 +212,8 @@ def check_files(paths: Sequence[Path], *, where: str = "") -> None:
             raise VeraError(f"{where}{path} {fault}: check the path")
 
 
-def unnamed(photographs: Sequence[Path]) -> str:
-    """An id from the content of a person's photographs, whatever their order.
+def content_digests(photographs: Sequence[Path]) -> list[str]:
+    """SHA-256 of each photograph's file.
 
     Raises:
         VeraError: a photograph can't be read.
@@ -225,7 +225,7 @@ def unnamed(photographs: Sequence[Path]) -> str:
         if content is None:
             raise VeraError(f"{path} can't be read: check its permissions")
         digests.append(content)
-    return "unnamed-" + hashlib.sha256("".join(sorted(digests)).encode()).hexdigest()[:16]
+    return digests
 
 
 def digest(path: Path) -> str | None:
