@@ -26,5 +26,4 @@ def test_the_default_bundle_is_whole_small_and_documented():
 def test_links_lead_somewhere(page):
     targets = re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
     missing = [target for target in targets if "://" not in target and not (page.parent / target).exists()]
-    # the bundle carries a copy of its card, where the links of the repository do not hold
-    assert page.parent.name == "default" or not missing
+    assert not missing
