@@ -145,7 +145,7 @@ def draw(bank: Tensor, mean: Tensor, *, bundle: str, seed: int, person: str, att
         other = _mixture(deviations, generator)
         rows = LatentCodes.rows(part)[0::2]  # shape codes
         local[rows] = other[rows]
-    proportions = draw_proportions(generator)
+    proportions = truncation * draw_proportions(generator)
     return Identity(mean.detach().cpu().float() + truncation * local, proportions, bundle, seed, attempt, truncation)
 
 

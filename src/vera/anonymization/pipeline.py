@@ -37,6 +37,9 @@ from vera.types import Anonymized, AnonymizedPerson, LatentCodes, Mask, Photogra
 REFINEMENT = Weights(face=3.0, pixel=1.0, perceptual=0.5, segmentation=0.2, prior=0.02)
 """DECISION: what counts when codes are refined on one photograph."""
 REFINEMENT_RATE = 0.03
+WIDENING = 0.1
+"""DECISION: each further attempt draws from faces farther from the mean by this share: what stays of the photograph (hair, outline, the
+preserved region) makes some people hard to leave."""
 
 
 @dataclass(frozen=True)
@@ -184,7 +187,7 @@ class VeraAnonymizer:
         progress: Progress | None,
     ) -> Identity:
         """Draw an identity and harmonize it with all photographs together."""
-        truncation = self.options.truncation
+        truncation = self.options.truncation * (1 + WIDENING * (attempt - 1))
         network = self.network
         drawn = draw(
             network.bank, network.mean, bundle=self.bundle.digest, seed=seed, person=person, attempt=attempt, truncation=truncation

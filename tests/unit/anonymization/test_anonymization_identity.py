@@ -45,6 +45,7 @@ def test_saved_and_given_again(bank, tmp_path):
     identity.save(tmp_path / "id.safetensors")
     again = Identity.load(tmp_path / "id.safetensors")
     torch.testing.assert_close(again.local, identity.local, rtol=0, atol=0)
+    torch.testing.assert_close(again.proportions, identity.proportions, rtol=0, atol=0)
     assert (again.seed, again.attempt, again.bundle, again.truncation) == (1, 1, "b" * 64, 1.0)
     assert stat.S_IMODE((tmp_path / "id.safetensors").stat().st_mode) == 0o600
     again.require_bundle("b" * 64)
