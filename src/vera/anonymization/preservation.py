@@ -29,6 +29,8 @@ PARTS = tuple(known for known in FACE if known != Semantic.SKIN)
 """Classes of which a patch that stands alone still belongs to the face."""
 FOREHEAD = 0.8
 """DECISION: how far above the brows a patch of skin still belongs to the face, in distances from the brows to the nose's base."""
+ABOVE_BROWS = 0.2
+"""DECISION: how far above their landmarks brows are hairs of the face, whatever hangs there; in the same unit."""
 SURELY_HAIR = 0.7
 """DECISION: from this probability on, hair that hangs over forehead, temples and cheeks is left (unless hair is replaced too)."""
 NEAR = 1.0
@@ -138,9 +140,10 @@ def replaced_region(photograph: Photograph, face: AlignedFace, parsed: Tensor, p
     likely, _ = to_window(parsed[classes].sum(dim=0, keepdim=True), face, window)
     named, _ = to_window(parsed[[*PARTS, Semantic.HAIR]], face, window)
     points = face.landmarks
-    hull, inner = _hull(points, window), _hull(points[[*INNER_FACE, *CHIN]], window)
-    sure = inner | hull if hair else inner | (hull & (named[:, :, -1] < SURELY_HAIR))
     up = points[BROWS].mean(axis=0) - points[NOSE_BASE]
+    hull = _hull(points, window)
+    inner = _hull(np.vstack([points[[*INNER_FACE, *CHIN]], points[BROWS] + ABOVE_BROWS * up]), window)
+    sure = inner | hull if hair else inner | (hull & (named[:, :, -1] < SURELY_HAIR))
     core = _hull(np.vstack([points, points[BROWS] + FOREHEAD * up]), window)
     # A strand of hair or the arm of glasses may cut an ear off from the face.
     apart = (named[:, :, :-1].sum(axis=2) > 0.5) & grow(hull, NEAR * unit)
