@@ -31,6 +31,8 @@ FOREHEAD = 0.8
 """DECISION: how far above the brows a patch of skin still belongs to the face, in distances from the brows to the nose's base."""
 ABOVE_BROWS = 0.2
 """DECISION: how far above their landmarks brows are hairs of the face, whatever hangs there; in the same unit."""
+TIPS = 0.1
+"""DECISION: tips of a fringe narrower than twice this (in eye distances) go with the forehead: alone they would be spots on a new face."""
 SURELY_HAIR = 0.7
 """DECISION: from this probability on, hair that hangs over forehead, temples and cheeks is left (unless hair is replaced too)."""
 NEAR = 1.0
@@ -150,7 +152,8 @@ def replaced_region(photograph: Photograph, face: AlignedFace, parsed: Tensor, p
     seen = _parts_touching((likely[:, :, 0] > 0.5) | sure, core) | apart
     grown = grow(seen, DILATION * unit)
     outline = cv2.GaussianBlur(grown.astype(np.float32), (0, 0), max(OUTLINE * unit, 0.5)) > 0.5
-    whole = (outline | seen) & inside_crop(face, window, inset=CROP_INSET * face.size)
+    tips = ~grow(~grow(outline, TIPS * unit), TIPS * unit) & core
+    whole = (outline | seen | tips) & inside_crop(face, window, inset=CROP_INSET * face.size)
     kept = preserved[window.slices]
     if not whole.any() or (kept & whole).sum() > MOST_PRESERVED * whole.sum():
         raise VeraError(
