@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from vera.faces.detection import DetectedFace, Finds, crop_around
-from vera.faces.recognition import EXTENT, Embedding, check_landmarks
+from vera.faces.detection import DetectedFace, Finds
+from vera.faces.recognition import Embedding, face_crop
 from vera.types import Photograph, Pixels, Points, VeraError
 
 RELEASES = "https://github.com/deepinsight/insightface/releases/tag/model-zoo"
@@ -121,12 +121,8 @@ class InsightFaceRecogniser:
             VeraError: for landmarks that are not 68 finite points with some extent, or that lie outside the photograph.
 
         """
-        points = check_landmarks(landmarks)
-        low, high = points.min(0), points.max(0)
-        extent = float((high - low).max())
-        crop, scale, origin = crop_around(pixels, (low + high) / 2, 2.6 * extent, EXTENT / extent)
-        placed = (five_points(points) - origin + 0.5) * scale - 0.5
-        found = _installed("insightface.app.common").Face(kps=placed.astype(np.float32))
+        crop, points = face_crop(pixels, landmarks)
+        found = _installed("insightface.app.common").Face(kps=five_points(points).astype(np.float32))
         embedding = np.asarray(self._network.get(np.ascontiguousarray(crop[..., ::-1]), found), dtype=np.float64).ravel()
         return embedding / max(float(np.linalg.norm(embedding)), 1e-12)
 

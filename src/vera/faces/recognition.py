@@ -93,11 +93,8 @@ class DlibRecogniser:
             VeraError: for landmarks that are not 68 finite points with some extent, or that lie outside the photograph.
 
         """
-        points = check_landmarks(landmarks)
-        low, high = points.min(0), points.max(0)
-        extent = float((high - low).max())
-        crop, scale, origin = crop_around(pixels, (low + high) / 2, 2.6 * extent, EXTENT / extent)
-        placed = np.round((points - origin + 0.5) * scale - 0.5).astype(int)
+        crop, points = face_crop(pixels, landmarks)
+        placed = np.round(points).astype(int)
         parts = self._dlib.points([self._dlib.point(int(x), int(y)) for x, y in placed])
         (x0, y0), (x1, y1) = placed.min(0).tolist(), placed.max(0).tolist()
         shape = self._dlib.full_object_detection(self._dlib.rectangle(x0, y0, x1, y1), parts)
@@ -107,6 +104,20 @@ class DlibRecogniser:
     def distance(self, a: Embedding, b: Embedding) -> float:
         """Euclidean distance, 0 to about 1.4."""
         return float(np.linalg.norm(np.asarray(a) - np.asarray(b)))
+
+
+def face_crop(pixels: Pixels, landmarks: Points) -> tuple[Pixels, Points]:
+    """The surroundings of a face, resized so that its landmarks span :data:`EXTENT` pixels, and the landmarks there.
+
+    Raises:
+        VeraError: for landmarks that are not 68 finite points with some extent, or that lie outside the photograph.
+
+    """
+    points = check_landmarks(landmarks)
+    low, high = points.min(0), points.max(0)
+    extent = float((high - low).max())
+    crop, scale, origin = crop_around(pixels, (low + high) / 2, 2.6 * extent, EXTENT / extent)
+    return crop, (points - origin + 0.5) * scale - 0.5
 
 
 def check_landmarks(landmarks: Points) -> Points:
