@@ -57,14 +57,18 @@ def turned(path):
 
 
 def test_a_pair_is_verified_and_kept_bit_for_bit(vera, portrait, tmp_path):
-    """JPEG with an orientation beside RGBA PNG, two preserved classes, an identity saved and used again."""
+    """JPEG with an orientation beside RGBA PNG; a class and drawn masks preserved; an identity saved and used again."""
     before = save(portrait.rotate(90, expand=True), tmp_path / "before.jpg", **turned(None))
     darker = portrait.point(lambda v: int(v * 0.9)).rotate(2, Image.Resampling.BICUBIC).crop((8, 4, 292, 310)).convert("RGBA")
     after = save(darker, tmp_path / "after.png")
+    spots = []
+    for source, corner in ((before, (190, 190)), (after, (180, 185))):  # a spot on the cheek
+        drawn = np.zeros(decoded(source).shape[:2], np.uint8)
+        drawn[corner[1] : corner[1] + 9, corner[0] : corner[0] + 9] = 255
+        spots.append(save(Image.fromarray(drawn), tmp_path / f"{source.stem}-spot.png"))
+    keep = ["--preserve", f"mouth,{spots[0]}", "--preserve", spots[1]]
     out, identity = tmp_path / "out", tmp_path / "face.safetensors"
-    code, stderr = vera(
-        "anonymize", before, after, "--preserve", "mouth,nose", "--person", "a", "--seed", 3, "--out", out, "--save-identity", identity
-    )
+    code, stderr = vera("anonymize", before, after, *keep, "--person", "a", "--seed", 3, "--out", out, "--save-identity", identity)
     assert code == 0, stderr
     assert sorted(p.name for p in out.iterdir()) == ["after.png", "after.preserved.png", "audit.json", "before.png", "before.preserved.png"]
     assert stat.S_IMODE((out / "audit.json").stat().st_mode) == 0o600
@@ -83,6 +87,8 @@ def test_a_pair_is_verified_and_kept_bit_for_bit(vera, portrait, tmp_path):
         with Image.open(out / f"{source.stem}.preserved.png") as mask:
             kept = np.asarray(mask)
         assert set(np.unique(kept)) == {0, 255}
+        with Image.open(tmp_path / f"{source.stem}-spot.png") as spot:
+            assert (kept[np.asarray(spot) > 0] == 255).all()
         assert kept.shape == original.shape[:2] == made.shape[:2]
         assert np.array_equal(original[kept == 255], made[kept == 255])
         assert (original != made).any(axis=2).mean() > 0.05
@@ -95,7 +101,7 @@ def test_a_pair_is_verified_and_kept_bit_for_bit(vera, portrait, tmp_path):
     assert [p["digest"] for p in record["photographs"]] == [hashlib.sha256(f.read_bytes()).hexdigest() for f in (before, after)]
     assert record["verification"]["recognisers"][0]["false_accept_rate"] > 0
 
-    code, stderr = vera("anonymize", before, after, "--preserve", "mouth,nose", "--identity", identity, "--out", tmp_path / "later")
+    code, stderr = vera("anonymize", before, after, *keep, "--identity", identity, "--out", tmp_path / "later")
     assert code == 0, stderr
     later = embedding(decoded(tmp_path / "later" / "before.png"))
     assert recogniser.distance(later, outputs[0]) < recogniser.threshold
