@@ -10,13 +10,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vera.anonymization.pipeline import anonymize
+    from vera.anonymization.interface import anonymize
     from vera.bundle import load
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "anonymize", "load"]
 
-_HOMES = {"anonymize": "vera.anonymization.pipeline", "load": "vera.bundle"}
+_HOMES = {"anonymize": "vera.anonymization.interface", "load": "vera.bundle"}
 
 
 def __getattr__(name: str) -> Any:

@@ -179,8 +179,8 @@ def test_bad_input_gets_one_clear_error_and_no_image(vera, portrait, tmp_path, c
 def test_the_python_interface(portrait):
     import vera
 
-    results = vera.anonymize([np.asarray(portrait)], preserve=["mouth"], identity=1, person="p")
-    (result,) = results.photographs
+    (result,) = vera.anonymize([np.asarray(portrait)], preserve=["mouth"], identity=1, person="p")
+    assert result.audit["seed"] == 1
     assert result.image.shape == (320, 300, 3)
     assert np.array_equal(result.image[result.preserved], np.asarray(portrait)[result.preserved])
     assert not (result.preserved & result.replaced).any()

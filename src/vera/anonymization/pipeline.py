@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
-from numbers import Integral
-from pathlib import Path
-from typing import Any, cast
+from dataclasses import dataclass, replace
+from typing import cast
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,21 +15,19 @@ from vera.anonymization.audit import Clock, opening, outcome
 from vera.anonymization.compositing import Rendering, composite
 from vera.anonymization.harmonization import Surroundings, harmonize
 from vera.anonymization.identity import Identity, derived_seed, draw
-from vera.anonymization.preservation import read_mask
 from vera.anonymization.proportions import reshape
-from vera.anonymization.request import Options, unnamed
+from vera.anonymization.request import Options
 from vera.anonymization.scene import Chosen, Scene, find_face, set_scene
 from vera.anonymization.verification import Verifier
-from vera.bundle import BundleInfo, default_bundle, load
-from vera.faces.detection import Detector, DlibDetector
-from vera.faces.parsing import LandmarkParser, Parser
-from vera.faces.photograph import photograph_from_pixels, read_photograph
-from vera.faces.recognition import DlibRecogniser, Recogniser
+from vera.bundle import BundleInfo
+from vera.faces.detection import Detector
+from vera.faces.parsing import Parser
+from vera.faces.recognition import Recogniser
 from vera.features.perceptual import PerceptualDistance
 from vera.inversion.autoencoder import Autoencoder
 from vera.inversion.objective import InversionObjective, Weights
 from vera.inversion.refinement import refine
-from vera.types import Anonymized, AnonymizedPerson, LatentCodes, Mask, Photograph, Pixels, Refused, Semantic, VeraError, to_probabilities
+from vera.types import Anonymized, AnonymizedPerson, LatentCodes, Mask, Photograph, Refused, VeraError, to_probabilities
 
 REFINEMENT = Weights(face=3.0, pixel=1.0, perceptual=0.5, segmentation=0.2, prior=0.02)
 """DECISION: what counts when codes are refined on one photograph."""
@@ -51,12 +46,6 @@ class WithIdentity(AnonymizedPerson):
 
 Progress = Callable[[str, int, int], None]
 """Takes what is going on, the steps done, and the budget of steps."""
-
-Source = str | Path | Pixels | Photograph
-"""A photograph as the Python interface takes it."""
-
-MaskSource = str | Path | Mask
-"""A drawn region as the Python interface takes it."""
 
 
 class VeraAnonymizer:
@@ -247,86 +236,3 @@ def _one_person(verifier: Verifier, found: Sequence[Chosen]) -> list[str]:
 
 def _named(progress: Progress | None, what: str, budget: int) -> Callable[[int], None] | None:
     return None if progress is None else lambda done: progress(what, done, budget)
-
-
-def anonymize(
-    photographs: Source | Sequence[Source],
-    *,
-    preserve: str | Semantic | Sequence[str | Semantic] = (),
-    masks: MaskSource | Sequence[MaskSource | None] | None = None,
-    identity: int | str | Path | Identity | None = None,
-    person: str | None = None,
-    bundle: str | Path | None = None,
-    device: str = "cpu",
-    **options: Any,
-) -> WithIdentity:
-    """Anonymize all photographs of one person.
-
-    Args:
-        photographs: of one person: paths, ``(H, W, 3)`` uint8 RGB arrays or photographs.
-        preserve: semantic classes to keep bit for bit, by name or as :class:`~vera.types.Semantic`.
-        masks: drawn regions to keep, one for each photograph: a path, an ``(H, W)`` bool array or None.
-            A single one need not be in a list.
-        identity: a seed, a saved identity (or its file), or None for a face nobody can draw again.
-        person: an id; another id, another face. None: derived from the photographs, as the command line does.
-        bundle: folder of a bundle; the default one if None.
-        device: where the network runs.
-        options: further fields of :class:`~vera.anonymization.request.Options`.
-
-    Returns:
-        ``photographs`` (image, preserved and replaced mask of each), ``audit`` and ``identity``.
-
-    Raises:
-        VeraError: input that cannot be used.
-        Refused: the result did not pass the verification.
-
-    """
-    given = [photographs] if isinstance(photographs, str | Path | np.ndarray | Photograph) else list(photographs)
-    read = [_read(source, f"photograph{number}") for number, source in enumerate(given, 1)]
-    drawn = None if masks is None else _masks([masks] if isinstance(masks, str | Path | np.ndarray) else list(masks), read)
-    named = [preserve] if isinstance(preserve, str | Semantic) else preserve
-    classes = tuple(known if isinstance(known, Semantic) else Semantic.named(known) for known in named)
-    seed, saved = _seed_or_identity(identity)
-    _check_options(options)
-    anonymizer = VeraAnonymizer(
-        load(bundle or default_bundle(), device=device),
-        detector=DlibDetector(),
-        parser=LandmarkParser(),
-        recognisers=[DlibRecogniser()],
-        options=Options(preserve=classes, seed=seed, **options),
-    )
-    return anonymizer(read, person=person or unnamed(photograph.digest for photograph in read), masks=drawn, identity=saved)
-
-
-def _read(source: Source, name: str) -> Photograph:
-    if isinstance(source, Photograph):
-        return source
-    return photograph_from_pixels(source, name) if isinstance(source, np.ndarray) else read_photograph(Path(source))
-
-
-def _masks(masks: Sequence[MaskSource | None], photographs: Sequence[Photograph]) -> list[Mask | None]:
-    if len(masks) != len(photographs):
-        raise VeraError(f"{len(photographs)} photographs and {len(masks)} masks: give a mask or None for each photograph")
-    return [
-        read_mask(mask, photograph.size) if isinstance(mask, str | Path) else mask
-        for mask, photograph in zip(masks, photographs, strict=True)
-    ]
-
-
-def _seed_or_identity(identity: object) -> tuple[int | None, Identity | None]:
-    if isinstance(identity, Integral) and not isinstance(identity, bool):
-        return int(identity), None
-    if isinstance(identity, str | Path):
-        return None, Identity.load(identity)
-    if identity is None or isinstance(identity, Identity):
-        return None, identity
-    raise VeraError(f"identity {identity!r}: give a seed (a whole number), a saved identity or its file, or None")
-
-
-def _check_options(options: dict[str, Any]) -> None:
-    if "seed" in options:
-        raise VeraError("give the seed as identity=, not as seed=")
-    known = sorted({field.name for field in fields(Options)} - {"preserve", "seed"})
-    for name in options:
-        if name not in known:
-            raise VeraError(f"unknown option '{name}': choose from {', '.join(known)}")

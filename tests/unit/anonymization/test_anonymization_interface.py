@@ -5,10 +5,11 @@ import hashlib
 import numpy as np
 import pytest
 
-from vera.anonymization import pipeline
-from vera.anonymization.pipeline import anonymize
+from vera.anonymization import interface
+from vera.anonymization.interface import anonymize
+from vera.anonymization.pipeline import WithIdentity
 from vera.anonymization.request import unnamed
-from vera.types import Semantic, VeraError
+from vera.types import Anonymized, Semantic, VeraError
 
 
 @pytest.fixture
@@ -22,10 +23,12 @@ def calls(monkeypatch):
 
         def __call__(self, photographs, **arguments):
             seen.append({"photographs": photographs, "options": self.options, **arguments})
+            blank = [Anonymized(p.name, p.pixels, p.pixels[:, :, 0] > 0, p.pixels[:, :, 0] < 0) for p in photographs]
+            return WithIdentity(arguments["person"], blank, {"made": "here"}, None)
 
     for heavy in ("load", "DlibDetector", "LandmarkParser", "DlibRecogniser"):
-        monkeypatch.setattr(pipeline, heavy, lambda *_, **__: None)
-    monkeypatch.setattr(pipeline, "VeraAnonymizer", Asked)
+        monkeypatch.setattr(interface, heavy, lambda *_, **__: None)
+    monkeypatch.setattr(interface, "VeraAnonymizer", Asked)
     return seen
 
 
@@ -52,6 +55,13 @@ def test_an_unnamed_person_is_derived_from_the_photographs(photograph, calls):
     assert first == "unnamed-" + hashlib.sha256(photograph.digest.encode()).hexdigest()[:16]
     anonymize(photograph, person="named", bundle="x")
     assert calls[-1]["person"] == "named"
+
+
+def test_one_result_for_each_photograph(photograph, calls):
+    results = anonymize([photograph, photograph], person="p", bundle="x")
+    assert [result.image is photograph.pixels for result in results] == [True, True]
+    assert [result.audit for result in results] == [{"made": "here"}] * 2
+    assert results[0].preserved.shape == results[0].replaced.shape == photograph.size
 
 
 def test_one_mask_and_one_class_need_no_list(photograph, calls):

@@ -1,0 +1,134 @@
+"""The Python interface: ``vera.anonymize``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from numbers import Integral
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vera.anonymization.identity import Identity
+from vera.anonymization.pipeline import VeraAnonymizer
+from vera.anonymization.preservation import read_mask
+from vera.anonymization.request import Options, unnamed
+from vera.bundle import default_bundle, load
+from vera.faces.detection import DlibDetector
+from vera.faces.parsing import LandmarkParser
+from vera.faces.photograph import photograph_from_pixels, read_photograph
+from vera.faces.recognition import DlibRecogniser
+from vera.types import Mask, Photograph, Pixels, Semantic, VeraError
+
+Source = str | Path | Pixels | Photograph
+"""A photograph as the Python interface takes it."""
+
+MaskSource = str | Path | Mask
+"""A drawn region as the Python interface takes it."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """One anonymized photograph, as the Python interface gives it.
+
+    Attributes:
+        name: the photograph's name.
+        image: ``(H, W, 3)`` uint8, the photograph's size.
+        preserved: ``(H, W)`` bool, True = equal to the photograph bit for bit.
+        replaced: ``(H, W)`` bool, True = no source pixel left.
+        audit: the record of the person: the same for all photographs of a call.
+        identity: the new face, for a later visit; the same, too.
+
+    """
+
+    name: str
+    image: Pixels
+    preserved: Mask
+    replaced: Mask
+    audit: dict[str, Any]
+    identity: Identity | None
+
+
+def anonymize(
+    photographs: Source | Sequence[Source],
+    *,
+    preserve: str | Semantic | Sequence[str | Semantic] = (),
+    masks: MaskSource | Sequence[MaskSource | None] | None = None,
+    identity: int | str | Path | Identity | None = None,
+    person: str | None = None,
+    bundle: str | Path | None = None,
+    device: str = "cpu",
+    **options: Any,
+) -> list[Result]:
+    """Anonymize all photographs of one person.
+
+    Args:
+        photographs: of one person: paths, ``(H, W, 3)`` uint8 RGB arrays or photographs.
+        preserve: semantic classes to keep bit for bit, by name or as :class:`~vera.types.Semantic`.
+        masks: drawn regions to keep, one for each photograph: a path, an ``(H, W)`` bool array or None.
+            A single one need not be in a list.
+        identity: a seed, a saved identity (or its file), or None for a face nobody can draw again.
+        person: an id; another id, another face. None: derived from the photographs, as the command line does.
+        bundle: folder of a bundle; the default one if None.
+        device: where the network runs.
+        options: further fields of :class:`~vera.anonymization.request.Options`.
+
+    Returns:
+        One result for each photograph, in the order given.
+
+    Raises:
+        VeraError: input that cannot be used.
+        Refused: the result did not pass the verification.
+
+    """
+    given = [photographs] if isinstance(photographs, str | Path | np.ndarray | Photograph) else list(photographs)
+    read = [_read(source, f"photograph{number}") for number, source in enumerate(given, 1)]
+    drawn = None if masks is None else _masks([masks] if isinstance(masks, str | Path | np.ndarray) else list(masks), read)
+    named = [preserve] if isinstance(preserve, str | Semantic) else preserve
+    classes = tuple(known if isinstance(known, Semantic) else Semantic.named(known) for known in named)
+    seed, saved = _seed_or_identity(identity)
+    _check_options(options)
+    anonymizer = VeraAnonymizer(
+        load(bundle or default_bundle(), device=device),
+        detector=DlibDetector(),
+        parser=LandmarkParser(),
+        recognisers=[DlibRecogniser()],
+        options=Options(preserve=classes, seed=seed, **options),
+    )
+    made = anonymizer(read, person=person or unnamed(photograph.digest for photograph in read), masks=drawn, identity=saved)
+    return [Result(one.name, one.image, one.preserved, one.replaced, made.audit, made.identity) for one in made.photographs]
+
+
+def _read(source: Source, name: str) -> Photograph:
+    if isinstance(source, Photograph):
+        return source
+    return photograph_from_pixels(source, name) if isinstance(source, np.ndarray) else read_photograph(Path(source))
+
+
+def _masks(masks: Sequence[MaskSource | None], photographs: Sequence[Photograph]) -> list[Mask | None]:
+    if len(masks) != len(photographs):
+        raise VeraError(f"{len(photographs)} photographs and {len(masks)} masks: give a mask or None for each photograph")
+    return [
+        read_mask(mask, photograph.size) if isinstance(mask, str | Path) else mask
+        for mask, photograph in zip(masks, photographs, strict=True)
+    ]
+
+
+def _seed_or_identity(identity: object) -> tuple[int | None, Identity | None]:
+    if isinstance(identity, Integral) and not isinstance(identity, bool):
+        return int(identity), None
+    if isinstance(identity, str | Path):
+        return None, Identity.load(identity)
+    if identity is None or isinstance(identity, Identity):
+        return None, identity
+    raise VeraError(f"identity {identity!r}: give a seed (a whole number), a saved identity or its file, or None")
+
+
+def _check_options(options: dict[str, Any]) -> None:
+    if "seed" in options:
+        raise VeraError("give the seed as identity=, not as seed=")
+    known = sorted({field.name for field in fields(Options)} - {"preserve", "seed"})
+    for name in options:
+        if name not in known:
+            raise VeraError(f"unknown option '{name}': choose from {', '.join(known)}")
