@@ -19,7 +19,7 @@ from vera.faces.detection import DlibDetector
 from vera.faces.parsing import LandmarkParser
 from vera.faces.photograph import photograph_from_pixels, read_photograph
 from vera.faces.recognition import DlibRecogniser
-from vera.types import Mask, Photograph, Pixels, Semantic, VeraError
+from vera.types import Anonymized, Mask, Photograph, Pixels, Semantic, VeraError
 
 Source = str | Path | Pixels | Photograph
 """A photograph as the Python interface takes it."""
@@ -29,23 +29,15 @@ MaskSource = str | Path | Mask
 
 
 @dataclass(frozen=True)
-class Result:
-    """One anonymized photograph, as the Python interface gives it.
+class Result(Anonymized):
+    """One anonymized photograph with its record, as the Python interface gives it.
 
     Attributes:
-        name: the photograph's name.
-        image: ``(H, W, 3)`` uint8, the photograph's size.
-        preserved: ``(H, W)`` bool, True = equal to the photograph bit for bit.
-        replaced: ``(H, W)`` bool, True = no source pixel left.
         audit: the record of the person: the same for all photographs of a call.
         identity: the new face, for a later visit; the same, too.
 
     """
 
-    name: str
-    image: Pixels
-    preserved: Mask
-    replaced: Mask
     audit: dict[str, Any]
     identity: Identity | None
 
@@ -97,7 +89,7 @@ def anonymize(
         options=Options(preserve=classes, seed=seed, **options),
     )
     made = anonymizer(read, person=person or unnamed(photograph.digest for photograph in read), masks=drawn, identity=saved)
-    return [Result(one.name, one.image, one.preserved, one.replaced, made.audit, made.identity) for one in made.photographs]
+    return [Result(**vars(one), audit=made.audit, identity=made.identity) for one in made.photographs]
 
 
 def _read(source: Source, name: str) -> Photograph:

@@ -44,6 +44,9 @@ def run_hydra(config: str, overrides: list[str]) -> None:
             # Hydra turns any Exception into exit code 1 with a traceback, here or in a job on a cluster; SystemExit it leaves alone.
             sys.stderr.write(f"vera: {error}\n")
             sys.exit(2)
+        except KeyboardInterrupt:
+            sys.stderr.write(f"vera: interrupted; go on with the same command and run.resume={cfg.run.folder}/last.ckpt\n")
+            raise
 
     sys.argv = [f"vera {config}", *overrides]  # hydra.main reads nothing else
     experiment()
