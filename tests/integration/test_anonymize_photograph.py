@@ -14,7 +14,6 @@ import skimage.data
 from PIL import Image, ImageOps
 
 from vera.bundle import default_bundle
-from vera.cli import main
 from vera.faces.detection import DlibDetector
 from vera.faces.photograph import photograph_from_pixels
 from vera.faces.recognition import DlibRecogniser
@@ -28,17 +27,6 @@ def portrait():
     return Image.fromarray(skimage.data.astronaut()[0:320, 80:380])
 
 
-@pytest.fixture
-def vera(monkeypatch, capfd):
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["vera", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            main()
-        return left.value.code or 0, capfd.readouterr().err
-
-    return run
-
-
 def save(image, path, **options):
     path.parent.mkdir(parents=True, exist_ok=True)
     image.save(path, **options)
@@ -50,7 +38,7 @@ def decoded(path):
         return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
 
 
-def turned(path):
+def turned():
     exif = Image.Exif()
     exif[ORIENTATION] = 6
     return {"exif": exif.tobytes(), "quality": 92}
@@ -58,7 +46,7 @@ def turned(path):
 
 def test_a_pair_is_verified_and_kept_bit_for_bit(vera, portrait, tmp_path):
     """JPEG with an orientation beside RGBA PNG; a class and drawn masks preserved; an identity saved and used again."""
-    before = save(portrait.rotate(90, expand=True), tmp_path / "before.jpg", **turned(None))
+    before = save(portrait.rotate(90, expand=True), tmp_path / "before.jpg", **turned())
     darker = portrait.point(lambda v: int(v * 0.9)).rotate(2, Image.Resampling.BICUBIC).crop((8, 4, 292, 310)).convert("RGBA")
     after = save(darker, tmp_path / "after.png")
     spots = []
@@ -68,7 +56,7 @@ def test_a_pair_is_verified_and_kept_bit_for_bit(vera, portrait, tmp_path):
         spots.append(save(Image.fromarray(drawn), tmp_path / f"{source.stem}-spot.png"))
     keep = ["--preserve", f"mouth,{spots[0]}", "--preserve", spots[1]]
     out, identity = tmp_path / "out", tmp_path / "face.safetensors"
-    code, stderr = vera("anonymize", before, after, *keep, "--person", "a", "--seed", 3, "--out", out, "--save-identity", identity)
+    code, _, stderr = vera("anonymize", before, after, *keep, "--person", "a", "--seed", 3, "--out", out, "--save-identity", identity)
     assert code == 0, stderr
     assert sorted(p.name for p in out.iterdir()) == ["after.png", "after.preserved.png", "audit.json", "before.png", "before.preserved.png"]
     assert stat.S_IMODE((out / "audit.json").stat().st_mode) == 0o600
@@ -101,7 +89,7 @@ def test_a_pair_is_verified_and_kept_bit_for_bit(vera, portrait, tmp_path):
     assert [p["digest"] for p in record["photographs"]] == [hashlib.sha256(f.read_bytes()).hexdigest() for f in (before, after)]
     assert record["verification"]["recognisers"][0]["false_accept_rate"] > 0
 
-    code, stderr = vera("anonymize", before, after, *keep, "--identity", identity, "--out", tmp_path / "later")
+    code, _, stderr = vera("anonymize", before, after, *keep, "--identity", identity, "--out", tmp_path / "later")
     assert code == 0, stderr
     later = embedding(decoded(tmp_path / "later" / "before.png"))
     assert recogniser.distance(later, outputs[0]) < recogniser.threshold
@@ -115,7 +103,7 @@ def test_every_kind_of_source_is_kept_bit_for_bit_and_repeats(vera, portrait, tm
     source = save(portrait.convert(mode), tmp_path / name, **options)
     written = []
     for folder in ("one", "two"):
-        code, stderr = vera("anonymize", source, "--preserve", "mouth", "--person", "p", "--seed", 1, "--out", tmp_path / folder)
+        code, _, stderr = vera("anonymize", source, "--preserve", "mouth", "--person", "p", "--seed", 1, "--out", tmp_path / folder)
         assert code == 0, stderr
         written.append((tmp_path / folder / f"{source.stem}.png").read_bytes())
     assert written[0] == written[1]
@@ -167,7 +155,7 @@ def test_bad_input_gets_one_clear_error_and_no_image(vera, portrait, tmp_path, c
     out = tmp_path / "out"
     options = [] if "--out" in arguments else ["--out", out]
     before = {p for p in tmp_path.rglob("*") if p.is_file()}
-    code, stderr = vera("anonymize", *arguments, *options, "--seed", 1)
+    code, _, stderr = vera("anonymize", *arguments, *options, "--seed", 1)
     assert code == 2
     assert phrase in stderr
     assert "Traceback" not in stderr

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from vera.anonymization.private import write_private
 from vera.anonymization.proportions import draw_proportions
 from vera.types import LatentCodes, Semantic, VeraError
 
@@ -79,17 +78,9 @@ class Identity:
         tensors = {"local": self.local, "proportions": self.proportions}
         content = save({name: tensor.detach().cpu().float().contiguous() for name, tensor in tensors.items()}, metadata)
         try:
-            descriptor, temporary = tempfile.mkstemp(prefix=".vera-", dir=path.parent)  # made with mode 0600
+            write_private(path, content)
         except OSError as error:
             raise VeraError(f"cannot write the identity '{path}': {error.strerror}") from error
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-            os.replace(temporary, path)
-        except OSError as error:
-            raise VeraError(f"cannot write the identity '{path}': {error.strerror}") from error
-        finally:
-            Path(temporary).unlink(missing_ok=True)  # also after Ctrl-C; gone already when all went well
 
     @classmethod
     def load(cls, path: str | Path) -> Identity:

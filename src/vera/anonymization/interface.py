@@ -42,6 +42,17 @@ class Result(Anonymized):
     identity: Identity | None
 
 
+def embedded(bundle: str | Path | None, device: str, options: Options) -> VeraAnonymizer:
+    """The anonymizer that needs no download: a bundle (the default one if None) and the embedded face parts.
+
+    Raises:
+        VeraError: the bundle or a part's weights are missing or damaged.
+
+    """
+    network = load(bundle or default_bundle(), device=device)
+    return VeraAnonymizer(network, detector=DlibDetector(), parser=LandmarkParser(), recognisers=[DlibRecogniser()], options=options)
+
+
 def anonymize(
     photographs: Source | Sequence[Source],
     *,
@@ -81,13 +92,7 @@ def anonymize(
     classes = tuple(known if isinstance(known, Semantic) else Semantic.named(known) for known in named)
     seed, saved = _seed_or_identity(identity)
     _check_options(options)
-    anonymizer = VeraAnonymizer(
-        load(bundle or default_bundle(), device=device),
-        detector=DlibDetector(),
-        parser=LandmarkParser(),
-        recognisers=[DlibRecogniser()],
-        options=Options(preserve=classes, seed=seed, **options),
-    )
+    anonymizer = embedded(bundle, device, Options(preserve=classes, seed=seed, **options))
     made = anonymizer(read, person=person or unnamed(photograph.digest for photograph in read), masks=drawn, identity=saved)
     return [Result(**vars(one), audit=made.audit, identity=made.identity) for one in made.photographs]
 

@@ -11,15 +11,12 @@ import numpy as np
 import torch
 
 from vera.anonymization.identity import Identity
+from vera.anonymization.interface import embedded
 from vera.anonymization.pipeline import Progress, VeraAnonymizer
 from vera.anonymization.preservation import read_mask
 from vera.anonymization.request import Options
-from vera.bundle import default_bundle, load
 from vera.cli.plan import Entry, Person
-from vera.faces.detection import DlibDetector
-from vera.faces.parsing import LandmarkParser
 from vera.faces.photograph import read_photograph
-from vera.faces.recognition import DlibRecogniser
 from vera.types import AnonymizedPerson, Mask, Photograph, Semantic, VeraError
 
 
@@ -59,11 +56,9 @@ def assemble(
     """
     if device == "cuda" and not torch.cuda.is_available():
         raise VeraError("--device cuda: this machine has no CUDA device that torch can use; take --device cpu, or see `vera doctor`")
-    network = load(bundle or default_bundle(), device=device)
     options = Options(preserve=tuple(preserve), hair=hair, face=face, leave_others=leave_others, seed=seed)
-    anonymizer = VeraAnonymizer(network, detector=DlibDetector(), parser=LandmarkParser(), recognisers=[DlibRecogniser()], options=options)
     settings = {"device": device, "preserve": [known.name.lower() for known in preserve], "hair": hair, "leave_others": leave_others}
-    return EmbeddedStudio(anonymizer, settings)
+    return EmbeddedStudio(embedded(bundle, device, options), settings)
 
 
 def drawn_region(entry: Entry, photograph: Photograph) -> Mask | None:

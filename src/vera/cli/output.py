@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from vera.anonymization.private import write_private
 from vera.cli.plan import Person, digest, output_files
 from vera.types import AnonymizedPerson, VeraError
 
 AUDIT = "audit.json"
-OWNER_ONLY = 0o600
 
 
 class OutputFolder:
@@ -118,20 +118,6 @@ def check_identity_target(path: Path, *, overwrite: bool) -> None:
         raise VeraError(f"the identity file {path} is there already: name another with --save-identity, or add --overwrite")
     if wrong or not os.access(path.parent, os.W_OK):
         raise VeraError(f"the identity file {path} can't be written: its folder must be there and writable")
-
-
-def write_private(path: Path, content: bytes) -> Path:
-    """Write a file that only its owner may read, in one step."""
-    descriptor, temporary = tempfile.mkstemp(prefix=".vera-", dir=path.parent)  # mkstemp makes it 0600
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        os.chmod(temporary, OWNER_ONLY)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    return path
 
 
 def _recorded(audit: Path) -> list[dict[str, Any]]:

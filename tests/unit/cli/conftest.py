@@ -1,4 +1,3 @@
-import sys
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -60,21 +59,6 @@ def photo(tmp_path):
         return path
 
     return make
-
-
-@pytest.fixture
-def vera(monkeypatch, capfd):
-    """Run the command line in this process: (exit code, stdout, stderr)."""
-    from vera.cli import main
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["vera", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            main()
-        out, err = capfd.readouterr()
-        return left.value.code or 0, out, err
-
-    return run
 
 
 @pytest.fixture
