@@ -1,0 +1,1 @@
+"""Judging anonymizers: measures, the baselines every table has, the protocol that runs them, and its report."""

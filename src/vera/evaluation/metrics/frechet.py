@@ -1,0 +1,199 @@
+"""Fréchet distance between two sets of images (Heusel et al., 2017), on any frozen network's vectors.
+
+On Inception features it is the FID, and only then does it carry that name; on EfficientNet-Lite0 it is ``frechet_lite0``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torchmetrics import Metric
+
+from vera.types import VeraError
+
+FORMAT = "vera-frechet-1"
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What the distance needs to know of one set of images.
+
+    Attributes:
+        mean: ``(D,)`` float64.
+        covariance: ``(D, D)`` float64, unbiased.
+        count: of images.
+        features: the network's ``name``: which network, after which resize.
+        source: which images, and in which file format they were (``FFHQ 256, PNG``): JPEG moves the distance.
+
+    """
+
+    mean: Tensor
+    covariance: Tensor
+    count: int
+    features: str
+    source: str = ""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over all of it."""
+        total = hashlib.sha256(repr((FORMAT, self.count, self.features, self.source)).encode())
+        for tensor in (self.mean, self.covariance):
+            total.update(tensor.detach().cpu().double().contiguous().numpy().tobytes())
+        return total.hexdigest()
+
+    def save(self, path: str | Path) -> None:
+        """Write a safetensors file that states all of it.
+
+        Raises:
+            VeraError: the source is not stated, or the file cannot be written.
+
+        """
+        if not self.source:
+            raise VeraError("statistics are saved with their source: say which images, and in which file format they are ('FFHQ 256, PNG')")
+        stated = {"format": FORMAT, "count": str(self.count), "features": self.features, "source": self.source, "digest": self.digest}
+        both = {"mean": self.mean, "covariance": self.covariance}
+        tensors = {name: tensor.detach().cpu().double().contiguous() for name, tensor in both.items()}
+        try:
+            save_file(tensors, Path(path), metadata=stated)
+        except (OSError, SafetensorError) as error:
+            raise VeraError(f"'{path}' cannot be written ({error}): choose a folder you may write to") from error
+
+    @classmethod
+    def load(cls, path: str | Path) -> Statistics:
+        """Read such a file.
+
+        Raises:
+            VeraError: it is missing, of another kind or altered.
+
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise VeraError(f"no reference statistics at '{path}': give a file written by Statistics.save, or real images instead")
+        try:
+            with safe_open(path, framework="pt") as file:
+                stated = file.metadata() or {}
+                if stated.get("format") != FORMAT:
+                    raise VeraError(f"'{path}' holds no {FORMAT} statistics: compute them again with this version")
+                found = cls(
+                    mean=file.get_tensor("mean"),
+                    covariance=file.get_tensor("covariance"),
+                    count=int(stated["count"]),
+                    features=stated["features"],
+                    source=stated["source"],
+                )
+        except (SafetensorError, OSError, KeyError, ValueError) as error:
+            raise VeraError(f"the statistics '{path}' are damaged ({error}): compute them again") from error
+        if found.digest != stated.get("digest"):
+            raise VeraError(f"the statistics '{path}' are altered: their digest does not match; compute them again")
+        return found
+
+
+class FrechetDistance(Metric):
+    """Fréchet distance of generated to real images, or to given statistics of real ones.
+
+    State: count, sum and sum of outer products of each side, float64, added up over processes: the result does not depend on how
+    images are dealt to them.
+
+    Args:
+        features: frozen network, images ``(B, 3, H, W)`` in [-1, 1] to ``(B, D)``, with the attributes ``name``, ``short`` and
+            ``dimension`` (see :class:`vera.features.pooled.Lite0Features`).
+        reference: statistics of the real images; then no real image is given to :meth:`update`.
+
+    Raises:
+        VeraError: the reference belongs to other features.
+
+    """
+
+    higher_is_better = False
+    is_differentiable = False
+    full_state_update = False
+
+    def __init__(self, features: nn.Module, *, reference: Statistics | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if reference is not None and reference.features != features.name:
+            raise VeraError(f"the reference is of '{reference.features}', not of '{features.name}': compute it with this network")
+        self.features = features.eval().requires_grad_(False)
+        self.reference = reference
+        d = int(features.dimension)
+        for side in ("real", "made"):
+            self.add_state(f"{side}_count", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
+            self.add_state(f"{side}_sum", torch.zeros(d, dtype=torch.float64), dist_reduce_fx="sum")
+            self.add_state(f"{side}_outer", torch.zeros(d, d, dtype=torch.float64), dist_reduce_fx="sum")
+
+    @property
+    def name(self) -> str:
+        """``fid`` on Inception, ``frechet_<features>`` on anything else."""
+        return "fid" if self.features.short == "inception" else f"frechet_{self.features.short}"
+
+    @torch.no_grad()
+    def update(self, images: Float[Tensor, "b 3 h w"], real: bool) -> None:
+        """Add images in [-1, 1] to one side.
+
+        Raises:
+            VeraError: real images although the reference is given.
+
+        """
+        if real and self.reference is not None:
+            raise VeraError("the real side is given by reference statistics: leave the reference out, or give no real images")
+        vectors = self.features(images).double()
+        side = "real" if real else "made"
+        setattr(self, f"{side}_count", getattr(self, f"{side}_count") + len(vectors))
+        setattr(self, f"{side}_sum", getattr(self, f"{side}_sum") + vectors.sum(dim=0))
+        setattr(self, f"{side}_outer", getattr(self, f"{side}_outer") + vectors.T @ vectors)
+
+    def compute(self) -> Tensor:
+        """The distance, ``()`` float64.
+
+        Raises:
+            VeraError: fewer than two images on a side.
+
+        """
+        made = self.statistics(real=False)
+        other = self.reference if self.reference is not None else self.statistics(real=True)
+        device = made.mean.device
+        return frechet(made.mean, made.covariance, other.mean.to(device), other.covariance.to(device))
+
+    def statistics(self, *, real: bool, source: str = "") -> Statistics:
+        """Mean and covariance of one side, for :meth:`Statistics.save` (call it where :meth:`compute` is called: after reduction).
+
+        Raises:
+            VeraError: fewer than two images.
+
+        """
+        side = "real" if real else "made"
+        count = int(getattr(self, f"{side}_count"))
+        if count < 2:
+            raise VeraError(f"a Fréchet distance needs at least two {'real' if real else 'generated'} images, there are {count}")
+        mean = getattr(self, f"{side}_sum") / count
+        covariance = (getattr(self, f"{side}_outer") - count * torch.outer(mean, mean)) / (count - 1)
+        return Statistics(mean, covariance, count, str(self.features.name), source)
+
+
+def frechet(
+    mean1: Float[Tensor, "d"], cov1: Float[Tensor, "d d"], mean2: Float[Tensor, "d"], cov2: Float[Tensor, "d d"]
+) -> Float[Tensor, ""]:
+    """Squared 2-Wasserstein distance of two Gaussians: ``|m1 - m2|² + tr(C1 + C2 - 2 (C1 C2)^½)``.
+
+    ``tr (C1 C2)^½`` is taken as ``tr (R C2 R)^½`` with ``R = C1^½``: symmetric, so that eigenvalues stay real and covariances of
+    too few images (rank under D) need no correction term.
+
+    Args:
+        mean1: of the first set; float64.
+        cov1: of the first set, symmetric and positive semidefinite.
+        mean2: of the second.
+        cov2: of the second.
+
+    """
+    values, vectors = torch.linalg.eigh(cov1)
+    root = (vectors * values.clamp(min=0).sqrt()) @ vectors.T
+    product = root @ cov2 @ root
+    cross = torch.linalg.eigvalsh((product + product.T) / 2).clamp(min=0).sqrt().sum()
+    return ((mean1 - mean2).square().sum() + cov1.trace() + cov2.trace() - 2 * cross).clamp(min=0)
