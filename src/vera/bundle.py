@@ -1,7 +1,7 @@
 """Bundles: a trained network on disk, the only hand-off between stages and to the user.
 
-A bundle is a folder: ``weights.safetensors`` (bfloat16), ``bundle.json`` (class, its constructor's arguments, provenance,
-licence, digest) and ``MODEL_CARD.md``.
+A bundle is a folder: ``weights.safetensors`` (bfloat16, or float32 where it must be exact), ``bundle.json`` (class, its
+constructor's arguments, provenance, licence, digest) and ``MODEL_CARD.md``.
 """
 
 from __future__ import annotations
@@ -51,7 +51,15 @@ def default_bundle() -> Path:
     return Path(__file__).parent / "assets" / "default"
 
 
-def save(path: str | Path, network: nn.Module, *, provenance: Mapping[str, Any], licence: str, card: str) -> BundleInfo:
+def save(
+    path: str | Path,
+    network: nn.Module,
+    *,
+    provenance: Mapping[str, Any],
+    licence: str,
+    card: str,
+    dtype: torch.dtype = torch.bfloat16,
+) -> BundleInfo:
     """Write a bundle, whole or not at all.
 
     Args:
@@ -60,6 +68,7 @@ def save(path: str | Path, network: nn.Module, *, provenance: Mapping[str, Any],
         provenance: how the weights were made.
         licence: of the weights.
         card: the model card, Markdown.
+        dtype: of the weights on disk: bfloat16 is half as large and good enough to look at; float32 keeps converted weights exact.
 
     Raises:
         VeraError: when the folder exists or cannot be made.
@@ -74,7 +83,7 @@ def save(path: str | Path, network: nn.Module, *, provenance: Mapping[str, Any],
     except OSError as error:
         raise VeraError(f"cannot write a bundle at '{path}': {error.strerror}") from error
     try:
-        tensors = {name: _narrow(tensor).contiguous() for name, tensor in network.state_dict().items()}
+        tensors = {name: _stored(tensor, dtype).contiguous() for name, tensor in network.state_dict().items()}
         save_file(tensors, partial / WEIGHTS)
         record: dict[str, Any] = {
             "format": FORMAT,
@@ -82,6 +91,7 @@ def save(path: str | Path, network: nn.Module, *, provenance: Mapping[str, Any],
             "config": json.loads(json.dumps(network.config)),  # as it will be read: keys are strings there
             "licence": licence,
             "provenance": dict(provenance),
+            "dtype": str(dtype).removeprefix("torch."),
         }
         record["digest"] = _digest(partial / WEIGHTS, record)
         (partial / RECORD).write_text(json.dumps(record, indent=2, sort_keys=True) + "\n")
@@ -157,12 +167,14 @@ def load(path: str | Path, *, device: str = "cpu") -> nn.Module:
     return frozen
 
 
-def _narrow(tensor: torch.Tensor) -> torch.Tensor:
-    return tensor.detach().cpu().to(torch.bfloat16) if tensor.is_floating_point() else tensor.detach().cpu()
+def _stored(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    return tensor.detach().cpu().to(dtype) if tensor.is_floating_point() else tensor.detach().cpu()
 
 
 def _digest(weights: Path, record: Mapping[str, Any]) -> str:
     described = {key: record[key] for key in ("format", "class", "config", "licence", "provenance")}
+    if "dtype" in record:  # the first bundles were all bfloat16 and did not say so
+        described["dtype"] = record["dtype"]
     total = hashlib.sha256(json.dumps(described, sort_keys=True).encode())
     with weights.open("rb") as stream:
         while block := stream.read(1 << 20):
