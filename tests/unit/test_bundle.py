@@ -9,8 +9,8 @@ from vera.inversion.autoencoder import Autoencoder
 from vera.types import LatentCodes, VeraError
 
 TINY = {
-    "size": 16, "coarse_size": 8, "start_size": 8, "latent": 4, "local_channels": 4, "coarse_channels": 4,
-    "layers": [1, 1, 1], "channels": {8: 4, 16: 4}, "attributes": {}, "mapping_layers": 0,
+    "size": 16, "coarse_size": 8, "start_size": 4, "classes": 13, "transparent": [10, 12], "latent": 4, "local_channels": 4,
+    "coarse_channels": 4, "layers": [1, 1, 1], "channels": {8: 4, 16: 4}, "attributes": {}, "mapping_layers": 0,
 }  # fmt: skip
 
 

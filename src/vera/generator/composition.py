@@ -13,8 +13,8 @@ from torch import Tensor, nn
 class Composition(nn.Module):
     """Softmax over depths, transparency, and the deferred projection to the coarse map.
 
-    ``to_feat`` is linear, so it is applied *after* weighting, as one ``(C_coarse, K·C)`` product: no tensor of K projected
-    feature maps exists.
+    The projection of each class's features to the coarse map is linear, so it is applied *after* weighting, as one
+    ``(C_coarse, K·C)`` product: no tensor of K projected feature maps exists.
 
     Args:
         classes: K.
@@ -28,7 +28,8 @@ class Composition(nn.Module):
 
     def __init__(self, *, classes: int, channels: int, coarse_channels: int, transparent: Sequence[int]) -> None:
         super().__init__()
-        self.to_feat = nn.Parameter(torch.randn(classes, coarse_channels, channels))
+        self.weight = nn.Parameter(torch.randn(classes, coarse_channels, channels))
+        self.modulation = nn.Parameter(torch.ones(classes, channels))
         self.bias = nn.Parameter(torch.zeros(classes, coarse_channels))
         self.scale = 1 / math.sqrt(channels)
         opaque = torch.ones(classes, 1)
@@ -47,5 +48,5 @@ class Composition(nn.Module):
         hidden = probabilities * self.opaque
         weights = hidden / (hidden.sum(dim=1, keepdim=True) + 1e-8) + probabilities * (1 - self.opaque)
         weighted = (features * weights[:, :, None]).flatten(1, 2)
-        projection = (self.to_feat * self.scale).permute(1, 0, 2).flatten(1)
+        projection = (self.weight * (self.modulation[:, None] * self.scale)).permute(1, 0, 2).flatten(1)
         return torch.matmul(projection, weighted) + torch.matmul(self.bias.T, weights), probabilities

@@ -3,120 +3,125 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
-from jaxtyping import Float
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from vera.ops.layers import leaky
+from vera.ops.layers import SQRT2
 from vera.ops.modulation import modulated_pointwise
 from vera.types import Semantic
 
+BACKGROUND_TAKES = ("illumination",)
+"""Attributes that condition the background; the others are the face's alone (DESIGN: dual conditioning)."""
 
-def fourier_positions(size: int) -> Float[Tensor, "p n"]:
-    """Position encoding of a square map: x, sin and cos at frequencies 2^0 … 2^(log2 S - 1), for both axes.
+
+def fourier_positions(size: int, side: int) -> Float[Tensor, "p n"]:
+    """Position encoding: x and y, then their sines and cosines at the frequencies 2^0 … 2^(log2 S - 1).
+
+    Args:
+        size: side S of the *image*, which sets the highest frequency.
+        side: side of the map, whose coordinates run from -1 to 1.
 
     Returns:
-        ``(2 (2 log2 S + 1), S²)``; coordinates run from -1 to 1.
+        ``(2 (2 log2 S + 1), side²)``: x, y, then sin x, sin y, cos x, cos y for each frequency.
 
     """
-    axis = torch.linspace(-1, 1, size)
+    axis = torch.linspace(-1, 1, side)
     grid = torch.stack(torch.meshgrid(axis, axis, indexing="xy")).reshape(2, -1)
-    frequencies = 2.0 ** torch.arange(int(math.log2(size)))
-    angles = torch.pi * frequencies[:, None, None] * grid
-    return torch.cat([grid, angles.sin().flatten(0, 1), angles.cos().flatten(0, 1)])
-
-
-class StyledLayer(nn.Module):
-    """Layer l of all K local generators: modulated 1×1 convolution under both latent spaces, bias, leaky ReLU.
-
-    The style is ``A_s[k] w_s + A_g[k] w_g + b`` (DESIGN: dual conditioning); ``A_g`` starts at zero, so that a generator
-    without attributes is a plain semantic generator.
-    """
-
-    def __init__(self, *, classes: int, channels: int, latent: int, attributes: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.randn(classes, channels, channels))
-        self.bias = nn.Parameter(torch.zeros(classes, channels, 1))
-        self.style_local = nn.Parameter(torch.randn(classes, channels, latent))
-        self.style_attributes = nn.Parameter(torch.zeros(classes, channels, attributes))
-        self.style_bias = nn.Parameter(torch.ones(classes, channels))
-        self.weight_scale, self.style_scale = 1 / math.sqrt(channels), 1 / math.sqrt(latent)
-
-    def forward(
-        self, x: Float[Tensor, "b k c n"], local: Float[Tensor, "b k d"], attributes: Float[Tensor, "b a"]
-    ) -> Float[Tensor, "b k c n"]:
-        """Apply the layer.
-
-        Args:
-            x: activations.
-            local: the local code of each class.
-            attributes: the attribute codes concatenated, shared by all classes.
-
-        """
-        style = torch.einsum("kcd,bkd->bkc", self.style_local * self.style_scale, local) + self.style_bias
-        style = style + torch.einsum("kca,ba->bkc", self.style_attributes, attributes)
-        return leaky(modulated_pointwise(x, self.weight * self.weight_scale, style) + self.bias)
+    waves = [wave(2.0**octave * grid) for octave in range(int(math.log2(size))) for wave in (torch.sin, torch.cos)]
+    return torch.cat([grid, *waves])
 
 
 class LocalGenerators(nn.Module):
     """Fourier positions → base, shape (→ pseudo-depth) and texture layers, for every class.
 
+    Layer l of class k is a modulated 1×1 convolution of style ``A_s[l, k] w_s[l, k] + A_g[l, k] w_g + b`` (DESIGN: dual
+    conditioning), bias and leaky ReLU. ``A_g`` starts at zero: without attributes this is a plain semantic generator.
+
     Args:
-        size: side of the coarse map.
+        size: side of the image.
+        coarse_size: side of the coarse map.
         classes: number of semantic classes K.
         channels: channels of a local generator.
         latent: dimension D of a local code.
-        attributes: total dimension A of the attribute codes.
+        attributes: dimension of each attribute code, by name.
         layers: numbers of base, shape and texture layers.
 
     """
 
     positions: Tensor
-    has_depth: Tensor
+    receives: Tensor
 
     def __init__(
-        self, *, size: int, classes: int, channels: int, latent: int, attributes: int, layers: Sequence[int]
+        self,
+        *,
+        size: int,
+        coarse_size: int,
+        classes: int,
+        channels: int,
+        latent: int,
+        attributes: Mapping[str, int],
+        layers: Sequence[int],
     ) -> None:
         super().__init__()
-        self.layers = tuple(layers)
-        positions = fourier_positions(size)
-        self.register_buffer("positions", positions, persistent=False)
-        self.embed = nn.Parameter(torch.randn(channels, positions.shape[0]) / math.sqrt(positions.shape[0]))
-        self.styled = nn.ModuleList(
-            StyledLayer(classes=classes, channels=channels, latent=latent, attributes=attributes) for _ in range(sum(layers))
-        )
-        self.to_depth = nn.Parameter(torch.randn(classes, 1, channels))
-        self.depth_bias = nn.Parameter(torch.zeros(classes, 1, 1))
-        self.depth_scale = 1 / math.sqrt(channels)
-        has_depth = torch.ones(classes, 1, 1)
-        has_depth[Semantic.BACKGROUND] = 0.0
-        self.register_buffer("has_depth", has_depth, persistent=False)
+        count = sum(layers)
+        self.depth_after = int(layers[0]) + int(layers[1])
+        if self.depth_after < 1:
+            raise ValueError("a local generator needs at least one base or shape layer: the pseudo-depth is read after them")
+        positions = fourier_positions(size, coarse_size)
+        self.register_buffer("positions", positions / math.sqrt(len(positions)), persistent=False)
+        self.register_buffer("receives", _receives(classes, attributes), persistent=False)
+        self.embed = nn.Parameter(torch.randn(channels, len(positions)))
+        self.weight = nn.Parameter(torch.randn(count, classes, channels, channels))
+        self.bias = nn.Parameter(torch.zeros(count, classes, channels))
+        self.style_local = nn.Parameter(torch.randn(count, classes, channels, latent))
+        self.style_attributes = nn.Parameter(torch.zeros(count, classes, channels, sum(attributes.values())))
+        self.style_bias = nn.Parameter(torch.ones(count, classes, channels))
+        # The background has no pseudo-depth: it is what is seen where nothing else is.
+        self.depth_weight = nn.Parameter(torch.randn(classes - 1, channels))
+        self.depth_modulation = nn.Parameter(torch.ones(classes - 1, channels))
+        self.depth_bias = nn.Parameter(torch.zeros(classes - 1))
+        self.weight_scale, self.style_scale = 1 / math.sqrt(channels), 1 / math.sqrt(latent)
+
+    def styles(self, codes: Float[Tensor, "b k l d"], attributes: Float[Tensor, "b a"]) -> Float[Tensor, "l b k c"]:
+        """Styles of all layers at once."""
+        layers, classes, channels = self.style_bias.shape
+        own = torch.bmm(codes.permute(2, 1, 0, 3).flatten(0, 1), self.style_local.flatten(0, 1).mT) * self.style_scale
+        styles = own.view(layers, classes, len(codes), channels).transpose(1, 2) + self.style_bias[:, None]
+        if not attributes.shape[1]:
+            return styles
+        shared = (self.style_attributes * self.receives[:, None]).flatten(0, 2) @ attributes.T
+        return styles + shared.view(layers, classes, channels, len(codes)).permute(0, 3, 1, 2)
 
     def forward(
-        self, local: Float[Tensor, "b r d"], attributes: Float[Tensor, "b a"]
+        self, codes: Float[Tensor, "b k l d"], attributes: Float[Tensor, "b a"]
     ) -> tuple[Float[Tensor, "b k c n"], Float[Tensor, "b k n"]]:
         """Features of every class and its pseudo-depth, before composition.
 
         Args:
-            local: two base codes, then shape and texture code of each class.
-            attributes: attribute codes.
+            codes: the local code of each class and layer.
+            attributes: the attribute codes concatenated, shared by all classes.
 
         """
-        base, shape, texture = local[:, :2], local[:, 2::2], local[:, 3::2]
-        count, classes = shape.shape[:2]
-        x = (self.embed @ self.positions).expand(count, classes, -1, -1)
-        depth: Tensor | None = None
-        for number, layer in enumerate(self.styled):
-            if number < self.layers[0]:
-                code = base[:, number % 2, None].expand(-1, classes, -1).clone()
-                code[:, Semantic.BACKGROUND] = shape[:, Semantic.BACKGROUND]  # the background has no base code
-            else:
-                code = shape if number < self.layers[0] + self.layers[1] else texture
-            x = layer(x, code, attributes)
-            if number == self.layers[0] + self.layers[1] - 1:
-                depth = (torch.matmul(self.to_depth * self.depth_scale, x) + self.depth_bias) * self.has_depth
-        if depth is None:
-            raise ValueError("a local generator needs at least one shape layer: the pseudo-depth is read after them")
-        return x, depth[:, :, 0]
+        styles = self.styles(codes, attributes)
+        x = (self.embed @ self.positions)[None, None]
+        depth = x.new_zeros(())
+        for number, style in enumerate(styles):
+            y = modulated_pointwise(x, self.weight[number] * self.weight_scale, style, self.bias[number], gain=SQRT2)
+            x = F.leaky_relu(y, 0.2, inplace=True)  # one map a layer is kept for the backward pass
+            if number + 1 == self.depth_after:
+                weight = self.depth_weight * self.depth_modulation * self.weight_scale
+                seen = torch.matmul(weight[:, None], x[:, 1:])[:, :, 0] + self.depth_bias[:, None]
+                depth = torch.cat([torch.zeros_like(seen[:, :1]), seen], dim=1)
+        return x, depth
+
+
+def _receives(classes: int, attributes: Mapping[str, int]) -> Bool[Tensor, "k a"]:
+    """Which numbers of the attribute codes condition which class."""
+    named = torch.tensor([name in BACKGROUND_TAKES for name, width in attributes.items() for _ in range(width)], dtype=torch.bool)
+    receives = torch.ones(classes, len(named), dtype=torch.bool)
+    receives[Semantic.BACKGROUND] = named
+    return receives

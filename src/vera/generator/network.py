@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping as MappingType
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from vera.generator.composition import Composition
 from vera.generator.local import LocalGenerators
 from vera.generator.mapping import Mapping
 from vera.generator.renderer import Renderer
-from vera.types import NUM_CLASSES, TRANSPARENT, LatentCodes
+from vera.types import LatentCodes, Semantic
 
 
 class Synthesis(NamedTuple):
@@ -33,19 +34,24 @@ class Synthesis(NamedTuple):
 
 
 class Generator(nn.Module):
-    """Latent codes to image and segmentation.
+    """Latent codes to image and segmentation (SemanticStyleGAN, Shi et al., CVPR 2022; DESIGN: dual conditioning).
 
     Args:
         size: side S of the image, a power of two.
         coarse_size: side s of the coarse map.
         start_size: side at which the renderer starts (the published ``min_feat_size``).
+        classes: number of semantic classes K.
+        transparent: classes that do not hide what is under them.
         latent: dimension D of a local code.
         local_channels: channels of a local generator.
         coarse_channels: channels of the coarse map.
         layers: numbers of base, shape and texture layers.
-        channels: the renderer's channels by size; keys may be strings (they pass through JSON and YAML).
+        channels: the renderer's channels at each side above ``start_size``; keys may be strings (they pass through JSON and YAML).
         attributes: dimension of each attribute code by name; empty for a generator without attributes.
         mapping_layers: layers of the mapping; 0 for a generator whose codes come from an encoder only.
+
+    Attributes:
+        checkpointing: recompute activations in the backward pass instead of keeping them: slower, and much smaller.
 
     """
 
@@ -55,6 +61,8 @@ class Generator(nn.Module):
         size: int,
         coarse_size: int,
         start_size: int,
+        classes: int,
+        transparent: Sequence[int],
         latent: int,
         local_channels: int,
         coarse_channels: int,
@@ -64,23 +72,37 @@ class Generator(nn.Module):
         mapping_layers: int,
     ) -> None:
         super().__init__()
-        self.size, self.coarse_size, self.latent = size, coarse_size, latent
-        self.attributes = dict(attributes)
-        width = sum(self.attributes.values())
+        self.config: dict[str, Any] = {
+            "size": size,
+            "coarse_size": coarse_size,
+            "start_size": start_size,
+            "classes": classes,
+            "transparent": [int(k) for k in transparent],
+            "latent": latent,
+            "local_channels": local_channels,
+            "coarse_channels": coarse_channels,
+            "layers": [int(count) for count in layers],
+            "channels": {str(side): int(width) for side, width in channels.items()},
+            "attributes": dict(attributes),
+            "mapping_layers": mapping_layers,
+        }
+        self.size, self.coarse_size, self.latent, self.classes = size, coarse_size, latent, classes
+        self.layers, self.attributes = tuple(self.config["layers"]), dict(attributes)
         self.mapping = Mapping(width=latent, layers=mapping_layers, lr_multiplier=0.01) if mapping_layers else None
         self.attribute_mappings = nn.ModuleDict(
             {name: Mapping(width=dim, layers=4, lr_multiplier=0.01) for name, dim in self.attributes.items()}
         )
         self.local = LocalGenerators(
-            size=coarse_size,
-            classes=NUM_CLASSES,
+            size=size,
+            coarse_size=coarse_size,
+            classes=classes,
             channels=local_channels,
             latent=latent,
-            attributes=width,
-            layers=layers,
+            attributes=self.attributes,
+            layers=self.layers,
         )
         self.composition = Composition(
-            classes=NUM_CLASSES, channels=local_channels, coarse_channels=coarse_channels, transparent=TRANSPARENT
+            classes=classes, channels=local_channels, coarse_channels=coarse_channels, transparent=transparent
         )
         self.renderer = Renderer(
             size=size,
@@ -88,13 +110,27 @@ class Generator(nn.Module):
             start_size=start_size,
             coarse_channels=coarse_channels,
             channels={int(side): width for side, width in channels.items()},
-            classes=NUM_CLASSES,
+            classes=classes,
         )
 
     @property
     def rows(self) -> int:
         """Number of local codes, 2 + 2K."""
-        return 2 + 2 * NUM_CLASSES
+        return 2 + 2 * self.classes
+
+    @property
+    def noise_sides(self) -> list[int]:
+        """Side of each map of injected noise, in the order of the renderer's convolutions."""
+        return [side for side in self.renderer.sides for _ in range(2)]
+
+    @property
+    def checkpointing(self) -> bool:
+        """Whether activations are recomputed in the backward pass."""
+        return self.renderer.checkpointing
+
+    @checkpointing.setter
+    def checkpointing(self, wanted: bool) -> None:
+        self.renderer.checkpointing = wanted
 
     def no_attributes(self, count: int, like: Tensor) -> Float[Tensor, "b a"]:
         """Attribute codes of zero: no conditioning."""
@@ -113,11 +149,76 @@ class Generator(nn.Module):
         parts = [self.attribute_mappings[name](z_attributes[name]) for name in self.attributes]
         return LatentCodes(local, torch.cat(parts, dim=1) if parts else self.no_attributes(len(z), z))
 
-    def forward(self, codes: LatentCodes) -> Synthesis:
-        """Synthesise image and segmentation."""
-        features, depth = self.local(codes.local, codes.attributes)
-        coarse, probabilities = self.composition(features, depth)
-        side = self.coarse_size
-        probabilities = probabilities.unflatten(2, (side, side))
-        image, segmentation = self.renderer(coarse.unflatten(2, (side, side)), 2 * probabilities - 1)
+    @torch.no_grad()
+    def mean_code(self, *, count: int = 10_000, seed: int = 0) -> Float[Tensor, "d"]:
+        """Mean of w over ``count`` draws: what truncation pulls towards. The same arguments give the same mean."""
+        drawn = torch.randn(count, self.latent, generator=torch.Generator().manual_seed(seed))
+        return self.map(drawn.to(self.local.embed), self._zero_attributes(drawn)).local[:, 0].mean(dim=0)
+
+    def expand(self, codes: LatentCodes) -> Float[Tensor, "b k l d"]:
+        """One code for each class and layer: base codes, then shape, then texture.
+
+        The background has no base codes: it takes its own shape code there, so that it does not follow the pose.
+        """
+        base, shape, texture = codes.local[:, :2], codes.local[:, 2::2], codes.local[:, 3::2]
+        count, classes, _ = shape.shape
+        order = torch.arange(self.layers[0], device=base.device) % 2
+        first = base[:, order][:, None].expand(-1, classes - 1, -1, -1)
+        ground = shape[:, Semantic.BACKGROUND, None, None].expand(-1, 1, self.layers[0], -1)
+        return torch.cat(
+            [
+                torch.cat([ground, first], dim=1),
+                shape[:, :, None].expand(count, classes, self.layers[1], -1),
+                texture[:, :, None].expand(count, classes, self.layers[2], -1),
+            ],
+            dim=2,
+        )
+
+    def synthesise(
+        self, layers: Float[Tensor, "b k l d"], attributes: Float[Tensor, "b a"], noise: Sequence[Tensor] | None = None
+    ) -> Synthesis:
+        """Synthesise from one code for each class and layer (the expanded latent space).
+
+        Args:
+            layers: see :meth:`expand`.
+            attributes: the attribute codes concatenated.
+            noise: ``(B or 1, 1, h, h)`` for each of :attr:`noise_sides`, standard normal; None takes the stored noise.
+
+        """
+        if self.checkpointing and torch.is_grad_enabled():
+            coarse, probabilities = checkpoint(self._compose, layers, attributes, use_reentrant=False)
+        else:
+            coarse, probabilities = self._compose(layers, attributes)
+        image, segmentation = self.renderer(coarse, 2 * probabilities - 1, noise)
         return Synthesis(image, segmentation, probabilities)
+
+    def forward(self, codes: LatentCodes, noise: Sequence[Tensor] | None = None) -> Synthesis:
+        """Synthesise image and segmentation; for ``noise`` see :meth:`synthesise`."""
+        return self.synthesise(self.expand(codes), codes.attributes, noise)
+
+    def mix(
+        self, codes: LatentCodes, other: LatentCodes, classes: Sequence[int], *, shape: bool = True, texture: bool = True
+    ) -> LatentCodes:
+        """Codes with these classes' shape and texture taken from ``other``; base and attribute codes are never mixed.
+
+        Args:
+            codes: what the rest comes from.
+            other: what the classes come from; as many samples, or one for all.
+            classes: semantic classes.
+            shape: take the shape codes.
+            texture: take the texture codes.
+
+        """
+        rows = LatentCodes.rows(classes)
+        taken = sorted((rows[0::2] if shape else []) + (rows[1::2] if texture else []))
+        local = codes.local.clone()
+        local[:, taken] = other.local[:, taken]
+        return codes.with_local(local)
+
+    def _compose(self, layers: Tensor, attributes: Tensor) -> tuple[Tensor, Tensor]:
+        side = (self.coarse_size, self.coarse_size)
+        coarse, probabilities = self.composition(*self.local(layers, attributes))
+        return coarse.unflatten(2, side), probabilities.unflatten(2, side)
+
+    def _zero_attributes(self, like: Tensor) -> dict[str, Tensor]:
+        return {name: like.new_zeros(len(like), dim) for name, dim in self.attributes.items()}

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
-from vera.ops.layers import leaky
-from vera.ops.resample import blur_after_transposed, downsample, upsample
+from vera.ops.layers import SQRT2
+from vera.ops.resample import blur_after_transposed, upsample
 
 
 class RenderConv(nn.Module):
-    """3×3 convolution with a fixed modulation vector, demodulation and stored noise; optionally doubles the size.
+    """3×3 convolution with a fixed modulation vector, demodulation, noise, bias and leaky ReLU; optionally doubles the size.
 
     Args:
         inputs: input channels.
@@ -32,20 +34,28 @@ class RenderConv(nn.Module):
         self.weight = nn.Parameter(torch.randn(outputs, inputs, 3, 3))
         self.modulation = nn.Parameter(torch.ones(1, inputs, 1, 1))
         self.bias = nn.Parameter(torch.zeros(outputs))
-        self.noise_strength = nn.Parameter(torch.zeros(()))
+        self.noise_strength = nn.Parameter(torch.zeros(1))
         self.register_buffer("noise", torch.randn(1, 1, size, size))
         self.scale, self.up = 1 / math.sqrt(inputs * 9), up
 
-    def forward(self, x: Float[Tensor, "b i h w"]) -> Float[Tensor, "b o h2 w2"]:
-        """Convolve; the noise is the stored one, so that equal codes give equal images."""
-        weight = self.weight * self.modulation * self.scale
-        weight = weight * torch.rsqrt(weight.square().sum(dim=(1, 2, 3), keepdim=True) + 1e-8)
-        y = self._double(x, weight) if self.up else F.conv2d(x, weight, padding=1)
-        return leaky(y + self.noise_strength * self.noise + self.bias[:, None, None])
+    def forward(self, x: Float[Tensor, "b i h w"], noise: Tensor | None = None) -> Float[Tensor, "b o h2 w2"]:
+        """Convolve.
 
-    @staticmethod
-    def _double(x: Tensor, weight: Tensor) -> Tensor:
-        return blur_after_transposed(F.conv_transpose2d(x, weight.transpose(0, 1), stride=2))
+        Args:
+            x: features.
+            noise: ``(B or 1, 1, h2, w2)``, standard normal; None takes the stored one, so that equal codes give equal images.
+
+        """
+        weight = self.weight * self.modulation * self.scale
+        # The activation's gain is applied to what goes into it: it passes through a leaky ReLU, and the weights are small.
+        weight = weight * (SQRT2 * torch.rsqrt(weight.square().sum(dim=(1, 2, 3), keepdim=True) + 1e-8))
+        bias, strength = SQRT2 * self.bias, SQRT2 * self.noise_strength
+        if self.up:
+            y = blur_after_transposed(F.conv_transpose2d(x, weight.transpose(0, 1), stride=2)) + bias[:, None, None]
+        else:
+            y = F.conv2d(x, weight, bias, padding=1)
+        y = y + strength * (self.noise if noise is None else noise)
+        return F.leaky_relu(y, 0.2, inplace=True)
 
 
 class Head(nn.Module):
@@ -68,10 +78,10 @@ class Renderer(nn.Module):
 
     Args:
         size: side of the image.
-        coarse_size: side of the coarse map.
-        start_size: side at which rendering starts; the coarse map is joined again where its own size is reached.
+        coarse_size: side of the coarse map, which is joined again where rendering reaches it.
+        start_size: side that the coarse map is averaged down to before rendering (the published ``min_feat_size``).
         coarse_channels: channels of the coarse map.
-        channels: channels at each size from ``start_size`` to ``size``.
+        channels: channels at each side from ``2 start_size`` to ``size``.
         classes: K.
 
     """
@@ -80,44 +90,59 @@ class Renderer(nn.Module):
         self, *, size: int, coarse_size: int, start_size: int, coarse_channels: int, channels: Mapping[int, int], classes: int
     ) -> None:
         super().__init__()
-        sizes = [start_size * 2**n for n in range(int(math.log2(size // start_size)) + 1)]
-        missing = [s for s in sizes if s not in channels]
-        if missing or sizes[-1] != size or coarse_size not in sizes:
-            raise ValueError(f"renderer: sizes {sizes} need channels {dict(channels)} and must hold the coarse size {coarse_size}")
-        self.sizes, self.coarse_size = sizes, coarse_size
-        width = channels[start_size]
-        self.first = RenderConv(coarse_channels, width, size=start_size, up=False)
-        self.ups, self.convs = nn.ModuleList(), nn.ModuleList()
-        self.to_image, self.to_segmentation = nn.ModuleList([Head(width, 3)]), nn.ModuleList([Head(width, classes)])
-        for side in sizes[1:]:
-            self.ups.append(RenderConv(width, channels[side], size=side, up=True))
+        self.sides = [start_size * 2**n for n in range(1, int(math.log2(size // start_size)) + 1)]
+        missing = [side for side in self.sides if side not in channels]
+        if missing or not self.sides or self.sides[-1] != size or coarse_size not in self.sides[:-1]:
+            raise ValueError(
+                f"renderer: sides {self.sides} need channels {dict(channels)}, must end at the image's {size} "
+                f"and reach the coarse map's {coarse_size} before it"
+            )
+        self.start_size, self.coarse_size = start_size, coarse_size
+        self.checkpointing = False
+        self.convs, self.to_image, self.to_segmentation = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
+        width = coarse_channels
+        for side in self.sides:
+            joined = width + (coarse_channels if side // 2 == coarse_size else 0)
             width = channels[side]
-            joined = width + (coarse_channels if side == coarse_size else 0)
-            self.convs.append(RenderConv(joined, width, size=side, up=False))
+            self.convs.append(RenderConv(joined, width, size=side, up=True))
+            self.convs.append(RenderConv(width, width, size=side, up=False))
             self.to_image.append(Head(width, 3))
             self.to_segmentation.append(Head(width, classes))
 
     def forward(
-        self, coarse: Float[Tensor, "b f s s"], segmentation: Float[Tensor, "b k s s"]
+        self, coarse: Float[Tensor, "b f s s"], segmentation: Float[Tensor, "b k s s"], noise: Sequence[Tensor] | None = None
     ) -> tuple[Float[Tensor, "b 3 h h"], Float[Tensor, "b k h h"]]:
         """Render.
 
         Args:
             coarse: the coarse feature map.
             segmentation: the coarse segmentation in 2p - 1: the skip of the segmentation branch.
+            noise: one map for each convolution; None takes the stored ones.
 
         Returns:
             Image (nominally [-1, 1]) and segmentation (2p - 1, unbounded).
 
         """
-        x, skip = coarse, segmentation
-        while x.shape[-1] > self.sizes[0]:
-            x, skip = downsample(x), downsample(skip)
-        x = self.first(x)
-        image, refined = self.to_image[0](x), skip + self.to_segmentation[0](x)
-        for n, side in enumerate(self.sizes[1:]):
-            x = self.ups[n](x)
-            x = self.convs[n](torch.cat([x, coarse], dim=1) if side == self.coarse_size else x)
-            image = upsample(image) + self.to_image[n + 1](x)
-            refined = upsample(refined) + self.to_segmentation[n + 1](x)
+        maps: Sequence[Tensor | None] = [None] * len(self.convs) if noise is None else noise
+        if len(maps) != len(self.convs):
+            raise ValueError(f"renderer: {len(maps)} noise maps for {len(self.convs)} convolutions")
+        coarse = coarse.contiguous(memory_format=torch.channels_last)  # every convolution after it keeps this format
+        x = F.avg_pool2d(coarse, self.coarse_size // self.start_size)
+        image = refined = x.new_zeros(())
+        for n, side in enumerate(self.sides):
+            if side // 2 == self.coarse_size:
+                x = torch.cat([x, coarse], dim=1)
+            x = self._call(self.convs[2 * n], x, maps[2 * n])
+            x = self._call(self.convs[2 * n + 1], x, maps[2 * n + 1])
+            if n:
+                image, refined = upsample(image), upsample(refined)
+            image, refined = image + self.to_image[n](x), refined + self.to_segmentation[n](x)
+            if side == self.coarse_size:
+                refined = refined + segmentation
         return image, refined
+
+    def _call(self, module: Callable[..., Tensor], *arguments: Any) -> Tensor:
+        if self.checkpointing and torch.is_grad_enabled():
+            recomputed: Tensor = checkpoint(module, *arguments, use_reentrant=False)
+            return recomputed
+        return module(*arguments)

@@ -7,21 +7,46 @@ from jaxtyping import Float
 from torch import Tensor
 
 
-def modulated_pointwise(
-    x: Float[Tensor, "b k i n"],
-    weight: Float[Tensor, "k o i"],
-    style: Float[Tensor, "b k i"],
-) -> Float[Tensor, "b k o n"]:
-    """Modulate, multiply, demodulate, for all K networks together.
+def modulated_weight(
+    weight: Float[Tensor, "k o i"], style: Float[Tensor, "b k i"], *, gain: float = 1.0
+) -> Float[Tensor, "b k o i"]:
+    """Weights of each sample and network: modulated over the inputs, demodulated over the outputs, times ``gain``.
 
-    Scaling activations before and after the product is the same as scaling the weights of each sample, but the weights stay
-    shared over the batch.
+    At K = 13 networks of 64 channels these are a few hundred kilobytes a sample, where scaling the activations would read and
+    write megabytes, and keep them for the backward pass.
 
     Args:
-        x: activations of each network, the spatial size flattened.
         weight: already equalized.
         style: one factor for each input channel.
+        gain: of the demodulated weights.
 
     """
     demodulation = torch.rsqrt(torch.einsum("koi,bki->bko", weight.square(), style.square()) + 1e-8)
-    return torch.matmul(weight, x * style[..., None]) * demodulation[..., None]
+    return weight * style[:, :, None] * (gain * demodulation)[..., None]
+
+
+def modulated_pointwise(
+    x: Float[Tensor, "#b #k i n"],
+    weight: Float[Tensor, "k o i"],
+    style: Float[Tensor, "b k i"],
+    bias: Float[Tensor, "k o"],
+    *,
+    gain: float = 1.0,
+) -> Float[Tensor, "b k o n"]:
+    """Modulated, demodulated product and bias, for all K networks together.
+
+    Args:
+        x: activations of each network, the spatial size flattened; one map that all samples and networks share is taken as it
+            is, never copied for each.
+        weight: already equalized.
+        style: one factor for each input channel.
+        bias: added after the product.
+        gain: of product and bias together; leaky ReLUs pass a positive gain through, so theirs can be given here.
+
+    """
+    own = modulated_weight(weight, style, gain=gain)
+    shift = (gain * bias)[..., None]
+    if x.shape[0] == x.shape[1] == 1:
+        return torch.matmul(own.flatten(0, 2), x[0, 0]).view(*own.shape[:3], -1) + shift
+    shift = shift.expand(len(own), -1, -1, x.shape[-1]).flatten(0, 1)
+    return torch.baddbmm(shift, own.flatten(0, 1), x.flatten(0, 1)).view(*own.shape[:3], -1)

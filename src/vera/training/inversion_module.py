@@ -26,7 +26,6 @@ class InversionModule(pl.LightningModule):
         optim: ``lr`` and ``betas`` of Adam.
         schedule: of the learning rate, and where the run ends.
         ema: ``half_life`` and ``ramp_up`` of the average that becomes the bundle.
-        channels_last: memory format of the convolutions (faster on CPUs and tensor cores).
 
     """
 
@@ -38,11 +37,10 @@ class InversionModule(pl.LightningModule):
         optim: Mapping[str, Any],
         schedule: Schedule,
         ema: Mapping[str, float],
-        channels_last: bool,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
-        self.network = network.to(memory_format=torch.channels_last) if channels_last else network
+        self.network = network
         self.objective, self.optim, self.schedule = objective, dict(optim), schedule
         self.ema = EMA(self.network, **ema)
         self.images_seen = 0
@@ -55,7 +53,9 @@ class InversionModule(pl.LightningModule):
     def training_step(self, batch: Sample, batch_idx: int) -> None:
         """One step; stops the run before a non-finite loss reaches the weights."""
         self.in_step = True
-        images, segmentations = decode_images(batch["image"]), decode_labels(batch["labels"])
+        # Channels last is faster on CPUs and tensor cores; the segmentations, decoded from class numbers, are so by themselves.
+        images = decode_images(batch["image"]).contiguous(memory_format=torch.channels_last)
+        segmentations = decode_labels(batch["labels"])
         optimizer: Any = self.optimizers()
         rate = self.optim["lr"] * self.schedule.factor(self.images_seen)
         for group in optimizer.param_groups:

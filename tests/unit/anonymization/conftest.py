@@ -16,13 +16,15 @@ from vera.types import Semantic
 
 TINY = {
     "size": 32,
-    "coarse_size": 8,
+    "coarse_size": 16,
     "start_size": 8,
+    "classes": 13,
+    "transparent": [10, 12],
     "latent": 8,
     "local_channels": 4,
     "coarse_channels": 8,
     "layers": [2, 2, 2],
-    "channels": {8: 8, 16: 8, 32: 8},
+    "channels": {16: 8, 32: 8},
     "attributes": {},
     "mapping_layers": 0,
 }

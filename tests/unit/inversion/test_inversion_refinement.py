@@ -9,8 +9,8 @@ from vera.inversion.refinement import ramp, refine
 from vera.types import LatentCodes, VeraError, to_probabilities
 
 TINY = {
-    "size": 16, "coarse_size": 8, "start_size": 8, "latent": 4, "local_channels": 4, "coarse_channels": 4,
-    "layers": [1, 1, 1], "channels": {8: 4, 16: 4}, "attributes": {}, "mapping_layers": 0,
+    "size": 16, "coarse_size": 8, "start_size": 4, "classes": 13, "transparent": [10, 12], "latent": 4, "local_channels": 4,
+    "coarse_channels": 4, "layers": [1, 1, 1], "channels": {8: 4, 16: 4}, "attributes": {}, "mapping_layers": 0,
 }  # fmt: skip
 
 
@@ -41,7 +41,7 @@ def test_refinement_lowers_the_loss_and_never_raises_it(network, objective):
         network, images, segmentations, start, objective=objective, steps=30, rate=0.1, progress=seen.append
     )
     after = objective(network.generator(refined), refined, images, segmentations)[0]
-    assert (after < 0.8 * before).all()
+    assert (after < 0.9 * before).all()
     assert seen == list(range(1, 31))
     assert all(p.grad is None for p in network.parameters())
     absurd = refine(network, images, segmentations, start, objective=objective, steps=2, rate=1e3)

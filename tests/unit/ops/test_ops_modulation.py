@@ -1,24 +1,36 @@
 import math
 
+import pytest
 import torch
 
 from vera.ops.layers import EqualizedConv, EqualizedLinear
 from vera.ops.modulation import modulated_pointwise
 
 
-def test_agrees_with_modulating_the_weights_of_each_sample():
-    x, weight, style = torch.randn(2, 3, 4, 5), torch.randn(3, 6, 4), torch.randn(2, 3, 4)
-    got = modulated_pointwise(x, weight, style)
-    for b in range(2):
-        for k in range(3):
+def plain(x, weight, style, bias, gain):
+    out = torch.empty(*style.shape[:2], weight.shape[1], x.shape[-1], dtype=x.dtype)
+    for b in range(len(style)):
+        for k in range(len(weight)):
             w = weight[k] * style[b, k]
             w = w / (w.square().sum(dim=1, keepdim=True) + 1e-8).sqrt()
-            torch.testing.assert_close(got[b, k], w @ x[b, k], rtol=1e-5, atol=1e-5)
+            out[b, k] = gain * (w @ x[b % len(x), k % x.shape[1]] + bias[k][:, None])
+    return out
 
 
-def test_second_order_gradients():
-    x, weight, style = (torch.randn(*s, dtype=torch.float64, requires_grad=True) for s in [(1, 2, 2, 3), (2, 2, 2), (1, 2, 2)])
-    assert torch.autograd.gradgradcheck(modulated_pointwise, (x, weight, style))
+@pytest.mark.parametrize("shared", [False, True])
+def test_agrees_with_one_network_and_sample_after_another(shared):
+    x = torch.randn(1, 1, 4, 5) if shared else torch.randn(2, 3, 4, 5)
+    weight, style, bias = torch.randn(3, 6, 4), torch.randn(2, 3, 4), torch.randn(3, 6)
+    got = modulated_pointwise(x, weight, style, bias, gain=1.5)
+    torch.testing.assert_close(got, plain(x, weight, style, bias, 1.5), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_gradients_to_second_order(shared):
+    shapes = [(1, 1, 2, 3) if shared else (1, 2, 2, 3), (2, 2, 2), (1, 2, 2), (2, 2)]
+    arguments = tuple(torch.randn(*s, dtype=torch.float64, requires_grad=True) for s in shapes)
+    assert torch.autograd.gradcheck(modulated_pointwise, arguments)
+    assert torch.autograd.gradgradcheck(modulated_pointwise, arguments)
 
 
 def test_equalized_layers_keep_unit_variance():
