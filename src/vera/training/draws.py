@@ -1,0 +1,52 @@
+"""Random numbers keyed by (seed, stream, global image index): the same for any number of processes, and after any resume."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from vera.data.stream import key
+
+
+class Draws:
+    """Normal and uniform numbers that belong to images, not to the order in which they are asked for.
+
+    Two processes of four images draw what one process of eight draws (DESIGN: contract 6), and a run needs no generator's state
+    in its checkpoint. The numbers also depend on the kind of device, as all of torch's do.
+
+    Args:
+        seed: the run's seed.
+        device: where the numbers are drawn.
+
+    """
+
+    def __init__(self, seed: int, device: torch.device) -> None:
+        self.seed, self.generator = seed, torch.Generator(device)
+
+    def normal(self, stream: str, indices: Sequence[int], *shape: int) -> Tensor:
+        """``(B, *shape)`` standard normal numbers, one row for each global image index.
+
+        Args:
+            stream: what they are for; another stream gives independent numbers.
+            indices: global image indices.
+            *shape: of one row.
+
+        """
+        device = self.generator.device
+        return torch.stack([torch.randn(shape, generator=self._at(stream, index), device=device) for index in indices])
+
+    def uniform(self, stream: str, indices: Sequence[int], *shape: int) -> Tensor:
+        """``(B, *shape)`` uniform numbers in [0, 1); see :meth:`normal`."""
+        device = self.generator.device
+        return torch.stack([torch.rand(shape, generator=self._at(stream, index), device=device) for index in indices])
+
+    def maps(self, stream: str, indices: Sequence[int], sides: Sequence[int]) -> list[Tensor]:
+        """Injected noise: ``(B, 1, h, h)`` standard normal for each side h."""
+        flat = self.normal(stream, indices, sum(side**2 for side in sides))
+        return [part.unflatten(1, (1, math.isqrt(part.shape[1]), -1)) for part in flat.split([side**2 for side in sides], dim=1)]
+
+    def _at(self, stream: str, index: int) -> torch.Generator:
+        return self.generator.manual_seed(key(self.seed, stream, index))
