@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-import torch
-from PIL import Image, UnidentifiedImageError
-
+from vera.data.decoding import read_sample
 from vera.data.sample import Sample
-from vera.types import NUM_CLASSES, VeraError
+from vera.types import VeraError
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png"}
 
@@ -56,16 +53,5 @@ class FolderDataset:
         return self._cache[index]
 
     def _read(self, index: int) -> Sample:
-        image_file, mask_file = self.pairs[index]
-        side = (self.size, self.size)
-        try:
-            with Image.open(image_file) as image, Image.open(mask_file) as mask:
-                if mask.mode not in ("L", "P"):
-                    raise VeraError(f"mask '{mask_file}' is {mask.mode}: it must have one channel of class numbers (L or P)")
-                pixels = np.asarray(image.convert("RGB").resize(side, Image.Resampling.LANCZOS))
-                labels = np.asarray(mask.resize(side, Image.Resampling.NEAREST))
-        except (OSError, UnidentifiedImageError) as error:
-            raise VeraError(f"cannot read '{image_file}' or its mask: {error}") from error
-        if labels.max() >= NUM_CLASSES:
-            raise VeraError(f"mask '{mask_file}' holds class {labels.max()}: class numbers run from 0 to {NUM_CLASSES - 1}")
-        return Sample(image=torch.from_numpy(pixels.copy()).permute(2, 0, 1).contiguous(), labels=torch.from_numpy(labels.copy()))
+        image, mask = self.pairs[index]
+        return read_sample(image, mask, size=self.size, name=f"'{image}'")
