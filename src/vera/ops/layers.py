@@ -46,23 +46,43 @@ class EqualizedLinear(nn.Module):
 class EqualizedConv(nn.Module):
     """3×3 or 1×1 convolution with run-time weight scaling, "same" padding and an optional stride.
 
+    The leaky ReLU is positively homogeneous, so its gain is applied to weight and bias instead of to the activations, which are
+    larger; it works in place, since a convolution doesn't need its own output for its gradients.
+
     Args:
         inputs: input channels.
         outputs: output channels.
         kernel: side of the kernel, odd.
         stride: 1 or 2.
-        activation: apply the scaled leaky ReLU.
+        padding: zeros on every side; "same" unless told.
+        bias: add a bias.
+        activation: apply the leaky ReLU of slope 0.2.
+        gain: factor of the result; unless told, √2 with and 1 without activation, which keeps the variance.
 
     """
 
-    def __init__(self, inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1, activation: bool = True) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        *,
+        kernel: int = 3,
+        stride: int = 1,
+        padding: int | None = None,
+        bias: bool = True,
+        activation: bool = True,
+        gain: float | None = None,
+    ) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel))
-        self.bias = nn.Parameter(torch.zeros(outputs))
-        self.scale = 1 / math.sqrt(inputs * kernel**2)
-        self.stride, self.padding, self.activation = stride, kernel // 2, activation
+        self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
+        self.gain = gain if gain is not None else SQRT2 if activation else 1.0
+        self.scale = self.gain / math.sqrt(inputs * kernel**2)
+        self.stride, self.activation = stride, activation
+        self.padding = kernel // 2 if padding is None else padding
 
     def forward(self, x: Float[Tensor, "b i h w"]) -> Float[Tensor, "b o h2 w2"]:
         """Convolve."""
-        y = F.conv2d(x, self.weight * self.scale, self.bias, stride=self.stride, padding=self.padding)
-        return leaky(y) if self.activation else y
+        bias = None if self.bias is None else self.bias * self.gain
+        y = F.conv2d(x, self.weight * self.scale, bias, stride=self.stride, padding=self.padding)
+        return F.leaky_relu(y, 0.2, inplace=True) if self.activation else y
