@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from vera.cli.anonymize import anonymize
+from vera.cli.convert import convert
 from vera.cli.doctor import doctor
 from vera.cli.export import export
 from vera.cli.train import train
@@ -36,6 +37,7 @@ def options(
 
 
 app.command()(anonymize)
+app.add_typer(convert, name="convert")
 app.command()(doctor)
 app.command()(export)
 # Hydra reads the rest of the line itself, `--help` included.

@@ -1,0 +1,202 @@
+"""Converted checkpoints against the plain reference network: outputs and gradients."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import torch
+from tests.reference.checkpoint import NARROW, TINY, content, networks
+from tests.reference.semantic_stylegan import PUBLISHED, inject
+from tests.reference.semantic_stylegan import Generator as Reference
+
+from vera.generator.published import Checkpoint, load_discriminator, load_generator
+from vera.generator.published_names import discriminator_places, generator_places
+from vera.types import LatentCodes, VeraError
+
+VARIANTS = {
+    "tiny": {},
+    "averaged further": {"min_feat_size": 4},
+    "joined early": {"size": 64, "coarse_size": 16, "channel_multiplier": 1},
+    "one layer each": {"local_layers": 4, "depth_layers": 3},
+    "no shape layer": {"depth_layers": 2, "local_layers": 3},
+    "nothing transparent": {"transparent_dims": None},
+    "others transparent": {"transparent_dims": [3, 7, 11]},
+}
+
+
+def checkpoint(options, *trained, **changes):
+    held = content(options, *trained, **changes)
+    return Checkpoint(Path("x.pt"), "", vars(held["args"]), {name: held[name] for name in ("g_ema", "g", "d") if name in held})
+
+
+def built(variant, dtype):
+    """Reference networks and ours with the same weights."""
+    options = {**TINY, **VARIANTS[variant]}
+    made = networks({**options, "transparent_dims": options["transparent_dims"] or ()}, NARROW)
+    args = {key: value for key, value in options.items() if key != "channel_multiplier"}  # the tests' channels are narrower
+    read = checkpoint(args, *made)
+    default = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)  # our positions are a constant, computed in the constructor
+    try:
+        ours = load_generator(read).to(dtype), load_discriminator(read).to(dtype)
+    finally:
+        torch.set_default_dtype(default)
+    return [network.to(dtype) for network in made], ours, read
+
+
+def published_gradients(network, slots):
+    """Ours' gradients, by published name."""
+    gradients = {name: parameter.grad for name, parameter in network.named_parameters()}
+    return {p.name: gradients[p.ours][p.at].reshape(p.shape) for p in slots if gradients.get(p.ours) is not None}
+
+
+def compare(reference, ours, places, tolerance):
+    found = published_gradients(ours, places)
+    expected = {name: parameter.grad for name, parameter in reference.named_parameters()}
+    assert found.keys() == expected.keys()
+    for name, gradient in expected.items():
+        size = gradient.abs().max().item()
+        assert size > 0, name
+        torch.testing.assert_close(found[name], gradient, rtol=0, atol=tolerance * max(size, 1), msg=lambda m, name=name: f"{name}: {m}")
+
+
+def check_generator(reference, ours, tolerance, count=2):
+    """Image, segmentation, coarse segmentation, and the gradients of a random projection of them."""
+    dtype = ours.local.embed.dtype
+    z = torch.randn(count, ours.latent, dtype=dtype)
+    mine, theirs = z.clone().requires_grad_(), z.clone().requires_grad_()
+    found, expected = ours(ours.map(mine, {})), reference(reference.map(theirs))
+    weights = [torch.randn_like(part) / part[0].numel() ** 0.5 for part in expected]
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=tolerance, atol=tolerance)
+    sum((w * part).sum() for w, part in zip(weights, found, strict=True)).backward()
+    sum((w * part).sum() for w, part in zip(weights, expected, strict=True)).backward()
+    torch.testing.assert_close(mine.grad, theirs.grad, rtol=tolerance, atol=tolerance * theirs.grad.abs().max().item())
+    compare(reference, ours, generator_places(loadable(ours)), tolerance)
+
+
+def loadable(network):
+    return {**network.config, "channels": {int(side): width for side, width in network.config["channels"].items()}}
+
+
+def check_discriminator(reference, ours, tolerance, count=8):
+    dtype = ours.logit.weight.dtype
+    images = torch.randn(count, 3, ours.size, ours.size, dtype=dtype)
+    segmentations = torch.randn(count, ours.classes, ours.size, ours.size, dtype=dtype)
+    inputs = [[x.clone().requires_grad_() for x in (images, segmentations)] for _ in range(2)]
+    found, expected = ours(*inputs[0]), reference(*inputs[1])
+    torch.testing.assert_close(found, expected, rtol=tolerance, atol=tolerance)
+    weights = torch.randn_like(expected)
+    (found * weights).sum().backward()
+    (expected * weights).sum().backward()
+    for one, other in zip(*inputs, strict=True):
+        torch.testing.assert_close(one.grad, other.grad, rtol=tolerance, atol=tolerance * other.grad.abs().max().item())
+    compare(reference, ours, discriminator_places(loadable(ours)), tolerance)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-4), (torch.float64, 1e-9)])
+def test_converted_networks_equal_the_published_ones(variant, dtype, tolerance):
+    (generator, discriminator), (ours, our_discriminator), _ = built(variant, dtype)
+    check_generator(generator, ours, tolerance)
+    check_discriminator(discriminator, our_discriminator, tolerance)
+
+
+def test_every_tensor_of_ours_is_written():
+    _, ours, _ = built("tiny", torch.float32)
+    for network, places in zip(ours, (generator_places, discriminator_places), strict=True):
+        named = [(place.ours, place.at) for place in places(loadable(network)) if place.ours]
+        assert len(set(named)) == len(named)
+        written = {name: sum(entry[0] == name for entry in named) for name, _ in named}
+        state = {name: tensor for name, tensor in network.state_dict().items() if tensor.numel()}
+        assert written.keys() == state.keys()
+        for name, tensor in state.items():
+            depth = max(len(at) for entry, at in named if entry == name)
+            assert written[name] == tensor.shape[:depth].numel(), name
+
+
+def test_mixing_follows_the_published_rule():
+    (reference, _), (ours, _), _ = built("tiny", torch.float32)
+    first, second = torch.randn(2, 3, 28, 6)
+    index = torch.randint(0, 3, (3, 13))
+    index[:, :3] = torch.tensor([0, 1, 2])
+    mixed = inject(first, second, index)
+    assert torch.equal(mixed[:, :2], first[:, :2])
+    expected = reference(mixed)
+    found = first.clone()
+    for b in range(3):
+        for taken, shape in ((1, False), (2, True)):
+            classes = (index[b] == taken).nonzero().flatten().tolist()
+            codes, other = (LatentCodes(x[b : b + 1], torch.zeros(1, 0)) for x in (found, second))
+            found[b] = ours.mix(codes, other, classes, shape=shape, texture=True).local[0]
+    assert torch.equal(found, mixed)
+    torch.testing.assert_close(ours(LatentCodes(found, torch.zeros(3, 0))).image, expected[0], rtol=1e-4, atol=1e-4)
+
+
+def test_expanded_codes_and_given_noise():
+    (reference, _), (ours, _), _ = built("averaged further", torch.float32)
+    codes = torch.randn(2, 28, 6)
+    expanded = ours.expand(LatentCodes(codes, torch.zeros(2, 0)))
+    for k in range(13):
+        for layer, code in enumerate(reference.layer_codes(codes, k)):
+            assert torch.equal(expanded[:, k, layer], code)
+    noise = [torch.randn(2, 1, side, side) for side in ours.noise_sides]
+    expected, found = reference(codes, noise), ours.synthesise(expanded, torch.zeros(2, 0), noise)
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
+    assert (expected[0] - reference(codes)[0]).abs().max() > 1e-2  # noise is seen
+
+
+def test_published_parameter_count():
+    with torch.device("meta"):
+        reference = Reference(size=256, **PUBLISHED)
+    assert round(sum(p.numel() for p in reference.parameters()) / 1e6, 1) == 20.2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [64, 128, 256, 512])
+def test_converted_networks_equal_the_published_ones_at_published_sizes(size):
+    options = {**PUBLISHED, "size": size, "coarse_size": min(64, size // 2)}
+    made = networks(options)
+    read = checkpoint(options, *made)
+    check_generator(made[0], load_generator(read), 1e-4, count=1)
+    check_discriminator(made[1], load_discriminator(read), 1e-4, count=4 if size < 256 else 1)
+
+
+FAULTS = {
+    "missing": ("g_ema", lambda t, a: t.pop("style.1.bias"), r"1 missing \(style\.1\.bias\)"),
+    "missing at the root": ("g_ema", lambda t, a: t.pop("local_nets.0.to_feat.conv.weight"), "to_feat.conv.weight' is missing"),
+    "unknown": ("g_ema", lambda t, a: t.update({f"extra.{n}": torch.ones(1) for n in range(5)}), r"5 unknown .*extra\.0.* and 2 more"),
+    "misshaped": ("g_ema", lambda t, a: t.update({"style.1.bias": torch.zeros(7)}), r"style\.1\.bias \(7,\) instead of \(6,\)"),
+    "another filter": ("g_ema", lambda t, a: t["render_net.convs.0.blur.kernel"].mul_(0.25), "not the filter"),
+    "not finite": ("g_ema", lambda t, a: t["style.1.bias"].fill_(float("nan")), "finite"),
+    "no number": ("g_ema", lambda t, a: t.update({"style.1.bias": "zero"}), "must be tensors"),
+    "contradiction": ("g_ema", lambda t, a: a.update(coarse_size=8), "coarse_size is 8, its tensors say 16"),
+    "no refinement": ("g_ema", lambda t, a: a.update(residual_refine=False), "residual_refine is off"),
+    "argument missing": ("g_ema", lambda t, a: a.pop("depth_layers"), "nothing of 'depth_layers'"),
+    "three bases": ("g_ema", lambda t, a: a.update(base_layers=3), "two base codes"),
+    "no such class": ("g_ema", lambda t, a: a.update(transparent_dims=[13]), "transparent_dims"),
+    "class missing": ("g_ema", lambda t, a: [t.pop(name) for name in list(t) if name.startswith("local_nets.12.")], "seg_dim"),
+    "discriminator: unknown": ("d", lambda t, a: t.update({"extra": torch.ones(1)}), r"1 unknown \(extra\)"),
+    "discriminator: missing": ("d", lambda t, a: t.pop("final_conv.1.bias"), r"1 missing \(final_conv\.1\.bias\)"),
+    "discriminator: another filter": ("d", lambda t, a: t["convs_seg.1.skip.0.kernel"].add_(0.1), "not the filter"),
+    "discriminator: another size": ("d", lambda t, a: a.update(size=64), "size is 64, its tensors say 32"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_does_not_fit_is_refused(fault):
+    network, change, says = FAULTS[fault]
+    _, _, whole = built("tiny", torch.float32)
+    read = copy.deepcopy(whole)
+    change(read.networks[network], read.args)
+    with pytest.raises(VeraError, match=says) as refused:
+        load_discriminator(read) if network == "d" else load_generator(read)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_network_that_is_not_there():
+    _, _, read = built("tiny", torch.float32)
+    read.networks.pop("d")
+    with pytest.raises(VeraError, match="holds no 'd', only g_ema, g"):
+        load_discriminator(read)
