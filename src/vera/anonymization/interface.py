@@ -12,10 +12,10 @@ import numpy as np
 
 from vera.anonymization.identity import Identity
 from vera.anonymization.pipeline import VeraAnonymizer
-from vera.anonymization.preservation import read_mask
 from vera.anonymization.request import Options, unnamed
 from vera.bundle import default_bundle, load
 from vera.faces.detection import DlibDetector
+from vera.faces.masks import read_mask
 from vera.faces.parsing import LandmarkParser
 from vera.faces.photograph import photograph_from_pixels, read_photograph
 from vera.faces.recognition import DlibRecogniser

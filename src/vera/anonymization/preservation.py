@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import cv2
 import numpy as np
 from torch import Tensor
 
 from vera.anonymization.placement import Window, eye_distance, grow, inside_crop, to_window
-from vera.faces.photograph import is_opaque, read_photograph
+from vera.faces.masks import check_mask
 from vera.types import FACE, AlignedFace, Mask, Photograph, Points, Semantic, VeraError
 
 DILATION = 0.05
@@ -37,47 +36,6 @@ SURELY_HAIR = 0.7
 """DECISION: from this probability on, hair that hangs over forehead, temples and cheeks is left (unless hair is replaced too)."""
 NEAR = 1.0
 """DECISION: ears and other parts of a face this near to its landmarks' hull are its own, in eye distances."""
-MOST_GREY = 0.05
-"""DECISION: a mask is black and white; more than this share of greys (antialiased edges, JPEG's ringing) means that it is none."""
-GREYS = (32, 223)
-"""DECISION: values between these are neither black nor white, at JPEG's precision."""
-
-
-def read_mask(path: str | Path, size: tuple[int, int]) -> Mask:
-    """A drawn region: pixels brighter than 127 are kept.
-
-    Args:
-        path: an 8-bit black and white image of the upright photograph's size, without transparency.
-        size: the photograph's ``(H, W)``.
-
-    Raises:
-        VeraError: the file cannot be read, is empty, has another size, or is no mask: transparent, or full of greys as a photograph.
-
-    """
-    path = Path(path)
-    values = read_photograph(path).pixels.min(axis=2)
-    if not is_opaque(path):
-        raise VeraError(
-            f"mask '{path}' is transparent in places: save it without an alpha channel, white for what is kept, black elsewhere"
-        )
-    grey = float(((values > GREYS[0]) & (values < GREYS[1])).mean())
-    if grey > MOST_GREY:
-        raise VeraError(
-            f"mask '{path}' is neither black nor white in {grey:.0%} of its pixels, as a photograph is: "
-            "give an image that is white where the photograph is kept and black elsewhere"
-        )
-    return check_mask(values > 127, size, str(path))
-
-
-def check_mask(mask: Mask, size: tuple[int, int], name: str) -> Mask:
-    """The mask, if it is boolean, of the photograph's size and not empty; a VeraError otherwise."""
-    if mask.dtype != np.bool_:
-        raise VeraError(f"mask '{name}' must be boolean (True = keep), not {mask.dtype}")
-    if mask.shape != size:
-        raise VeraError(f"mask '{name}' has shape {mask.shape}, its photograph {size}: draw it on the upright photograph, at its full size")
-    if not mask.any():
-        raise VeraError(f"mask '{name}' is empty: paint what is to be kept white, or leave the mask out")
-    return mask
 
 
 def preserved_region(photograph: Photograph, face: AlignedFace, parsed: Tensor, *, classes: Sequence[Semantic], mask: Mask | None) -> Mask:

@@ -13,9 +13,9 @@ import torch
 from vera.anonymization.identity import Identity
 from vera.anonymization.interface import embedded
 from vera.anonymization.pipeline import Progress, VeraAnonymizer
-from vera.anonymization.preservation import read_mask
 from vera.anonymization.request import Options
 from vera.cli.plan import Entry, Person
+from vera.faces.masks import read_mask
 from vera.faces.photograph import read_photograph
 from vera.types import AnonymizedPerson, Mask, Photograph, Semantic, VeraError
 

@@ -4,8 +4,9 @@ import torch
 from PIL import Image
 
 from vera.anonymization.placement import crop_corners, eye_distance
-from vera.anonymization.preservation import covered_classes, preserved_region, read_mask, replaced_region
+from vera.anonymization.preservation import covered_classes, preserved_region, replaced_region
 from vera.faces.alignment import transform
+from vera.faces.masks import read_mask
 from vera.types import Semantic, VeraError
 
 
