@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import os
 from collections.abc import Sequence
@@ -10,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vera.anonymization.request import unnamed
+from vera.data.manifest import check_files, read_manifest
 from vera.types import Semantic, VeraError
-
-COLUMNS = ("person", "role", "path", "mask")
 
 
 @dataclass(frozen=True)
@@ -119,34 +117,14 @@ def plan_manifest(manifest: Path, *, rename: bool) -> list[Person]:
     """Many people from a CSV with the columns person, role, path and (if wanted) mask; paths are relative to the CSV.
 
     Raises:
-        VeraError: the manifest can't be read, has unknown or missing columns, an empty cell, or names a missing file.
+        VeraError: what :func:`vera.data.manifest.read_manifest` raises, or two outputs would have the same file name.
 
     """
-    check_files([manifest])
-    try:
-        with manifest.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, restkey="")
-            header = tuple(reader.fieldnames or ())
-            rows = [(reader.line_num, row) for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise VeraError(f"{manifest} can't be read as CSV in UTF-8 ({error})") from error
-    # An unknown column is refused, since a misspelt 'mask' would silently preserve nothing.
-    if sorted(header) not in (sorted(COLUMNS), sorted(COLUMNS[:3])):
-        raise VeraError(f"{manifest} has the columns {', '.join(header) or 'none'}: it needs person, role, path and, if wanted, mask")
-    people: dict[str, list[Entry]] = {}
-    for line, row in rows:
-        if "" in row or any(row[column] is None for column in header):
-            raise VeraError(f"{manifest}, line {line}: has not as many cells as the header")
-        cells = {column: row[column].strip() for column in header}
-        if not cells["person"] or not cells["path"]:
-            raise VeraError(f"{manifest}, line {line}: person and path must not be empty")
-        path = manifest.parent / cells["path"]
-        masks = (manifest.parent / cells["mask"],) if cells.get("mask") else ()
-        check_files([path, *masks], where=f"{manifest}, line {line}: ")
-        people.setdefault(cells["person"], []).append(Entry(path, path.stem, cells["role"], masks))
-    if not people:
-        raise VeraError(f"{manifest} names no photograph: add a line for each")
-    return name_outputs([Person(person, person, tuple(entries)) for person, entries in people.items()], rename=rename)
+    people = []
+    for person in read_manifest(manifest, groups=False):
+        entries = [Entry(file.path, file.path.stem, file.role, (file.mask,) if file.mask else ()) for file in person.photographs]
+        people.append(Person(person.id, person.id, tuple(entries)))
+    return name_outputs(people, rename=rename)
 
 
 def name_outputs(people: list[Person], *, rename: bool) -> list[Person]:
@@ -199,17 +177,6 @@ def parse_preserve(values: Sequence[str]) -> tuple[tuple[Semantic, ...], tuple[P
             Semantic.named(item)  # raises, and lists the known ones
     check_files(masks)
     return tuple(dict.fromkeys(classes)), tuple(masks)  # one mask may belong to several photographs
-
-
-def check_files(paths: Sequence[Path], *, where: str = "") -> None:
-    """Raise a VeraError for the first path that is not a file."""
-    for path in paths:
-        try:
-            fault = "" if path.is_file() else "is a folder, not a file" if path.is_dir() else "is not there"
-        except OSError as error:
-            fault = f"can't be read ({error.strerror})"
-        if fault:
-            raise VeraError(f"{where}{path} {fault}: check the path")
 
 
 def content_digests(photographs: Sequence[Path]) -> list[str]:
