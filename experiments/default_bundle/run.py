@@ -15,17 +15,16 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import torch
 
 from vera import __version__
 from vera.anonymization.identity import draw
-from vera.anonymization.proportions import reshape
+from vera.anonymization.portrait import portrait
 from vera.anonymization.request import Options
 from vera.bundle import default_bundle, load
 from vera.faces.detection import DlibDetector
 from vera.faces.photograph import photograph_from_pixels, read_photograph
 from vera.faces.recognition import DlibRecogniser
-from vera.types import LatentCodes, Photograph, tensor_to_image, to_probabilities
+from vera.types import Photograph, tensor_to_image
 
 HERE = Path(__file__).parent
 SIDE = 384
@@ -55,11 +54,7 @@ def main() -> int:
     made = []
     for number in range(chosen.identities):
         identity = draw(network.bank, network.mean, bundle="", seed=0, person=str(number), attempt=1, truncation=truncation)
-        local = torch.cat([network.mean[:2], identity.local[2:]])
-        with torch.no_grad():
-            synthesis = network.generator(LatentCodes(local[None], torch.zeros(1, 0)))
-        everywhere = torch.ones(1, network.size, network.size)
-        image, _ = reshape(synthesis.image[0], to_probabilities(synthesis.segmentation)[0], identity.proportions, everywhere)
+        image, _ = portrait(network, identity)
         pixels = cv2.resize(tensor_to_image(image), (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
         made.append(embed(photograph_from_pixels(np.asarray(pixels, dtype=np.uint8), str(number))))
     found = np.stack([embedding for embedding in made if embedding is not None])

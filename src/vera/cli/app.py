@@ -10,6 +10,7 @@ from vera.cli.anonymize import anonymize
 from vera.cli.convert import convert
 from vera.cli.doctor import doctor
 from vera.cli.export import export
+from vera.cli.sample import sample
 from vera.cli.train import train
 
 app = typer.Typer(
@@ -40,5 +41,6 @@ app.command()(anonymize)
 app.add_typer(convert, name="convert")
 app.command()(doctor)
 app.command()(export)
+app.command()(sample)
 # Hydra reads the rest of the line itself, `--help` included.
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})(train)

@@ -54,11 +54,16 @@ def assemble(
         VeraError: the bundle or a part's weights are missing or damaged, or the device is not there.
 
     """
-    if device == "cuda" and not torch.cuda.is_available():
-        raise VeraError("--device cuda: this machine has no CUDA device that torch can use; take --device cpu, or see `vera doctor`")
+    require_device(device)
     options = Options(preserve=tuple(preserve), hair=hair, face=face, leave_others=leave_others, seed=seed)
     settings = {"device": device, "preserve": [known.name.lower() for known in preserve], "hair": hair, "leave_others": leave_others}
     return EmbeddedStudio(embedded(bundle, device, options), settings)
+
+
+def require_device(device: str) -> None:
+    """Raise a VeraError if networks can't run there."""
+    if device == "cuda" and not torch.cuda.is_available():
+        raise VeraError("--device cuda: this machine has no CUDA device that torch can use; take --device cpu, or see `vera doctor`")
 
 
 def drawn_region(entry: Entry, photograph: Photograph) -> Mask | None:

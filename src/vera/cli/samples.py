@@ -1,0 +1,166 @@
+"""Random faces of a bundle, and the folder that shows them."""
+
+from __future__ import annotations
+
+import math
+import os
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from torch import nn
+
+from vera.anonymization.identity import draw
+from vera.anonymization.portrait import portrait
+from vera.faces.photograph import PNG_LEVEL, write_png
+from vera.generator.network import Generator
+from vera.generator.sampling import truncate
+from vera.inversion.autoencoder import Autoencoder
+from vera.ops.palette import PALETTE
+from vera.training.draws import Draws
+from vera.types import Pixels, VeraError, tensor_to_image
+
+SHEET = "sheet.png"
+SHEET_SIDE = 4096
+"""DECISION: longest side of the sheet in pixels; faces are shown smaller on it if need be."""
+
+
+class Sample(NamedTuple):
+    """One face.
+
+    Attributes:
+        image: ``(S, S, 3)``.
+        labels: ``(S, S)`` class numbers.
+
+    """
+
+    image: Pixels
+    labels: npt.NDArray[np.uint8]
+
+
+def sampler(network: nn.Module, *, seed: int, truncation: float) -> Callable[[int], Sample]:
+    """What draws face number i of a network, a function of (seed, i) alone.
+
+    Faces are made one by one: the last bits of a matrix product depend on how many samples it is made for.
+
+    Args:
+        network: a generator with a mapping, or an autoencoder with its bank of identities.
+        seed: 0 to 2^63 - 1.
+        truncation: 0 to 4.
+
+    Raises:
+        VeraError: nothing can be drawn from such a network, or so.
+
+    """
+    if not 0 <= truncation <= 4:
+        raise VeraError(f"truncation {truncation}: choose a value from 0 to 4")
+    if isinstance(network, Autoencoder):
+        return _identities(network, seed=seed, truncation=truncation)
+    if isinstance(network, Generator) and network.mapping is not None:
+        return _mapped(network, seed=seed, truncation=truncation)
+    kind = "generator without a mapping" if isinstance(network, Generator) else type(network).__name__
+    raise VeraError(f"no faces can be drawn from a {kind}: give the bundle of a generator with a mapping, or of an autoencoder")
+
+
+def _mapped(generator: Generator, *, seed: int, truncation: float) -> Callable[[int], Sample]:
+    draws, mean = Draws(seed, torch.device("cpu")), generator.mean_code()
+
+    @torch.no_grad()
+    def one(number: int) -> Sample:
+        z = draws.normal("sample", [number], generator.latent).to(mean)
+        attributes = {name: draws.normal(f"sample {name}", [number], dim).to(mean) for name, dim in generator.attributes.items()}
+        synthesis = generator(truncate(generator.map(z, attributes), mean, truncation))
+        return _sample(synthesis.image[0], synthesis.segmentation[0])
+
+    return one
+
+
+def _identities(network: Autoencoder, *, seed: int, truncation: float) -> Callable[[int], Sample]:
+    bank, mean = network.bank.cpu(), network.mean.cpu()
+
+    def one(number: int) -> Sample:
+        identity = draw(bank, mean, bundle="", seed=seed, person=str(number), attempt=1, truncation=truncation)
+        return _sample(*portrait(network, identity))
+
+    return one
+
+
+def _sample(image: torch.Tensor, segmentation: torch.Tensor) -> Sample:
+    return Sample(tensor_to_image(image), segmentation.argmax(dim=0).to(torch.uint8).cpu().numpy())
+
+
+def write_samples(out: Path, count: int, faces: Callable[[], Iterable[Sample]]) -> None:
+    """Write faces, their labels and a sheet of all of them: every file or none.
+
+    Args:
+        out: the folder; made if it is not there.
+        count: how many faces will come.
+        faces: called once it is clear that they can be written.
+
+    Raises:
+        VeraError: a file is there already, or can't be written.
+
+    """
+    names = [name for number in range(count) for name in (f"{number:04d}.png", f"{number:04d}.seg.png")] + [SHEET]
+    placed: list[Path] = []
+    try:
+        for name in names:
+            if (out / name).exists():
+                raise VeraError(f"{out / name} is there already: choose another folder with --out")
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".vera-", dir=out, ignore_cleanup_errors=True) as staging:
+            sheet = Sheet(count)
+            for number, face in enumerate(faces()):
+                image, labels = (Path(staging, name) for name in names[2 * number : 2 * number + 2])
+                write_png(image, face.image)
+                _indexed(face.labels).save(labels, compress_level=PNG_LEVEL)
+                sheet.add(face)
+            write_png(Path(staging, SHEET), sheet.pixels)
+            for name in names:
+                os.replace(Path(staging, name), out / name)
+                placed.append(out / name)
+    except BaseException as error:
+        for file in placed:
+            file.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise VeraError(f"the folder {out} can't be written ({error.strerror}): choose another with --out") from error
+        raise
+
+
+class Sheet:
+    """A contact sheet: every face beside its coloured segmentation, in rows.
+
+    Args:
+        count: how many faces will come.
+
+    """
+
+    def __init__(self, count: int) -> None:
+        self.columns = math.ceil(math.sqrt(count))
+        self.rows = math.ceil(count / self.columns)
+        self.pixels: Pixels = np.zeros((0, 0, 3), np.uint8)
+        self._next = 0
+
+    def add(self, face: Sample) -> None:
+        """Show the next face."""
+        side = min(face.image.shape[0], max(1, SHEET_SIDE // (2 * self.columns)))
+        if not self._next:
+            self.pixels = np.full((self.rows * side, 2 * self.columns * side, 3), 255, np.uint8)
+        row, column = divmod(self._next, self.columns)
+        shown = Image.fromarray(face.image).resize((side, side), Image.Resampling.BOX)
+        coloured = _indexed(face.labels).resize((side, side), Image.Resampling.NEAREST).convert("RGB")
+        pair = np.concatenate([np.asarray(shown), np.asarray(coloured)], axis=1)
+        self.pixels[row * side : (row + 1) * side, 2 * column * side : 2 * (column + 1) * side] = pair
+        self._next += 1
+
+
+def _indexed(labels: npt.NDArray[np.uint8]) -> Image.Image:
+    """Class numbers as an image that shows in the classes' colours."""
+    image = Image.fromarray(labels)
+    image.putpalette(bytes(np.array(PALETTE, np.uint8)))
+    return image
