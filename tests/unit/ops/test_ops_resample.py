@@ -1,8 +1,12 @@
+import importlib.util
+from functools import partial
+
 import pytest
 import torch
 import torch.nn.functional as F
 
-from vera.ops.resample import blur_after_transposed, downsample, upsample
+import vera.ops.resample
+from vera.ops.resample import blur, blur_after_transposed, downsample, upsample
 
 KERNEL = torch.tensor([1.0, 3.0, 3.0, 1.0])
 
@@ -36,8 +40,39 @@ def test_blur_after_transposed_convolution_is_fir(x):
     torch.testing.assert_close(blur_after_transposed(x), fir(x, 4, (1, 1)))
 
 
-@pytest.mark.parametrize("operation", [upsample, downsample, blur_after_transposed])
+@pytest.mark.parametrize("padding", [1, 2])
+def test_blur_is_fir(x, padding):
+    torch.testing.assert_close(blur(x, padding=padding), fir(x, 1, (padding, padding)))
+
+
+OPERATIONS = [upsample, downsample, blur_after_transposed, partial(blur, padding=2)]
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
 def test_gradients_to_second_order(operation):
     x = torch.randn(1, 1, 4, 4, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda t: operation(t).square(), x)
     assert torch.autograd.gradgradcheck(lambda t: operation(t).square(), x)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_layout_and_single_precision_change_nothing(operation, x):
+    expected, single = operation(x), x.float()
+    torch.testing.assert_close(operation(single), expected.float())
+    torch.testing.assert_close(operation(single.to(memory_format=torch.channels_last)), expected.float())
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_type_is_kept_under_autocast(operation, x):
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert operation(x.float()).dtype == torch.float32
+        assert operation(x.bfloat16()).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("name", ["upsample", "downsample", "blur_after_transposed"])
+def test_is_one_graph_for_the_compiler(name, x):
+    spec = importlib.util.spec_from_file_location("unchecked_resample", vera.ops.resample.__file__)  # the compiler can't see
+    unchecked = importlib.util.module_from_spec(spec)  # through the checks of shapes that tests put around every function
+    spec.loader.exec_module(unchecked)
+    operation = getattr(unchecked, name)
+    torch.testing.assert_close(torch.compile(operation, fullgraph=True, backend="aot_eager")(x), operation(x))
