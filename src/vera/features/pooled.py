@@ -1,4 +1,4 @@
-"""One vector an image from frozen EfficientNet-Lite0, for distances between sets of images that need no download."""
+"""One vector an image: what distances between sets of images are taken on. EfficientNet-Lite0 needs no download."""
 
 from __future__ import annotations
 
@@ -13,7 +13,26 @@ CHANNELS = 320
 """Of the last stage."""
 
 
-class Lite0Features(nn.Module):
+class PooledFeatures(nn.Module):
+    """A frozen network that describes each image by one vector.
+
+    Attributes:
+        name: network and resize, as statistics files state them: vectors under two names are not comparable.
+        short: what a distance between sets of such vectors is called after.
+        dimension: D.
+
+    """
+
+    name: str
+    short: str
+    dimension: int
+
+    def train(self, mode: bool = True) -> PooledFeatures:
+        """Stay in eval mode."""
+        return super().train(False)
+
+
+class Lite0Features(PooledFeatures):
     """Mean of the last stage over the image: 320 numbers.
 
     DECISION: the last stage, not the 1280 channels behind it: a covariance of 320 channels has full rank from a few hundred images on.
@@ -21,11 +40,6 @@ class Lite0Features(nn.Module):
     Args:
         side: images are brought to this side first (bilinear, antialiased); 224 is what the network was trained at.
         pretrained: False for architecture tests only.
-
-    Attributes:
-        name: network and resize, as statistics files state them: vectors under two names are not comparable.
-        short: what a metric on these vectors is called after.
-        dimension: D.
 
     """
 
@@ -37,10 +51,6 @@ class Lite0Features(nn.Module):
         self.side = side
         self.name = f"efficientnet-lite0 stage 4 mean, bilinear antialiased to {side}, 8 bit"
         self.network = EfficientNetLite0(stages=(4,), pretrained=pretrained)
-
-    def train(self, mode: bool = True) -> Lite0Features:
-        """Stay in eval mode."""
-        return super().train(False)
 
     @torch.no_grad()
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b d"]:

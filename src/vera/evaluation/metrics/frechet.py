@@ -14,9 +14,10 @@ import torch
 from jaxtyping import Float
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 from torchmetrics import Metric
 
+from vera.features.pooled import PooledFeatures
 from vera.types import VeraError
 
 FORMAT = "vera-frechet-1"
@@ -103,8 +104,7 @@ class FrechetDistance(Metric):
     images are dealt to them.
 
     Args:
-        features: frozen network, images ``(B, 3, H, W)`` in [-1, 1] to ``(B, D)``, with the attributes ``name``, ``short`` and
-            ``dimension`` (see :class:`vera.features.pooled.Lite0Features`).
+        features: frozen network, images ``(B, 3, H, W)`` in [-1, 1] to ``(B, D)``.
         reference: statistics of the real images; then no real image is given to :meth:`update`.
 
     Raises:
@@ -116,13 +116,13 @@ class FrechetDistance(Metric):
     is_differentiable = False
     full_state_update = False
 
-    def __init__(self, features: nn.Module, *, reference: Statistics | None = None, **kwargs: Any) -> None:
+    def __init__(self, features: PooledFeatures, *, reference: Statistics | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if reference is not None and reference.features != features.name:
             raise VeraError(f"the reference is of '{reference.features}', not of '{features.name}': compute it with this network")
         self.features = features.eval().requires_grad_(False)
         self.reference = reference
-        d = int(features.dimension)
+        d = features.dimension
         for side in ("real", "made"):
             self.add_state(f"{side}_count", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
             self.add_state(f"{side}_sum", torch.zeros(d, dtype=torch.float64), dist_reduce_fx="sum")
@@ -156,25 +156,28 @@ class FrechetDistance(Metric):
             VeraError: fewer than two images on a side.
 
         """
-        made = self.statistics(real=False)
-        other = self.reference if self.reference is not None else self.statistics(real=True)
+        made = self._statistics("made", "")
+        other = self.reference if self.reference is not None else self._statistics("real", "")
         device = made.mean.device
         return frechet(made.mean, made.covariance, other.mean.to(device), other.covariance.to(device))
 
     def statistics(self, *, real: bool, source: str = "") -> Statistics:
-        """Mean and covariance of one side, for :meth:`Statistics.save` (call it where :meth:`compute` is called: after reduction).
+        """Mean and covariance of one side, over all processes; with a source they can be saved.
 
         Raises:
             VeraError: fewer than two images.
 
         """
-        side = "real" if real else "made"
+        with self.sync_context():
+            return self._statistics("real" if real else "made", source)
+
+    def _statistics(self, side: str, source: str) -> Statistics:
         count = int(getattr(self, f"{side}_count"))
         if count < 2:
-            raise VeraError(f"a Fréchet distance needs at least two {'real' if real else 'generated'} images, there are {count}")
+            raise VeraError(f"a Fréchet distance needs at least two {'real' if side == 'real' else 'generated'} images, there are {count}")
         mean = getattr(self, f"{side}_sum") / count
         covariance = (getattr(self, f"{side}_outer") - count * torch.outer(mean, mean)) / (count - 1)
-        return Statistics(mean, covariance, count, str(self.features.name), source)
+        return Statistics(mean, covariance, count, self.features.name, source)
 
 
 def frechet(
@@ -196,4 +199,5 @@ def frechet(
     root = (vectors * values.clamp(min=0).sqrt()) @ vectors.T
     product = root @ cov2 @ root
     cross = torch.linalg.eigvalsh((product + product.T) / 2).clamp(min=0).sqrt().sum()
-    return ((mean1 - mean2).square().sum() + cov1.trace() + cov2.trace() - 2 * cross).clamp(min=0)
+    squared: Tensor = (mean1 - mean2).square().sum() + cov1.trace() + cov2.trace() - 2 * cross
+    return squared.clamp(min=0)

@@ -1,0 +1,112 @@
+"""Preservation: is the treated region kept bit for bit, and does its border show?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from vera.evaluation.metrics.collected import Collected
+from vera.evaluation.metrics.shares import share
+from vera.types import Mask, Pixels, VeraError, image_to_tensor
+
+LEAST_STEP = 1.0
+"""Grey levels: steps under this count as this, so that a ratio of two flat borders is 1."""
+LPIPS_SIDE = 64
+"""DECISION: a region's box is brought to at least this many pixels a side for LPIPS, whose networks need some room."""
+
+
+class Preservation(Collected):
+    """Agreement of anonymized photographs with their originals in the preserved region.
+
+    Args:
+        network: LPIPS (:class:`vera.features.lpips_network.LpipsNetwork`), taken on the region's box with everything outside the
+            region set to mid-grey on both sides; None leaves it out.
+
+    """
+
+    higher_is_better = True
+
+    def __init__(self, network: nn.Module | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.network = network
+        for name in ("equal", "squared", "pixels", "lpips", "seam"):
+            self.add_column(name, torch.float64)
+
+    @torch.no_grad()
+    def update(self, original: Pixels, anonymized: Pixels, preserved: Mask) -> None:
+        """Add one photograph, ``(H, W, 3)`` before and after, and its ``(H, W)`` region; an empty region is counted as such.
+
+        Raises:
+            VeraError: arrays of different sizes.
+
+        """
+        if original.shape != anonymized.shape or preserved.shape != original.shape[:2]:
+            raise VeraError(
+                f"the original is {original.shape[:2]}, the anonymized photograph {anonymized.shape[:2]}, the region {preserved.shape}: "
+                "compare photographs of one size"
+            )
+        before, after = original[preserved].astype(np.float64), anonymized[preserved].astype(np.float64)
+        some = len(before) > 0
+        self.append("pixels", [len(before)])
+        self.append("equal", [(before == after).all(axis=1).sum()])
+        self.append("squared", [np.square(before - after).mean() if some else np.nan])
+        self.append("seam", [seam_ratio(original, anonymized, preserved)])
+        self.append("lpips", [self._lpips(original, anonymized, preserved) if some else np.nan])
+
+    def compute(self) -> dict[str, Any]:
+        """Equality, PSNR of what is not equal, LPIPS and seam.
+
+        ``equal_share`` is of pixels; ``identical`` of photographs whose whole region is equal; ``psnr`` (dB, one figure from the mean
+        squared error over all photographs that are not identical; None if all are); ``lpips`` (mean; None without network);
+        ``seam_ratio`` (mean; 1 = as in the original) and its 95th percentile.
+        """
+        pixels, squared = self.column("pixels"), self.column("squared")
+        some = pixels > 0
+        wrong = squared[some & (squared > 0)]
+        seam, lpips = (np.sort(values[np.isfinite(values)]) for values in (self.column("seam"), self.column("lpips")))
+        return {
+            "photographs": int(some.sum()),
+            "without_region": int((~some).sum()),
+            "equal_share": float(self.column("equal").sum() / pixels.sum()) if some.any() else None,
+            "identical": share(squared[some] == 0),
+            "psnr": float(10 * np.log10(255**2 / np.sort(wrong).mean())) if len(wrong) else None,
+            "lpips": float(lpips.mean()) if len(lpips) else None,
+            "seam_ratio": float(seam.mean()) if len(seam) else None,
+            "seam_ratio_p95": float(np.percentile(seam, 95)) if len(seam) else None,
+        }
+
+    def _lpips(self, original: Pixels, anonymized: Pixels, preserved: Mask) -> float:
+        if self.network is None:
+            return float("nan")
+        rows, columns = (np.flatnonzero(preserved.any(axis=axis)) for axis in (1, 0))
+        box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+        inside = torch.from_numpy(np.ascontiguousarray(preserved[box]))
+        both = torch.stack([image_to_tensor(image[box]) * inside for image in (original, anonymized)]).to(self.device)
+        factor = max(1.0, LPIPS_SIDE / min(both.shape[-2:]))
+        if factor > 1:
+            size = [round(n * factor) for n in both.shape[-2:]]
+            both = nn.functional.interpolate(both, size, mode="bilinear", align_corners=False)
+        return float(self.network(both[:1], both[1:]))
+
+
+def seam_ratio(original: Pixels, anonymized: Pixels, preserved: Mask) -> float:
+    """Mean step across the region's border in the anonymized photograph over that in the original; 1 = no seam.
+
+    A step is the mean absolute difference, over channels, of two neighbouring pixels of which one is in the region. NaN without a border.
+    """
+    steps = [_border_steps(image, preserved) for image in (anonymized, original)]
+    if not len(steps[0]):
+        return float("nan")
+    after, before = (max(float(step.mean()), LEAST_STEP) for step in steps)
+    return after / before
+
+
+def _border_steps(image: Pixels, region: Mask) -> npt.NDArray[np.float64]:
+    values = image.astype(np.int16)
+    across = np.abs(np.diff(values, axis=1)).mean(axis=2)[region[:, 1:] != region[:, :-1]]
+    down = np.abs(np.diff(values, axis=0)).mean(axis=2)[region[1:] != region[:-1]]
+    return np.concatenate([across, down])
