@@ -59,8 +59,8 @@ def semanticstylegan(
     made: list[Path] = []
     try:
         for path, (name, network) in zip(targets, networks.items(), strict=True):
-            described = {"provenance": _provenance(read, name), "licence": LICENCE, "card": _card(read, name, network.config)}
-            info = bundle.save(path, network, **described, dtype=torch.float32)
+            card = _card(read, name, network.config)
+            info = bundle.save(path, network, provenance=_provenance(read, name), licence=LICENCE, card=card, dtype=torch.float32)
             made.append(path)
             typer.echo(f"{info.path}: '{name}', {network.config['size']} px, {LICENCE} (non-commercial), digest {info.digest}")
     except BaseException:

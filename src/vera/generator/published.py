@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import re
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,10 +61,11 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     except OSError as error:
         raise VeraError(f"checkpoint '{path}' cannot be read: {error.strerror}") from error
     try:
-        with torch.serialization.safe_globals([argparse.Namespace]):
+        with warnings.catch_warnings(), torch.serialization.safe_globals([argparse.Namespace]):
+            warnings.simplefilter("ignore")  # torch's remarks on old pickles
             content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # whatever bytes can make an unpickler raise
-        foreign = re.search(r"Unsupported global: GLOBAL (\S+)", str(error))
+        foreign = re.search(r"nsupported (?:global: )?GLOBAL ([\w.]+)", str(error))
         if foreign:
             raise VeraError(f"checkpoint '{path}' names '{foreign[1]}', which a checkpoint has no need of: nothing was loaded") from error
         raise VeraError(f"'{path}' is no checkpoint that torch can read, or is truncated: fetch it again") from error
@@ -134,7 +136,7 @@ class _Tensors:
 
     def size(self, name: str, axis: int) -> int:
         """One dimension of a tensor."""
-        if name not in self.named or self.named[name].dim() <= axis:
+        if name not in self.named or self.named[name].dim() <= axis or not self.named[name].shape[axis]:
             raise VeraError(f"{self.source}: '{name}' is missing or misshaped: this is no SemanticStyleGAN of the published form")
         return int(self.named[name].shape[axis])
 

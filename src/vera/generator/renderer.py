@@ -78,7 +78,7 @@ class Renderer(nn.Module):
 
     Args:
         size: side of the image.
-        coarse_size: side of the coarse map, which is joined again where rendering reaches it.
+        coarse_size: side of the coarse map, which is joined again where rendering goes on from this side.
         start_size: side that the coarse map is averaged down to before rendering (the published ``min_feat_size``).
         coarse_channels: channels of the coarse map.
         channels: channels at each side from ``2 start_size`` to ``size``.
@@ -92,10 +92,10 @@ class Renderer(nn.Module):
         super().__init__()
         self.sides = [start_size * 2**n for n in range(1, int(math.log2(size // start_size)) + 1)]
         missing = [side for side in self.sides if side not in channels]
-        if missing or not self.sides or self.sides[-1] != size or coarse_size not in self.sides[:-1]:
+        if missing or not self.sides or self.sides[-1] != size or coarse_size not in self.sides:
             raise ValueError(
                 f"renderer: sides {self.sides} need channels {dict(channels)}, must end at the image's {size} "
-                f"and reach the coarse map's {coarse_size} before it"
+                f"and hold the coarse map's {coarse_size}"
             )
         self.start_size, self.coarse_size = start_size, coarse_size
         self.checkpointing = False

@@ -102,7 +102,7 @@ def test_background_ignores_the_base_codes(network):
     assert torch.equal(depth[:, 0], torch.zeros_like(depth[:, 0]))
 
 
-@pytest.mark.parametrize("coarse", [8, 16])
+@pytest.mark.parametrize("coarse", [8, 16, 32])
 def test_shapes_at_every_join(coarse):
     network = Generator(**{**TINY, "coarse_size": coarse, "start_size": 4, "channels": {8: 6, 16: 5, 32: 4}})
     synthesis = network(codes_for(network))
@@ -112,7 +112,7 @@ def test_shapes_at_every_join(coarse):
     torch.testing.assert_close(to_probabilities(synthesis.segmentation).sum(1), torch.ones(2, 32, 32))
 
 
-@pytest.mark.parametrize("wrong", [{"channels": {8: 6, 32: 4}}, {"coarse_size": 32}, {"coarse_size": 8}])
+@pytest.mark.parametrize("wrong", [{"channels": {8: 6, 32: 4}}, {"coarse_size": 64}, {"coarse_size": 8}])
 def test_sizes_that_do_not_fit_are_refused(wrong):
     with pytest.raises(ValueError, match="renderer"):
         Generator(**{**TINY, **wrong})
