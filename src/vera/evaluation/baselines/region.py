@@ -1,0 +1,145 @@
+"""What every baseline shares: the face to treat, the region that is painted over, and what is kept bit for bit."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+
+from vera.faces.alignment import align, warp_to_photograph
+from vera.faces.detection import Detector
+from vera.faces.masks import check_mask
+from vera.faces.parsing import Parser
+from vera.types import AlignedFace, Anonymized, AnonymizedPerson, Mask, Photograph, Pixels, Refused, Semantic, VeraError
+
+ALIGNED = 256
+"""DECISION: side at which baselines align and parse a face."""
+FOREHEAD = 0.8
+"""DECISION: how far above the brows the region reaches, in distances from the brows to the base of the nose."""
+GROWN = 0.15
+"""DECISION: how far the region reaches over the landmarks' hull, in eye distances."""
+LEAST_VISIBLE = 0.005
+"""DECISION: a class to be kept counts as visible from this area on, in squared eye distances."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One photograph as a baseline sees it.
+
+    Attributes:
+        photograph: the source.
+        face: its largest face.
+        region: ``(H, W)``, the face with its forehead.
+        preserved: ``(H, W)``, kept bit for bit.
+        others: faces beside the one that is treated.
+
+    """
+
+    photograph: Photograph
+    face: AlignedFace
+    region: Mask
+    preserved: Mask
+    others: int
+
+    @property
+    def unit(self) -> float:
+        """Distance between the eyes' centres, in photograph pixels."""
+        return float(np.hypot(*(self.face.landmarks[42:48].mean(0) - self.face.landmarks[36:42].mean(0))))
+
+
+class Baseline(ABC):
+    """An anonymizer (:class:`vera.types.Anonymizer`) that paints over the largest face of each photograph.
+
+    Other faces are left as they are and counted in the audit: a table compares what happens to one person. Nothing is verified.
+
+    Args:
+        detector: finds the face.
+        preserve: classes kept bit for bit where they are seen.
+        parser: sees them; needed if any is to be kept.
+
+    Raises:
+        VeraError: classes to keep, and no parser.
+
+    """
+
+    name: str
+
+    def __init__(self, detector: Detector, *, preserve: Sequence[Semantic] = (), parser: Parser | None = None) -> None:
+        if preserve and parser is None:
+            named = ", ".join(known.name.lower() for known in preserve)
+            raise VeraError(f"the baseline '{self.name}' needs a parser to preserve {named}: give one")
+        self.detector, self.preserve, self.parser = detector, tuple(preserve), parser
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What the result depends on, for the report's provenance."""
+        return {
+            **self._parameters(),
+            "detector": self.detector.name,
+            "preserve": [known.name.lower() for known in self.preserve],
+            "parser": self.parser.name if self.preserve and self.parser else None,
+        }
+
+    def __call__(
+        self, photographs: Sequence[Photograph], *, person: str, masks: Sequence[Mask | None] | None = None
+    ) -> AnonymizedPerson:
+        """Paint over all photographs of one person; drawn ``masks`` are kept beside the classes.
+
+        Raises:
+            Refused: no face is found in a photograph, or what is to be kept is not seen there.
+
+        """
+        drawn = [None] * len(photographs) if masks is None else masks
+        scenes = [self._look(photograph, mask) for photograph, mask in zip(photographs, drawn, strict=True)]
+        results = []
+        for scene, (painted, reached) in zip(scenes, self._paint(scenes, person), strict=True):
+            replaced = scene.region & reached & ~scene.preserved
+            image = scene.photograph.pixels.copy()
+            image[replaced] = painted[replaced]
+            results.append(Anonymized(scene.photograph.name, image, scene.preserved, replaced))
+        audit = {"anonymizer": self.name, "config": self.config, "other_faces": [scene.others for scene in scenes]}
+        return AnonymizedPerson(person, results, audit)
+
+    @abstractmethod
+    def _parameters(self) -> dict[str, Any]:
+        """The baseline's own numbers."""
+
+    @abstractmethod
+    def _paint(self, scenes: Sequence[Scene], person: str) -> list[tuple[Pixels, Mask]]:
+        """For each scene what the face is painted with, ``(H, W, 3)``, and where there is paint, ``(H, W)``."""
+
+    def _look(self, photograph: Photograph, mask: Mask | None) -> Scene:
+        faces = self.detector.detect(photograph)
+        if not faces:
+            raise Refused(f"{photograph.name}: no face found by {self.detector.name}")
+        face = align(photograph, faces[0].landmarks, ALIGNED)
+        preserved = np.zeros(photograph.size, dtype=bool)
+        if mask is not None:
+            preserved |= check_mask(np.asarray(mask), photograph.size, f"of {photograph.name}")
+        scene = Scene(photograph, face, face_region(face, photograph.size), preserved, len(faces) - 1)
+        if self.parser is not None and self.preserve:
+            parsed = self.parser.parse(face)
+            for known in self.preserve:
+                seen, _ = warp_to_photograph(parsed[[known]], face, photograph.size)
+                if (seen[:, :, 0] > 0.5).sum() < LEAST_VISIBLE * scene.unit**2:
+                    raise Refused(f"{photograph.name}: '{known.name.lower()}' is not visible and cannot be preserved")
+            together, _ = warp_to_photograph(parsed[list(self.preserve)].sum(dim=0, keepdim=True), face, photograph.size)
+            preserved |= together[:, :, 0] > 0.5
+        return scene
+
+
+def face_region(face: AlignedFace, size: tuple[int, int]) -> Mask:
+    """``(H, W)``: the landmarks' hull with the forehead above it, grown a little."""
+    points = face.landmarks
+    up = points[17:27].mean(axis=0) - points[33]
+    hull = cv2.convexHull(np.round(np.vstack([points, points[17:27] + FOREHEAD * up])).astype(np.int32))
+    canvas = np.zeros(size, dtype=np.uint8)
+    cv2.fillConvexPoly(canvas, hull, 1)
+    unit = float(np.hypot(*(points[42:48].mean(0) - points[36:42].mean(0))))
+    radius = max(1, round(GROWN * unit))
+    cv2.polylines(canvas, [hull], True, 1, thickness=2 * radius)
+    return canvas.astype(bool)
