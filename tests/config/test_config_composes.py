@@ -3,9 +3,12 @@
 from pathlib import Path
 
 import pytest
+import torch
 from hydra import compose, initialize_config_module
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
+
+from vera.generator.network import Generator
 
 CONF = Path(__file__).parents[2] / "conf"
 PRIMARY = "train"
@@ -22,29 +25,67 @@ def composed(overrides):
     return config
 
 
-def root(tmp_path):
-    return [f"data.root={tmp_path}"]
+def missing(group, name, tmp_path):
+    """The data folder, where an option cannot do without one."""
+    text = (CONF / group / f"{name}.yaml").read_text()
+    folders = [data for data in options("data") if "root: ???" in (CONF / "data" / f"{data}.yaml").read_text()]
+    needs = "root: ???" in text or any(f"/data: {data}" in text for data in folders)
+    return [f"data.root={tmp_path}"] if needs else []
 
 
 @pytest.mark.parametrize("group", sorted(p.name for p in CONF.iterdir() if p.is_dir() and p.name not in ("experiment", "__pycache__")))
 def test_every_option_of_every_group_composes(group, tmp_path):
     for name in options(group):
-        needs = root(tmp_path) if (group, name) in [("data", "folder"), ("data", "lmdb"), ("data", "celebamask")] else []
-        composed([f"{group}={name}", *needs])
+        composed([f"{group}={name}", *missing(group, name, tmp_path)])
 
 
 @pytest.mark.parametrize("name", options("generator"))
-def test_generators_instantiate(name):
-    network = instantiate(composed([f"generator={name}"]).stage.module.network, _convert_="all")
-    generator = sum(p.numel() for p in network.generator.parameters())
-    assert generator <= 8e6  # the design's limit for the default bundle
+def test_generators_and_their_discriminators_instantiate(name):
+    config = composed([f"generator={name}"])
+    with torch.device("meta"):  # shapes without memory
+        generator = Generator(**OmegaConf.to_container(config.generator))
+        discriminator = instantiate(config.discriminator, _convert_="all")
+    assert (discriminator.size, discriminator.classes) == (generator.size, generator.classes)
+
+
+def test_the_default_bundle_is_small():
+    with torch.device("meta"):
+        generator = Generator(**OmegaConf.to_container(composed(["generator=clinical"]).generator))
+    assert sum(p.numel() for p in generator.parameters()) <= 8e6  # the design's limit
+
+
+def test_published_sizes_have_the_published_number_of_parameters():
+    """20.2 million, as counted in the published code at 256 px."""
+    with torch.device("meta"):
+        generator = Generator(**OmegaConf.to_container(composed(["generator=px256"]).generator))
+    trained = sum(p.numel() for name, p in generator.named_parameters() if "attributes" not in name)
+    assert trained == pytest.approx(20.2e6, rel=5e-3)
 
 
 @pytest.mark.parametrize("name", options("experiment"))
 def test_experiments_instantiate_at_tiny_size(name, tmp_path):
-    needs = root(tmp_path) if name == "default_bundle" else []
-    config = composed([f"experiment={name}", "generator=tiny", "encoder=tiny", *needs])
+    config = composed([f"experiment={name}", "generator=tiny", "encoder=tiny", *missing("experiment", name, tmp_path)])
     module = instantiate(config.stage.module, _convert_="all")
-    assert module.network.size == 32
-    assert instantiate(config.trainer, logger=False).max_epochs == -1
-    assert {type(instantiate(c)).__name__ for c in config.callbacks.values()} == {"Snapshots"}
+    network = module.ema.network
+    assert network.size == 32
+    assert instantiate(config.trainer, logger=False, accelerator="cpu", devices=1).max_epochs == -1
+    callbacks = {key: type(instantiate(c)).__name__ for key, c in config.callbacks.items()}
+    if isinstance(network, Generator):
+        assert callbacks == {"throughput": "Throughput", "snapshots": "Snapshots", "sheet": "Samples", "curve": "FrechetCurve"}
+        assert [p.name for p in module.game.phases if p.every] == ["discriminator", "r1", "generator", "path"]
+    else:
+        assert callbacks == {"snapshots": "Snapshots", "sheet": "Reconstructions"}
+
+
+def test_augmentation_is_adaptive_by_option():
+    config = composed(["experiment=smoke_generator", "augmentation=adaptive"])
+    game = instantiate(config.stage.module, _convert_="all").game
+    assert game.strength.target == 0.6
+    assert {"flip", "hue"} <= game.augmentation.operations
+
+
+def test_the_published_training_is_150k_steps():
+    config = composed(["experiment=celebamask512", "data.root=/unused"])
+    assert config.images // config.batch_size == 150_000
+    assert config.batch_size // config.trainer.devices == 4
+    assert (config.generator.size, config.trainer.strategy) == (512, "ddp_find_unused_parameters_true")

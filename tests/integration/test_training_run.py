@@ -44,7 +44,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(tmp_path, monkeypatch):
     calls: list[int] = []
     monkeypatch.setattr(Autoencoder, "encode", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        train(composed(tmp_path / "part", "images=48", "callbacks.snapshots.sheet=0"))
+        train(composed(tmp_path / "part", "images=48", "~callbacks.sheet"))
     monkeypatch.undo()
     assert weights(tmp_path / "part" / "last.ckpt")[1]["vera"]["images_seen"] == 24
     resumed = train(composed(tmp_path / "resumed", "images=48", f"run.resume={tmp_path / 'part' / 'last.ckpt'}"))
@@ -84,7 +84,7 @@ def test_a_non_finite_loss_stops_before_the_step_and_keeps_the_last_snapshot(tmp
     poisoned.calls = 0
     monkeypatch.setattr(inversion_module, "decode_labels", poisoned)
     with pytest.raises(VeraError, match="8 images; no step was taken"):
-        train(composed(tmp_path / "run", "images=48", "callbacks.snapshots.every=4", "callbacks.snapshots.sheet=0"))
+        train(composed(tmp_path / "run", "images=48", "callbacks.snapshots.every=4", "~callbacks.sheet"))
     kept, checkpoint = weights(tmp_path / "run" / "last.ckpt")
     assert checkpoint["vera"]["images_seen"] == 8
     assert all(torch.isfinite(value).all() for value in kept.values() if value.is_floating_point())

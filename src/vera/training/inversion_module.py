@@ -7,12 +7,12 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from torch import Tensor
 
 from vera.data.sample import Sample, decode_images, decode_labels
 from vera.inversion.autoencoder import Autoencoder
 from vera.inversion.objective import InversionObjective
 from vera.training.ema import EMA
+from vera.training.guard import require_finite
 from vera.training.schedule import Schedule
 from vera.types import VeraError
 
@@ -64,7 +64,7 @@ class InversionModule(pl.LightningModule):
         codes = self.network.encode(images, segmentations)
         losses, terms = self.objective(self.network.generator(codes), codes, images, segmentations)
         loss = losses.mean()
-        self._require_finite(loss)
+        require_finite(loss, "loss", images_seen=self.images_seen)
         optimizer.zero_grad()
         self.manual_backward(loss)
         optimizer.step()
@@ -77,13 +77,6 @@ class InversionModule(pl.LightningModule):
         self.in_step = False
         if self.images_seen >= self.schedule.total:
             self.trainer.should_stop = True
-
-    def _require_finite(self, loss: Tensor) -> None:
-        if not bool(torch.isfinite(loss)):
-            raise VeraError(
-                f"the loss is {float(loss.detach())} after {self.images_seen} images; no step was taken: lower optim.lr "
-                "and resume from the last checkpoint"
-            )
 
     def on_fit_start(self) -> None:
         """The average lives where the network lives; a finished run does not go on."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.utilities import rank_zero_only
 
 from vera.types import VeraError
 
@@ -20,26 +22,45 @@ def train(config: DictConfig) -> Path:
 
     Raises:
         VeraError: for a missing data folder or checkpoint, or a loss that is not finite.
+        KeyboardInterrupt: the run was stopped by Ctrl-C or a cluster's signal; its last checkpoint is complete.
 
     """
     folder = Path(config.run.folder)
-    resume = config.run.resume
-    if resume is not None and not Path(resume).is_file():
-        raise VeraError(f"no checkpoint at run.resume='{resume}'")
+    last = folder / "last.ckpt"
+    resume = _checkpoint(config.run.resume, last)
     pl.seed_everything(int(config.seed), workers=True, verbose=False)
-    folder.mkdir(parents=True, exist_ok=True)
-    OmegaConf.save(config, folder / "config.yaml", resolve=True)
+    if rank_zero_only.rank == 0:
+        folder.mkdir(parents=True, exist_ok=True)
+        _keep_log(folder / "metrics.csv")
+        OmegaConf.save(config, folder / "config.yaml", resolve=True)
 
     module: Any = instantiate(config.stage.module, _convert_="all")  # plain containers: a bundle carries them as JSON
     data: Any = instantiate(config.datamodule, _convert_="all")
     callbacks = [instantiate(c) for c in config.callbacks.values()]
     trainer: pl.Trainer = instantiate(config.trainer, callbacks=callbacks, logger=instantiate(config.logger))
     try:
-        trainer.fit(module, data, ckpt_path=None if resume is None else str(resume), weights_only=True)
+        trainer.fit(module, data, ckpt_path=resume, weights_only=True)
     except SystemExit:
         if trainer.interrupted:  # Lightning leaves with 1 on Ctrl-C
             raise KeyboardInterrupt from None
         raise
-    if any(getattr(callback, "interrupted", False) for callback in callbacks):
+    # Of several processes one tells: Lightning kills all of them when another leaves with an error.
+    if trainer.is_global_zero and any(getattr(callback, "interrupted", False) for callback in callbacks):
         raise KeyboardInterrupt
-    return folder / "last.ckpt"
+    return last
+
+
+def _checkpoint(resume: str | None, last: Path) -> str | None:
+    """Where to go on from. ``auto``: from the run's own last checkpoint, if there is one (a cluster starts the same command again)."""
+    if resume == "auto":
+        return str(last) if last.is_file() else None
+    if resume is not None and not Path(resume).is_file():
+        raise VeraError(f"no checkpoint at run.resume='{resume}'")
+    return resume
+
+
+def _keep_log(log: Path) -> None:
+    """Lightning's CSV logger deletes the log of a run that goes on in its own folder: put it aside as ``metrics.1.csv``, 2, ..."""
+    if log.is_file():
+        taken = {file.name for file in log.parent.glob("metrics.*.csv")}
+        log.rename(next(name for n in itertools.count(1) if (name := log.with_suffix(f".{n}.csv")).name not in taken))

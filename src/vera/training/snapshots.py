@@ -1,4 +1,4 @@
-"""Checkpoints and sample sheets, counted in images."""
+"""Checkpoints counted in images, and the one owner of signals (DESIGN: contract 9)."""
 
 from __future__ import annotations
 
@@ -9,71 +9,74 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
-from torchvision.utils import save_image
 
-from vera.data.sample import Sample, decode_images, decode_labels
+from vera.data.sample import Sample
+from vera.training.periodic import Periodic
+
+SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)]
+"""Ctrl-C, and what clusters send before they take a machine away."""
 
 
-class Snapshots(pl.Callback):
-    """Every N images: ``last.ckpt`` (complete, replaced atomically) and a sheet of photographs over reconstructions.
+def save_checkpoint(trainer: pl.Trainer, path: Path) -> None:
+    """Write a complete checkpoint, whole or not at all; every process calls it."""
+    partial = path.with_name(f"partial-{path.name}")
+    trainer.save_checkpoint(partial)
+    if trainer.is_global_zero:
+        os.replace(partial, path)
 
-    Ctrl-C lets the step end, saves and stops; a second one stops at once, and the last snapshot stays.
+
+class Snapshots(Periodic):
+    """Every N images, and where the run stops: ``last.ckpt``.
+
+    Ctrl-C, SIGTERM and SIGUSR1 let the step end, save and stop, in all processes together, whichever received the signal; the run
+    goes on from there with ``run.resume``. A second Ctrl-C stops at once, and the last snapshot stays. While the run trains, these
+    signals are nobody else's: Lightning's own requeueing does not see them.
 
     Args:
         folder: where they go.
         every: images between two snapshots.
-        sheet: faces on a sheet; 0 for none.
 
     """
 
-    def __init__(self, *, folder: str | Path, every: int, sheet: int) -> None:
-        self.folder, self.every, self.sheet = Path(folder), every, sheet
-        self.batch: Sample | None = None
+    def __init__(self, *, folder: str | Path, every: int) -> None:
+        super().__init__(every=every)
+        self.folder = Path(folder)
         self.interrupted = False
-        self._before: Any = None
+        self._before: dict[int, Any] = {}
 
     def on_train_start(self, trainer: pl.Trainer, module: Any) -> None:
-        """Take over Ctrl-C."""
+        """Take over the signals."""
 
         def stop(number: int, frame: Any) -> None:
             signal.signal(signal.SIGINT, signal.default_int_handler)
-            self.interrupted = trainer.should_stop = True
+            self.interrupted = True
 
+        self.folder.mkdir(parents=True, exist_ok=True)
         if threading.current_thread() is threading.main_thread():  # elsewhere Python gives no signals
-            self._before = signal.signal(signal.SIGINT, stop)
+            self._before = {number: signal.signal(number, stop) for number in SIGNALS}
 
     def teardown(self, trainer: pl.Trainer, module: Any, stage: str) -> None:
-        """Give Ctrl-C back."""
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
-            self._before = None
+        """Give the signals back."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before = {}
 
-    def on_train_batch_end(self, trainer: pl.Trainer, module: Any, outputs: Any, batch: Sample, batch_idx: int) -> None:
-        """Save when a multiple of N was passed, and at the end."""
-        step = trainer.world_size * len(batch["image"])
-        self.batch = batch
-        if module.images_seen // self.every > (module.images_seen - step) // self.every or trainer.should_stop:
-            self._save(trainer, module)
+    def due(self, trainer: pl.Trainer, module: Any, batch: Sample) -> bool:
+        """At multiples of N and when the run stops, for whatever reason."""
+        if trainer.world_size > 1:  # a signal may reach one process only, and all have to leave the loop together
+            self.interrupted = bool(trainer.strategy.reduce_boolean_decision(self.interrupted, all=False))
+        if self.interrupted:
+            trainer.should_stop = True
+        return super().due(trainer, module, batch) or trainer.should_stop
+
+    def act(self, trainer: pl.Trainer, module: Any, batch: Sample) -> None:
+        """Save."""
+        save_checkpoint(trainer, self.folder / "last.ckpt")
 
     def on_exception(self, trainer: pl.Trainer, module: Any, exception: BaseException) -> None:
-        """A run that is stopped between two steps keeps what it learned; inside a step the last snapshot is the better one."""
-        if module.images_seen and not module.in_step:
-            self._save(trainer, module)
+        """A run that is stopped between two steps keeps what it learned; inside a step the last snapshot is the better one.
 
-    def _save(self, trainer: pl.Trainer, module: Any) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        partial = self.folder / "partial.ckpt"
-        trainer.save_checkpoint(partial)
-        if trainer.is_global_zero:
-            os.replace(partial, self.folder / "last.ckpt")
-            if self.sheet and self.batch is not None:
-                self._draw(module, self.batch)
-
-    @torch.no_grad()
-    def _draw(self, module: Any, batch: Sample) -> None:
-        images = decode_images(batch["image"][: self.sheet])
-        network = module.ema.network
-        codes = network.encode(images, decode_labels(batch["labels"][: self.sheet]))
-        rows = torch.cat([images, network.generator(codes).image.clamp(-1, 1)])
-        save_image(rows, self.folder / f"{module.images_seen:08d}.png", nrow=len(images), normalize=True, value_range=(-1, 1))
+        One process of several cannot save by itself: there, too, the last snapshot stays.
+        """
+        if module.images_seen and not module.in_step and trainer.world_size == 1:
+            save_checkpoint(trainer, self.folder / "last.ckpt")

@@ -1,0 +1,150 @@
+"""Generator against discriminator: the losses of stage 1's phases on a micro-batch, and the state that goes with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vera.generator.adaptation import AdaptiveStrength
+from vera.generator.augmentation import Augmentation
+from vera.generator.network import Generator, Synthesis
+from vera.generator.objective import (
+    Weights,
+    advance_path_mean,
+    discriminator_loss,
+    generator_loss,
+    gradient_penalty,
+    mask_consistency,
+    mix_styles,
+    path_lengths,
+    path_penalty,
+)
+from vera.training.draws import Draws
+from vera.training.faces import Faces
+from vera.training.phases import Phase, Terms
+from vera.types import LatentCodes
+
+SIDES = ("generator", "discriminator")
+
+
+class Adversaries(nn.Module):
+    """Two networks and their game. Everything random is drawn from :attr:`draws`, which the run sets.
+
+    Args:
+        generator: with a mapping.
+        discriminator: takes images and segmentations (2p - 1), gives logits.
+        augmentation: what the discriminator sees both sides through; None for nothing.
+        strength: how strongly, adapted to the discriminator's over-fitting; required with an augmentation.
+        weights: of the terms.
+        mixing: probability of style mixing.
+        r1_every: steps from one R1 phase to the next; 0 for none.
+        path_every: likewise of the path-length phase.
+        path_shrink: the path-length phase takes this part of a batch, 1/n.
+        compiled: compile both networks (not where they are differentiated twice: torch.compile refuses).
+        checkpointing: the generator recomputes activations in the backward pass (the discriminator has its own switch).
+
+    """
+
+    path_mean: Tensor
+    draws: Draws
+
+    def __init__(
+        self,
+        *,
+        generator: Generator,
+        discriminator: nn.Module,
+        augmentation: Augmentation | None,
+        strength: AdaptiveStrength | None,
+        weights: Weights,
+        mixing: float,
+        r1_every: int,
+        path_every: int,
+        path_shrink: int,
+        compiled: bool,
+        checkpointing: bool,
+    ) -> None:
+        super().__init__()
+        self.generator, self.discriminator = generator, discriminator
+        self.generator.checkpointing = checkpointing
+        self.augmentation, self.strength = augmentation, strength
+        self.weights, self.mixing = weights, mixing
+        self.register_buffer("path_mean", torch.zeros(()))
+        prepared: Callable[[Any], Any] = torch.compile if compiled else lambda network: network
+        self._fast = {"generator": prepared(generator.synthesise), "discriminator": prepared(discriminator.forward)}
+        self.phases = [
+            Phase("discriminator", "discriminator", 1, 1, False, self.discriminate),
+            Phase("r1", "discriminator", r1_every, 1, True, self.penalise_gradients),
+            Phase("generator", "generator", 1, 1, False, self.generate),
+            Phase("path", "generator", path_every, path_shrink, True, self.penalise_paths),
+        ]
+
+    def discriminate(self, faces: Faces) -> tuple[Tensor, Terms]:
+        """Tell real from generated faces."""
+        with torch.no_grad():
+            made = self._make("discriminator", faces)
+        fake = self._judge("discriminator/fake", faces, made.image, made.segmentation)
+        real = self._judge("discriminator/real", faces, faces.images, faces.segmentations)
+        loss = discriminator_loss(real, fake)
+        return loss, {"logits/real": real.mean(), "logits/fake": fake.mean(), "logits/sign": real.sign().mean()}
+
+    def penalise_gradients(self, faces: Faces) -> tuple[Tensor, Terms]:
+        """R1, with respect to what goes into the augmentation."""
+        images, segmentations = faces.images.requires_grad_(), faces.segmentations.requires_grad_()
+        logits = self._judge("r1", faces, images, segmentations, fast=False)
+        r1_image, r1_segmentation = (penalty.mean() for penalty in gradient_penalty(logits, images, segmentations))
+        loss = (self.weights.r1_image * r1_image + self.weights.r1_segmentation * r1_segmentation) / 2
+        return loss, {"r1/image": r1_image, "r1/segmentation": r1_segmentation}
+
+    def generate(self, faces: Faces) -> tuple[Tensor, Terms]:
+        """Make faces that the discriminator takes for real, with one segmentation, coarse and refined."""
+        made = self._make("generator", faces)
+        adversarial = generator_loss(self._judge("generator", faces, made.image, made.segmentation))
+        mask = mask_consistency(made.coarse, made.segmentation)
+        return adversarial + self.weights.mask * mask, {"loss/adversarial": adversarial, "loss/mask": mask}
+
+    def penalise_paths(self, faces: Faces) -> tuple[Tensor, Terms]:
+        """Equal steps in the codes shall change the image equally much; the mapping takes no part."""
+        with torch.no_grad():
+            codes = self._codes("path", faces)
+            layers = self.generator.expand(codes)
+        layers = layers.requires_grad_()
+        image = self.generator.synthesise(layers, codes.attributes, self._noise("path", faces)).image
+        direction = self.draws.normal("path/direction", faces.indices, *image.shape[1:])
+        lengths = path_lengths(image, layers, direction)
+        penalty = path_penalty(lengths, self.path_mean)
+        return self.weights.path * penalty, {"path/penalty": penalty, "path/length": lengths.mean()}
+
+    @torch.no_grad()
+    def settle(self, terms: Terms, *, images: int) -> None:
+        """After a step: what its terms, reduced over all processes, change in the game's state."""
+        if "path/length" in terms:
+            self.path_mean.copy_(advance_path_mean(self.path_mean, terms["path/length"]))
+        if self.strength is not None:
+            self.strength.update(float(terms["logits/sign"]) * images, images)
+
+    def _make(self, stream: str, faces: Faces) -> Synthesis:
+        codes = self._codes(stream, faces)
+        made = self._fast["generator"](self.generator.expand(codes), codes.attributes, self._noise(stream, faces))
+        return Synthesis(*(part.float() for part in made))
+
+    def _codes(self, stream: str, faces: Faces) -> LatentCodes:
+        width, indices = self.generator, faces.indices
+        attributes = {name: self.draws.normal(f"{stream}/z/{name}", indices, dim) for name, dim in width.attributes.items()}
+        with torch.autocast(self.path_mean.device.type, enabled=False):
+            both = [self.generator.map(self.draws.normal(f"{stream}/z{n}", indices, width.latent), attributes) for n in range(2)]
+        choice = self.draws.uniform(f"{stream}/mixing", indices, 1 + width.classes)
+        return mix_styles(both[0], both[1], choice, probability=self.mixing)
+
+    def _noise(self, stream: str, faces: Faces) -> list[Tensor]:
+        return self.draws.maps(f"{stream}/noise", faces.indices, self.generator.noise_sides)
+
+    def _judge(self, stream: str, faces: Faces, images: Tensor, segmentations: Tensor, *, fast: bool = True) -> Tensor:
+        if self.augmentation is not None and self.strength is not None:
+            draws = self.draws.uniform(f"{stream}/augmentation", faces.indices, self.augmentation.numbers)
+            images, segmentations = self.augmentation(images, segmentations, self.strength.strength, draws)
+        judge = self._fast["discriminator"] if fast else self.discriminator
+        logits: Tensor = judge(images, segmentations)
+        return logits.float()

@@ -1,0 +1,159 @@
+"""Stage 1: generator pretraining against the dual-branch discriminator (DESIGN: method)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+
+from vera.data.sample import Sample
+from vera.training.adversaries import SIDES, Adversaries
+from vera.training.draws import Draws
+from vera.training.ema import EMA
+from vera.training.faces import Faces, dealt, require_whole_groups
+from vera.training.guard import complete_gradients, require_finite
+from vera.training.phases import Phase, Terms, lazy_optim
+from vera.training.schedule import Schedule
+from vera.types import VeraError
+
+
+class GeneratorModule(pl.LightningModule):
+    """Order of one step: each phase that is due (micro-batches, one optimizer step), count images, EMA, state of the game.
+
+    Args:
+        game: the two networks and the losses of the phases.
+        optim: ``lr``, ``betas`` and ``eps`` of both Adams, before they are rescaled for lazy regularisation.
+        schedule: of the learning rate, and where the run ends.
+        ema: ``half_life`` and ``ramp_up`` of the generator's average, which becomes the bundle.
+        per_device: faces that a device takes through the networks at once; gradients of its share of the batch are accumulated.
+            None for the whole share.
+        seed: of everything random.
+
+    """
+
+    def __init__(
+        self,
+        *,
+        game: Adversaries,
+        optim: Mapping[str, Any],
+        schedule: Schedule,
+        ema: Mapping[str, float],
+        per_device: int | None,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.game, self.optim, self.schedule = game, dict(optim), schedule
+        self.per_device, self.seed = per_device, seed
+        self.ema = EMA(game.generator, **ema)
+        # What is frozen when the run begins (a projected discriminator's features) stays so.
+        self.trained = {side: [p for p in getattr(game, side).parameters() if p.requires_grad] for side in SIDES}
+        self.rates: dict[str, float] = {}
+        self.images_seen = 0
+        self.in_step = False  # inside, weights and statistics are neither before nor after: nothing may be saved
+
+    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
+        """One Adam a side, rescaled for the side's lazy phase."""
+        optimizers: list[torch.optim.Optimizer] = []
+        for side in SIDES:
+            lazy = max((phase.every for phase in self.game.phases if phase.trains == side and phase.every > 1), default=0)
+            self.rates[side], betas = lazy_optim(lazy, lr=self.optim["lr"], betas=self.optim["betas"])
+            optimizers.append(torch.optim.Adam(self.trained[side], lr=self.rates[side], betas=betas, eps=self.optim["eps"]))
+        return optimizers
+
+    def training_step(self, batch: Sample, batch_idx: int) -> None:
+        """One step; stops the run before a non-finite loss or gradient reaches the weights."""
+        self.in_step = True
+        faces = dealt(batch, images_seen=self.images_seen, rank=self.trainer.global_rank, ranks=self.trainer.world_size)
+        require_whole_groups(len(faces), self.per_device, getattr(self.game.discriminator, "group", 1))
+        count = len(faces) * self.trainer.world_size
+        terms: Terms = {}
+        for phase in self.game.phases:
+            if phase.due(self.images_seen, count):
+                terms |= self._run(phase, faces[: len(faces) // phase.shrink or 1])
+
+        self.images_seen += count
+        self.ema.update(self.game.generator, images=count, images_seen=self.images_seen)
+        self.game.settle(terms, images=count)
+        if self.game.strength is not None:
+            terms["augmentation/strength"] = torch.tensor(self.game.strength.strength)
+        self.log_dict({**terms, "lr": self.optim["lr"] * self._factor(), "step": float(self.images_seen)})  # the x-axis is images
+        self.in_step = False
+        if self.images_seen >= self.schedule.total:
+            self.trainer.should_stop = True
+
+    def _run(self, phase: Phase, faces: Faces) -> Terms:
+        """One phase: accumulate over micro-batches, check, step. Returns its terms, means over all processes."""
+        optimizers: Any = self.optimizers()
+        optimizer = optimizers[SIDES.index(phase.trains)]
+        for group in optimizer.param_groups:
+            group["lr"] = self.rates[phase.trains] * self._factor()
+        optimizer.zero_grad()
+        parts = faces.micro_batches(self.per_device)
+        total: Terms = {}
+        with self._only(phase.trains):
+            for number, part in enumerate(parts):
+                with self._precision(phase), self._reduction(last=number == len(parts) - 1):
+                    loss, terms = phase.loss(part)
+                    share = len(part) / len(faces)
+                    self.manual_backward(loss * (share * phase.every))
+                for name, value in {f"loss/{phase.name}": loss, **terms}.items():
+                    total[name] = total.get(name, 0) + share * value.detach()
+        norm = complete_gradients(self.trained[phase.trains])  # reduced already: the same in every process
+        means: Any = self.trainer.strategy.reduce(torch.stack(list(total.values())), reduce_op="mean")
+        reduced = dict(zip(total, means, strict=True))
+        require_finite(reduced[f"loss/{phase.name}"], f"loss of the {phase.name} phase", images_seen=self.images_seen)
+        require_finite(norm, f"gradient of the {phase.name} phase", images_seen=self.images_seen)
+        optimizer.step()
+        return {**reduced, f"gradient/{phase.name}": norm}
+
+    def _factor(self) -> float:
+        return self.schedule.factor(self.images_seen)
+
+    @contextmanager
+    def _only(self, side: str) -> Iterator[None]:
+        """Gradients for this side's parameters alone."""
+        for name, parameters in self.trained.items():
+            for parameter in parameters:
+                parameter.requires_grad_(name == side)
+        yield
+        for parameter in (p for parameters in self.trained.values() for p in parameters):
+            parameter.requires_grad_()
+
+    @contextmanager
+    def _precision(self, phase: Phase) -> Iterator[None]:
+        # The cache of autocast knows nothing of steps: it would hand a later phase the weights of an earlier one.
+        torch.clear_autocast_cache()
+        with torch.autocast(self.device.type, enabled=False) if phase.precise else nullcontext():
+            yield
+
+    def _reduction(self, *, last: bool) -> Any:
+        """Only the last of several backward passes reduces the gradients."""
+        strategy: Any = self.trainer.strategy
+        return nullcontext() if last or self.trainer.world_size == 1 else strategy.block_backward_sync()
+
+    def on_fit_start(self) -> None:
+        """The average and the random numbers live where the networks live; a finished run does not go on."""
+        if self.images_seen >= self.schedule.total:
+            raise VeraError(f"this run has seen {self.images_seen} images, images={self.schedule.total} are asked for: ask for more")
+        self.ema.network.to(self.device)
+        self.game.draws = Draws(self.seed, self.device)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what Lightning does not know of: the average, the count of images, and what the networks are."""
+        networks = {}
+        for side in SIDES:
+            network: Any = getattr(self.game, side)
+            networks[side] = {"class": f"{type(network).__module__}.{type(network).__qualname__}", "config": network.config}
+        state = {"ema": self.ema.network.state_dict(), "images_seen": self.images_seen, "networks": networks}
+        checkpoint["vera"] = {**state, "strength": self.game.strength.state_dict() if self.game.strength else None}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Restore them."""
+        self.ema.network.load_state_dict(checkpoint["vera"]["ema"])
+        self.images_seen = int(checkpoint["vera"]["images_seen"])
+        if self.game.strength is not None and checkpoint["vera"]["strength"] is not None:
+            self.game.strength.load_state_dict(checkpoint["vera"]["strength"])

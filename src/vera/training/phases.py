@@ -1,0 +1,52 @@
+"""Phases of an adversarial step, and what lazy regularisation does to learning rate and momenta."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from vera.training.faces import Faces
+
+Terms = dict[str, Tensor]
+"""Scalars by name, means over the faces they were computed from."""
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One backward pass and one step of one side's optimizer.
+
+    Attributes:
+        name: for the log.
+        trains: the side whose parameters move.
+        every: run in every n-th step, its loss times n (lazy regularisation, Karras et al. 2020, section 3.1); 0 for never.
+        shrink: run on the first 1/n of the batch.
+        precise: in float32, without autocast, on networks that are not compiled: what is differentiated twice.
+        loss: of a micro-batch, unweighted by ``every``, with what the log shows.
+
+    """
+
+    name: str
+    trains: str
+    every: int
+    shrink: int
+    precise: bool
+    loss: Callable[[Faces], tuple[Tensor, Terms]]
+
+    def due(self, images_seen: int, batch: int) -> bool:
+        """Whether it runs in the step that starts at ``images_seen``; counted in images, so that a resume changes nothing."""
+        return self.every > 0 and (images_seen // batch) % self.every == 0
+
+
+def lazy_optim(every: int, *, lr: float, betas: Sequence[float]) -> tuple[float, tuple[float, float]]:
+    """Adam's learning rate and momenta where one more step is taken every n-th time: with ``c = n / (n + 1)``, ``c lr`` and ``β^c``.
+
+    Args:
+        every: n; 0 where there is no lazy phase.
+        lr: without lazy regularisation.
+        betas: likewise.
+
+    """
+    c = every / (every + 1) if every else 1.0
+    return c * lr, (float(betas[0] ** c), float(betas[1] ** c))

@@ -1,0 +1,61 @@
+"""The networks that a run starts with: new ones, or those of a bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hydra.utils import instantiate
+from torch import nn
+
+from vera import bundle
+from vera.generator.network import Generator
+from vera.types import VeraError
+
+
+def generator(*, start: str | Path | None, config: Mapping[str, Any]) -> Generator:
+    """A trainable generator.
+
+    Args:
+        start: bundle of a generator, rebuilt from its own configuration; None for a new one.
+        config: of a new one: its constructor's arguments.
+
+    Raises:
+        VeraError: the bundle cannot be read or holds something else, or the generator has no mapping.
+
+    """
+    network = Generator(**config) if start is None else _trainable(start)
+    if not isinstance(network, Generator):
+        raise VeraError(f"'{start}' is a bundle of {type(network).__name__}, not of a Generator: start from one that stage 1 exported")
+    if network.mapping is None:
+        raise VeraError("a generator without a mapping cannot be trained from noise: set generator.mapping_layers to 8")
+    return network
+
+
+def discriminator(*, start: str | Path | None, config: Mapping[str, Any]) -> nn.Module:
+    """A trainable discriminator.
+
+    Args:
+        start: bundle of a discriminator; None for a new one.
+        config: of a new one: ``_target_``, its class, and its constructor's arguments.
+
+    Raises:
+        VeraError: the bundle cannot be read or is one of a generator.
+
+    """
+    if start is None:
+        new: nn.Module = instantiate(config, _convert_="all")
+        return new
+    network = _trainable(start)
+    if isinstance(network, Generator):
+        raise VeraError(f"'{start}' is a bundle of a Generator, not of a discriminator")
+    return network
+
+
+def _trainable(start: str | Path) -> nn.Module:
+    """A bundle's network as its constructor makes it: in training mode, and frozen only where it freezes parts itself."""
+    loaded: Any = bundle.load(start)
+    network: nn.Module = type(loaded)(**loaded.config)
+    network.load_state_dict(loaded.state_dict(), strict=True)
+    return network
