@@ -1,0 +1,114 @@
+"""The protocol: every anonymizer over every person; each item written, looked at and recorded, so that a killed run goes on.
+
+People are the outer loop: a run that is stopped early has complete comparisons for the people it came to.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from vera.data.people import Person
+from vera.evaluation import protocol_ranks as ranks
+from vera.evaluation.metrics.observation import Observation, Observer
+from vera.evaluation.protocol_items import Contestant, Sources, described, key, make
+from vera.evaluation.protocol_ledger import Files, Item, Ledger, plain
+from vera.evaluation.protocol_seen import Looker, Records
+from vera.types import Anonymizer, VeraError
+
+Tell = Callable[[str, int, int], None]
+"""Takes what is going on, how much is done, and of how much."""
+
+
+class Protocol:
+    """Runs contestants over people.
+
+    Args:
+        folder: the run's; what was finished there is not done again.
+        people: whose photographs.
+        contestants: anonymizers of different names.
+        observer: looks at originals and at what was written.
+        repeated: for so many people (the first ones) also the contestants' other seeds are run.
+        session: where figures come from (:func:`vera.evaluation.protocol_provenance.provenance`).
+
+    Raises:
+        VeraError: nobody to anonymize, or two of one name; an anonymizer that takes no masks, for people with masks.
+
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        people: Sequence[Person],
+        contestants: Sequence[Contestant],
+        observer: Observer,
+        *,
+        repeated: int = 0,
+        session: Mapping[str, Any] | None = None,
+    ) -> None:
+        check(people, contestants)
+        self.people, self.contestants = list(people), list(contestants)
+        self.repeated = {person.id for person in self.people[:repeated]}
+        self.files, self.ledger = Files(folder), Ledger(folder, ranks.rank())
+        self.looker = Looker(self.files, self.ledger, observer, session or {})
+
+    def run(self, tell: Tell | None = None) -> dict[Item, dict[str, Any]]:
+        """Do what is not done yet, each process for its share of the people; then all wait for each other.
+
+        Args:
+            tell: told of every item.
+
+        Returns:
+            The record of every item, whichever process or earlier session did it.
+
+        Raises:
+            VeraError: see :func:`vera.evaluation.protocol_items.make`.
+
+        """
+        done, share = self.ledger.items(), ranks.mine(self.people)
+        for number, person in enumerate(share):
+            sources = Sources(person)
+            seen = self.looker.originals(sources, done)
+            for one in self.contestants:
+                for name, anonymizer in one.runs if person.id in self.repeated else one.runs[:1]:
+                    if tell:
+                        tell(f"{person.id}: {name}", number, len(share))
+                    self._item(Item(name, person.id), one, anonymizer, sources, seen or (), done)
+        ranks.wait()
+        return self.ledger.items()
+
+    def _item(
+        self, item: Item, one: Contestant, anonymizer: Anonymizer, sources: Sources, seen: Sequence[Observation], done: Records
+    ) -> None:
+        wanted = key(plain({"settings": one.settings} | described(anonymizer)), sources)
+        record = dict(done.get(item, {}))
+        if not self._is_made(item, record, wanted):
+            record = {"key": wanted} | make(item, anonymizer, sources, self.files)
+            if record["status"] != "written":
+                self.looker.record(item, record)
+        if not self.looker.has_seen(item, record):
+            self.looker.written(item, record, seen)
+
+    def _is_made(self, item: Item, record: Mapping[str, Any], wanted: str) -> bool:
+        """Whether an item need not be made again: made so, without a fault, and its images are there."""
+        if not record or record["key"] != wanted or record["status"] == "failed":
+            return False
+        numbers = range(1, len(record.get("images", ())) + 1)
+        return all(self.files.image(item, n).is_file() and self.files.preserved(item, n).is_file() for n in numbers)
+
+
+def check(people: Sequence[Person], contestants: Sequence[Contestant]) -> None:
+    """Raise a VeraError if there is nobody to anonymize, two of one name, or an anonymizer without masks for people with masks."""
+    if not people or not contestants:
+        raise VeraError(f"{len(people)} people and {len(contestants)} anonymizers: an evaluation needs at least one of each")
+    for what, names in (("people", [person.id for person in people]), ("anonymizers", [one.name for one in contestants])):
+        twice = [name for name, count in Counter(name.casefold() for name in names).items() if count > 1]
+        if twice:
+            raise VeraError(f"two {what} are called '{twice[0]}' (small and capital letters count alike): rename one")
+    if any(file.mask for person in people for file in person.photographs):
+        for one in contestants:
+            if "masks" not in inspect.signature(one.anonymizer).parameters:
+                raise VeraError(f"'{one.name}' takes no masks, but people have some: leave it out, or the masks")

@@ -1,0 +1,158 @@
+"""An evaluation's record on disk: one line of JSON for each finished item, so that a run that was killed can go on.
+
+A line is written at once, when all that it speaks of is on disk; what a kill leaves of a last line is cut off again. Each process
+writes a file of its own; of two lines about one item the later one counts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+import numpy as np
+
+from vera.types import VeraError
+
+LONGEST = 100
+"""DECISION: ids whose escaped form is longer are named by their digest: file systems take 255 bytes."""
+
+
+class Item(NamedTuple):
+    """What is done, recorded and repeated as a whole: all photographs of one person, by one contestant."""
+
+    contestant: str
+    person: str
+
+
+@dataclass(frozen=True)
+class Files:
+    """Where an item's files are.
+
+    Attributes:
+        root: the run's folder.
+
+    """
+
+    root: Path
+
+    def image(self, item: Item, number: int) -> Path:
+        """The written photograph; the first of a person has number 1."""
+        return self.root / "images" / item.contestant / f"{stem(item.person)}.{number}.png"
+
+    def preserved(self, item: Item, number: int) -> Path:
+        """The region that was kept, white on black."""
+        return self.image(item, number).with_suffix(".preserved.png")
+
+    def seen(self, item: Item) -> Path:
+        """What detectors and recognisers saw in the photographs."""
+        return self.root / "seen" / item.contestant / f"{stem(item.person)}.npz"
+
+
+class Ledger:
+    """The lines of one run.
+
+    Args:
+        root: the run's folder; made if it is not there.
+        rank: number of this process; it appends to ``records-RANK.jsonl``.
+
+    Raises:
+        VeraError: the folder can't be written.
+
+    """
+
+    def __init__(self, root: Path, rank: int = 0) -> None:
+        self.root, self.path = root, root / f"records-{rank}.jsonl"
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            _mend(self.path)
+        except OSError as error:
+            raise VeraError(f"{root} can't be written ({error.strerror}): choose another folder with run.folder=DIR") from error
+
+    def append(self, kind: str, content: Mapping[str, Any]) -> None:
+        """Add a line; it is on disk when this returns."""
+        line = json.dumps(plain(dict(content) | {"kind": kind, "at": time.time()}), ensure_ascii=False, allow_nan=False) + "\n"
+        with self.path.open("ab") as file:
+            file.write(line.encode())
+            file.flush()
+            os.fsync(file.fileno())
+
+    def items(self) -> dict[Item, dict[str, Any]]:
+        """The latest line of each item, whichever process wrote it."""
+        return {Item(line["contestant"], line["person"]): line for line in self._lines() if line["kind"] == "item"}
+
+    def sessions(self) -> list[dict[str, Any]]:
+        """Each start of the run, in order."""
+        return [line for line in self._lines() if line["kind"] == "session"]
+
+    def _lines(self) -> list[dict[str, Any]]:
+        lines = []
+        for path in sorted(self.root.glob("records-*.jsonl")):
+            whole = path.read_bytes().rpartition(b"\n")[0]
+            for number, text in enumerate(whole.splitlines(), 1):
+                try:
+                    lines.append(json.loads(text))
+                except ValueError as error:
+                    raise VeraError(f"{path}, line {number} is damaged: remove the line, its item is then done again") from error
+        return sorted(lines, key=lambda line: line["at"])
+
+
+def stem(person: str) -> str:
+    """A person's id as part of a file name."""
+    escaped = quote(person, safe=" ")
+    return escaped if len(escaped) <= LONGEST else hashlib.sha256(person.encode()).hexdigest()
+
+
+def digest(value: Any) -> str:
+    """SHA-256 of a plain value, shortened to 16 digits: what an item was made from."""
+    return hashlib.sha256(json.dumps(plain(value), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def plain(value: Any) -> Any:
+    """JSON's own types; a number that is not finite (nothing to measure) is null, what JSON does not know is its text."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        return plain(value.tolist())
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if isinstance(value, str | int | bool | None) else str(value)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file, whole or not at all.
+
+    Raises:
+        VeraError: it can't be written.
+
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(prefix=".vera-", dir=path.parent)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+            Path(temporary).chmod(0o644)
+            os.replace(temporary, path)
+        finally:
+            Path(temporary).unlink(missing_ok=True)  # gone already when all went well
+    except OSError as error:
+        raise VeraError(f"{path} can't be written ({error.strerror}): choose another folder with run.folder=DIR") from error
+
+
+def _mend(path: Path) -> None:
+    """Cut off a line that a kill left unfinished."""
+    if not path.exists():
+        return
+    with path.open("r+b") as file:
+        file.truncate(file.read().rfind(b"\n") + 1)

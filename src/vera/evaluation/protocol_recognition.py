@@ -1,0 +1,113 @@
+"""What is measured on faces as detectors and recognisers see them: found, recognised, told apart, various."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vera.evaluation.metrics.consistency import PairedConsistency
+from vera.evaluation.metrics.detection import DetectionRate
+from vera.evaluation.metrics.diversity import Diversity
+from vera.evaluation.metrics.observation import Observation
+from vera.evaluation.metrics.reidentification import ReIdentification
+from vera.evaluation.protocol_judges import Calibration, Judge
+from vera.evaluation.protocol_measures import Original, Written
+
+Curves = dict[str, npt.NDArray[np.float64]]
+"""Sorted distances, for histograms and ROC curves."""
+
+
+class Detected:
+    """Share of photographs in which one detector finds the face: at its place after anonymization, anywhere before.
+
+    Args:
+        detector: its name.
+        groups: all labels that may come.
+
+    """
+
+    def __init__(self, detector: str, groups: Sequence[str]) -> None:
+        self.detector, self.name = detector, f"detection/{detector}"
+        self.before, self.after = DetectionRate(groups=groups), DetectionRate(groups=groups)
+
+    def reset(self) -> None:
+        """Forget all photographs."""
+        self.before.reset()
+        self.after.reset()
+
+    def original(self, original: Original) -> None:
+        """Take a photograph of the set."""
+        self.before.update([original.seen.found[self.detector]], [original.group])
+
+    def written(self, written: Written) -> None:
+        """Take an anonymized photograph."""
+        self.after.update([written.seen.found[self.detector]], [written.original.group])
+
+    def result(self) -> dict[str, Any]:
+        """Shares of the ``anonymized`` and of the ``originals``."""
+        return {"anonymized": self.after.compute(), "originals": self.before.compute()}
+
+
+class Recognised:
+    """Re-identification, paired consistency and diversity by one recogniser.
+
+    Args:
+        judge: whose recogniser.
+        calibration: gives the thresholds.
+        dimension: of its embeddings; a photograph without one takes part as NaN.
+        groups: all labels that may come.
+
+    """
+
+    def __init__(self, judge: Judge, calibration: Calibration, *, dimension: int, groups: Sequence[str]) -> None:
+        self.recogniser, self.calibration, self.dimension = judge.recogniser, calibration, dimension
+        self.name = f"recognition/{judge.recogniser.name}"
+        thresholds = calibration.thresholds(judge.recogniser)
+        self.nearest = ReIdentification(judge.measure, thresholds=thresholds, groups=groups)
+        self.others = ReIdentification(judge.measure, thresholds=thresholds, groups=groups, source_in_gallery=False)
+        self.pairs = PairedConsistency(judge.measure)
+        self.diversity = Diversity(judge.measure, threshold=judge.recogniser.threshold)
+
+    def reset(self) -> None:
+        """Forget all photographs."""
+        for metric in (self.nearest, self.others, self.pairs, self.diversity):
+            metric.reset()
+
+    def original(self, original: Original) -> None:
+        """Take a photograph of the set into the gallery."""
+        for metric in (self.nearest, self.others):
+            metric.add_gallery([self._vector(original.seen)], [original.person], [original.photograph.digest])
+
+    def written(self, written: Written) -> None:
+        """Take an anonymized photograph."""
+        source, vector = written.original, self._vector(written.seen)
+        for metric in (self.nearest, self.others):
+            metric.update([vector], [source.person], [source.photograph.digest], [source.group])
+        self.pairs.update([vector], [self._vector(source.seen)], [source.person])
+        if written.other_seeds:
+            self.diversity.update([vector, *(self._vector(one) for one in written.other_seeds)])
+
+    def result(self) -> dict[str, Any]:
+        """Figures against a gallery with the source in it (``nearest``) and without it (``others``), of pairs and of other seeds."""
+        return {
+            "nearest": self.nearest.compute(),
+            "others": self.others.compute(),
+            "pairs": self.pairs.compute(),
+            "diversity": self.diversity.compute(),
+            "thresholds": self.nearest.thresholds,
+            "calibration": self.calibration.stated(self.recogniser),
+        }
+
+    def curves(self) -> Curves:
+        """Distances of outputs to their own person, and of pairs of the same person and of two, before and after; over all processes."""
+        own = self.nearest.distances()
+        found = {"source": own[np.isfinite(own)]}
+        for side, (same, different) in self.pairs.distances().items():
+            found |= {f"{side}_same": same, f"{side}_different": different}
+        return found
+
+    def _vector(self, seen: Observation) -> npt.NDArray[np.float64]:
+        return seen.embeddings.get(self.recogniser.name, np.full(self.dimension, np.nan))

@@ -1,0 +1,175 @@
+"""From the finished items to figures: each contestant's photographs, as they were written, through every measure."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections import Counter
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from vera.data.people import Person
+from vera.evaluation import protocol_ranks as ranks
+from vera.evaluation.metrics.observation import Observation
+from vera.evaluation.protocol_items import ORIGINALS, Contestant, Sources
+from vera.evaluation.protocol_judges import Calibration, Judge
+from vera.evaluation.protocol_ledger import Files, Item, digest, plain
+from vera.evaluation.protocol_measures import Measure, Original, Written
+from vera.evaluation.protocol_recognition import Curves, Detected, Recognised
+from vera.evaluation.protocol_seen import Records, load_seen, read_written
+
+UNKNOWN_GROUP = "unknown"
+STATUSES = ("written", "refused", "unusable", "failed")
+DIGITS = 6
+"""DECISION: results are rounded to so many decimals: the same run gives the same text on machines that differ in the last bits."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """Figures of one contestant.
+
+    Attributes:
+        record: plain values, one line of ``results.jsonl``.
+        curves: for each recogniser.
+
+    """
+
+    record: dict[str, Any]
+    curves: dict[str, Curves] = field(default_factory=dict)
+
+
+class Bench:
+    """All that results are made from.
+
+    Args:
+        people: of the evaluation.
+        items: the ledger's records.
+        files: where written photographs and observations are.
+        judges: who looked.
+        calibration: of their recognisers.
+        measures: of photographs, beside those of detectors and recognisers.
+        repeated: ids of the people for whom other seeds were run.
+        group_by: name of the people's labels by which figures are split; None: not at all.
+
+    """
+
+    def __init__(
+        self,
+        people: Sequence[Person],
+        items: Records,
+        files: Files,
+        *,
+        judges: Sequence[Judge],
+        calibration: Calibration,
+        measures: Sequence[Measure],
+        repeated: Container[str] = (),
+        group_by: str | None = None,
+    ) -> None:
+        self.people, self.items, self.files = people, items, files
+        self.repeated, self.group_by = repeated, group_by
+        self.groups = tuple(sorted({group for person in people if (group := self._group(person)) is not None}))
+        self.recognised = [Recognised(judge, calibration, dimension=self._dimension(judge), groups=self.groups) for judge in judges]
+        detectors = dict.fromkeys(judge.detector.name for judge in judges)
+        self.measures: list[Measure] = [*(Detected(name, self.groups) for name in detectors), *self.recognised, *measures]
+
+    def judge(self, contestant: Contestant) -> Result:
+        """Figures of one contestant, over all processes.
+
+        Raises:
+            VeraError: a written file is not what the run wrote.
+
+        """
+        for measure in self.measures:
+            measure.reset()
+        for person in ranks.mine(self.people):
+            self._feed(person, contestant)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="The ``compute`` method of metric", category=UserWarning)  # counts say what is empty
+            figures = {measure.name: measure.result() for measure in self.measures}
+        record = {"anonymizer": contestant.name, **self._counts(contestant), "measures": figures}
+        return Result(rounded(plain(record)), {one.recogniser.name: one.curves() for one in self.recognised})
+
+    def data(self) -> dict[str, Any]:
+        """Which photographs these are, and what was seen in them before anything was done to them."""
+        records = {person.id: self.items[Item(ORIGINALS, person.id)] for person in self.people}
+        return {
+            "people": len(records),
+            "photographs": sum(len(person.photographs) for person in self.people),
+            "unusable": sum(record["status"] != "written" for record in records.values()),
+            "digest": digest({person: record["digests"] for person, record in records.items()}),
+        }
+
+    def _feed(self, person: Person, contestant: Contestant) -> None:
+        originals = self._originals(person)
+        for original in originals:
+            for measure in self.measures:
+                measure.original(original)
+        for written in self._written(person, contestant, originals):
+            for measure in self.measures:
+                measure.written(written)
+
+    def _originals(self, person: Person) -> list[Original]:
+        item = Item(ORIGINALS, person.id)
+        if self.items[item]["status"] != "written":
+            return []
+        seen, group = load_seen(self.files.seen(item)), self._group(person)
+        return [Original(person.id, group, photograph, one) for photograph, one in zip(Sources(person).photographs, seen, strict=True)]
+
+    def _written(self, person: Person, contestant: Contestant, originals: Sequence[Original]) -> Iterator[Written]:
+        item = Item(contestant.name, person.id)
+        if self.items[item]["status"] != "written":
+            return
+        seen, again = load_seen(self.files.seen(item)), self._other_seeds(person, contestant)
+        for number, (original, one, files) in enumerate(zip(originals, seen, self.items[item]["images"], strict=True), 1):
+            photograph = read_written(self.files.image(item, number), files["image"])
+            preserved = read_written(self.files.preserved(item, number), files["preserved"]).pixels[:, :, 0] > 127
+            yield Written(original, photograph, preserved, one, tuple(other[number - 1] for other in again))
+
+    def _other_seeds(self, person: Person, contestant: Contestant) -> list[list[Observation]]:
+        names = [Item(name, person.id) for name, _ in contestant.runs[1:]] if person.id in self.repeated else []
+        return [load_seen(self.files.seen(item)) for item in names if self.items.get(item, {}).get("status") == "written"]
+
+    def _counts(self, contestant: Contestant) -> dict[str, Any]:
+        """People by what became of them, why, and how long it took: nobody is dropped."""
+        records = [self.items[Item(contestant.name, person.id)] for person in self.people]
+        shares = zip(records, self.people, strict=True)
+        seconds = [record["seconds"] / len(person.photographs) for record, person in shares if record["status"] in ("written", "refused")]
+        return {
+            "people": {status: sum(record["status"] == status for record in records) for status in STATUSES} | {"all": len(records)},
+            "photographs": sum(len(record.get("images", ())) for record in records),
+            "why": dict(Counter(kind(record["reason"]) for record in records if record["status"] != "written").most_common()),
+            "seconds_a_photograph": {"median": float(np.median(seconds)), "all": float(np.sum(seconds))} if seconds else None,
+            "sessions": sorted({record["session"] for record in records}),
+        }
+
+    def _group(self, person: Person) -> str | None:
+        return person.groups.get(self.group_by, UNKNOWN_GROUP) if self.group_by else None
+
+    def _dimension(self, judge: Judge) -> int:
+        """Of a recogniser's embeddings, the same in every process."""
+        for person in self.people:
+            for original in load_seen(self.files.seen(item)) if self._was_read(item := Item(ORIGINALS, person.id)) else ():
+                if original.usable:
+                    return len(original.embeddings[judge.recogniser.name])
+        return 1  # nobody has a face here
+
+    def _was_read(self, item: Item) -> bool:
+        return bool(self.items[item]["status"] == "written")
+
+
+def rounded(value: Any) -> Any:
+    """Plain values with :data:`DIGITS` decimals."""
+    if isinstance(value, Mapping):
+        return {key: rounded(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [rounded(item) for item in value]
+    return round(value, DIGITS) if isinstance(value, float) else value
+
+
+def kind(reason: str) -> str:
+    """A reason without names and numbers in it, so that equal ones can be counted."""
+    last = reason.split("last reason: ")[-1]
+    return re.sub(r"\s*\(.*?\)|\s*'.*?'|\d[\d.]*", "", last).strip()

@@ -1,0 +1,101 @@
+"""The report of an evaluation, and of several together: results, a table with what it rests on, figures."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vera.evaluation.protocol_ledger import write_whole
+from vera.evaluation.protocol_recognition import Curves
+from vera.evaluation.protocol_results import Result
+from vera.evaluation.report_figures import draw
+from vera.evaluation.report_notes import notes
+from vera.evaluation.report_table import Record, comma_separated, markdown
+from vera.types import VeraError
+
+RESULTS, CURVES, TABLE, SHEET = "results.jsonl", "distances.npz", "table.md", "table.csv"
+
+
+def write(folder: Path, results: Sequence[Result]) -> list[Path]:
+    """Write a run's results, its table and its figures.
+
+    Args:
+        folder: the run's.
+        results: one for each anonymizer.
+
+    Returns:
+        The files.
+
+    Raises:
+        VeraError: they can't be written.
+
+    """
+    records = [result.record for result in results]
+    lines = "".join(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n" for record in records)
+    curves = {record["anonymizer"]: result.curves for record, result in zip(records, results, strict=True)}
+    arrays = {
+        f"{name}/{recogniser}/{side}": values
+        for name, found in curves.items()
+        for recogniser, sides in found.items()
+        for side, values in sides.items()
+    }
+    content = io.BytesIO()
+    np.savez_compressed(content, **arrays)  # type: ignore[arg-type]
+    write_whole(folder / RESULTS, lines.encode())
+    write_whole(folder / CURVES, content.getvalue())
+    return [folder / RESULTS, folder / CURVES, *_pages(folder, records, [record["anonymizer"] for record in records], curves)]
+
+
+def merge(runs: Sequence[Path], folder: Path) -> tuple[str, list[Path]]:
+    """One comparison of several runs.
+
+    An anonymizer that is in several runs is called ``NAME (RUN)``. What makes runs hard to compare is written under the table.
+
+    Args:
+        runs: folders of finished evaluations.
+        folder: gets the table and the figures.
+
+    Returns:
+        The page, and the files.
+
+    Raises:
+        VeraError: no run, or one without results.
+
+    """
+    if not runs:
+        raise VeraError("no run given: name the folders of finished evaluations")
+    found = [(run, record, curves) for run in runs for record, curves in _read(run)]
+    anonymizers = [record["anonymizer"] for _, record, _ in found]
+    names = [f"{name} ({run.name})" if anonymizers.count(name) > 1 else name for name, (run, _, _) in zip(anonymizers, found, strict=True)]
+    if len(set(names)) < len(names):
+        raise VeraError("two runs with equal anonymizers are in folders of one name: rename a folder")
+    files = _pages(folder, [record for _, record, _ in found], names, dict(zip(names, (curves for _, _, curves in found), strict=True)))
+    return (folder / TABLE).read_text(encoding="utf-8"), files
+
+
+def _pages(folder: Path, records: Sequence[Record], names: Sequence[str], curves: Mapping[str, Mapping[str, Curves]]) -> list[Path]:
+    write_whole(folder / TABLE, (markdown(records, names) + "\n" + notes(records, names)).encode())
+    write_whole(folder / SHEET, comma_separated(records, names).encode())
+    return [folder / TABLE, folder / SHEET, *draw(folder, records, names, curves)]
+
+
+def _read(run: Path) -> list[tuple[dict[str, Any], dict[str, Curves]]]:
+    """Records and curves of a finished run."""
+    if not (run / RESULTS).is_file():
+        raise VeraError(f"'{run}' holds no {RESULTS}: name the folder of an evaluation that has finished")
+    try:
+        records = [json.loads(line) for line in (run / RESULTS).read_text(encoding="utf-8").splitlines()]
+        curves: dict[str, dict[str, Curves]] = {record["anonymizer"]: {} for record in records}
+        if (run / CURVES).is_file():
+            with np.load(run / CURVES, allow_pickle=False) as arrays:
+                for key in arrays.files:
+                    name, recogniser, side = key.split("/")
+                    curves[name].setdefault(recogniser, {})[side] = arrays[key]
+    except (OSError, ValueError, KeyError) as error:
+        raise VeraError(f"the results in '{run}' are damaged ({error}): run the evaluation again, it only repeats the last step") from error
+    return [(record, curves[record["anonymizer"]]) for record in records]
