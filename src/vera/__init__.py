@@ -1,7 +1,7 @@
 """VerA: versatile anonymization applicable to clinical face photographs.
 
-The public interface is small: :func:`load` (a bundle's network) and :func:`anonymize` (photographs of one person). Both are
-imported when first asked for, so that ``import vera`` stays fast.
+The public interface is small: :func:`load` (a bundle's network), :func:`anonymize` (photographs of one person) and :func:`evaluate`
+(anonymizers on many people). They are imported when first asked for, so that ``import vera`` stays fast.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from vera.anonymization.interface import anonymize
     from vera.bundle import load
+    from vera.evaluation.interface import evaluate
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "anonymize", "load"]
+__all__ = ["__version__", "anonymize", "evaluate", "load"]
 
-_HOMES = {"anonymize": "vera.anonymization.interface", "load": "vera.bundle"}
+_HOMES = {"anonymize": "vera.anonymization.interface", "evaluate": "vera.evaluation.interface", "load": "vera.bundle"}
 
 
 def __getattr__(name: str) -> Any:

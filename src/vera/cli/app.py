@@ -9,7 +9,9 @@ import typer
 from vera.cli.anonymize import anonymize
 from vera.cli.convert import convert
 from vera.cli.doctor import doctor
+from vera.cli.evaluate import evaluate
 from vera.cli.export import export
+from vera.cli.report import report
 from vera.cli.sample import sample
 from vera.cli.train import train
 
@@ -41,6 +43,8 @@ app.command()(anonymize)
 app.add_typer(convert, name="convert")
 app.command()(doctor)
 app.command()(export)
+app.command()(report)
 app.command()(sample)
 # Hydra reads the rest of the line itself, `--help` included.
-app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})(train)
+for hydras in (train, evaluate):
+    app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})(hydras)

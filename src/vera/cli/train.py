@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -16,11 +17,23 @@ CONFIG_PACKAGE = "vera.conf"
 
 def train(context: typer.Context) -> None:
     """Train a network: `vera train [OVERRIDE]...` takes Hydra's overrides; `vera train --help` lists the groups."""
-    run_hydra("train", context.args)
+    run_hydra("train", context.args, start=_start, go_on="run.resume={folder}/last.ckpt")
 
 
-def run_hydra(config: str, overrides: list[str]) -> None:
-    """Compose ``vera.conf``'s primary config with these overrides and run the experiment it describes.
+def _start(config: DictConfig) -> None:
+    from vera.training.run import train as start
+
+    start(config)
+
+
+def run_hydra(config: str, overrides: list[str], *, start: Callable[[DictConfig], object], go_on: str) -> None:
+    """Compose one of ``vera.conf``'s primary configs with these overrides and run what it describes.
+
+    Args:
+        config: the primary config's name, and the command's.
+        overrides: Hydra's.
+        start: runs it.
+        go_on: the override that goes on after an interruption, with ``{folder}`` for the run's.
 
     Raises:
         VeraError: the configuration groups are not installed.
@@ -36,8 +49,6 @@ def run_hydra(config: str, overrides: list[str]) -> None:
 
     @hydra.main(version_base="1.3", config_path=f"pkg://{CONFIG_PACKAGE}", config_name=config)
     def experiment(cfg: DictConfig) -> None:
-        from vera.training.run import train as start
-
         try:
             start(cfg)
         except VeraError as error:
@@ -45,7 +56,7 @@ def run_hydra(config: str, overrides: list[str]) -> None:
             sys.stderr.write(f"vera: {error}\n")
             sys.exit(2)
         except KeyboardInterrupt:
-            sys.stderr.write(f"vera: interrupted; go on with the same command and run.resume={cfg.run.folder}/last.ckpt\n")
+            sys.stderr.write(f"vera: interrupted; go on with the same command and {go_on.format(folder=cfg.run.folder)}\n")
             raise
 
     sys.argv = [f"vera {config}", *overrides]  # hydra.main reads nothing else

@@ -85,7 +85,7 @@ def evaluate(
         VeraError: input that cannot be used. Somebody whom an anonymizer refuses or fails on is counted in the results.
 
     """
-    known = people if not isinstance(people, str | Path) else _people(Path(people))
+    known = people if not isinstance(people, str | Path) else people_in(people)
     contestants = [Contestant(*pair) for pair in anonymizers.items()] if isinstance(anonymizers, Mapping) else list(anonymizers)
     chosen = list(judges) if judges is not None else [dlib_judge()]
     root = Path(out)
@@ -127,7 +127,14 @@ def without_download(device: str, batch_size: int) -> list[Measure]:
     return [Preserved(Preservation(), device=device), Attributes(AttributePreservation()), *of_crops]
 
 
-def _people(path: Path) -> list[Person]:
+def people_in(path: str | Path) -> list[Person]:
+    """People of a ``pairs.csv``, with its further columns as groups, or of a folder.
+
+    Raises:
+        VeraError: see :func:`vera.data.manifest.read_manifest` and :func:`vera.data.people.folder`.
+
+    """
+    path = Path(path)
     return read_manifest(path, groups=True) if path.is_file() else folder(path)
 
 

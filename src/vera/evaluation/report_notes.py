@@ -22,7 +22,7 @@ def notes(records: Sequence[Record], names: Sequence[str]) -> str:
         "Data": _data(records),
         "Recognisers": _recognisers(records),
         "Not written": (f"{name}: {count} of: {why}" for name, record in together for why, count in record["why"].items()),
-        "Not measured": (f"{name}, {key}: {one['why']}" for name, r in together for key, one in r["measures"].items() if "why" in one),
+        "Not measured": _missing(records, names),
         "Read with care": _doubts(records),
     }
     parts = ["Shares have 95 % intervals. ↑: more is better, ↓: less is better."]
@@ -65,6 +65,16 @@ def _measured(pairs: str | None, found: Mapping[str, Any] | None) -> Iterator[st
             interval = f"{one['threshold']:.4g} [{one['threshold_low']:.4g}, {one['threshold_high']:.4g}]"
             passed = f"{one['true_accept_rate']['count']} of {one['true_accept_rate']['of']} pairs of one person pass"
             yield f"false-accept rate {rate}: threshold {interval}, at which {passed}"
+
+
+def _missing(records: Sequence[Record], names: Sequence[str]) -> Iterator[str]:
+    """What could not be computed, and why; anonymizers with the same reason together."""
+    why: dict[str, list[str]] = {}
+    for name, record in zip(names, records, strict=True):
+        for measure, found in record["measures"].items():
+            if "why" in found:
+                why.setdefault(f"{measure}: {found['why']}", []).append(name)
+    yield from (f"{reason} ({', '.join(without)})" for reason, without in why.items())
 
 
 def _doubts(records: Sequence[Record]) -> Iterator[str]:

@@ -1,0 +1,162 @@
+"""An evaluation from a composed configuration (see ``conf/evaluate.yaml``): the parts built, the processes joined, the progress shown."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+import typer
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+
+from vera.anonymization.interface import embedded
+from vera.anonymization.pipeline import VeraAnonymizer
+from vera.anonymization.request import Options
+from vera.cli.batch import progress_bar
+from vera.data.people import Person
+from vera.data.verification_pairs import read_pairs
+from vera.evaluation.interface import evaluate
+from vera.evaluation.protocol_items import Contestant
+from vera.evaluation.protocol_ranks import rank
+from vera.evaluation.report import TABLE
+from vera.faces.detection import DlibDetector
+from vera.faces.parsing import LandmarkParser
+from vera.types import Photograph, Semantic, VeraError
+
+GALLERY = 100
+"""DECISION: people whose faces k-Same chooses from, at most: each is read and searched for its face before the first item."""
+
+
+class Gallery(Mapping[str, Photograph]):
+    """The first photograph of each person, read when it is looked up."""
+
+    def __init__(self, people: Sequence[Person]) -> None:
+        self.people = {person.id: person for person in people}
+
+    def __getitem__(self, person: str) -> Photograph:
+        return self.people[person].photographs[0].read()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.people)
+
+    def __len__(self) -> int:
+        return len(self.people)
+
+
+def ours(*, bundle: str | None, preserve: Sequence[Semantic], seed: int, device: str, **options: Any) -> VeraAnonymizer:
+    """VerA's own anonymizer, for ``conf/anonymizer/vera.yaml``.
+
+    Args:
+        bundle: folder of a bundle; None for the default one.
+        preserve: classes that are kept.
+        seed: of the identities.
+        device: where the network runs.
+        options: further fields of :class:`vera.anonymization.request.Options`.
+
+    """
+    return embedded(bundle, device, Options(preserve=tuple(preserve), seed=seed, **options))
+
+
+def run(config: DictConfig) -> int:
+    """Evaluate; returns how many items failed by a fault of an anonymizer.
+
+    Args:
+        config: the composed ``evaluate`` configuration.
+
+    Raises:
+        VeraError: input that cannot be used.
+
+    """
+    if not OmegaConf.select(config, "anonymizer"):
+        raise VeraError("no anonymizer: name some, as anonymizer=[vera,blur,none]")
+    device, folder = join_processes(str(config.device)), str(config.run.folder)
+    config.device, config.run.folder = device, shared(folder)
+    everybody: list[Person] = instantiate(config.people, _convert_="all")
+    people = everybody[: config.limit]
+    record = OmegaConf.to_container(config, resolve=True)
+    pairs = read_pairs(config.calibration.pairs, config.calibration.root) if config.calibration.pairs else []
+    console = Console(stderr=True, quiet=rank() > 0)
+    with progress_bar(console) if rank() == 0 else nullcontext() as progress:
+        task = progress.add_task("building", total=None) if progress else None
+
+        def tell(what: str, done: int, total: int) -> None:
+            if progress is not None and task is not None:
+                progress.update(task, description=what, completed=done, total=total)
+
+        results = evaluate(
+            people,
+            contestants(config, everybody),
+            out=config.run.folder,
+            judges=[instantiate(node, _convert_="all") for node in config.judges.values()],
+            measures=[instantiate(node, _convert_="all") for node in config.metrics.values()],
+            pairs=pairs,
+            pairs_source=str(config.calibration.pairs or ""),
+            rates=list(config.calibration.rates),
+            repeated=config.diversity.people,
+            group_by=config.group_by,
+            panels=config.panels,
+            config=record if isinstance(record, dict) else {},
+            tell=tell,
+        )
+    if rank() == 0:
+        typer.echo(Path(config.run.folder, TABLE).read_text(encoding="utf-8"))
+        console.print(f"written to {config.run.folder}", markup=False, highlight=False, soft_wrap=True)
+    return sum(result["people"]["failed"] for result in results)
+
+
+def contestants(config: DictConfig, people: Sequence[Person]) -> list[Contestant]:
+    """The anonymizers of a configuration.
+
+    A ``detector``, ``parser``, ``gallery`` or ``preserve`` that is null is the run's own: one detector serves all baselines. Where an
+    anonymizer has a ``seed`` and other seeds are asked for, it is built with each of them.
+
+    Args:
+        config: the composed configuration.
+        people: whose faces k-Same may use.
+
+    """
+    own = {
+        "detector": DlibDetector(),
+        "parser": LandmarkParser(),
+        "gallery": Gallery(people[:GALLERY]),
+        "preserve": tuple(Semantic.named(name) for name in config.preserve),
+    }
+    found = []
+    for name, node in config.anonymizer.items():
+        given = {key: part for key, part in own.items() if key in node and node[key] is None}
+        build = instantiate(node, _partial_=True, _convert_="all")
+        seeds = range(1, config.diversity.seeds + 1) if "seed" in node and config.diversity.people else ()
+        settings = {"node": OmegaConf.to_container(node, resolve=True), "preserve": list(config.preserve)}
+        again = tuple(build(**given, seed=node.seed + number) for number in seeds)
+        found.append(Contestant(str(name), build(**given), settings, again))
+    return found
+
+
+def join_processes(device: str) -> str:
+    """Join the processes that torchrun started, if it did, and give each its device.
+
+    Raises:
+        VeraError: cuda, where there is none.
+
+    """
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise VeraError(f"device={device}: this machine has no CUDA device that torch can use; take device=cpu, or see `vera doctor`")
+    if int(os.environ.get("WORLD_SIZE", "1")) < 2:
+        return device
+    if not torch.distributed.is_initialized():
+        torch.distributed.init_process_group("cpu:gloo,cuda:nccl" if device == "cuda" else "gloo")
+    return f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if device == "cuda" else device
+
+
+def shared(folder: str) -> str:
+    """The first process's folder: a name with the time in it differs between processes."""
+    if not torch.distributed.is_initialized():
+        return folder
+    names = [folder]
+    torch.distributed.broadcast_object_list(names)
+    return names[0]
