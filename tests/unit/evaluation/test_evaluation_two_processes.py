@@ -18,6 +18,7 @@ from vera.evaluation.metrics.lpips_distance import LpipsDistance
 from vera.evaluation.metrics.preservation import Preservation
 from vera.evaluation.metrics.reidentification import ReIdentification
 from vera.evaluation.metrics.segmentation import SegmentationConsistency
+from vera.evaluation.metrics.utility import LandmarkUtility
 from vera.types import NUM_CLASSES, AlignedFace
 
 COUNT = 12
@@ -28,6 +29,11 @@ class Pixels(nn.Module):
 
     def forward(self, images, others=None):
         return images.flatten(1) if others is None else (images - others).abs().mean(dim=(1, 2, 3))
+
+
+class Maps(nn.Module):
+    def forward(self, images):
+        return [images]
 
 
 class Brightest:
@@ -62,6 +68,7 @@ def results(items):
         "attributes": AttributePreservation(),
         "diversity": Diversity("euclidean", threshold=2.0),
         "segmentation": SegmentationConsistency(Brightest()),
+        "utility": LandmarkUtility(Maps(), side=4),
     }
     for i in items:
         one = slice(i, i + 1)
@@ -78,6 +85,7 @@ def results(items):
         metrics["attributes"].update(marks[0, i], marks[1, i], size=(200, 200))
         metrics["diversity"].update(np.stack([before[i], after[i]]))
         metrics["segmentation"].update(AlignedFace(images[0, i], np.eye(2, 3), marks[0, i]), masks[i])
+        metrics["utility"].update(images[1, one], images[0, one], torch.from_numpy(marks[0, one]), people[one])
     computed = {name: metric.compute() for name, metric in metrics.items()}
     computed["distances"] = metrics["reidentification"].distances().tolist()
     computed["curves"] = [part.tolist() for side in metrics["consistency"].distances().values() for part in side]
