@@ -209,4 +209,5 @@ def _moved(x: Tensor, y: Tensor) -> Tensor:
 def _matrix(rows: list[list[Tensor | float]], like: Tensor) -> Float[Tensor, "b 3 3"]:
     """Two rows of entries, (B,) or numbers, above the row (0, 0, 1)."""
     zero = torch.zeros_like(like)
-    return torch.stack([torch.stack([zero + entry for entry in row], dim=1) for row in [*rows, [0.0, 0.0, 1.0]]], dim=1)
+    last: list[Tensor | float] = [0.0, 0.0, 1.0]
+    return torch.stack([torch.stack([zero + entry for entry in row], dim=1) for row in (*rows, last)], dim=1)

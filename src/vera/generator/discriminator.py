@@ -32,13 +32,13 @@ def minibatch_deviation(x: Float[Tensor, "b c h w"], group: int) -> Float[Tensor
         VeraError: for a batch that can't be dealt into full groups.
 
     """
-    batch, _, height, width = x.shape
+    batch = len(x)
     members = min(batch, group)
     if batch % members:
         raise VeraError(f"the discriminator compares samples in groups of {members}: a batch of {batch} must be a multiple of it")
-    grouped = x.unflatten(0, (members, -1))
+    grouped = x.view(members, -1, *x.shape[1:])
     deviation = (grouped.var(dim=0, unbiased=False) + 1e-8).sqrt().mean(dim=(1, 2, 3))
-    return deviation.repeat(members)[:, None, None, None].expand(-1, 1, height, width)
+    return deviation.repeat(members)[:, None, None, None].expand(-1, 1, *x.shape[2:])
 
 
 class ResidualBlock(nn.Module):
@@ -56,7 +56,8 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Float[Tensor, "b i h w"]) -> Float[Tensor, "b o h/2 w/2"]:
         """Apply the block."""
-        return self.conv2(blur(self.conv1(x), padding=2)) + self.skip(downsample(x))
+        halved: Tensor = self.conv2(blur(self.conv1(x), padding=2)) + self.skip(downsample(x))
+        return halved
 
 
 class Branch(nn.Module):

@@ -52,7 +52,7 @@ class EqualizedConv(nn.Module):
     Args:
         inputs: input channels.
         outputs: output channels.
-        kernel: side of the kernel, odd.
+        kernel: side of the kernel, odd for "same" padding.
         stride: 1 or 2.
         padding: zeros on every side; "same" unless told.
         bias: add a bias.
