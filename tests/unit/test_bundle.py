@@ -36,6 +36,26 @@ def test_round_trip_to_bfloat16(made):
     assert {t.dtype for t in load_file(path / "weights.safetensors").values() if t.is_floating_point()} == {torch.bfloat16}
 
 
+def test_float32_is_kept_where_asked_and_said(made, tmp_path):
+    network, _ = made
+    bundle.save(tmp_path / "exact", network, provenance={}, licence="CC0", card="", dtype=torch.float32)
+    loaded, record = bundle.load(tmp_path / "exact"), tmp_path / "exact" / "bundle.json"
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], tensor), name
+    record.write_text(record.read_text().replace('"dtype": "float32"', '"dtype": "bfloat16"'))
+    with pytest.raises(VeraError, match="altered"):
+        bundle.load(tmp_path / "exact")
+
+
+def test_a_bundle_that_says_nothing_of_its_dtype(made):
+    _, path = made
+    described = json.loads((path / "bundle.json").read_text())
+    assert described.pop("dtype") == "bfloat16"
+    described["digest"] = bundle._digest(path / "weights.safetensors", described)
+    (path / "bundle.json").write_text(json.dumps(described))
+    assert bundle.load(path).info.licence == "CC0"
+
+
 def test_nothing_is_overwritten(made):
     network, path = made
     with pytest.raises(VeraError, match="never overwritten"):
