@@ -79,7 +79,7 @@ def test_tells_noise_from_smooth_images_after_a_few_steps(network):
         smooth = torch.nn.functional.interpolate(torch.rand(4, 3, 4, 4) * 2 - 1, size=32, mode="bilinear")
         return network(smooth, labels), network((smooth + 0.5 * torch.randn(4, 3, 32, 32)).clamp(-1, 1), labels)
 
-    for _ in range(12):
+    for _ in range(20):
         real, fake = judged()
         optimizer.zero_grad()
         (torch.nn.functional.softplus(-real).mean() + torch.nn.functional.softplus(fake).mean()).backward()
