@@ -164,7 +164,8 @@ def _generator_config(tensors: _Tensors, args: Mapping[str, Any]) -> dict[str, A
         "coarse_size": joined[0] if joined else start * 2**levels,
         "min_feat_size": start,
     }
-    _agree(tensors.source, args, shown)
+    multiplier = {"channel_multiplier": outputs[-1] * shown["size"] // (64 * 256)} if shown["size"] >= 64 else {}
+    _agree(tensors.source, args, {**shown, **multiplier})
     if shown["size"].bit_count() != 1:
         raise VeraError(f"{tensors.source}: its size is {shown['size']}, and VerA's generator has powers of two only")
     if shown["seg_dim"] != NUM_CLASSES:

@@ -1,6 +1,7 @@
 """Converted checkpoints against the plain reference network: outputs and gradients."""
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -211,6 +212,14 @@ def test_what_does_not_fit_is_refused(fault):
     with pytest.raises(VeraError, match=says) as refused:
         load_discriminator(read) if network == "d" else load_generator(read)
     assert "\n" not in str(refused.value)
+
+
+def test_another_multiplier():
+    _, (ours, _), read = built("joined early", torch.float32)
+    shown = ours.config["channels"]["64"] // 256
+    load_generator(replace(read, args={**read.args, "channel_multiplier": shown}))
+    with pytest.raises(VeraError, match="channel_multiplier is 3"):
+        load_generator(replace(read, args={**read.args, "channel_multiplier": 3}))
 
 
 def test_a_network_that_is_not_there():
