@@ -70,6 +70,7 @@ def test_mixing_runs_from_coarse_to_fine_and_keeps_unit_variance():
     assert torch.equal(other_fine[1], coarse)
 
 
+@pytest.mark.slow
 def test_tells_noise_from_smooth_images_after_a_few_steps(network):
     torch.manual_seed(0)
     optimizer = torch.optim.Adam([p for p in network.parameters() if p.requires_grad], lr=1e-2, betas=(0.0, 0.99))
