@@ -55,8 +55,8 @@ class Snapshots(Periodic):
         if threading.current_thread() is threading.main_thread():  # elsewhere Python gives no signals
             self._before = {number: signal.signal(number, stop) for number in SIGNALS}
 
-    def teardown(self, trainer: pl.Trainer, module: Any, stage: str) -> None:
-        """Give the signals back."""
+    def on_train_end(self, trainer: pl.Trainer, module: Any) -> None:
+        """Give the signals back, before Lightning gives back its own."""
         for number, handler in self._before.items():
             signal.signal(number, handler)
         self._before = {}
@@ -80,3 +80,4 @@ class Snapshots(Periodic):
         """
         if module.images_seen and not module.in_step and trainer.world_size == 1:
             save_checkpoint(trainer, self.folder / "last.ckpt")
+        self.on_train_end(trainer, module)
