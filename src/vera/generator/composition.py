@@ -38,8 +38,8 @@ class Composition(nn.Module):
 
     def forward(
         self, features: Float[Tensor, "b k c n"], depth: Float[Tensor, "b k n"]
-    ) -> tuple[Float[Tensor, "b f n"], Float[Tensor, "b k n"]]:
-        """Coarse feature map and coarse segmentation (probabilities).
+    ) -> tuple[Float[Tensor, "b n f"], Float[Tensor, "b k n"]]:
+        """Coarse feature map, channels last, and coarse segmentation (probabilities).
 
         Opaque classes share the weight of 1 among themselves as if nothing transparent were there; a transparent class adds
         its own probability on top, so the weights sum to more than 1 where there is one.
@@ -48,5 +48,6 @@ class Composition(nn.Module):
         hidden = probabilities * self.opaque
         weights = hidden / (hidden.sum(dim=1, keepdim=True) + 1e-8) + probabilities * (1 - self.opaque)
         weighted = (features * weights[:, :, None]).flatten(1, 2)
-        projection = (self.weight * (self.modulation[:, None] * self.scale)).permute(1, 0, 2).flatten(1)
-        return torch.matmul(projection, weighted) + torch.matmul(self.bias.T, weights), probabilities
+        projection = (self.weight * (self.modulation[:, None] * self.scale)).transpose(1, 2).flatten(0, 1)
+        coarse = torch.baddbmm(torch.matmul(weights.mT, self.bias), weighted.mT, projection.expand(len(weighted), -1, -1))
+        return coarse, probabilities

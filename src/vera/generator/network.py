@@ -218,7 +218,7 @@ class Generator(nn.Module):
     def _compose(self, layers: Tensor, attributes: Tensor) -> tuple[Tensor, Tensor]:
         side = (self.coarse_size, self.coarse_size)
         coarse, probabilities = self.composition(*self.local(layers, attributes))
-        return coarse.unflatten(2, side), probabilities.unflatten(2, side)
+        return coarse.unflatten(1, side).permute(0, 3, 1, 2), probabilities.unflatten(2, side)
 
     def _zero_attributes(self, like: Tensor) -> dict[str, Tensor]:
         return {name: like.new_zeros(len(like), dim) for name, dim in self.attributes.items()}

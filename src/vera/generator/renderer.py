@@ -46,15 +46,16 @@ class RenderConv(nn.Module):
             noise: ``(B or 1, 1, h2, w2)``, standard normal; None takes the stored one, so that equal codes give equal images.
 
         """
-        weight = self.weight * self.modulation * self.scale
+        rows = self.weight.flatten(1) * (self.modulation * self.scale).expand(-1, -1, 3, 3).flatten(1)
         # The activation's gain is applied to what goes into it: it passes through a leaky ReLU, and the weights are small.
-        weight = weight * (SQRT2 * torch.rsqrt(weight.square().sum(dim=(1, 2, 3), keepdim=True) + 1e-8))
-        bias, strength = SQRT2 * self.bias, SQRT2 * self.noise_strength
+        rows = rows * (SQRT2 * torch.rsqrt(rows.square().sum(dim=1, keepdim=True) + 1e-8))
+        weight, bias, strength = rows.view_as(self.weight), SQRT2 * self.bias, SQRT2 * self.noise_strength
+        # In place from here on: nothing of it is kept for the backward pass, and a fresh map costs more than the sums.
         if self.up:
-            y = blur_after_transposed(F.conv_transpose2d(x, weight.transpose(0, 1), stride=2)) + bias[:, None, None]
+            y = blur_after_transposed(F.conv_transpose2d(x, weight.transpose(0, 1), stride=2)).add_(bias[:, None, None])
         else:
             y = F.conv2d(x, weight, bias, padding=1)
-        y = y + strength * (self.noise if noise is None else noise)
+        y.add_(strength * (self.noise if noise is None else noise))
         return F.leaky_relu(y, 0.2, inplace=True)
 
 
@@ -68,9 +69,14 @@ class Head(nn.Module):
         self.bias = nn.Parameter(torch.zeros(outputs))
         self.scale = 1 / math.sqrt(inputs)
 
-    def forward(self, x: Float[Tensor, "b i h w"]) -> Float[Tensor, "b o h w"]:
-        """Project features to an output increment."""
-        return F.conv2d(x, self.weight * self.modulation * self.scale, self.bias)
+    def modulated(self) -> Float[Tensor, "o i 1 1"]:
+        """The weights that are used."""
+        return self.weight * (self.modulation * self.scale)
+
+
+def project(x: Float[Tensor, "b i h w"], heads: Sequence[Head]) -> Float[Tensor, "b o h w"]:
+    """All heads' outputs as one map: the features, by far the largest there is, are read once."""
+    return F.conv2d(x, torch.cat([head.modulated() for head in heads]), torch.cat([head.bias for head in heads]))
 
 
 class Renderer(nn.Module):
@@ -128,18 +134,16 @@ class Renderer(nn.Module):
             raise ValueError(f"renderer: {len(maps)} noise maps for {len(self.convs)} convolutions")
         coarse = coarse.contiguous(memory_format=torch.channels_last)  # every convolution after it keeps this format
         x = F.avg_pool2d(coarse, self.coarse_size // self.start_size)
-        image = refined = x.new_zeros(())
+        both = self.to_image[0].bias.new_zeros(1, 1, 1, 1)  # image and segmentation as one map; of the parameters' type under autocast, too
         for n, side in enumerate(self.sides):
             if side // 2 == self.coarse_size:
                 x = torch.cat([x, coarse], dim=1)
             x = self._call(self.convs[2 * n], x, maps[2 * n])
             x = self._call(self.convs[2 * n + 1], x, maps[2 * n + 1])
-            if n:
-                image, refined = upsample(image), upsample(refined)
-            image, refined = image + self.to_image[n](x), refined + self.to_segmentation[n](x)
+            both = (upsample(both) if n else both) + project(x, (self.to_image[n], self.to_segmentation[n]))
             if side == self.coarse_size:
-                refined = refined + segmentation
-        return image, refined
+                both = both + F.pad(segmentation, (0, 0, 0, 0, 3, 0))
+        return both[:, :3], both[:, 3:]
 
     def _call(self, module: Callable[..., Tensor], *arguments: Any) -> Tensor:
         if self.checkpointing and torch.is_grad_enabled():

@@ -35,6 +35,8 @@ def modulated_pointwise(
 ) -> Float[Tensor, "b k o n"]:
     """Modulated, demodulated product and bias, for all K networks together.
 
+    What it returns may be overwritten: it is no view and is not needed for the backward pass.
+
     Args:
         x: activations of each network, the spatial size flattened; one map that all samples and networks share is taken as it
             is, never copied for each.
@@ -48,5 +50,4 @@ def modulated_pointwise(
     shift = (gain * bias)[..., None]
     if x.shape[0] == x.shape[1] == 1:
         return torch.matmul(own.flatten(0, 2), x[0, 0]).view(*own.shape[:3], -1) + shift
-    shift = shift.expand(len(own), -1, -1, x.shape[-1]).flatten(0, 1)
-    return torch.baddbmm(shift, own.flatten(0, 1), x.flatten(0, 1)).view(*own.shape[:3], -1)
+    return torch.matmul(own, x).add_(shift)
