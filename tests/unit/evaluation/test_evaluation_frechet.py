@@ -1,14 +1,13 @@
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from vera.evaluation.metrics.frechet import FrechetDistance, Statistics, frechet
-from vera.features.pooled import Lite0Features
+from vera.features.pooled import Lite0Features, PooledFeatures
 from vera.types import VeraError
 
 
-class Pixels(nn.Module):
+class Pixels(PooledFeatures):
     """An image's 12 values as its vector."""
 
     name, short, dimension = "pixels", "pixels", 12

@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from vera.evaluation.metrics.kernel import KernelDistance
+from vera.features.pooled import PooledFeatures
 from vera.types import VeraError
 
 
-class Pixels(nn.Module):
+class Pixels(PooledFeatures):
     name, short, dimension = "pixels", "pixels", 12
 
     def forward(self, images):
