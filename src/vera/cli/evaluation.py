@@ -48,18 +48,19 @@ class Gallery(Mapping[str, Photograph]):
         return len(self.people)
 
 
-def ours(*, bundle: str | None, preserve: Sequence[Semantic], seed: int, device: str, **options: Any) -> VeraAnonymizer:
+def ours(*, bundle: str | None, preserve: Sequence[str | Semantic], seed: int, device: str, **options: Any) -> VeraAnonymizer:
     """VerA's own anonymizer, for ``conf/anonymizer/vera.yaml``.
 
     Args:
         bundle: folder of a bundle; None for the default one.
-        preserve: classes that are kept.
+        preserve: classes that are kept, by name or as such.
         seed: of the identities.
         device: where the network runs.
         options: further fields of :class:`vera.anonymization.request.Options`.
 
     """
-    return embedded(bundle, device, Options(preserve=tuple(preserve), seed=seed, **options))
+    classes = tuple(known if isinstance(known, Semantic) else Semantic.named(known) for known in preserve)
+    return embedded(bundle, device, Options(preserve=classes, seed=seed, **options))
 
 
 def run(config: DictConfig) -> int:
@@ -92,8 +93,8 @@ def run(config: DictConfig) -> int:
             people,
             contestants(config, everybody),
             out=config.run.folder,
-            judges=[instantiate(node, _convert_="all") for node in config.judges.values()],
-            measures=[instantiate(node, _convert_="all") for node in config.metrics.values()],
+            judges=built(config, "judges"),
+            measures=built(config, "metrics"),
             pairs=pairs,
             pairs_source=str(config.calibration.pairs or ""),
             rates=list(config.calibration.rates),
@@ -107,6 +108,11 @@ def run(config: DictConfig) -> int:
         typer.echo(Path(config.run.folder, TABLE).read_text(encoding="utf-8"))
         console.print(f"written to {config.run.folder}", markup=False, highlight=False, soft_wrap=True)
     return sum(result["people"]["failed"] for result in results)
+
+
+def built(config: DictConfig, group: str) -> list[Any]:
+    """The parts of a group of which several may be chosen, or none."""
+    return [instantiate(node, _convert_="all") for node in (OmegaConf.select(config, group) or {}).values()]
 
 
 def contestants(config: DictConfig, people: Sequence[Person]) -> list[Contestant]:

@@ -41,6 +41,7 @@ def run_hydra(config: str, overrides: list[str], *, start: Callable[[DictConfig]
 
     """
     import hydra
+    from hydra.errors import InstantiationException
 
     from vera.types import VeraError
 
@@ -51,9 +52,12 @@ def run_hydra(config: str, overrides: list[str], *, start: Callable[[DictConfig]
     def experiment(cfg: DictConfig) -> None:
         try:
             start(cfg)
-        except VeraError as error:
+        except (VeraError, InstantiationException) as error:
+            cause = error.__cause__ if isinstance(error, InstantiationException) else error  # what a part says when Hydra builds it
+            if not isinstance(cause, VeraError):
+                raise
             # Hydra turns any Exception into exit code 1 with a traceback, here or in a job on a cluster; SystemExit it leaves alone.
-            sys.stderr.write(f"vera: {error}\n")
+            sys.stderr.write(f"vera: {cause}\n")
             sys.exit(2)
         except KeyboardInterrupt:
             sys.stderr.write(f"vera: interrupted; go on with the same command and {go_on.format(folder=cfg.run.folder)}\n")

@@ -18,11 +18,12 @@ from vera.evaluation.metrics.attributes import AttributePreservation
 from vera.evaluation.metrics.frechet import FrechetDistance
 from vera.evaluation.metrics.kernel import KernelDistance
 from vera.evaluation.metrics.preservation import Preservation
+from vera.evaluation.metrics.replacement import Replacement
 from vera.evaluation.protocol import Protocol, Tell
-from vera.evaluation.protocol_items import ORIGINALS, Contestant, Sources
+from vera.evaluation.protocol_items import ORIGINALS, Contestant, Sources, described
 from vera.evaluation.protocol_judges import Calibration, Judge, calibrate, dlib_judge, observer
-from vera.evaluation.protocol_ledger import Files, Item
-from vera.evaluation.protocol_measures import Attributes, Measure, OfCrops, Preserved
+from vera.evaluation.protocol_ledger import Files, Item, plain
+from vera.evaluation.protocol_measures import Attributes, Measure, OfCrops, Preserved, Replaced
 from vera.evaluation.protocol_provenance import provenance
 from vera.evaluation.protocol_results import Bench, Result
 from vera.evaluation.protocol_seen import Records, load_seen, read_written
@@ -112,7 +113,8 @@ def evaluate(
             tell(f"measuring {one.name}", number, len(contestants))
         result = bench.judge(one)
         made = [sessions[key] for key in result.record["sessions"]]
-        results.append(replace(result, record=result.record | {"data": bench.data(), "provenance": made}))
+        origin = {"made_by": plain(described(one.anonymizer)), "data": bench.data(), "provenance": made}
+        results.append(replace(result, record=result.record | origin))
     if ranks.rank() == 0:
         _report(root, results, known[:panels], items, protocol.files)
     ranks.wait()
@@ -124,7 +126,8 @@ def without_download(device: str, batch_size: int) -> list[Measure]:
     features = Lite0Features(side=224)
     sets: list[FrechetDistance | KernelDistance] = [FrechetDistance(features), KernelDistance(features, subsets=50, subset_size=10)]
     of_crops = [OfCrops(metric, size=CROP, batch_size=batch_size, device=device) for metric in sets]
-    return [Preserved(Preservation(), device=device), Attributes(AttributePreservation()), *of_crops]
+    kept = Preserved(Preservation(), device=device)
+    return [kept, Replaced(Replacement()), Attributes(AttributePreservation()), *of_crops]
 
 
 def people_in(path: str | Path) -> list[Person]:

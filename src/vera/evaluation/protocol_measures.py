@@ -17,6 +17,7 @@ from vera.evaluation.metrics.kernel import KernelDistance
 from vera.evaluation.metrics.lpips_distance import LpipsDistance
 from vera.evaluation.metrics.observation import Observation
 from vera.evaluation.metrics.preservation import Preservation
+from vera.evaluation.metrics.replacement import Replacement
 from vera.faces.alignment import align
 from vera.types import Mask, Photograph, Pixels, Points, VeraError
 
@@ -184,6 +185,37 @@ class Preserved:
 
     def result(self) -> dict[str, Any]:
         """See :meth:`Preservation.compute`."""
+        return computed(self.metric.compute)
+
+
+class Replaced:
+    """Whether the face is no longer the photograph's, where one is found in the original.
+
+    Args:
+        metric: see there.
+
+    """
+
+    name = "replacement"
+
+    def __init__(self, metric: Replacement) -> None:
+        self.metric: Any = metric
+
+    def reset(self) -> None:
+        """Forget all photographs."""
+        self.metric.reset()
+
+    def original(self, original: Original) -> None:
+        """Take a photograph of the set: nothing to measure."""
+
+    def written(self, written: Written) -> None:
+        """Take an anonymized photograph."""
+        source = written.original
+        if np.isfinite(source.seen.landmarks).all():
+            self.metric.update(source.photograph.pixels, written.photograph.pixels, written.preserved, source.seen.landmarks)
+
+    def result(self) -> dict[str, Any]:
+        """See :meth:`Replacement.compute`."""
         return computed(self.metric.compute)
 
 

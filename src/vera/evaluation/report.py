@@ -69,7 +69,7 @@ def merge(runs: Sequence[Path], folder: Path) -> tuple[str, list[Path]]:
     """
     if not runs:
         raise VeraError("no run given: name the folders of finished evaluations")
-    found = [(run, record, curves) for run in runs for record, curves in _read(run)]
+    found = [(run, record, curves) for run in runs for record, curves in read(run)]
     anonymizers = [record["anonymizer"] for _, record, _ in found]
     names = [f"{name} ({run.name})" if anonymizers.count(name) > 1 else name for name, (run, _, _) in zip(anonymizers, found, strict=True)]
     if len(set(names)) < len(names):

@@ -39,7 +39,7 @@ def histograms(curves: Mapping[str, Curves], threshold: float, recogniser: str) 
                 axes.hist(found[side], bins=bins, density=True, alpha=0.55, label=f"{label} ({len(found[side])})")
         axes.axvline(threshold, color="black", linestyle="--", linewidth=1)
         axes.set(ylabel=name, yticks=[])
-        axes.legend(frameon=False, fontsize="small")
+        axes.legend(loc="upper right", frameon=False, fontsize="small")
     rows[-1].set_xlabel(f"distance, {recogniser}; dashed: its threshold {threshold:g}")
     return figure
 
@@ -54,7 +54,7 @@ def roc_curves(curves: Mapping[str, Curves], recogniser: str) -> Figure:
         axes.plot(*roc(found["anonymized_same"], found["anonymized_different"]), label=name)
     axes.plot([0, 1], [0, 1], color="grey", linestyle=":", linewidth=1)
     axes.set(xlabel="two people taken for one", ylabel="one person recognised", title=f"pairs, {recogniser}", aspect="equal")
-    axes.legend(frameon=False, fontsize="small")
+    axes.legend(loc="lower right", frameon=False, fontsize="small")
     return figure
 
 

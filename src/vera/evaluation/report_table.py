@@ -52,6 +52,7 @@ def figures(records: Sequence[Record]) -> list[Figure]:
             at(f"distance between seeds, {name} ↑", key, "diversity", "mean_distance"),
         ]
     found += [
+        at("share of the face that is changed ↑", "replacement", "mean_share"),
         at("preserved region identical ↑", "preservation", "identical"),
         at("preserved region: PSNR where it is not, dB ↑", "preservation", "psnr"),
         at("preserved region: LPIPS ↓", "preservation", "lpips"),

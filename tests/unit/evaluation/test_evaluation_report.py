@@ -1,0 +1,202 @@
+import copy
+import csv
+import io
+import json
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score, roc_curve
+
+from vera.evaluation import report
+from vera.evaluation.protocol_results import Result, kind, rounded
+from vera.evaluation.report_figures import roc
+from vera.evaluation.report_notes import notes
+from vera.evaluation.report_publish import publish
+from vera.evaluation.report_table import cell, comma_separated, figures, markdown
+from vera.types import VeraError
+
+
+def share(count, of):
+    return {"share": count / of if of else None, "count": count, "of": of, "low": 0.1, "high": 0.5}
+
+
+def record(name="blur", *, count=3, threshold=0.6, digest="d1", commit="c1", changed=False):
+    """A line of results.jsonl."""
+    recognition = {
+        "nearest": {"rank_1": share(count, 10), "recognised": {"own": share(count, 10)}, "median_distance": 0.7, "groups": {}},
+        "others": {"rank_1": share(0, 0)},
+        "pairs": {side: {"auc": 0.9, "eer": 0.125} for side in ("anonymized", "originals")},
+        "thresholds": {"own": threshold},
+        "calibration": {
+            "threshold": threshold,
+            "said": {"false_accept_rate": 0.0055, "calibration": "so it says"},
+            "pairs": None,
+            "measured": None,
+        },
+    }
+    return {
+        "anonymizer": name,
+        "people": {"all": 5, "written": 4, "refused": 1, "unusable": 0, "failed": 0},
+        "photographs": 8,
+        "why": {"too alike": 1},
+        "seconds_a_photograph": {"median": 0.25, "all": 2.0},
+        "measures": {"recognition/dlib": recognition, "frechet_lite0": {"value": 12.5}, "kid": {"value": None, "why": "too few images"}},
+        "data": {"people": 5, "photographs": 10, "unusable": 0, "digest": digest},
+        "provenance": [{"vera": "0.1.0", "git": {"commit": commit, "changed": changed}}],
+    }
+
+
+def curves(seed=0):
+    rng = np.random.default_rng(seed)
+    sides = ("source", "anonymized_same", "anonymized_different", "originals_same", "originals_different")
+    return {"dlib": {side: np.sort(rng.uniform(0, 1, 20)) for side in sides}}
+
+
+def run(folder, *records):
+    report.write(folder, [Result(one, curves(n)) for n, one in enumerate(records)])
+    return folder
+
+
+def test_the_table_has_a_line_a_figure_and_a_column_an_anonymizer():
+    lines = markdown([record(), record("vera", count=0)], ["blur", "vera"]).splitlines()
+    assert lines[0] == "|  | blur | vera |"
+    assert "| refused by its own verification | 1 | 1 |" in lines
+    assert "| recognised, dlib at its own threshold ↓ | 30.0% [10%, 50%] | 0.0% [10%, 50%] |" in lines
+    assert "| frechet lite0 ↓ | 12.5 | 12.5 |" in lines
+    assert "| seconds a photograph (median) ↓ | 0.25 | 0.25 |" in lines
+    assert not [line for line in lines if "another photograph" in line or "KID" in line]  # nobody has a figure there
+
+
+def test_an_anonymizer_without_a_figure_has_an_empty_cell():
+    other = record("vera")
+    del other["measures"]["frechet_lite0"]
+    assert "| frechet lite0 ↓ | 12.5 |  |" in markdown([record(), other], ["blur", "vera"])
+    assert cell(None) == ""
+
+
+def test_the_comma_separated_table_holds_plain_numbers():
+    (row,) = csv.DictReader(io.StringIO(comma_separated([record()], ["blur"])))
+    assert row["anonymizer"] == "blur"
+    assert float(row["recognised, dlib at its own threshold"]) == 0.3
+    assert float(row["recognised, dlib at its own threshold: high"]) == 0.5
+    assert {one.title.rstrip(" ↑↓") for one in figures([record()])} <= set(row)
+
+
+def test_notes_say_what_is_missing_and_why():
+    text = notes([record()], ["blur"])
+    assert "- blur: 1 of: too alike." in text
+    assert "- kid: too few images (blur)." in text
+    assert "own threshold 0.6; its false-accept rate by its own word: 0.0055 (so it says)" in text
+    assert "not calibrated in this run" in text
+    assert "Read with care" not in text
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"digest": "d2"}, "different photographs"),
+        ({"threshold": 0.5}, "thresholds of dlib differ"),
+        ({"commit": "c2"}, "2 states of the code"),
+        ({"changed": True}, "changes that are in no commit"),
+    ],
+)
+def test_notes_warn_of_columns_that_are_no_comparison(change, says):
+    assert says in notes([record(), record("vera", **change)], ["blur", "vera"])
+
+
+def test_runs_that_were_measured_differently_are_named():
+    other = copy.deepcopy(record("vera"))
+    del other["measures"]["frechet_lite0"]
+    assert "measured differently" in notes([record(), other], ["blur", "vera"])
+
+
+def test_a_calibration_is_stated_with_its_pairs_and_intervals():
+    one = record()
+    rates = {"false_accept_rate": share(3, 300), "true_accept_rate": share(290, 300)}
+    shown = {"threshold": 0.55, "threshold_low": 0.5, "threshold_high": 0.58, **rates}
+    one["measures"]["recognition/dlib"]["calibration"] |= {
+        "pairs": "pairs.txt",
+        "measured": {
+            "pairs_same": 300,
+            "pairs_different": 300,
+            "pairs_without_face": 2,
+            "own": rates,
+            "at": {"0.01": shown, "0.001": {"threshold": None}},
+        },
+    }
+    text = notes([one], ["blur"])
+    assert "calibrated on pairs.txt: 300 pairs of one person, 300 of two (2 more were left out" in text
+    assert "false-accept rate 0.01: threshold 0.55 [0.5, 0.58], at which 290 of 300 pairs of one person pass" in text
+    assert "measured false-accept rate of its own threshold: 0.01 [0.1, 0.5]" in text
+    assert "false-accept rate 0.001: too few pairs" in text
+
+
+def test_a_run_is_written_and_merged(tmp_path):
+    first, second = run(tmp_path / "one", record(), record("vera", count=0)), run(tmp_path / "two", record("vera", count=1))
+    assert [json.loads(line)["anonymizer"] for line in (first / "results.jsonl").read_text().splitlines()] == ["blur", "vera"]
+    for name in ("table.md", "table.csv", "distances-dlib.png", "roc-dlib.png", "distances.npz"):
+        assert (first / name).stat().st_size > 0
+    page, files = report.merge([first, second], tmp_path / "all")
+    assert page.splitlines()[0] == "|  | blur | vera (one) | vera (two) |"
+    assert "| recognised, dlib at its own threshold ↓ | 30.0% [10%, 50%] | 0.0% [10%, 50%] | 10.0% [10%, 50%] |" in page
+    assert {file.name for file in files} == {"table.md", "table.csv", "distances-dlib.png", "roc-dlib.png"}
+
+
+def test_what_cannot_be_merged(tmp_path):
+    with pytest.raises(VeraError, match="no run given"):
+        report.merge([], tmp_path)
+    with pytest.raises(VeraError, match=r"holds no results\.jsonl"):
+        report.merge([tmp_path], tmp_path)
+    first, second = run(tmp_path / "a" / "x", record()), run(tmp_path / "b" / "x", record())
+    with pytest.raises(VeraError, match="rename a folder"):
+        report.merge([first, second], tmp_path / "all")
+    (first / "results.jsonl").write_text("{")
+    with pytest.raises(VeraError, match="are damaged"):
+        report.merge([first], tmp_path / "all")
+
+
+def test_what_is_published_says_nothing_about_this_machines_folders(tmp_path):
+    one = record()
+    one["provenance"][0] |= {"config": {"people": {"root": "/home/x"}, "seed": 3}, "command": ["/home/x/vera"], "session": "s", "at": 1.0}
+    out = run(tmp_path / "run", one)
+    kept = tmp_path / "kept"
+    published = publish(out, kept, data="made up", figures={"distances-dlib.png": "distances.png"})
+    assert sorted(file.name for file in kept.iterdir()) == ["distances.png", "results.jsonl", "results.md"]
+    assert [json.loads(line) for line in (kept / "results.jsonl").read_text().splitlines()] == published
+    assert published[0]["provenance"][0]["config"] == {"seed": 3}
+    assert published[0]["data"]["name"] == "made up"
+    assert "/home" not in (kept / "results.jsonl").read_text()
+    (out / "panels.png").touch()
+    with pytest.raises(VeraError, match="shows photographs of people"):
+        publish(out, kept, data="made up", figures={"panels.png": "panels.png"})
+    with pytest.raises(VeraError, match=r"no figure roc\.png"):
+        publish(out, kept, data="made up", figures={"roc.png": "roc.png"})
+
+
+def test_group_bars_are_drawn_where_there_are_groups(tmp_path):
+    one = record()
+    groups = {name: {"recognised": {"own": found}} for name, found in (("f", share(1, 2)), ("m", share(0, 0)))}
+    one["measures"]["recognition/dlib"]["nearest"]["groups"] = groups
+    run(tmp_path, one)
+    assert (tmp_path / "groups-dlib.png").is_file()
+
+
+def test_roc_is_scikit_learns():
+    rng = np.random.default_rng(0)
+    same, different = rng.normal(0.4, 0.1, 40), rng.normal(0.6, 0.1, 60)
+    same[:5] = different[:5]  # equal distances on both sides
+    false, true = roc(np.sort(same), np.sort(different))
+    answers, scores = np.r_[np.ones(40), np.zeros(60)], -np.r_[same, different]
+    expected = roc_curve(answers, scores, drop_intermediate=False)
+    np.testing.assert_allclose((false, true), expected[:2])
+    assert np.trapezoid(true, false) == pytest.approx(roc_auc_score(answers, scores))
+    assert len(roc(np.empty(0), different)[0]) == 0
+
+
+def test_reasons_are_counted_without_names_and_numbers():
+    said = "'p 7' is refused after 6 attempts, nothing is written; last reason: photograph '7_before' is still recognised (0.55 < 0.6)"
+    assert kind(said) == kind(said.replace("7", "8").replace("0.55", "0.41")) == "photograph is still recognised"
+
+
+def test_results_are_rounded():
+    assert rounded({"a": [1 / 3, 1, None, "x", True]}) == {"a": [0.333333, 1, None, "x", True]}
