@@ -12,6 +12,8 @@ from vera import bundle
 from vera.generator.discriminator import Discriminator
 from vera.generator.network import Generator
 from vera.training.adversaries import Adversaries
+from vera.training.export import Statement, export
+from vera.training.export_inversion import Bank
 from vera.training.run import train
 from vera.types import VeraError
 
@@ -145,3 +147,24 @@ def test_a_run_starts_from_bundles_whatever_its_configuration_says(tmp_path):
         assert 0 < max(moved) < 1e-5
     with pytest.raises(VeraError, match="not of a discriminator"):
         train(composed(tmp_path / "again", "images=8", f"stage.start.discriminator={tmp_path / 'g'}", *QUIET))
+
+
+def test_the_averaged_generator_and_its_discriminator_become_bundles(tmp_path):
+    last = train(composed(tmp_path / "run", "images=16", *QUIET))
+    options = {
+        "checkpoint": "last.ckpt", "statement": Statement(licence="CC0", card="# tiny", data="procedural"),
+        "bank": Bank(identities=4, seed=0, pattern=None), "exact": True,
+    }  # fmt: skip
+    export(tmp_path / "run", tmp_path / "g", discriminator=tmp_path / "d", **options)
+    generator, discriminator = bundle.load(tmp_path / "g"), bundle.load(tmp_path / "d")
+    tensors, _ = everything(last)
+    assert isinstance(generator, Generator)
+    assert generator.info.provenance["images_seen"] == 16
+    for network, prefix in ((generator, "ema/"), (discriminator, "game.discriminator.")):
+        assert all(torch.equal(value, tensors[prefix + name]) for name, value in network.state_dict().items())
+    codes = generator.map(torch.randn(4, generator.latent), {})
+    made = generator(codes)
+    assert discriminator(made.image, made.segmentation).shape == (4,)
+    assert generator.mean_code(count=50).shape == (generator.latent,)
+    with pytest.raises(VeraError, match="draws its own"):
+        export(tmp_path / "run", tmp_path / "h", discriminator=None, **{**options, "bank": Bank(identities=4, seed=0, pattern="*")})

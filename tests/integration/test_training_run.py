@@ -12,11 +12,16 @@ from vera import bundle
 from vera.data.sample import decode_labels
 from vera.inversion.autoencoder import Autoencoder
 from vera.training import inversion_module
-from vera.training.export import export
+from vera.training.export import Statement, export
+from vera.training.export_inversion import Bank
 from vera.training.run import train
 from vera.types import VeraError
 
 TINY = ["experiment=smoke", "batch_size=4"]
+OPTIONS = {
+    "checkpoint": "last.ckpt", "statement": Statement(licence="CC0", card="# tiny", data="procedural"),
+    "bank": Bank(identities=4, seed=0, pattern=None), "discriminator": None, "exact": False,
+}  # fmt: skip
 
 
 def composed(folder, *overrides):
@@ -66,9 +71,7 @@ def test_the_smoke_experiment_learns_and_becomes_a_bundle(tmp_path):
     assert last.is_file()
     assert sorted(p.name for p in (tmp_path / "run").glob("*.png"))[-1].startswith("00004")
 
-    info = export(
-        tmp_path / "run", tmp_path / "bundle", identities=4, seed=0, licence="CC0", card="# tiny", data="procedural", pattern=None
-    )
+    (info,) = export(tmp_path / "run", tmp_path / "bundle", **OPTIONS)
     network = bundle.load(tmp_path / "bundle")
     assert network.bank.shape == (4, 28, 8)
     assert info.provenance["images_seen"] == 4000
@@ -100,4 +103,4 @@ def test_missing_pieces_are_named(tmp_path):
     with pytest.raises(VeraError, match="no checkpoint"):
         train(composed(tmp_path / "run", "run.resume=/nowhere/last.ckpt"))
     with pytest.raises(VeraError, match="no training run"):
-        export(tmp_path, tmp_path / "b", identities=4, seed=0, licence="", card="", data="", pattern=None)
+        export(tmp_path, tmp_path / "b", **OPTIONS)

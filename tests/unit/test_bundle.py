@@ -79,7 +79,7 @@ def test_missing_truncated_altered_foreign(made, tmp_path):
     record.write_text(text[:40])
     with pytest.raises(VeraError, match="damaged"):
         bundle.load(path)
-    for name, says in (("os.system", "only classes of the package vera"), ("vera.training.export.instantiate", "no network of VerA")):
+    for name, says in (("os.system", "only classes of the package vera"), ("vera.training.run.instantiate", "no network of VerA")):
         described = json.loads(text)
         described["class"] = name
         described["config"] = {"config": {"_target_": "pathlib.Path.touch", "_args_": [str(tmp_path / "executed")]}}

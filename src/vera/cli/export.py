@@ -19,14 +19,30 @@ def export(
     ] = None,
     identities: Annotated[int, typer.Option(min=4, help="Size of the bank of identities; each is a mixture of several faces.")] = 512,
     seed: Annotated[int, typer.Option(min=0, help="Of the mixtures.")] = 0,
+    checkpoint: Annotated[str, typer.Option(metavar="NAME", help="Which of the run's: top/NAME.ckpt holds the best ones.")] = "last.ckpt",
+    discriminator: Annotated[
+        Path | None, typer.Option(metavar="BUNDLE", help="A second bundle, of a generator's discriminator: to go on from both.")
+    ] = None,
+    exact: Annotated[bool, typer.Option("--float32", help="Keep the weights exact, twice as large: for training that goes on.")] = False,
 ) -> None:
-    """Write the averaged network of a training run as a bundle, with a bank of identities mixed from its data."""
+    """Write the averaged network of a training run as a bundle; an autoencoder, with a bank of identities mixed from its data."""
+    from vera.training.export import Statement
     from vera.training.export import export as write
+    from vera.training.export_inversion import Bank
     from vera.types import VeraError
 
     try:
         text = card.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise VeraError(f"no model card can be read at {card}: write one (UTF-8), a bundle is not made without it") from error
-    info = write(run, out, identities=identities, seed=seed, licence=licence, card=text, data=data, pattern=pattern)
-    typer.echo(f"{info.path}: digest {info.digest}")
+    written = write(
+        run,
+        out,
+        checkpoint=checkpoint,
+        statement=Statement(licence=licence, card=text, data=data),
+        bank=Bank(identities=identities, seed=seed, pattern=pattern),
+        discriminator=discriminator,
+        exact=exact,
+    )
+    for info in written:
+        typer.echo(f"{info.path}: digest {info.digest}")

@@ -51,7 +51,7 @@ def gradient_penalty(
     """R1 (Mescheder et al. 2018) on both inputs: squared norms of the logits' gradients, still differentiable.
 
     Args:
-        logits: of real samples.
+        logits: of real samples; of several logits of one image, their mean counts, as in the losses.
         images: the *unaugmented* images that ``logits`` were computed from, requiring gradients.
         segmentations: likewise, in 2p - 1.
 
@@ -59,7 +59,8 @@ def gradient_penalty(
         One number an image for the image, and one for the segmentation.
 
     """
-    gradients = torch.autograd.grad(logits.sum(), [images, segmentations], create_graph=True)
+    total = logits.mean(dim=tuple(range(1, logits.dim()))).sum() if logits.dim() > 1 else logits.sum()
+    gradients = torch.autograd.grad(total, [images, segmentations], create_graph=True)
     by_image, by_segmentation = (g.square().sum(dim=(1, 2, 3)) for g in gradients)
     return by_image, by_segmentation
 

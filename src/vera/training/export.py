@@ -2,79 +2,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
-from hydra.utils import instantiate
 from omegaconf import OmegaConf
-from torch import Tensor
 
-from vera import bundle
-from vera.data.sample import FaceDataset, decode_images, decode_labels
-from vera.inversion.autoencoder import Autoencoder
-from vera.inversion.bank import PEOPLE, mix
+from vera.bundle import BundleInfo
+from vera.training.export_generator import export_discriminator, export_generator
+from vera.training.export_inversion import Bank, export_inversion
 from vera.types import VeraError
 
 
-def export(
-    run: Path, out: Path, *, identities: int, seed: int, licence: str, card: str, data: str, pattern: str | None
-) -> bundle.BundleInfo:
-    """Write the averaged network of a run, with a bank of identities mixed from its data.
+@dataclass(frozen=True)
+class Statement:
+    """What the person who exports says of the weights.
 
-    Args:
-        run: the run's folder (``config.yaml`` and ``last.ckpt``).
-        out: the bundle to make.
-        identities: size of the bank.
-        seed: of the mixtures.
+    Attributes:
         licence: of the weights.
         card: the model card, Markdown.
-        data: what the weights were trained on, in words, for the provenance.
-        pattern: glob of the names of the faces that the bank is mixed from (a folder of images); None for all of them.
-
-    Raises:
-        VeraError: when the run has no checkpoint or configuration, the bundle exists, or there are too few faces.
+        data: what the weights were trained on, in words.
 
     """
-    for name in ("config.yaml", "last.ckpt"):
-        if not (run / name).is_file():
-            raise VeraError(f"'{run}' is no training run: {name} is missing")
-    if out.exists():
-        raise VeraError(f"'{out}' exists: a bundle is never overwritten; choose another folder or remove it")
-    config: Any = OmegaConf.load(run / "config.yaml")
-    if pattern is not None:
-        if "pattern" not in config.datamodule.dataset:
-            raise VeraError("--pattern: this run's faces have no names to choose by; leave it out")
-        OmegaConf.update(config, "datamodule.dataset.pattern", pattern)
-    checkpoint = torch.load(run / "last.ckpt", map_location="cpu", weights_only=True).get("vera")
-    if checkpoint is None:
-        raise VeraError(f"'{run / 'last.ckpt'}' was not written by this stage's training")
-    network: Autoencoder = instantiate(config.stage.module.network, _convert_="all")
-    network.load_state_dict(checkpoint["ema"], strict=True)
-    network.eval().requires_grad_(False)
 
-    dataset: FaceDataset = instantiate(config.datamodule.dataset, _convert_="all")
-    if len(dataset) < PEOPLE:
-        raise VeraError(f"the bank mixes {PEOPLE} faces at a time, there are {len(dataset)}: widen --pattern")
-    codes = torch.cat(list(_encode(network, dataset)))
-    bank = mix(codes, count=identities, people=PEOPLE, spread=1.0, generator=torch.Generator().manual_seed(seed))
-    network.fill_bank(bank, codes.mean(dim=0))
-    provenance = {
-        "stage": "inversion, generator unfrozen (an autoencoder)",
-        "data": data,
-        "faces": len(dataset),
-        "images_seen": int(checkpoint["images_seen"]),
-        "bank": {"identities": identities, "people_in_each": PEOPLE, "seed": seed},
+    licence: str
+    card: str
+    data: str
+
+
+def export(
+    run: Path, out: Path, *, checkpoint: str, statement: Statement, bank: Bank, discriminator: Path | None, exact: bool
+) -> list[BundleInfo]:
+    """Write the averaged network of a run, whichever stage it was.
+
+    Args:
+        run: the run's folder (``config.yaml`` and the checkpoint).
+        out: the bundle to make.
+        checkpoint: which of the run's: ``last.ckpt``, or one of ``top/``.
+        statement: goes into the bundle.
+        bank: the identities of an inversion run; a generator draws its own.
+        discriminator: a bundle to make of the discriminator of a generator's run, for training that goes on; None for none.
+        exact: keep float32.
+
+    Returns:
+        What was written, the averaged network first.
+
+    Raises:
+        VeraError: when the run has no checkpoint or configuration, a bundle exists, there are too few faces for the bank, or an
+            option belongs to another stage.
+
+    """
+    for file in (run / "config.yaml", run / checkpoint):
+        if not file.is_file():
+            raise VeraError(f"'{run}' is no training run: {file.name} is missing")
+    for path in filter(None, (out, discriminator)):
+        if path.exists():
+            raise VeraError(f"'{path}' exists: a bundle is never overwritten; choose another folder or remove it")
+    saved = torch.load(run / checkpoint, map_location="cpu", weights_only=True)
+    state = saved.get("vera")
+    if state is None:
+        raise VeraError(f"'{run / checkpoint}' was not written by vera train")
+    config: Any = OmegaConf.load(run / "config.yaml")
+    stated: dict[str, Any] = {"licence": statement.licence, "card": statement.card, "dtype": torch.float32 if exact else torch.bfloat16}
+    provenance: dict[str, Any] = {
+        "data": statement.data,
+        "images_seen": int(state["images_seen"]),
         "versions": {"torch": torch.__version__, "pytorch-lightning": version("pytorch-lightning"), "vera": version("vera-anonymization")},
     }
-    return bundle.save(out, network, provenance=provenance, licence=licence, card=card)
-
-
-def _encode(network: Autoencoder, dataset: FaceDataset, batch: int = 64) -> Iterator[Tensor]:
-    for start in range(0, len(dataset), batch):
-        samples = [dataset[n] for n in range(start, min(start + batch, len(dataset)))]
-        images = decode_images(torch.stack([s["image"] for s in samples]))
-        labels = decode_labels(torch.stack([s["labels"] for s in samples]))
-        yield network.encode(images, labels).local
+    if state.get("stage") == "generator":
+        if bank.pattern is not None:
+            raise VeraError("--pattern chooses faces for a bank of identities; a generator draws its own: leave it out")
+        written = [export_generator(state, out, provenance=provenance, **stated)]
+        if discriminator is not None:
+            written.append(export_discriminator(saved, discriminator, provenance=provenance, **{**stated, "dtype": torch.float32}))
+        return written
+    if discriminator is not None:
+        raise VeraError("--discriminator: this run has none; leave it out")
+    return [export_inversion(config, state, out, bank=bank, provenance=provenance, **stated)]

@@ -148,7 +148,7 @@ class GeneratorModule(pl.LightningModule):
         for side in SIDES:
             network: Any = getattr(self.game, side)
             networks[side] = {"class": f"{type(network).__module__}.{type(network).__qualname__}", "config": network.config}
-        state = {"ema": self.ema.network.state_dict(), "images_seen": self.images_seen, "networks": networks}
+        state = {"stage": "generator", "ema": self.ema.network.state_dict(), "images_seen": self.images_seen, "networks": networks}
         checkpoint["vera"] = {**state, "strength": self.game.strength.state_dict() if self.game.strength else None}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -86,7 +86,7 @@ class InversionModule(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what Lightning does not know of: the average and the count of images."""
-        checkpoint["vera"] = {"ema": self.ema.network.state_dict(), "images_seen": self.images_seen}
+        checkpoint["vera"] = {"stage": "inversion", "ema": self.ema.network.state_dict(), "images_seen": self.images_seen}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Restore them."""

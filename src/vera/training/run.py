@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.utilities import rank_zero_only
@@ -34,10 +35,10 @@ def train(config: DictConfig) -> Path:
         _keep_log(folder / "metrics.csv")
         OmegaConf.save(config, folder / "config.yaml", resolve=True)
 
-    module: Any = instantiate(config.stage.module, _convert_="all")  # plain containers: a bundle carries them as JSON
-    data: Any = instantiate(config.datamodule, _convert_="all")
-    callbacks = [instantiate(c) for c in config.callbacks.values()]
-    trainer: pl.Trainer = instantiate(config.trainer, callbacks=callbacks, logger=instantiate(config.logger))
+    module = _made(config.stage.module, _convert_="all")  # plain containers: a bundle carries them as JSON
+    data = _made(config.datamodule, _convert_="all")
+    callbacks = [_made(c) for c in config.callbacks.values()]
+    trainer: pl.Trainer = _made(config.trainer, callbacks=callbacks, logger=_made(config.logger))
     try:
         trainer.fit(module, data, ckpt_path=resume, weights_only=True)
     except SystemExit:
@@ -48,6 +49,17 @@ def train(config: DictConfig) -> Path:
     if trainer.is_global_zero and any(getattr(callback, "interrupted", False) for callback in callbacks):
         raise KeyboardInterrupt
     return last
+
+
+def _made(config: DictConfig, **arguments: Any) -> Any:
+    """What a configuration describes; a part's own complaint comes out as it is, not wrapped in Hydra's."""
+    try:
+        return instantiate(config, **arguments)
+    except InstantiationException as error:
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, VeraError):
+            cause = cause.__cause__
+        raise cause or error from error
 
 
 def _checkpoint(resume: str | None, last: Path) -> str | None:

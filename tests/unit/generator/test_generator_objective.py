@@ -36,6 +36,8 @@ def test_r1_of_a_linear_discriminator_is_its_weights_squared_norm(rng):
         torch.testing.assert_close(penalty, weight.detach().square().sum().expand(5))
         (gradient,) = torch.autograd.grad(penalty.mean(), weight, retain_graph=True)
         torch.testing.assert_close(gradient, 2 * weight.detach())
+    several = objective.gradient_penalty(logits[:, None] * torch.tensor([0.5, 1.5]), images, segmentations)  # their mean is the logit
+    torch.testing.assert_close(several[0], r1[0])
 
 
 def test_path_length_of_a_linear_generator(rng):

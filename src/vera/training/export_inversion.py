@@ -1,0 +1,82 @@
+"""Export of a stage 3 run: the autoencoder, with a bank of identities mixed from its data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+from torch import Tensor
+
+from vera import bundle
+from vera.data.sample import FaceDataset, decode_images, decode_labels
+from vera.inversion.autoencoder import Autoencoder
+from vera.inversion.bank import PEOPLE, mix
+from vera.types import VeraError
+
+
+@dataclass(frozen=True)
+class Bank:
+    """The identities that go into the bundle.
+
+    Attributes:
+        identities: how many.
+        seed: of the mixtures.
+        pattern: glob of the names of the faces that they are mixed from (a folder of images); None for all of them.
+
+    """
+
+    identities: int
+    seed: int
+    pattern: str | None
+
+
+def export_inversion(
+    config: Any, state: Mapping[str, Any], out: Path, *, bank: Bank, provenance: Mapping[str, Any], **stated: Any
+) -> bundle.BundleInfo:
+    """Write the averaged autoencoder.
+
+    Args:
+        config: of the run.
+        state: ``vera`` of its checkpoint.
+        out: the bundle to make.
+        bank: the identities to mix.
+        provenance: what is known of the weights beside the stage, the faces and the bank.
+        **stated: licence, card and dtype, see :func:`vera.bundle.save`.
+
+    Raises:
+        VeraError: there are too few faces for the bank, or they have no names to choose by.
+
+    """
+    if bank.pattern is not None:
+        if "pattern" not in config.datamodule.dataset:
+            raise VeraError("--pattern: this run's faces have no names to choose by; leave it out")
+        OmegaConf.update(config, "datamodule.dataset.pattern", bank.pattern)
+    network: Autoencoder = instantiate(config.stage.module.network, _convert_="all")
+    network.load_state_dict(state["ema"], strict=True)
+    network.eval().requires_grad_(False)
+
+    dataset: FaceDataset = instantiate(config.datamodule.dataset, _convert_="all")
+    if len(dataset) < PEOPLE:
+        raise VeraError(f"the bank mixes {PEOPLE} faces at a time, there are {len(dataset)}: widen --pattern")
+    codes = torch.cat(list(_encode(network, dataset)))
+    source = torch.Generator().manual_seed(bank.seed)
+    network.fill_bank(mix(codes, count=bank.identities, people=PEOPLE, spread=1.0, generator=source), codes.mean(dim=0))
+    described = {
+        "stage": "inversion, generator unfrozen (an autoencoder)",
+        "faces": len(dataset),
+        "bank": {"identities": bank.identities, "people_in_each": PEOPLE, "seed": bank.seed},
+    }
+    return bundle.save(out, network, provenance={**provenance, **described}, **stated)
+
+
+def _encode(network: Autoencoder, dataset: FaceDataset, batch: int = 64) -> Iterator[Tensor]:
+    for start in range(0, len(dataset), batch):
+        samples = [dataset[n] for n in range(start, min(start + batch, len(dataset)))]
+        images = decode_images(torch.stack([s["image"] for s in samples]))
+        labels = decode_labels(torch.stack([s["labels"] for s in samples]))
+        yield network.encode(images, labels).local
