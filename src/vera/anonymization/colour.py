@@ -12,8 +12,8 @@ MIN_PIXELS = 200
 """DECISION: fewer pixels of the same class than this say nothing about the photograph's colours."""
 GAIN = (0.8, 1.25)
 """DECISION: limits of the contrast change; the band is too narrow for more."""
-SHIFT_LIMIT = 20.0
-"""DECISION: most the colours are shifted (Lab units): more comes from a wrong segmentation, not from light."""
+SHIFT_LIMIT = 30.0
+"""DECISION: most the colours are shifted (Lab units): more comes from a wrong segmentation, not from light or complexion."""
 OCTAVES = (0.0, 1.0, 2.0)
 """DECISION: grain is measured and drawn in the frequency bands between these Gaussian widths (pixels) and the next, twice as wide."""
 SOFT_EDGE = 2.0
@@ -22,13 +22,14 @@ GRAIN_LIMIT = 2.5
 """DECISION: most grain a band may get, in grey levels: what is above is not noise but hair or cloth."""
 
 
-def match_colour(generated: Floats, source: Floats, same: Mask) -> Floats:
+def match_colour(generated: Floats, source: Floats, same: Mask, *, shown: Floats) -> Floats:
     """Shift and scale the generated colours (CIE Lab, lightness scaled, hues shifted) to those of the photograph.
 
     Args:
         generated: ``(h, w, 3)`` RGB, 0 to 255.
         source: ``(h, w, 3)`` RGB, 0 to 255; read where ``same`` only.
         same: pixels outside the replaced region where both show the same kind of surface.
+        shown: ``(h, w, 3)``: what is compared with the source there; the change is applied to ``generated``.
 
     Returns:
         ``(h, w, 3)``; unchanged when fewer than :data:`MIN_PIXELS` pixels compare.
@@ -37,7 +38,7 @@ def match_colour(generated: Floats, source: Floats, same: Mask) -> Floats:
     if int(same.sum()) < MIN_PIXELS:
         return generated
     lab = np.asarray(cv2.cvtColor(generated.clip(0, 255) / 255, cv2.COLOR_RGB2Lab), dtype=np.float32)
-    ours, theirs = lab[same], np.asarray(cv2.cvtColor(source[same][None] / 255, cv2.COLOR_RGB2Lab)[0], dtype=np.float32)
+    ours, theirs = (np.asarray(cv2.cvtColor(part[same][None] / 255, cv2.COLOR_RGB2Lab)[0], dtype=np.float32) for part in (shown, source))
     centre = np.median(ours, axis=0)
     target = centre + (np.median(theirs, axis=0) - centre).clip(-SHIFT_LIMIT, SHIFT_LIMIT)
     gain = np.ones(3, dtype=np.float32)

@@ -10,7 +10,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from vera.anonymization.assembly import assemble, kept_rows
+from vera.anonymization.assembly import assemble, kept_rows, with_own_neck
 from vera.anonymization.audit import Clock, opening, outcome
 from vera.anonymization.compositing import Rendering, composite
 from vera.anonymization.harmonization import Surroundings, harmonize
@@ -200,16 +200,18 @@ class VeraAnonymizer:
         return replace(drawn, local=local.cpu(), harmonized=True)
 
     def _render(self, scenes: Sequence[Scene], codes: LatentCodes, identity: Identity, seed: int) -> list[Anonymized]:
+        local, kept = identity.local.to(self.device), self._kept(scenes)
         with torch.no_grad():
-            synthesis = self.network.generator(assemble(codes, identity.local.to(self.device), self._kept(scenes)))
+            synthesis = self.network.generator(assemble(codes, local, kept))
+            complexions = self.network.generator(assemble(codes, local, with_own_neck(kept))).image
         probabilities = to_probabilities(synthesis.segmentation)
         outputs = []
         for number, scene in enumerate(scenes):
-            rendering = Rendering(
-                *reshape(synthesis.image[number], probabilities[number], identity.proportions, scene.replaced_share.to(self.device))
-            )
-            image = composite(scene.photograph, scene.face, scene.parsed, rendering, scene.replaced, seed=derived_seed(seed, number))
-            outputs.append(Anonymized(scene.photograph.name, image, scene.preserved, scene.replaced))
+            share = scene.replaced_share.to(self.device)
+            image, segmentation = reshape(synthesis.image[number], probabilities[number], identity.proportions, share)
+            rendering = Rendering(image, segmentation, complexions[number])
+            pixels = composite(scene.photograph, scene.face, scene.parsed, rendering, scene.replaced, seed=derived_seed(seed, number))
+            outputs.append(Anonymized(scene.photograph.name, pixels, scene.preserved, scene.replaced))
         return outputs
 
     def _stack(self, scenes: Sequence[Scene]) -> tuple[Tensor, Tensor]:
