@@ -1,0 +1,62 @@
+"""Colours of faces in CIELAB: bringing one person's skin to another's tone, and a whole face into its surround's light."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from vera.types import Mask
+
+Floats = npt.NDArray[np.float32]
+
+GAIN = (0.6, 1.6)
+"""DECISION: limits of the change of lightness when a face is recoloured."""
+HARMONY = (0.6, 0.85, 0.85)
+"""DECISION: how far the broad lightness and chroma of the mixed face follow the surround's own face: shine and blushes end nowhere."""
+BROAD = 0.07
+"""DECISION: what counts as broad: Gaussian width in units of the crop."""
+
+
+def to_lab(image: npt.NDArray[np.uint8] | Floats) -> Floats:
+    """``(..., 3)`` RGB, 0 to 255, to CIELAB."""
+    return np.asarray(cv2.cvtColor(np.asarray(image, np.float32).clip(0, 255) / 255, cv2.COLOR_RGB2LAB), dtype=np.float32)
+
+
+def to_rgb(lab: Floats) -> Floats:
+    """CIELAB to RGB, 0 to 255."""
+    return np.asarray(cv2.cvtColor(lab, cv2.COLOR_LAB2RGB) * 255, dtype=np.float32)
+
+
+def recoloured(lab: Floats, tone: npt.NDArray[np.floating], wanted: npt.NDArray[np.floating]) -> Floats:
+    """Bring skin of one tone to another.
+
+    Lightness is scaled and the hue shifted, the less the darker a pixel is: pupils and nostrils stay neutral, and lips keep their
+    difference to the skin (a gain in RGB turns them purple).
+
+    Args:
+        lab: ``(S, S, 3)``.
+        tone: ``(3,)``, the skin as it is.
+        wanted: ``(3,)``, the skin as it shall be.
+
+    """
+    gain = np.float32(np.clip(wanted[0] / max(tone[0], 1), *GAIN))
+    share = np.clip(lab[..., :1] / np.float32(max(tone[0], 1)), 0, 1)
+    shift = (wanted[1:] - tone[1:]).astype(np.float32)
+    return np.concatenate([lab[..., :1] * gain, lab[..., 1:] + share * shift], axis=2)
+
+
+def harmonised(mix: Floats, surround: Floats, skin: Mask) -> Floats:
+    """Give a mixed face the broad shading and hue of the surround's own face.
+
+    Args:
+        mix: ``(S, S, 3)`` CIELAB, the mixed face.
+        surround: ``(S, S, 3)`` CIELAB, the surround, warped to the same shape.
+        skin: where both show skin; nothing else is compared.
+
+    """
+    sigma = BROAD * mix.shape[0]
+    weight = skin.astype(np.float32)
+    known = cv2.GaussianBlur(weight, (0, 0), sigma)
+    difference = cv2.GaussianBlur((surround - mix) * weight[..., None], (0, 0), sigma) / np.maximum(known, 1e-3)[..., None]
+    return np.asarray(mix + difference * np.minimum(known * 4, 1)[..., None] * np.float32(HARMONY), dtype=np.float32)

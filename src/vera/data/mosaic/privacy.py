@@ -1,0 +1,62 @@
+"""How near a mosaic is to real people, and the limit under which it is thrown away."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from vera.faces.detection import Detector
+from vera.faces.photograph import photograph_from_pixels
+from vera.faces.recognition import Embedding, Recogniser
+from vera.types import Pixels
+
+
+@dataclass(frozen=True)
+class Distances:
+    """From one mosaic to real people, by the recogniser.
+
+    Attributes:
+        source: to the nearest of those it is made of, the surround's donor included.
+        person: to the nearest of everybody in the table, also of those who were not mixed.
+        nearest: who that is.
+
+    """
+
+    source: float
+    person: float
+    nearest: str
+
+
+class Judge:
+    """Measures distances; no photograph of anybody is needed, only embeddings.
+
+    Args:
+        detector: finds the mosaic's face, as it would a photograph's.
+        recogniser: the one that made the embeddings.
+        embeddings: of all real photographs.
+        owners: whose they are.
+
+    """
+
+    def __init__(self, detector: Detector, recogniser: Recogniser, embeddings: Sequence[Embedding], owners: Sequence[str]) -> None:
+        self.detector, self.recogniser = detector, recogniser
+        self.embeddings, self.owners = list(embeddings), list(owners)
+
+    def distances(self, pixels: Pixels, name: str, sources: Collection[str]) -> Distances | None:
+        """Distances of a mosaic; None when not exactly one face is found in it.
+
+        Args:
+            pixels: ``(S, S, 3)``.
+            name: of the mosaic.
+            sources: ids of the people it is made of.
+
+        """
+        photograph = photograph_from_pixels(pixels, name)
+        faces = self.detector.detect(photograph)
+        if len(faces) != 1:
+            return None
+        embedding = self.recogniser.embed(photograph.pixels, faces[0].landmarks)
+        each = [self.recogniser.distance(embedding, other) for other in self.embeddings]
+        nearest = min(range(len(each)), key=each.__getitem__)
+        own = min(distance for distance, owner in zip(each, self.owners, strict=True) if owner in sources)
+        return Distances(source=own, person=each[nearest], nearest=self.owners[nearest])

@@ -1,0 +1,103 @@
+"""What is known about each mosaic: ``meta.jsonl``, one line a photograph, and ``settings.json``, what they were all made with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from vera.types import VeraError
+
+Record = dict[str, Any]
+META, SETTINGS = "meta.jsonl", "settings.json"
+
+
+class Records:
+    """The records of a data set that is being made.
+
+    Args:
+        out: the data set's folder.
+
+    Attributes:
+        done: identity to its records, one for each role.
+
+    """
+
+    def __init__(self, out: Path) -> None:
+        self.out = out
+        self.done: dict[int, list[Record]] = {}
+
+    def begin(self, settings: Mapping[str, Any]) -> None:
+        """Start, or go on.
+
+        Raises:
+            VeraError: the folder holds mosaics that were made otherwise, or can't be written.
+
+        """
+        there = read_settings(self.out)
+        changed = [name for name in settings if there is not None and there.get(name) != settings[name]]
+        if changed or (there is None and (self.out / META).is_file()):
+            what = f"{', '.join(changed)} changed" if changed else "nothing says which"
+            raise VeraError(f"'{self.out}' holds mosaics of other settings ({what}): choose another --out, or remove it")
+        try:
+            for folder in (self.out / "images", self.out / "masks"):
+                folder.mkdir(parents=True, exist_ok=True)
+            write(self.out / SETTINGS, (json.dumps(settings, indent=1) + "\n").encode())
+            self.done = read_records(self.out)
+            self.sort()
+        except OSError as error:
+            raise VeraError(f"'{self.out}' can't be written ({error.strerror}): choose another --out") from error
+
+    def add(self, records: Sequence[Record]) -> None:
+        """Record an identity; an interruption here loses this one only, and it is made again."""
+        self.done[records[0]["identity"]] = list(records)
+        with (self.out / META).open("a", encoding="utf-8") as file:
+            file.write(_lines(records))
+
+    def sort(self) -> None:
+        """Write all records anew, in order, without half-written lines."""
+        write(self.out / META, "".join(_lines(self.done[number]) for number in sorted(self.done)).encode())
+
+
+def read_settings(out: Path) -> Record | None:
+    """What the mosaics of a folder were made with; None for a new folder."""
+    file = out / SETTINGS
+    return dict(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else None
+
+
+def read_records(out: Path) -> dict[int, list[Record]]:
+    """Identity to its records, in the order of identities; those that are not complete, with all their files, are left out.
+
+    Raises:
+        VeraError: for a damaged line other than the last.
+
+    """
+    roles = (read_settings(out) or {}).get("roles", [])
+    found: dict[int, dict[str, Record]] = {}
+    lines = (out / META).read_text(encoding="utf-8").splitlines() if (out / META).is_file() else []
+    for number, line in enumerate(lines, start=1):
+        try:
+            record = json.loads(line)
+        except json.JSONDecodeError as error:
+            if number == len(lines):
+                break  # an interruption cut it off: its identity is made again
+            raise VeraError(f"'{out / META}', line {number}: is damaged ({error}); remove the line, its mosaic is made again") from error
+        found.setdefault(record["identity"], {})[record["role"]] = record
+
+    def complete(own: Mapping[str, Record]) -> bool:
+        files = [f for r in own.values() for f in (out / "images" / f"{r['name']}.jpg", out / "masks" / f"{r['name']}.png")]
+        return set(own) == set(roles) and all(file.is_file() for file in files)
+
+    return {number: [found[number][role] for role in roles] for number in sorted(found) if complete(found[number])}
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write a file, whole or not at all."""
+    part = path.with_name(f"{path.name}.part")
+    part.write_bytes(content)
+    part.replace(path)
+
+
+def _lines(records: Iterable[Record]) -> str:
+    return "".join(json.dumps(record) + "\n" for record in records)
