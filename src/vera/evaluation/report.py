@@ -84,8 +84,13 @@ def _pages(folder: Path, records: Sequence[Record], names: Sequence[str], curves
     return [folder / TABLE, folder / SHEET, *draw(folder, records, names, curves)]
 
 
-def _read(run: Path) -> list[tuple[dict[str, Any], dict[str, Curves]]]:
-    """Records and curves of a finished run."""
+def read(run: Path) -> list[tuple[dict[str, Any], dict[str, Curves]]]:
+    """Records and curves of a finished run.
+
+    Raises:
+        VeraError: it has not finished, or its results are damaged.
+
+    """
     if not (run / RESULTS).is_file():
         raise VeraError(f"'{run}' holds no {RESULTS}: name the folder of an evaluation that has finished")
     try:
