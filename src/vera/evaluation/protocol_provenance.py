@@ -13,8 +13,6 @@ from typing import Any
 
 import torch
 
-from vera import __version__
-
 DISTRIBUTION = "vera-anonymization"
 
 
@@ -27,7 +25,7 @@ def provenance(config: Mapping[str, Any], *, device: str) -> dict[str, Any]:
 
     """
     return {
-        "vera": __version__,
+        "vera": metadata.version(DISTRIBUTION),
         "git": git_state(Path(__file__).parent),
         "versions": versions(),
         "python": platform.python_version(),

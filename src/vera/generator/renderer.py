@@ -134,13 +134,15 @@ class Renderer(nn.Module):
             raise ValueError(f"renderer: {len(maps)} noise maps for {len(self.convs)} convolutions")
         coarse = coarse.contiguous(memory_format=torch.channels_last)  # every convolution after it keeps this format
         x = F.avg_pool2d(coarse, self.coarse_size // self.start_size)
-        both = self.to_image[0].bias.new_zeros(1, 1, 1, 1)  # image and segmentation as one map; of the parameters' type under autocast, too
+        # Image and segmentation as one map; of the parameters' type under autocast, too.
+        both = self.convs[0].get_parameter("bias").new_zeros(1, 1, 1, 1)
         for n, side in enumerate(self.sides):
             if side // 2 == self.coarse_size:
                 x = torch.cat([x, coarse], dim=1)
             x = self._call(self.convs[2 * n], x, maps[2 * n])
             x = self._call(self.convs[2 * n + 1], x, maps[2 * n + 1])
-            both = (upsample(both) if n else both) + project(x, (self.to_image[n], self.to_segmentation[n]))
+            heads: Any = (self.to_image[n], self.to_segmentation[n])
+            both = (upsample(both) if n else both) + project(x, heads)
             if side == self.coarse_size:
                 both = both + F.pad(segmentation, (0, 0, 0, 0, 3, 0))
         return both[:, :3], both[:, 3:]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -46,7 +45,8 @@ class Draws:
     def maps(self, stream: str, indices: Sequence[int], sides: Sequence[int]) -> list[Tensor]:
         """Injected noise: ``(B, 1, h, h)`` standard normal for each side h."""
         flat = self.normal(stream, indices, sum(side**2 for side in sides))
-        return [part.unflatten(1, (1, math.isqrt(part.shape[1]), -1)) for part in flat.split([side**2 for side in sides], dim=1)]
+        parts = torch.split(flat, [side**2 for side in sides], dim=1)
+        return [part.view(len(indices), 1, side, side) for part, side in zip(parts, sides, strict=True)]
 
     def _at(self, stream: str, index: int) -> torch.Generator:
         return self.generator.manual_seed(key(self.seed, stream, index))

@@ -30,7 +30,7 @@ def train(config: DictConfig) -> Path:
     last = folder / "last.ckpt"
     resume = _checkpoint(config.run.resume, last)
     pl.seed_everything(int(config.seed), workers=True, verbose=False)
-    if rank_zero_only.rank == 0:
+    if getattr(rank_zero_only, "rank", 0) == 0:
         folder.mkdir(parents=True, exist_ok=True)
         _keep_log(folder / "metrics.csv")
         OmegaConf.save(config, folder / "config.yaml", resolve=True)
