@@ -78,7 +78,7 @@ class Branch(nn.Module):
 
     def forward(self, x: Float[Tensor, "b i s s"]) -> Float[Tensor, "b o 4 4"]:
         """Features of image or segmentation."""
-        x = self.first(x)
+        x = self.first(x.contiguous(memory_format=torch.channels_last))  # every convolution after it keeps this format
         for block in self.blocks:
             x = checkpoint(block, x, use_reentrant=False) if self.checkpointing and torch.is_grad_enabled() else block(x)
         return x
