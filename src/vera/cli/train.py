@@ -50,6 +50,7 @@ def run_hydra(config: str, overrides: list[str], *, start: Callable[[DictConfig]
 
     @hydra.main(version_base="1.3", config_path=f"pkg://{CONFIG_PACKAGE}", config_name=config)
     def experiment(cfg: DictConfig) -> None:
+        sys.argv = entered  # Lightning starts a run's other processes with it
         try:
             start(cfg)
         except (VeraError, InstantiationException) as error:
@@ -63,5 +64,5 @@ def run_hydra(config: str, overrides: list[str], *, start: Callable[[DictConfig]
             sys.stderr.write(f"vera: interrupted; go on with the same command and {go_on.format(folder=cfg.run.folder)}\n")
             raise
 
-    sys.argv = [f"vera {config}", *overrides]  # hydra.main reads nothing else
+    entered, sys.argv = sys.argv, [f"vera {config}", *overrides]  # hydra.main reads nothing else
     experiment()

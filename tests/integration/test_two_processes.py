@@ -1,0 +1,69 @@
+"""Two processes with half the batch each do what one process does with all of it: every phase of stage 1, ADA included."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+from hydra import compose, initialize_config_module
+
+from vera.training.run import train
+
+RUN = [
+    "experiment=smoke_generator", "trainer.enable_progress_bar=false", "seed=3",
+    "~callbacks.curve", "~callbacks.sheet", "~callbacks.throughput",
+    "augmentation=adaptive", "augmentation.strength.interval=8", "augmentation.strength.speed=64", "augmentation.strength.strength=0.5",
+    "stage.module.game.r1_every=3", "stage.module.game.path_every=2",
+    "optim.eps=0.1",  # Adam's step is no longer a sign: rounding stays rounding
+]  # fmt: skip
+TWO = ["trainer=ddp_gan", "trainer.accelerator=cpu", "trainer.devices=2"]
+
+
+def start_two(folder, *overrides):
+    command = [sys.executable, "-m", "vera.cli", "train", *RUN, *TWO, f"run.folder={folder}", f"hydra.run.dir={folder}", *overrides]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def state(folder):
+    checkpoint = torch.load(folder / "last.ckpt", weights_only=True)
+    return {**checkpoint["state_dict"], **{f"ema/{k}": v for k, v in checkpoint["vera"]["ema"].items()}}, checkpoint["vera"]
+
+
+@pytest.mark.parametrize(
+    ("batch", "per_device"), [(8, "null"), pytest.param(16, 4, marks=pytest.mark.slow)], ids=["four-each", "accumulated"]
+)
+def test_two_processes_equal_one(tmp_path, batch, per_device):
+    overrides = [f"batch_size={batch}", f"images={4 * batch}", f"stage.module.per_device={per_device}"]
+    two = start_two(tmp_path / "two", *overrides)
+    with initialize_config_module("vera.conf", version_base="1.3"):
+        train(compose("train", [*RUN, *overrides, f"run.folder={tmp_path / 'one'}"]))
+    said, _ = two.communicate(timeout=600)
+    assert two.returncode == 0, said
+
+    (expected, one), (got, both) = state(tmp_path / "one"), state(tmp_path / "two")
+    assert one["strength"] == both["strength"]
+    assert one["strength"]["strength"] != 0.5
+    assert one["images_seen"] == both["images_seen"] == 4 * batch
+    assert expected["game.path_mean"] > 0
+    for name, value in expected.items():
+        torch.testing.assert_close(got[name], value, rtol=0, atol=1e-6, msg=lambda why, name=name: f"{name}: {why}")
+
+
+@pytest.mark.slow
+def test_a_signal_to_one_of_two_processes_stops_both_and_the_run_goes_on(tmp_path):
+    two = start_two(tmp_path, "batch_size=8", "images=80000", "callbacks.snapshots.every=8")
+    while two.poll() is None and not (tmp_path / "last.ckpt").is_file():
+        time.sleep(0.2)
+    two.send_signal(signal.SIGUSR1)
+    said, _ = two.communicate(timeout=300)
+    assert two.returncode == 130, said
+    assert "run.resume" in said
+    seen = state(tmp_path)[1]["images_seen"]
+    again = start_two(tmp_path, "batch_size=8", f"images={seen + 8}", "run.resume=auto")
+    said, _ = again.communicate(timeout=600)
+    assert again.returncode == 0, said
+    assert state(tmp_path)[1]["images_seen"] == seen + 8
