@@ -22,6 +22,7 @@ from vera.data.people import Person
 from vera.data.verification_pairs import read_pairs
 from vera.evaluation.interface import evaluate
 from vera.evaluation.protocol_items import Contestant
+from vera.evaluation.protocol_judges import CalibrationPairs
 from vera.evaluation.protocol_ranks import rank
 from vera.evaluation.report import TABLE
 from vera.faces.detection import DlibDetector
@@ -79,8 +80,7 @@ def run(config: DictConfig) -> int:
     config.device, config.run.folder = device, shared(folder)
     everybody: list[Person] = instantiate(config.people, _convert_="all")
     people = everybody[: config.limit]
-    record = OmegaConf.to_container(config, resolve=True)
-    pairs = read_pairs(config.calibration.pairs, config.calibration.root) if config.calibration.pairs else []
+    record: Any = OmegaConf.to_container(config, resolve=True)
     console = Console(stderr=True, quiet=rank() > 0)
     with progress_bar(console) if rank() == 0 else nullcontext() as progress:
         task = progress.add_task("building", total=None) if progress else None
@@ -95,19 +95,23 @@ def run(config: DictConfig) -> int:
             out=config.run.folder,
             judges=built(config, "judges"),
             measures=built(config, "metrics"),
-            pairs=pairs,
-            pairs_source=str(config.calibration.pairs or ""),
-            rates=list(config.calibration.rates),
+            calibration=calibration_pairs(config.calibration) if config.calibration.pairs else None,
             repeated=config.diversity.people,
             group_by=config.group_by,
             panels=config.panels,
-            config=record if isinstance(record, dict) else {},
+            config=record,
             tell=tell,
         )
     if rank() == 0:
         typer.echo(Path(config.run.folder, TABLE).read_text(encoding="utf-8"))
         console.print(f"written to {config.run.folder}", markup=False, highlight=False, soft_wrap=True)
     return sum(result["people"]["failed"] for result in results)
+
+
+def calibration_pairs(config: DictConfig) -> CalibrationPairs:
+    """The pairs of a configuration's ``calibration``."""
+    pairs, folder = read_pairs(config.pairs, config.root), config.folder
+    return CalibrationPairs(pairs, Path(config.pairs).name, tuple(config.rates), Path(folder) if folder else None)
 
 
 def built(config: DictConfig, group: str) -> list[Any]:

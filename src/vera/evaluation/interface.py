@@ -11,7 +11,6 @@ import numpy as np
 
 from vera.data.manifest import read_manifest
 from vera.data.people import Person, folder
-from vera.data.verification_pairs import Pair
 from vera.evaluation import protocol_ranks as ranks
 from vera.evaluation import report, report_figures
 from vera.evaluation.metrics.attributes import AttributePreservation
@@ -21,18 +20,16 @@ from vera.evaluation.metrics.preservation import Preservation
 from vera.evaluation.metrics.replacement import Replacement
 from vera.evaluation.protocol import Protocol, Tell
 from vera.evaluation.protocol_items import ORIGINALS, Contestant, Sources, described
-from vera.evaluation.protocol_judges import Calibration, Judge, calibrate, dlib_judge, observer
-from vera.evaluation.protocol_ledger import Files, Item, plain
+from vera.evaluation.protocol_judges import Calibration, CalibrationPairs, Judge, calibrate, dlib_judge, observer
+from vera.evaluation.protocol_ledger import Files, Item, Ledger, plain
 from vera.evaluation.protocol_measures import Attributes, Measure, OfCrops, Preserved, Replaced
 from vera.evaluation.protocol_provenance import provenance
 from vera.evaluation.protocol_results import Bench, Result
-from vera.evaluation.protocol_seen import Records, load_seen, read_written
+from vera.evaluation.protocol_seen import Looker, Records, load_seen, read_written
 from vera.faces.alignment import align
 from vera.features.pooled import Lite0Features
 from vera.types import Anonymizer, Pixels, tensor_to_image
 
-RATES = (1e-2, 1e-3)
-"""DECISION: false-accept rates for which thresholds are calibrated where pairs are given."""
 CROP = 256
 """DECISION: side of the aligned faces that distances of sets of images compare."""
 PANEL = 160
@@ -46,9 +43,7 @@ def evaluate(
     out: str | Path,
     judges: Sequence[Judge] | None = None,
     measures: Sequence[Measure] | None = None,
-    pairs: Sequence[Pair] = (),
-    pairs_source: str = "",
-    rates: Sequence[float] = RATES,
+    calibration: CalibrationPairs | None = None,
     repeated: int = 0,
     group_by: str | None = None,
     panels: int = 6,
@@ -68,9 +63,7 @@ def evaluate(
         out: the run's folder: images, ``results.jsonl``, ``table.md``, ``table.csv`` and figures.
         judges: detectors and recognisers; the embedded ones if None.
         measures: of the photographs, beside those of the judges; those that need no download if None.
-        pairs: of photographs on which thresholds are calibrated (:func:`vera.data.verification_pairs.read_pairs`).
-        pairs_source: what they are, for the record.
-        rates: false-accept rates that get a threshold.
+        calibration: pairs of photographs on which the recognisers' thresholds are calibrated.
         repeated: for so many people the contestants' other seeds are run too.
         group_by: a label of the people by which figures are split.
         panels: photographs in the picture of faces; 0 for none.
@@ -90,19 +83,20 @@ def evaluate(
     contestants = [Contestant(*pair) for pair in anonymizers.items()] if isinstance(anonymizers, Mapping) else list(anonymizers)
     chosen = list(judges) if judges is not None else [dlib_judge()]
     root = Path(out)
+    figures = list(measures) if measures is not None else without_download(device, batch_size)
     session = provenance(config or {}, device=device)
     protocol = Protocol(root, known, contestants, observer(chosen), repeated=repeated, session=session)
     items = protocol.run(tell)
-    calibration = Calibration()
-    if pairs:
-        calibration = calibrate(pairs, chosen, protocol.looker, source=pairs_source, rates=rates)
+    looker = protocol.looker
+    if calibration and calibration.folder:
+        looker = Looker(Files(calibration.folder), Ledger(calibration.folder, ranks.rank()), looker.observer, session)
     bench = Bench(
         known,
         items,
         protocol.files,
         judges=chosen,
-        calibration=calibration,
-        measures=without_download(device, batch_size) if measures is None else measures,
+        calibration=calibrate(calibration, chosen, looker) if calibration else Calibration(),
+        measures=figures,
         repeated=protocol.repeated,
         group_by=group_by,
     )

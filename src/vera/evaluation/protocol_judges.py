@@ -84,32 +84,48 @@ class Calibration:
         }
 
 
-def calibrate(pairs: Sequence[Pair], judges: Sequence[Judge], looker: Looker, *, source: str, rates: Sequence[float]) -> Calibration:
+@dataclass(frozen=True)
+class CalibrationPairs:
+    """Pairs of photographs on which thresholds are calibrated.
+
+    Attributes:
+        pairs: of one person and of two (:func:`vera.data.verification_pairs.read_pairs`).
+        source: what they are, for the record.
+        rates: false-accept rates that get a threshold, as far as the pairs can show them.
+        folder: where what was seen in the photographs is kept, for other runs too; None for the run's own.
+
+    """
+
+    pairs: Sequence[Pair]
+    source: str
+    rates: Sequence[float] = (1e-2, 1e-3)  # DECISION: what verification is usually set to
+    folder: Path | None = None
+
+
+def calibrate(given: CalibrationPairs, judges: Sequence[Judge], looker: Looker) -> Calibration:
     """Look at every photograph of the pairs, once, and calibrate all recognisers; each process does its share.
 
     Args:
-        pairs: of one person and of two.
+        given: the pairs.
         judges: whose recognisers.
         looker: looks with these judges; what it kept of an earlier run is not looked at again.
-        source: what the pairs are, for the record.
-        rates: wanted false-accept rates.
 
     Raises:
         VeraError: a photograph can't be read.
 
     """
     done = looker.ledger.items()
-    for path in ranks.mine(sorted({path for pair in pairs for path in (pair.first, pair.second)})):
+    for path in ranks.mine(sorted({path for pair in given.pairs for path in (pair.first, pair.second)})):
         _look(looker, done, path)
     ranks.wait()
-    done, share = looker.ledger.items(), ranks.mine(pairs)
+    done, share = looker.ledger.items(), ranks.mine(given.pairs)
     found = {path: _look(looker, done, path) for pair in share for path in (pair.first, pair.second)}
     records = {}
     for judge in judges:
-        metric = VerificationCalibration(false_accept_rates=rates)
+        metric = VerificationCalibration(false_accept_rates=given.rates)
         metric.update([_distance(judge, found[pair.first], found[pair.second]) for pair in share], [pair.same for pair in share])
         records[judge.recogniser.name] = {**metric.compute(), "own": metric.judge(judge.recogniser.threshold)}
-    return Calibration(source, records)
+    return Calibration(given.source, records)
 
 
 def observer(judges: Sequence[Judge]) -> Observer:

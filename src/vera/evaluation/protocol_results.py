@@ -151,13 +151,11 @@ class Bench:
     def _dimension(self, judge: Judge) -> int:
         """Of a recogniser's embeddings, the same in every process."""
         for person in self.people:
-            for original in load_seen(self.files.seen(item)) if self._was_read(item := Item(ORIGINALS, person.id)) else ():
-                if original.usable:
-                    return len(original.embeddings[judge.recogniser.name])
+            item = Item(ORIGINALS, person.id)
+            for one in load_seen(self.files.seen(item)) if self.items[item]["status"] == "written" else ():
+                if one.usable:
+                    return len(one.embeddings[judge.recogniser.name])
         return 1  # nobody has a face here
-
-    def _was_read(self, item: Item) -> bool:
-        return bool(self.items[item]["status"] == "written")
 
 
 def rounded(value: Any) -> Any:

@@ -21,7 +21,7 @@ from vera.evaluation.interface import evaluate
 from vera.evaluation.metrics.frechet import FrechetDistance
 from vera.evaluation.metrics.preservation import Preservation
 from vera.evaluation.protocol_items import Contestant
-from vera.evaluation.protocol_judges import Judge
+from vera.evaluation.protocol_judges import CalibrationPairs, Judge
 from vera.evaluation.protocol_ledger import Ledger, stem
 from vera.evaluation.protocol_measures import OfCrops, Preserved
 from vera.faces.detection import DetectedFace
@@ -286,8 +286,8 @@ def test_thresholds_are_calibrated_on_pairs_and_stated(tmp_path):
     files = [[file.path for file in person.photographs] for person in known]
     pairs = [Pair(a, b, True, 0) for a, b in files]
     pairs += [Pair(files[i][0], files[j][0], False, 0) for i in range(PEOPLE) for j in range(i)]
-    run(tmp_path, tmp_path / "out", {"same": Same()}, known)
-    (record,) = run(tmp_path, tmp_path / "out", {"same": Same()}, known, pairs=pairs, pairs_source="pairs.txt", rates=(0.2, 1e-3))
+    given = CalibrationPairs(pairs, "pairs.txt", (0.2, 1e-3), tmp_path / "seen")
+    (record,) = run(tmp_path, tmp_path / "out", {"same": Same()}, known, calibration=given)
     found = record["measures"]["recognition/grid"]
     measured = found["calibration"]["measured"]
     assert (measured["pairs_same"], measured["pairs_different"]) == (5, 10)
@@ -297,6 +297,9 @@ def test_thresholds_are_calibrated_on_pairs_and_stated(tmp_path):
     assert "calibrated on pairs.txt: 5 pairs of one person, 10 of two" in table
     assert "false-accept rate 0.001: too few pairs to show it" in table
     assert "recognised, grid at a false-accept rate of 0.2" in table
+    looked_at = len([line for line in lines(tmp_path / "seen") if line["kind"] == "item"])
+    run(tmp_path, tmp_path / "another", {"same": Same()}, known, calibration=given)
+    assert len([line for line in lines(tmp_path / "seen") if line["kind"] == "item"]) == looked_at == 10
 
 
 def test_other_seeds_are_run_for_the_first_people_and_give_diversity(tmp_path):
