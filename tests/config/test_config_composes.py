@@ -80,6 +80,13 @@ def test_experiments_instantiate_at_tiny_size(name, tmp_path):
         assert callbacks == {"snapshots": "Snapshots", "sheet": "Reconstructions"}
 
 
+def test_a_stage_brings_its_optimizer_and_callbacks():
+    config = composed(["stage=generator"])
+    assert config.optim.betas == [0.0, 0.99]
+    assert "curve" in config.callbacks
+    assert composed(["stage=generator", "optim=adam"]).optim.betas == [0.9, 0.99]  # who asks for another gets it
+
+
 def test_augmentation_is_adaptive_by_option():
     config = composed(["experiment=smoke_generator", "augmentation=adaptive"])
     game = instantiate(config.stage.module, _convert_="all").game
