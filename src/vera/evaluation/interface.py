@@ -18,6 +18,7 @@ from vera.evaluation.metrics.frechet import FrechetDistance
 from vera.evaluation.metrics.kernel import KernelDistance
 from vera.evaluation.metrics.preservation import Preservation
 from vera.evaluation.metrics.replacement import Replacement
+from vera.evaluation.metrics.utility import LandmarkUtility
 from vera.evaluation.protocol import Protocol, Tell
 from vera.evaluation.protocol_items import ORIGINALS, Contestant, Sources, described
 from vera.evaluation.protocol_judges import Calibration, CalibrationPairs, Judge, calibrate, dlib_judge, observer
@@ -26,7 +27,9 @@ from vera.evaluation.protocol_measures import Attributes, Measure, OfCrops, Pres
 from vera.evaluation.protocol_provenance import provenance
 from vera.evaluation.protocol_results import Bench, Result
 from vera.evaluation.protocol_seen import Looker, Records, load_seen, read_written
+from vera.evaluation.protocol_utility import Useful
 from vera.faces.alignment import align
+from vera.features.efficientnet import EfficientNetLite0
 from vera.features.pooled import Lite0Features
 from vera.types import Anonymizer, Pixels, tensor_to_image
 
@@ -121,7 +124,9 @@ def without_download(device: str, batch_size: int) -> list[Measure]:
     sets: list[FrechetDistance | KernelDistance] = [FrechetDistance(features), KernelDistance(features, subsets=50, subset_size=10)]
     of_crops = [OfCrops(metric, size=CROP, batch_size=batch_size, device=device) for metric in sets]
     kept = Preserved(Preservation(), device=device)
-    return [kept, Replaced(Replacement()), Attributes(AttributePreservation()), *of_crops]
+    learner = LandmarkUtility(EfficientNetLite0(stages=(3,)), side=128)
+    useful = Useful(learner, size=CROP, batch_size=batch_size, device=device)
+    return [kept, Replaced(Replacement()), Attributes(AttributePreservation()), useful, *of_crops]
 
 
 def people_in(path: str | Path) -> list[Person]:

@@ -59,6 +59,9 @@ def figures(records: Sequence[Record]) -> list[Figure]:
         at("seam gradient ratio (1 = as before)", "preservation", "seam_ratio"),
         at("pose change, degrees ↓", "attributes", "pose_degrees"),
         at("age change, years ↓", "attributes", "age_years"),
+        at("landmark error learnt from these faces, eye distances ↓", "utility", "learnt_from_anonymized"),
+        at("learnt from the originals", "utility", "learnt_from_real"),
+        at("of a mean face", "utility", "mean_face"),
         *(at(f"{spelled(name)} ↓", name, "value") for name in of_sets(records)),
         Figure("seconds a photograph (median) ↓", lambda r: (r["seconds_a_photograph"] or {}).get("median")),
     ]

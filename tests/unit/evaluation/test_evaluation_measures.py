@@ -1,0 +1,112 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from vera.evaluation.metrics.lpips_distance import LpipsDistance
+from vera.evaluation.metrics.observation import Observation
+from vera.evaluation.protocol_measures import Attributes, OfCrops, Original, Written, computed
+from vera.evaluation.protocol_utility import Useful
+from vera.faces.photograph import photograph_from_pixels
+from vera.types import VeraError
+
+SIDE = 60
+
+
+def landmarks():
+    angle = np.linspace(0, 2 * np.pi, 68, endpoint=False)
+    points = np.column_stack([30 + 12 * np.cos(angle), 30 + 14 * np.sin(angle)])
+    points[36:42], points[42:48], points[48], points[54] = (24, 26), (36, 26), (25, 38), (35, 38)
+    return points
+
+
+def written(shade=100, *, face=True, found=True):
+    """A photograph of one shade, and a lighter one made from it."""
+    marks = landmarks() if face else np.full((68, 2), np.nan)
+    before = photograph_from_pixels(np.full((SIDE, SIDE, 3), shade, np.uint8), "a")
+    after = photograph_from_pixels(np.full((SIDE, SIDE, 3), shade + 10, np.uint8), "b")
+    original = Original("p", None, before, Observation({"first": face, "second": True}, marks, {}))
+    return Written(original, after, np.zeros((SIDE, SIDE), dtype=bool), Observation({"first": found, "second": True}, marks, {}))
+
+
+class Recorder(nn.Module):
+    """Stands for a metric: keeps what it was given."""
+
+    name = "recorder"
+
+    def __init__(self):
+        super().__init__()
+        self.calls = []
+
+    def reset(self):
+        self.calls = []
+
+    def update(self, *arguments, **options):
+        self.calls.append((arguments, options))
+
+    def compute(self):
+        return torch.tensor(float(len(self.calls)))
+
+
+def test_sets_of_crops_come_in_batches_the_last_one_smaller():
+    metric = Recorder()
+    measure = OfCrops(metric, size=16, batch_size=2, device="cpu")
+    for shade in (10, 20, 30):
+        measure.original(written(shade).original)
+        measure.written(written(shade))
+    measure.written(written(face=False))
+    assert measure.result() == {"value": 4, "images": 3, "without_face": 1, "crop": 16}
+    given = {real: torch.cat([images for (images,), options in metric.calls if options == {"real": real}]) for real in (True, False)}
+    assert given[True].shape == (3, 3, 16, 16)
+    np.testing.assert_allclose(given[True][:, 0, 8, 8], torch.tensor([10, 20, 30]) / 127.5 - 1, atol=1e-6)
+    np.testing.assert_allclose(given[False][:, 0, 8, 8], torch.tensor([20, 30, 40]) / 127.5 - 1, atol=1e-6)
+    measure.reset()
+    assert measure.result()["images"] == 0
+
+
+def test_pairs_of_crops_stay_together():
+    class Difference(nn.Module):
+        name = "difference"
+
+        def forward(self, images, originals):
+            return (images - originals).mean(dim=(1, 2, 3))
+
+    measure = OfCrops(LpipsDistance(Difference()), size=16, batch_size=4, device="cpu")
+    for shade in (10, 20):
+        measure.original(written(shade).original)
+        measure.written(written(shade))
+    assert measure.result()["value"] == pytest.approx(10 / 127.5, abs=1e-6)
+
+
+def test_attributes_only_where_the_first_detector_found_a_face_before_and_after():
+    metric = Recorder()
+    measure = Attributes(metric, age=lambda pixels, marks: float(pixels[0, 0, 0]))
+    for one in (written(), written(found=False), written(face=False)):
+        measure.written(one)
+    ((arguments, options),) = metric.calls
+    assert options == {"size": (SIDE, SIDE), "ages": (100, 110)}
+    np.testing.assert_array_equal(arguments[0], landmarks())
+
+
+def test_utility_gets_both_crops_of_one_place_and_landmarks_there():
+    metric = Recorder()
+    measure = Useful(metric, size=16, batch_size=2, device="cpu")
+    for one in (written(10), written(20), written(30), written(face=False)):
+        measure.written(one)
+    measure.result()
+    assert [len(arguments[3]) for arguments, _ in metric.calls] == [2, 1]
+    anonymized, originals, marks, people = metric.calls[0][0]
+    assert people == ("p", "p")
+    assert torch.allclose(anonymized - originals, torch.full_like(originals, 10 / 127.5), atol=1e-6)
+    eyes = marks[0, 36:48].mean(dim=0)
+    assert eyes[0] == pytest.approx(7.5, abs=0.2)  # in the middle of the crop, a little above its centre
+    assert 5 < eyes[1] < 8
+
+
+def test_a_figure_of_too_few_photographs_says_why():
+    def compute():
+        raise VeraError("too few")
+
+    assert computed(compute) == {"value": None, "why": "too few"}
+    assert computed(lambda: {"mean": 2.0, "std": 1.0}) == {"value": 2.0, "mean": 2.0, "std": 1.0}
+    assert computed(lambda: {"share": 0.5}) == {"share": 0.5}
