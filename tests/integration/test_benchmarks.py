@@ -1,0 +1,99 @@
+"""The benchmark of the generator: what it reports, and that what it times is the training's own iteration, on equal networks."""
+
+import copy
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from benchmarks.contestants import configuration, ours, published
+from benchmarks.generator import Contestant, made_up
+from benchmarks.memory import peak_bytes
+from benchmarks.timing import interleaved
+
+from vera.generator.published import Checkpoint, load_discriminator, load_generator
+
+ROOT = Path(__file__).parents[2]
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def stage():
+    return configuration(size=64, classes=13, narrow=32, compiled=False, checkpointing=False)
+
+
+def test_the_benchmark_reports_lines_and_ratios():
+    command = [sys.executable, "-m", "benchmarks.generator", "--size", "64", "--narrow", "32", "--repeats", "1", "--against", "reference"]
+    done = subprocess.run([*command, "--threads", "1"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    *lines, last = [json.loads(line) for line in done.stdout.splitlines()]
+    measured = {(line["measure"], line["network"]): line for line in lines}
+    assert len(measured) == len(lines)
+    for measure in ("forward", "forward and backward", "training iteration", "memory of the local generators", "memory of an iteration"):
+        assert {name for what, name in measured if what == measure} == {"vera", "reference"}
+    assert all({"torch", "threads", "device", "commit", "date", "size", "batch", "precision"} <= line.keys() for line in lines)
+    assert last.keys() == {"summary"}
+    assert last["summary"].keys() == {"forward", "training_iteration", "local_memory"}
+    d, r1, g, path = (measured[f"phase {phase}", "vera"]["seconds"] for phase in ("discriminator", "r1", "generator", "path"))
+    expected = d + r1 / 16 + g + path / 4 + measured["average", "vera"]["seconds"]
+    assert measured["training iteration", "vera"]["seconds"] == pytest.approx(expected, abs=1e-4)
+    memory = [measured["memory of the local generators", name]["peak_bytes"] for name in ("vera", "reference")]
+    assert last["summary"]["local_memory"] == pytest.approx(memory[0] / memory[1], abs=1e-3)
+
+
+def test_an_iteration_is_the_training_modules_step(stage):
+    torch.manual_seed(0)
+    module = ours(stage, CPU)
+    faces = made_up(4, 64, 13, CPU)
+    trained = copy.deepcopy(module)
+    settings = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False}
+    trainer = pl.Trainer(accelerator="cpu", max_epochs=1, **settings)
+    trainer.fit(trained, torch.utils.data.DataLoader([faces.sample], batch_size=None))
+
+    contestant = Contestant(module, faces, bf16=False)
+    for phase in module.game.phases:
+        contestant.phase(phase)
+    contestant.average()
+    for expected, got in ((trained.game, module.game), (trained.ema.network, module.ema.network)):
+        for (name, a), (_, b) in zip(expected.named_parameters(), got.named_parameters(), strict=True):
+            assert torch.equal(a, b), name
+
+
+def test_both_contestants_play_the_same_game(stage):
+    torch.manual_seed(0)
+    reference = published(stage, CPU)
+    g, d = reference.game.generator, reference.game.discriminator
+    with torch.no_grad():
+        for parameter in (*g.parameters(), *d.parameters()):
+            if not parameter.any():
+                parameter.normal_(std=0.1)
+    args = {"size": 64, "residual_refine": True, "transparent_dims": [10, 12], "base_layers": 2, "depth_layers": 6, "min_feat_size": 16}
+    read = Checkpoint(Path("none.pt"), "", args, {"g_ema": g.state_dict(), "d": d.state_dict()})
+    module = ours(stage, CPU)
+    module.game.generator.load_state_dict(load_generator(read).state_dict())
+    module.game.discriminator.load_state_dict(load_discriminator(read).state_dict())
+    faces = made_up(4, 64, 13, CPU)
+    for mine, theirs in zip(module.game.phases, reference.game.phases, strict=True):
+        assert mine.loss(faces)[0].item() == pytest.approx(theirs.loss(faces)[0].item(), rel=1e-3), mine.name
+
+
+def test_peak_memory_of_known_allocations():
+    def three_megabytes():
+        a = torch.ones(250_000)
+        b = a + 1
+        del a
+        c = b + 1
+        d = c + 1
+        return b, d
+
+    assert peak_bytes(three_megabytes, CPU) == pytest.approx(3e6, rel=1e-3)
+
+
+def test_calls_take_turns_after_one_that_does_not_count():
+    calls = []
+    times = interleaved({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, repeats=2, device=CPU)
+    assert "".join(calls) == "ababab"
+    assert [len(times[name].wall) for name in "ab"] == [2, 2]
