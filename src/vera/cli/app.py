@@ -8,6 +8,7 @@ import typer
 
 from vera.cli.anonymize import anonymize
 from vera.cli.convert import convert
+from vera.cli.data import data
 from vera.cli.doctor import doctor
 from vera.cli.evaluate import evaluate
 from vera.cli.export import export
@@ -41,6 +42,7 @@ def options(
 
 app.command()(anonymize)
 app.add_typer(convert, name="convert")
+app.add_typer(data, name="data")
 app.command()(doctor)
 app.command()(export)
 app.command()(report)

@@ -6,8 +6,8 @@ from functools import partial
 import numpy as np
 import pytest
 from PIL import Image
-
 from tests.reference.drawn_portraits import DrawnDetector, DrawnParser, DrawnRecogniser, draw_people
+
 from vera.data.folder import FolderDataset
 from vera.data.mosaic.bank import Bank
 from vera.data.mosaic.build import Backends, Settings, make, prepare_all

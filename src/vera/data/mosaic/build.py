@@ -97,7 +97,7 @@ class Workshop:
     """
 
     def __init__(self, out: Path, bank: Bank, settings: Settings, backends: Backends) -> None:
-        check_people(bank, settings.k)
+        check_people(bank.sex.tolist(), bank.clear.tolist(), settings.k)
         self.out, self.bank, self.settings = out, bank, settings
         self.norms = Norms([look for own in bank.looks for look in own])
         self.judge = Judge(backends.detector(), backends.recogniser(), bank.everybody, bank.owners)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,15 +56,30 @@ class Recipe:
     exaggeration: float
 
 
-def check_people(bank: Bank, k: int) -> None:
-    """Raise a VeraError if too few people are alike enough to be mixed."""
+def check_people(sexes: Sequence[str], clear: Sequence[bool], k: int) -> None:
+    """Make sure that enough people are alike enough to be mixed.
+
+    Args:
+        sexes: of those who may be mixed.
+        clear: whose forehead shows.
+        k: how many are mixed.
+
+    Raises:
+        VeraError: there are too few, or k is too small for the bound on weights.
+
+    """
     if k * LARGEST < 1:
         raise VeraError(f"--k {k}: nobody may weigh more than {LARGEST}, so at least {int(np.ceil(1 / LARGEST))} people are mixed")
-    enough = [sex for sex in bank.mean if (bank.sex == sex).sum() > k and (bank.clear & (bank.sex == sex)).sum() >= k]
-    if not enough:
+    if not enough(sexes, clear, k).any():
         raise VeraError(
             f"mosaics of {k} need {k} people of one sex without a fringe, and one more for the hair: add people, or choose a smaller --k"
         )
+
+
+def enough(sexes: Sequence[str], clear: Sequence[bool], k: int) -> npt.NDArray[np.bool_]:
+    """For each person, whether there are k clear foreheads of the same sex, and one person more."""
+    same = np.array([[a == b for a in sexes] for b in sexes])
+    return np.asarray((same.sum(1) > k) & ((same & np.asarray(clear, dtype=np.bool_)).sum(1) >= k))
 
 
 def draw(rng: np.random.Generator, bank: Bank, k: int) -> Recipe:
@@ -76,8 +91,7 @@ def draw(rng: np.random.Generator, bank: Bank, k: int) -> Recipe:
         k: people whose features are mixed.
 
     """
-    able = [(bank.sex == sex).sum() > k and (bank.clear & (bank.sex == sex)).sum() >= k for sex in bank.sex]
-    first = int(rng.choice(np.flatnonzero(bank.clear & able)))
+    first = int(rng.choice(np.flatnonzero(bank.clear & enough(bank.sex.tolist(), bank.clear.tolist(), k))))
     alike = np.exp(-((bank.tone - bank.tone[first]) ** 2).sum(1) / (2 * TONE**2)) + 1e-6
     alike *= bank.sex == bank.sex[first]
     alike[first] = 0

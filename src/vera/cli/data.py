@@ -1,0 +1,75 @@
+"""``vera data``: making data sets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+data = typer.Typer(help="Make data sets to train from.", no_args_is_help=True)
+
+
+@data.command()
+def mosaic(
+    photos: Annotated[Path, typer.Option("--photos", metavar="DIR", help="Frontal portraits of people who consented.")],
+    people: Annotated[
+        Path,
+        typer.Option(
+            "--people",
+            metavar="CSV",
+            help="Columns person, role, path (or person alone: photographs are PERSON_ROLE.jpg); if known, sex, age and groups.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The data set: images/, masks/, meta.jsonl, report.md, sheets.")],
+    count: Annotated[int, typer.Option("--count", min=1, max=999_999, help="Identities; each gets one photograph for every role.")],
+    k: Annotated[int, typer.Option("--k", min=3, help="People whose features are mixed.")] = 4,
+    min_distance: Annotated[float, typer.Option(min=0.0, help="To the nearest real person (dlib); what is nearer is thrown away.")] = 0.55,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="The same seed and people give the same mosaics.")] = 0,
+    size: Annotated[int, typer.Option(help="Side in pixels: 64, 128, 256, 512 or 1024.")] = 256,
+    workers: Annotated[int, typer.Option(min=1, help="Processes; the result does not depend on it.")] = 1,
+    only: Annotated[Path | None, typer.Option(metavar="FILE", help="Mix these people only (held-out mosaics): ids, one a line.")] = None,
+    without: Annotated[Path | None, typer.Option(metavar="FILE", help="Do not mix these people: ids, one a line.")] = None,
+    sources: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Prepared photographs, to be used again; OUT/sources by default. Real people!")
+    ] = None,
+) -> None:
+    """Make photographs of people who do not exist, each of the features of several who consented; with exact segmentations.
+
+    Interrupted, it goes on where it was when it is called again. Segmentations of the sources (NAME.labels.png in the folder of sources)
+    may be corrected by hand before: this corrects every mosaic.
+    """
+    from rich.console import Console
+
+    from vera.cli.batch import progress_bar
+    from vera.data.mosaic.bank import Bank
+    from vera.data.mosaic.build import Backends, Settings, make, prepare_all
+    from vera.data.mosaic.partners import check_people
+    from vera.data.mosaic.people import chosen, read_people
+    from vera.data.mosaic.report import write_report
+    from vera.faces.detection import DlibDetector
+    from vera.faces.parsing import LandmarkParser
+    from vera.faces.recognition import DlibRecogniser
+
+    settings = Settings(seed=seed, size=size, k=k, min_distance=min_distance)
+    everybody = read_people(people, photos)
+    mixed = chosen(everybody, only=only, without=without)
+    check_people([person.sex for person in mixed], [True] * len(mixed), k)  # the rest is known when they are prepared
+    backends = Backends(detector=DlibDetector, recogniser=DlibRecogniser, parser=LandmarkParser)
+    prepared = sources or out / "sources"
+    console = Console(stderr=True)
+    with progress_bar(console) as progress:
+        total = sum(len(person.photographs) for person in everybody)
+        for _ in progress.track(prepare_all(everybody, prepared, size, backends, workers=workers), total=total, description="photographs"):
+            pass
+        made = make(out, prepared, everybody, mixed, settings, backends, count=count, workers=workers)
+        for _ in progress.track(made, total=count, description="mosaics"):
+            pass
+    report = write_report(out, Bank(prepared, everybody, mixed, size), DlibRecogniser())
+    console.print(
+        f"{report['identities']} identities, {report['photographs']} photographs; {report['rejected_share']:.0%} of the draws rejected: "
+        f"{out / 'report.md'}",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
