@@ -149,22 +149,41 @@ def load(path: str | Path, *, device: str = "cpu") -> nn.Module:
     """
     path = Path(path)
     record = read(path)
-    module, _, name = str(record["class"]).rpartition(".")
+    try:
+        tensors = {key: value.float() if value.is_floating_point() else value for key, value in load_file(path / WEIGHTS).items()}
+    except SafetensorError as error:
+        raise VeraError(f"bundle '{path}' is damaged: {error}") from error
+    network: Any = rebuild(record, tensors, source=f"bundle '{path}'")
+    network.info = BundleInfo(path, str(record["digest"]), str(record["licence"]), dict(record["provenance"]))
+    frozen: nn.Module = network.eval().requires_grad_(False).to(device)
+    return frozen
+
+
+def rebuild(described: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], *, source: str) -> nn.Module:
+    """A network from what a file says of it: the one place where a name in a file becomes code that runs.
+
+    Args:
+        described: ``class`` (of the package vera) and ``config`` (its constructor's keyword arguments).
+        tensors: all of its state.
+        source: the file, for messages.
+
+    Raises:
+        VeraError: for a class that is not a network of VerA, and for tensors that do not fit it.
+
+    """
+    module, _, name = str(described["class"]).rpartition(".")
     if not module.startswith("vera."):
-        raise VeraError(f"bundle '{path}' names the class '{record['class']}': only classes of the package vera are loaded")
+        raise VeraError(f"{source} names the class '{described['class']}': only classes of the package vera are loaded")
     try:
         kind = getattr(importlib.import_module(module), name)
         # A name that a module merely imports (a function of a library, say) is not VerA's.
         if not (isinstance(kind, type) and issubclass(kind, nn.Module) and kind.__module__ == module):
-            raise VeraError(f"bundle '{path}' names '{record['class']}', which is no network of VerA: nothing was loaded")
-        network: Any = kind(**record["config"])
-        tensors = {key: value.float() if value.is_floating_point() else value for key, value in load_file(path / WEIGHTS).items()}
-        network.load_state_dict(tensors, strict=True)
-    except (ImportError, AttributeError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
-        raise VeraError(f"bundle '{path}' does not fit this version of VerA: {str(error).splitlines()[0]}") from error
-    network.info = BundleInfo(path, str(record["digest"]), str(record["licence"]), dict(record["provenance"]))
-    frozen: nn.Module = network.eval().requires_grad_(False).to(device)
-    return frozen
+            raise VeraError(f"{source} names '{described['class']}', which is no network of VerA: nothing was loaded")
+        network: nn.Module = kind(**described["config"])
+        network.load_state_dict(dict(tensors), strict=True)
+    except (ImportError, AttributeError, TypeError, ValueError, RuntimeError) as error:
+        raise VeraError(f"{source} does not fit this version of VerA: {str(error).splitlines()[0]}") from error
+    return network
 
 
 def _stored(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:

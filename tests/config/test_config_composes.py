@@ -74,10 +74,11 @@ def test_experiments_instantiate_at_tiny_size(name, tmp_path):
     assert instantiate(config.trainer, logger=False, accelerator="cpu", devices=1).max_epochs == -1
     callbacks = {key: type(instantiate(c)).__name__ for key, c in config.callbacks.items()}
     if isinstance(network, Generator):
-        assert callbacks == {"throughput": "Throughput", "snapshots": "Snapshots", "sheet": "Samples", "curve": "FrechetCurve"}
+        measured = {"throughput": "Throughput", "curve": "FrechetCurve"}
+        assert callbacks == {"progress": "ImagesBar", "snapshots": "Snapshots", "sheet": "Samples", **measured}
         assert [p.name for p in module.game.phases if p.every] == ["discriminator", "r1", "generator", "path"]
     else:
-        assert callbacks == {"snapshots": "Snapshots", "sheet": "Reconstructions"}
+        assert callbacks == {"progress": "ImagesBar", "snapshots": "Snapshots", "sheet": "Reconstructions"}
 
 
 def test_a_stage_brings_its_optimizer_and_callbacks():

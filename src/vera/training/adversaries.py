@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -43,7 +44,8 @@ class Adversaries(nn.Module):
         r1_every: steps from one R1 phase to the next; 0 for none.
         path_every: likewise of the path-length phase.
         path_shrink: the path-length phase takes this part of a batch, 1/n.
-        compiled: compile both networks (not where they are differentiated twice: torch.compile refuses).
+        compiler: torch.compile's backend for both networks (``inductor``); None runs them as they are, and so do the phases that
+            differentiate twice, which torch.compile refuses.
         checkpointing: the generator recomputes activations in the backward pass (the discriminator has its own switch).
 
     """
@@ -63,7 +65,7 @@ class Adversaries(nn.Module):
         r1_every: int,
         path_every: int,
         path_shrink: int,
-        compiled: bool,
+        compiler: str | None,
         checkpointing: bool,
     ) -> None:
         super().__init__()
@@ -72,7 +74,7 @@ class Adversaries(nn.Module):
         self.augmentation, self.strength = augmentation, strength
         self.weights, self.mixing = weights, mixing
         self.register_buffer("path_mean", torch.zeros(()))
-        prepared: Callable[[Any], Any] = torch.compile if compiled else lambda network: network
+        prepared: Callable[[Any], Any] = partial(torch.compile, backend=compiler) if compiler else lambda network: network
         self._fast = {"generator": prepared(generator.synthesise), "discriminator": prepared(discriminator.forward)}
         self.phases = [
             Phase("discriminator", "discriminator", 1, 1, False, self.discriminate),

@@ -15,6 +15,7 @@ from vera.data.stream import Stream
 from vera.evaluation.metrics.frechet import FrechetDistance, Statistics
 from vera.features.pooled import PooledFeatures
 from vera.training.draws import Draws
+from vera.training.guard import require_finite
 from vera.training.periodic import Periodic
 from vera.training.snapshots import save_checkpoint
 
@@ -67,7 +68,9 @@ class FrechetCurve(Periodic):
             codes = network.map(draws.normal("curve/z", indices, network.latent), attributes)
             made = network(codes, draws.maps("curve/noise", indices, network.noise_sides))
             metric.update(made.image.float(), real=False)
-        value = float(metric.compute())
+        distance = metric.compute()
+        require_finite(distance, metric.name, images_seen=module.images_seen)
+        value = float(distance)
         for logger in trainer.loggers:
             logger.log_metrics({metric.name: value}, step=module.images_seen)
         return value

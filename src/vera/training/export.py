@@ -11,6 +11,7 @@ import torch
 from omegaconf import OmegaConf
 
 from vera.bundle import BundleInfo
+from vera.training.checkpoint import read_checkpoint
 from vera.training.export_generator import export_discriminator, export_generator
 from vera.training.export_inversion import Bank, export_inversion
 from vera.types import VeraError
@@ -60,10 +61,8 @@ def export(
     for path in filter(None, (out, discriminator)):
         if path.exists():
             raise VeraError(f"'{path}' exists: a bundle is never overwritten; choose another folder or remove it")
-    saved = torch.load(run / checkpoint, map_location="cpu", weights_only=True)
-    state = saved.get("vera")
-    if state is None:
-        raise VeraError(f"'{run / checkpoint}' was not written by vera train")
+    saved = read_checkpoint(run / checkpoint)
+    state = saved["vera"]
     config: Any = OmegaConf.load(run / "config.yaml")
     stated: dict[str, Any] = {"licence": statement.licence, "card": statement.card, "dtype": torch.float32 if exact else torch.bfloat16}
     provenance: dict[str, Any] = {

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import import_module
 from pathlib import Path
 from typing import Any
-
-from torch import nn
 
 from vera import bundle
 
 PREFIX = "game.discriminator."
+SOURCE = "the checkpoint"
 
 
 def export_generator(state: Mapping[str, Any], out: Path, *, provenance: Mapping[str, Any], **stated: Any) -> bundle.BundleInfo:
@@ -24,7 +22,7 @@ def export_generator(state: Mapping[str, Any], out: Path, *, provenance: Mapping
         **stated: licence, card and dtype, see :func:`vera.bundle.save`.
 
     """
-    network = _rebuilt(state["networks"]["generator"], state["ema"])
+    network = bundle.rebuild(state["networks"]["generator"], state["ema"], source=SOURCE)
     return bundle.save(out, network, provenance={**provenance, "stage": "generator pretraining"}, **stated)
 
 
@@ -39,12 +37,6 @@ def export_discriminator(checkpoint: Mapping[str, Any], out: Path, *, provenance
 
     """
     tensors = {name.removeprefix(PREFIX): t for name, t in checkpoint["state_dict"].items() if name.startswith(PREFIX)}
-    network = _rebuilt(checkpoint["vera"]["networks"]["discriminator"], tensors)
+    network = bundle.rebuild(checkpoint["vera"]["networks"]["discriminator"], tensors, source=SOURCE)
     return bundle.save(out, network, provenance={**provenance, "stage": "generator pretraining, discriminator"}, **stated)
 
-
-def _rebuilt(described: Mapping[str, Any], tensors: Mapping[str, Any]) -> nn.Module:
-    module, _, name = str(described["class"]).rpartition(".")
-    network: nn.Module = getattr(import_module(module), name)(**described["config"])
-    network.load_state_dict(tensors, strict=True)
-    return network

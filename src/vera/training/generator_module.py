@@ -68,7 +68,6 @@ class GeneratorModule(pl.LightningModule):
         """One step; stops the run before a non-finite loss or gradient reaches the weights."""
         self.in_step = True
         faces = dealt(batch, images_seen=self.images_seen, rank=self.trainer.global_rank, ranks=self.trainer.world_size)
-        require_whole_groups(len(faces), self.per_device, getattr(self.game.discriminator, "group", 1))
         count = len(faces) * self.trainer.world_size
         terms: Terms = {}
         for phase in self.game.phases:
@@ -139,6 +138,8 @@ class GeneratorModule(pl.LightningModule):
         """The average and the random numbers live where the networks live; a finished run does not go on."""
         if self.images_seen >= self.schedule.total:
             raise VeraError(f"this run has seen {self.images_seen} images, images={self.schedule.total} are asked for: ask for more")
+        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+        require_whole_groups(data.batch_size // self.trainer.world_size, self.per_device, getattr(self.game.discriminator, "group", 1))
         self.ema.network.to(self.device)
         self.game.draws = Draws(self.seed, self.device)
 
@@ -155,5 +156,8 @@ class GeneratorModule(pl.LightningModule):
         """Restore them."""
         self.ema.network.load_state_dict(checkpoint["vera"]["ema"])
         self.images_seen = int(checkpoint["vera"]["images_seen"])
-        if self.game.strength is not None and checkpoint["vera"]["strength"] is not None:
-            self.game.strength.load_state_dict(checkpoint["vera"]["strength"])
+        strength = checkpoint["vera"]["strength"]
+        if (strength is None) != (self.game.strength is None):
+            raise VeraError("the checkpoint was trained with another augmentation: choose the same (none or adaptive) to go on")
+        if self.game.strength is not None:
+            self.game.strength.load_state_dict(strength)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import logging
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.utilities import rank_zero_only
 
+from vera.training.checkpoint import read_checkpoint
 from vera.types import VeraError
 
 
@@ -29,26 +32,44 @@ def train(config: DictConfig) -> Path:
     folder = Path(config.run.folder)
     last = folder / "last.ckpt"
     resume = _checkpoint(config.run.resume, last)
+    _quiet()
     pl.seed_everything(int(config.seed), workers=True, verbose=False)
-    if getattr(rank_zero_only, "rank", 0) == 0:
-        folder.mkdir(parents=True, exist_ok=True)
-        _keep_log(folder / "metrics.csv")
-        OmegaConf.save(config, folder / "config.yaml", resolve=True)
-
     module = _made(config.stage.module, _convert_="all")  # plain containers: a bundle carries them as JSON
     data = _made(config.datamodule, _convert_="all")
     callbacks = [_made(c) for c in config.callbacks.values()]
+    if getattr(rank_zero_only, "rank", 0) == 0:  # nothing is written for a configuration that describes nothing
+        folder.mkdir(parents=True, exist_ok=True)
+        _keep_log(folder / "metrics.csv")
+        OmegaConf.save(config, folder / "config.yaml", resolve=True)
     trainer: pl.Trainer = _made(config.trainer, callbacks=callbacks, logger=_made(config.logger))
+    warnings.filterwarnings("ignore", message="Experiment logs directory")  # _keep_log has seen to it
     try:
         trainer.fit(module, data, ckpt_path=resume, weights_only=True)
     except SystemExit:
         if trainer.interrupted:  # Lightning leaves with 1 on Ctrl-C
             raise KeyboardInterrupt from None
         raise
+    except RuntimeError as error:
+        if resume is None or "loading state_dict" not in str(error):
+            raise
+        raise VeraError(f"the checkpoint '{resume}' is another network's: go on with the configuration of its own run") from error
     # Of several processes one tells: Lightning kills all of them when another leaves with an error.
     if trainer.is_global_zero and any(getattr(callback, "interrupted", False) for callback in callbacks):
         raise KeyboardInterrupt
     return last
+
+
+def _quiet() -> None:
+    """Keep from the terminal what Lightning says of ways of working that are not ours: each is true elsewhere, and alarming here."""
+    logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)  # tips and advertisements
+    for remark in (
+        "Experiment logs directory",  # an old log is put aside
+        ".*does not have many workers",  # faces are small, and kept in memory
+        ".*in eval mode at the start of training",  # averages and frozen networks are meant to be
+        ".*weights_only",
+        ".*LeafSpec",
+    ):
+        warnings.filterwarnings("ignore", message=remark)
 
 
 def _made(config: DictConfig, **arguments: Any) -> Any:
@@ -64,11 +85,17 @@ def _made(config: DictConfig, **arguments: Any) -> Any:
 
 def _checkpoint(resume: str | None, last: Path) -> str | None:
     """Where to go on from. ``auto``: from the run's own last checkpoint, if there is one (a cluster starts the same command again)."""
-    if resume == "auto":
-        return str(last) if last.is_file() else None
-    if resume is not None and not Path(resume).is_file():
+    if resume is None:
+        if last.is_file():
+            raise VeraError(f"'{last.parent}' holds a run: go on with run.resume=auto, or name another run.folder; nothing is overwritten")
+        return None
+    if resume == "auto" and not last.is_file():
+        return None
+    path = last if resume == "auto" else Path(resume)
+    if not path.is_file():
         raise VeraError(f"no checkpoint at run.resume='{resume}'")
-    return resume
+    read_checkpoint(path)
+    return str(path)
 
 
 def _keep_log(log: Path) -> None:

@@ -20,7 +20,7 @@ SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if
 def save_checkpoint(trainer: pl.Trainer, path: Path) -> None:
     """Write a complete checkpoint, whole or not at all; every process calls it."""
     partial = path.with_name(f"partial-{path.name}")
-    trainer.save_checkpoint(partial)
+    trainer.save_checkpoint(partial, weights_only=False)
     if trainer.is_global_zero:
         os.replace(partial, path)
 
