@@ -104,13 +104,14 @@ def evaluate(
         group_by=group_by,
     )
     sessions = {line["session"]: line for line in protocol.ledger.sessions()}
+    measured_by = sessions[protocol.looker.session] | {"group_by": group_by}
     results = []
     for number, one in enumerate(contestants):
         if tell:
             tell(f"measuring {one.name}", number, len(contestants))
         result = bench.judge(one)
         made = [sessions[key] for key in result.record["sessions"]]
-        origin = {"made_by": plain(described(one.anonymizer)), "data": bench.data(), "provenance": made}
+        origin = {"made_by": plain(described(one.anonymizer)), "data": bench.data(), "provenance": made, "measured_by": measured_by}
         results.append(replace(result, record=result.record | origin))
     if ranks.rank() == 0:
         _report(root, results, known[:panels], items, protocol.files)

@@ -78,7 +78,9 @@ def _missing(records: Sequence[Record], names: Sequence[str]) -> Iterator[str]:
 
 
 def _doubts(records: Sequence[Record]) -> Iterator[str]:
-    sessions = [session for record in records for session in record["provenance"]]
+    sessions = [session for record in records for session in (*record["provenance"], record.get("measured_by")) if session]
+    if any("measured_by" not in record for record in records):
+        yield "an earlier version measured some columns, which did not record by which code: measure again"
     if len({record["data"]["digest"] for record in records}) > 1:
         yield "the runs were made on different photographs: their columns are no comparison"
     if len({tuple(sorted(record["measures"])) for record in records}) > 1:
@@ -88,7 +90,7 @@ def _doubts(records: Sequence[Record]) -> Iterator[str]:
             yield f"the thresholds of {name} differ from run to run"
     states = {json.dumps([session["vera"], session["git"]]) for session in sessions}
     if len(states) > 1:
-        yield f"the photographs were made by {len(states)} states of the code"
+        yield f"the photographs were made and measured by {len(states)} states of the code"
     if any(session["git"] and session["git"]["changed"] for session in sessions):
         yield "the code had changes that are in no commit"
 

@@ -40,6 +40,7 @@ def publish(run: Path, folder: Path, *, data: str, figures: Mapping[str, str]) -
     records = [
         {"date": datetime.date.today().isoformat(), **record}
         | {"data": {"name": data, **record["data"]}, "provenance": [_impersonal(session) for session in record["provenance"]]}
+        | {"measured_by": _impersonal(record["measured_by"]) if "measured_by" in record else None}
         for record, _ in read(run)
     ]
     lines = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)

@@ -281,6 +281,13 @@ def test_the_record_says_where_figures_come_from(tmp_path):
     assert set(item["images"][0]) == {"image", "preserved"}
 
 
+def test_the_session_that_measured_is_recorded_beside_those_that_made(tmp_path):
+    run(tmp_path / "in", tmp_path / "out", {"same": Same()}, config={"asked": "first"})
+    (record,) = run(tmp_path / "in", tmp_path / "out", {"same": Same()}, config={"asked": "again"}, group_by="half")
+    assert [session["config"] for session in record["provenance"]] == [{"asked": "first"}]
+    assert (record["measured_by"]["config"], record["measured_by"]["group_by"]) == ({"asked": "again"}, "half")
+
+
 def test_thresholds_are_calibrated_on_pairs_and_stated(tmp_path):
     known = people(tmp_path / "in")
     files = [[file.path for file in person.photographs] for person in known]

@@ -20,7 +20,7 @@ def share(count, of):
     return {"share": count / of if of else None, "count": count, "of": of, "low": 0.1, "high": 0.5}
 
 
-def record(name="blur", *, count=3, threshold=0.6, digest="d1", commit="c1", changed=False):
+def record(name="blur", *, count=3, threshold=0.6, digest="d1", commit="c1", changed=False, measured="c1"):
     """A line of results.jsonl."""
     recognition = {
         "nearest": {"rank_1": share(count, 10), "recognised": {"own": share(count, 10)}, "median_distance": 0.7, "groups": {}},
@@ -43,6 +43,7 @@ def record(name="blur", *, count=3, threshold=0.6, digest="d1", commit="c1", cha
         "measures": {"recognition/dlib": recognition, "frechet_lite0": {"value": 12.5}, "kid": {"value": None, "why": "too few images"}},
         "data": {"people": 5, "photographs": 10, "unusable": 0, "digest": digest},
         "provenance": [{"vera": "0.1.0", "git": {"commit": commit, "changed": changed}}],
+        "measured_by": {"vera": "0.1.0", "git": {"commit": measured, "changed": changed}},
     }
 
 
@@ -97,6 +98,7 @@ def test_notes_say_what_is_missing_and_why():
         ({"digest": "d2"}, "different photographs"),
         ({"threshold": 0.5}, "thresholds of dlib differ"),
         ({"commit": "c2"}, "2 states of the code"),
+        ({"measured": "c2"}, "made and measured by 2 states of the code"),
         ({"changed": True}, "changes that are in no commit"),
     ],
 )
@@ -157,7 +159,8 @@ def test_what_cannot_be_merged(tmp_path):
 
 def test_what_is_published_says_nothing_about_this_machines_folders(tmp_path):
     one = record()
-    one["provenance"][0] |= {"config": {"people": {"root": "/home/x"}, "seed": 3}, "command": ["/home/x/vera"], "session": "s", "at": 1.0}
+    for session in (one["provenance"][0], one["measured_by"]):
+        session |= {"config": {"people": {"root": "/home/x"}, "seed": 3}, "command": ["/home/x/vera"], "session": "s", "at": 1.0}
     out = run(tmp_path / "run", one)
     kept = tmp_path / "kept"
     published = publish(out, kept, data="made up", figures={"distances-dlib.png": "distances.png"})
