@@ -50,12 +50,14 @@ class RenderConv(nn.Module):
         # The activation's gain is applied to what goes into it: it passes through a leaky ReLU, and the weights are small.
         rows = rows * (SQRT2 * torch.rsqrt(rows.square().sum(dim=1, keepdim=True) + 1e-8))
         weight, bias, strength = rows.view_as(self.weight), SQRT2 * self.bias, SQRT2 * self.noise_strength
-        # In place from here on: nothing of it is kept for the backward pass, and a fresh map costs more than the sums.
+        # In place from here on: nothing of it is kept for the backward pass, and a fresh map costs more than the sums, as do sums
+        # of two types (autocast's).
         if self.up:
-            y = blur_after_transposed(F.conv_transpose2d(x, weight.transpose(0, 1), stride=2)).add_(bias[:, None, None])
+            y = blur_after_transposed(F.conv_transpose2d(x, weight.transpose(0, 1), stride=2))
+            y.add_(bias[:, None, None].to(y.dtype))
         else:
             y = F.conv2d(x, weight, bias, padding=1)
-        y.add_(strength * (self.noise if noise is None else noise))
+        y.add_((strength * (self.noise if noise is None else noise)).to(y.dtype))
         return F.leaky_relu(y, 0.2, inplace=True)
 
 

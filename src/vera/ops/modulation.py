@@ -50,4 +50,5 @@ def modulated_pointwise(
     shift = (gain * bias)[..., None]
     if x.shape[0] == x.shape[1] == 1:
         return torch.matmul(own.flatten(0, 2), x[0, 0]).view(*own.shape[:3], -1) + shift
-    return torch.matmul(own, x).add_(shift)
+    product = torch.matmul(own, x)
+    return product.add_(shift.to(product.dtype))
