@@ -17,7 +17,7 @@ from vera.training.export_inversion import Bank
 from vera.training.run import train
 from vera.types import VeraError
 
-TINY = ["experiment=smoke_generator", "batch_size=8", "trainer.enable_progress_bar=false"]
+TINY = ["experiment=smoke_generator", "batch_size=8", "~callbacks.progress"]
 QUIET = ["~callbacks.curve", "~callbacks.sheet", "~callbacks.throughput"]
 # Every phase several times in six steps, and a strength that moves.
 BUSY = [

@@ -13,7 +13,7 @@ from hydra import compose, initialize_config_module
 from vera.training.run import train
 
 RUN = [
-    "experiment=smoke_generator", "trainer.enable_progress_bar=false", "seed=3",
+    "experiment=smoke_generator", "~callbacks.progress", "seed=3",
     "~callbacks.curve", "~callbacks.sheet", "~callbacks.throughput",
     "augmentation=adaptive", "augmentation.strength.interval=8", "augmentation.strength.speed=64", "augmentation.strength.strength=0.5",
     "stage.module.game.r1_every=3", "stage.module.game.path_every=2",

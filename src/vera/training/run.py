@@ -42,7 +42,6 @@ def train(config: DictConfig) -> Path:
         _keep_log(folder / "metrics.csv")
         OmegaConf.save(config, folder / "config.yaml", resolve=True)
     trainer: pl.Trainer = _made(config.trainer, callbacks=callbacks, logger=_made(config.logger))
-    warnings.filterwarnings("ignore", message="Experiment logs directory")  # _keep_log has seen to it
     try:
         trainer.fit(module, data, ckpt_path=resume, weights_only=True)
     except SystemExit:
