@@ -220,7 +220,7 @@ class Replaced:
 
 
 class Attributes:
-    """Whether pose, expression and age stay, where a face is found before and after.
+    """Whether pose, expression and age stay, where a face is found before and after; where no pose follows from it, it is counted.
 
     Args:
         metric: see there.
@@ -233,10 +233,12 @@ class Attributes:
     def __init__(self, metric: AttributePreservation, *, age: Callable[[Pixels, Points], float] | None = None) -> None:
         self.metric: Any = metric
         self.age = age
+        self.without_pose = 0
 
     def reset(self) -> None:
         """Forget all photographs."""
         self.metric.reset()
+        self.without_pose = 0
 
     def original(self, original: Original) -> None:
         """Take a photograph of the set: nothing to measure."""
@@ -247,13 +249,16 @@ class Attributes:
         if not (all(list(one.seen.found.values())[:1] == [True] for one in (before, after))):  # landmarks are the first detector's
             return
         ages = None
-        if self.age is not None:
-            ages = (self.age(before.photograph.pixels, before.seen.landmarks), self.age(after.photograph.pixels, after.seen.landmarks))
-        self.metric.update(before.seen.landmarks, after.seen.landmarks, size=before.photograph.size, ages=ages)
+        try:
+            if self.age is not None:
+                ages = (self.age(before.photograph.pixels, before.seen.landmarks), self.age(after.photograph.pixels, after.seen.landmarks))
+            self.metric.update(before.seen.landmarks, after.seen.landmarks, size=before.photograph.size, ages=ages)
+        except VeraError:  # one photograph's landmarks must not stop every resume
+            self.without_pose += 1
 
     def result(self) -> dict[str, Any]:
-        """See :meth:`AttributePreservation.compute`."""
-        return computed(self.metric.compute)
+        """See :meth:`AttributePreservation.compute`; and in how many photographs landmarks give no pose, expression or age."""
+        return computed(self.metric.compute) | {"without_pose": ranks.total(self.without_pose)}
 
 
 def computed(compute: Callable[[], Any]) -> dict[str, Any]:

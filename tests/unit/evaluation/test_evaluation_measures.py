@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from vera.evaluation.metrics.attributes import AttributePreservation
 from vera.evaluation.metrics.lpips_distance import LpipsDistance
 from vera.evaluation.metrics.observation import Observation
 from vera.evaluation.protocol_measures import Attributes, OfCrops, Original, Written, computed
@@ -86,6 +89,17 @@ def test_attributes_only_where_the_first_detector_found_a_face_before_and_after(
     ((arguments, options),) = metric.calls
     assert options == {"size": (SIDE, SIDE), "ages": (100, 110)}
     np.testing.assert_array_equal(arguments[0], landmarks())
+
+
+def test_landmarks_in_one_point_are_counted_and_stop_nothing():
+    measure = Attributes(AttributePreservation())
+    whole = written()
+    measure.written(whole)
+    measure.written(replace(whole, seen=replace(whole.seen, landmarks=np.full((68, 2), 20.0))))
+    result = measure.result()
+    assert (result["photographs"], result["without_pose"]) == (1, 1)
+    measure.reset()
+    assert measure.result()["without_pose"] == 0
 
 
 def test_utility_gets_both_crops_of_one_place_and_landmarks_there():

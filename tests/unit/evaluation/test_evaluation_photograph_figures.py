@@ -157,6 +157,11 @@ def test_pose_of_a_projected_head_is_found_again(turned):
     assert angle_between(rotation, np.eye(3)) == pytest.approx(np.degrees(np.linalg.norm(cv2.Rodrigues(rotation)[0])))
 
 
+def test_no_pose_follows_from_one_point():
+    with pytest.raises(VeraError, match="no head pose follows"):
+        pose(np.full((68, 2), 20.0), SIZE)
+
+
 def test_expression_measures_one_thing_each_and_ignore_roll_and_size():
     neutral = face_points()
     before = dict(zip(MEASURES, expression(neutral), strict=True))

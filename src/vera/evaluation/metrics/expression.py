@@ -36,7 +36,11 @@ def pose(landmarks: Points, size: tuple[int, int]) -> Points:
     points = _checked(landmarks)
     height, width = size
     camera = np.array([[max(size), 0, (width - 1) / 2], [0, max(size), (height - 1) / 2], [0, 0, 1]], dtype=np.float64)
-    solved, turn, _ = cv2.solvePnP(HEAD, np.ascontiguousarray(points[list(ANCHORS)]), camera, None, flags=cv2.SOLVEPNP_SQPNP)
+    seen = np.ascontiguousarray(points[list(ANCHORS)])
+    try:
+        solved, turn, _ = cv2.solvePnP(HEAD, seen, camera, None, flags=cv2.SOLVEPNP_SQPNP)
+    except cv2.error as error:  # landmarks that fall into one point
+        raise VeraError("no head pose follows from these landmarks: leave the photograph out") from error
     if not solved:
         raise VeraError("no head pose follows from these landmarks: leave the photograph out")
     return np.asarray(cv2.Rodrigues(turn)[0], dtype=np.float64)
