@@ -24,5 +24,5 @@ def _start(config: DictConfig) -> None:
 
     failed = run(config)
     if failed:
-        sys.stderr.write(f"vera: {failed} items failed by a fault of an anonymizer: {config.run.folder}/table.md says why\n")
+        sys.stderr.write(f"vera: {failed} items failed by a fault of an anonymizer: {config.run.folder}/records-*.jsonl says why\n")
         sys.exit(EXIT_FAULT)

@@ -26,6 +26,9 @@ STATUSES = ("written", "refused", "unusable", "failed")
 DIGITS = 6
 """DECISION: results are rounded to so many decimals: the same run gives the same text on machines that differ in the last bits."""
 
+PATH = r"\s*(?<!\w)(?:~|[A-Za-z]:(?=\\))?[/\\]\S*[^\s,;.]"
+"""An absolute path in a text, up to the next space: as far as it can be told without quotes around it."""
+
 
 @dataclass(frozen=True)
 class Result:
@@ -140,7 +143,7 @@ class Bench:
         return {
             "people": {status: sum(record["status"] == status for record in records) for status in STATUSES} | {"all": len(records)},
             "photographs": sum(len(record.get("images", ())) for record in records),
-            "why": dict(Counter(kind(record["reason"]) for record in records if record["status"] != "written").most_common()),
+            "why": dict(Counter(kind(record) for record in records if record["status"] != "written").most_common()),
             "seconds_a_photograph": {"median": float(np.median(seconds)), "all": float(np.sum(seconds))} if seconds else None,
             "sessions": sorted({record["session"] for record in records}),
         }
@@ -167,7 +170,13 @@ def rounded(value: Any) -> Any:
     return round(value, DIGITS) if isinstance(value, float) else value
 
 
-def kind(reason: str) -> str:
-    """A reason without names and numbers in it, so that equal ones can be counted."""
+def kind(record: Mapping[str, Any]) -> str:
+    """Why an item was not written, without names, paths and numbers: equal reasons can be counted, and published.
+
+    Of a fault only its type is left: its message may hold anything. The whole reason stays in the ledger.
+    """
+    reason = str(record["reason"])
+    if record["status"] == "failed":
+        return reason.split(":")[0]
     last = reason.split("last reason: ")[-1]
-    return re.sub(r"\s*\(.*?\)|\s*'.*?'|\d[\d.]*", "", last).strip()
+    return re.sub(rf"\s*\(.*?\)|\s*(?<!\w)'.*?'(?!\w)|{PATH}|\s*(?<![\w-])\d[\d.]*", "", last).strip()

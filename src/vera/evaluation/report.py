@@ -78,8 +78,13 @@ def merge(runs: Sequence[Path], folder: Path) -> tuple[str, list[Path]]:
     return (folder / TABLE).read_text(encoding="utf-8"), files
 
 
+def page(records: Sequence[Record], names: Sequence[str]) -> str:
+    """The table and what it rests on, as Markdown."""
+    return markdown(records, names) + "\n" + notes(records, names)
+
+
 def _pages(folder: Path, records: Sequence[Record], names: Sequence[str], curves: Mapping[str, Mapping[str, Curves]]) -> list[Path]:
-    write_whole(folder / TABLE, (markdown(records, names) + "\n" + notes(records, names)).encode())
+    write_whole(folder / TABLE, page(records, names).encode())
     write_whole(folder / SHEET, comma_separated(records, names).encode())
     return [folder / TABLE, folder / SHEET, *draw(folder, records, names, curves)]
 

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import datetime
 import json
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from vera.evaluation.protocol_ledger import write_whole
-from vera.evaluation.report import RESULTS, TABLE, read
+from vera.evaluation.protocol_results import PATH
+from vera.evaluation.report import RESULTS, page, read
 from vera.types import VeraError
 
 PAGE = "results.md"
 LOCAL = ("people", "run", "calibration", "out")
 """Parts of a configuration that name folders of one machine."""
+LEFT_OUT = " (a path)"
 
 
 def publish(run: Path, folder: Path, *, data: str, figures: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -37,19 +40,32 @@ def publish(run: Path, folder: Path, *, data: str, figures: Mapping[str, str]) -
     absent = [name for name in figures if not (run / name).is_file()]
     if absent or "panels.png" in figures:
         raise VeraError(f"'{run}' has no figure {absent[0]}" if absent else "panels.png shows photographs of people: leave it out")
-    records = [
-        {"date": datetime.date.today().isoformat(), **record}
-        | {"data": {"name": data, **record["data"]}, "provenance": [_impersonal(session) for session in record["provenance"]]}
-        | {"measured_by": _impersonal(record["measured_by"]) if "measured_by" in record else None}
-        for record, _ in read(run)
-    ]
+    records = [_publishable(record, data) for record, _ in read(run)]
     lines = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
     write_whole(folder / RESULTS, lines.encode())
-    for name, target in {TABLE: PAGE, **figures}.items():
+    write_whole(folder / PAGE, page(records, [record["anonymizer"] for record in records]).encode())
+    for name, target in figures.items():
         shutil.copyfile(run / name, folder / target)
     return records
+
+
+def _publishable(record: Mapping[str, Any], data: str) -> dict[str, Any]:
+    sessions = {"provenance": [_impersonal(session) for session in record["provenance"]]}
+    if "measured_by" in record:
+        sessions["measured_by"] = _impersonal(record["measured_by"])
+    kept = {"date": datetime.date.today().isoformat(), **record, "data": {"name": data, **record["data"]}, **sessions}
+    return {key: _without_paths(value) for key, value in kept.items()}
 
 
 def _impersonal(session: Mapping[str, Any]) -> dict[str, Any]:
     config = {key: value for key, value in session["config"].items() if key not in LOCAL}
     return {key: value for key, value in session.items() if key not in ("command", "at", "kind")} | {"config": config}
+
+
+def _without_paths(value: Any) -> Any:
+    """Plain values with a mark in place of every absolute path: of weights, of a bundle, in a reason."""
+    if isinstance(value, Mapping):
+        return {_without_paths(key): _without_paths(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_paths(item) for item in value]
+    return re.sub(PATH, LEFT_OUT, value).strip() if isinstance(value, str) else value

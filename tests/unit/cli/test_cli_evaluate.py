@@ -67,7 +67,12 @@ def test_a_fault_of_an_anonymizer_is_counted_and_leaves_1(vera, people, broken, 
     assert code == 1
     assert "1 items failed by a fault of an anonymizer" in stderr
     assert "Traceback" not in stderr
-    assert "broken: 1 of: ZeroDivisionError: a fault." in (out / "table.md").read_text()
+    assert "broken: 1 of: ZeroDivisionError." in (out / "table.md").read_text()
+    assert records_of_items(out)[-1]["reason"] == "ZeroDivisionError: a fault"
+
+
+def records_of_items(out):
+    return [json.loads(line) for line in (out / "records-0.jsonl").read_text().splitlines()]
 
 
 @pytest.mark.parametrize(
