@@ -42,7 +42,7 @@ def figures(records: Sequence[Record]) -> list[Figure]:
         found += [at(f"recognised, {name} at {spelled(t)} ↓", key, "nearest", "recognised", t) for t in thresholds]
         found += [at(f"rank {k}, {name} ↓", key, "nearest", f"rank_{k}") for k in (1, 5)]
         found += [
-            at("people in the gallery of these ranks", key, "nearest", "people_in_gallery"),
+            at(f"people in the gallery of these ranks, {name}", key, "nearest", "people_in_gallery"),
             at(f"rank 1 by another photograph, {name} ↓", key, "others", "rank_1"),
             at(f"median distance to the own person, {name} ↑", key, "nearest", "median_distance"),
             at(f"pairs: equal error rate, {name} ↓", key, "pairs", "anonymized", "eer"),
@@ -65,6 +65,8 @@ def figures(records: Sequence[Record]) -> list[Figure]:
         *(at(f"{spelled(name)} ↓", name, "value") for name in of_sets(records)),
         Figure("seconds a photograph (median) ↓", lambda r: (r["seconds_a_photograph"] or {}).get("median")),
     ]
+    titles = [one.title for one in found]
+    assert len(set(titles)) == len(titles), "two figures of one title: one would be lost in the CSV"
     return [one for one in found if any(one.read(record) is not None for record in records)]
 
 

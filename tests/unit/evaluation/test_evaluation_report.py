@@ -83,6 +83,15 @@ def test_the_comma_separated_table_holds_plain_numbers():
     assert {one.title.rstrip(" ↑↓") for one in figures([record()])} <= set(row)
 
 
+def test_two_recognisers_have_a_column_each_for_everything():
+    one = record()
+    one["measures"]["recognition/other"] = copy.deepcopy(one["measures"]["recognition/dlib"])
+    for number, name in enumerate(("dlib", "other"), 4):
+        one["measures"][f"recognition/{name}"]["nearest"]["people_in_gallery"] = number
+    (row,) = csv.DictReader(io.StringIO(comma_separated([one], ["blur"])))
+    assert [row[f"people in the gallery of these ranks, {name}"] for name in ("dlib", "other")] == ["4", "5"]
+
+
 def test_notes_say_what_is_missing_and_why():
     text = notes([record()], ["blur"])
     assert "- blur: 1 of: too alike." in text
@@ -160,15 +169,19 @@ def test_what_cannot_be_merged(tmp_path):
 def test_what_is_published_says_nothing_about_this_machines_folders(tmp_path):
     one = record()
     for session in (one["provenance"][0], one["measured_by"]):
-        session |= {"config": {"people": {"root": "/home/x"}, "seed": 3}, "command": ["/home/x/vera"], "session": "s", "at": 1.0}
+        config = {"people": {"root": "/home/x"}, "seed": 3, "anonymizer": {"vera": {"bundle": "/home/x/bundle"}}}
+        session |= {"config": config, "command": ["/home/x/vera"], "session": "s", "at": 1.0}
+    one["why"] = {"ZeroDivisionError: /home/x/patient_12.jpg": 1}  # as an earlier version wrote it
     out = run(tmp_path / "run", one)
     kept = tmp_path / "kept"
     published = publish(out, kept, data="made up", figures={"distances-dlib.png": "distances.png"})
     assert sorted(file.name for file in kept.iterdir()) == ["distances.png", "results.jsonl", "results.md"]
     assert [json.loads(line) for line in (kept / "results.jsonl").read_text().splitlines()] == published
-    assert published[0]["provenance"][0]["config"] == {"seed": 3}
+    assert published[0]["provenance"][0]["config"] == {"seed": 3, "anonymizer": {"vera": {"bundle": "(a path)"}}}
     assert published[0]["data"]["name"] == "made up"
-    assert "/home" not in (kept / "results.jsonl").read_text()
+    for name in ("results.jsonl", "results.md"):
+        assert "/home" not in (kept / name).read_text()
+        assert "patient" not in (kept / name).read_text()
     (out / "panels.png").touch()
     with pytest.raises(VeraError, match="shows photographs of people"):
         publish(out, kept, data="made up", figures={"panels.png": "panels.png"})
@@ -196,9 +209,19 @@ def test_roc_is_scikit_learns():
     assert len(roc(np.empty(0), different)[0]) == 0
 
 
-def test_reasons_are_counted_without_names_and_numbers():
-    said = "'p 7' is refused after 6 attempts, nothing is written; last reason: photograph '7_before' is still recognised (0.55 < 0.6)"
-    assert kind(said) == kind(said.replace("7", "8").replace("0.55", "0.41")) == "photograph is still recognised"
+@pytest.mark.parametrize(
+    ("status", "reason", "left"),
+    [
+        ("refused", "'p 7' is refused; last reason: photograph '7_a' is still recognised (0.55 < 0.6)", "photograph is still recognised"),
+        ("refused", "'p 8' is refused; last reason: photograph '8_a' is still recognised (0.41 < 0.6)", "photograph is still recognised"),
+        ("unusable", "the photograph can't be used, it doesn't show a face", "the photograph can't be used, it doesn't show a face"),
+        ("unusable", "photograph 'O'Brien' can't be read", "photograph can't be read"),
+        ("unusable", "no face in /home/x/o'brien/p_1.jpg, 3 are needed", "no face in, are needed"),
+        ("failed", "ZeroDivisionError: /home/x/patient_12.jpg", "ZeroDivisionError"),
+    ],
+)
+def test_reasons_are_counted_without_names_paths_and_numbers(status, reason, left):
+    assert kind({"status": status, "reason": reason}) == left
 
 
 def test_results_are_rounded():
