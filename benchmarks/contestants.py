@@ -37,7 +37,7 @@ def configuration(*, size: int, classes: int, narrow: int, compiled: bool, check
         composed = compose("train", ["stage=generator", f"generator=px{size}", "run.folder=unused"])
     stage: dict[str, Any] = OmegaConf.to_container(composed.stage, resolve=True)["module"]
     game = stage["game"]
-    game |= {"compiled": compiled, "checkpointing": checkpointing}
+    game |= {"compiler": "inductor" if compiled else None, "checkpointing": checkpointing}
     for network in (game["generator"]["config"], game["discriminator"]["config"]):
         network["classes"] = classes
         network["channels"] = {side: max(1, width // narrow) for side, width in network["channels"].items()}
@@ -68,7 +68,7 @@ def published(stage: Mapping[str, Any], device: torch.device) -> GeneratorModule
         "discriminator": reference.Discriminator(**common, group=d["group"]),
     }  # fmt: skip
     settings = {name: value for name, value in stage["game"].items() if name not in networks}
-    game = instantiate(settings | {"compiled": False, "checkpointing": False}, **networks, _convert_="all")
+    game = instantiate(settings | {"compiler": None, "checkpointing": False}, **networks, _convert_="all")
     return _ready(instantiate({**stage, "game": None}, game=game, _convert_="all"), device)
 
 

@@ -17,8 +17,9 @@ import torch
 
 from benchmarks.contestants import configuration, ours, published
 from benchmarks.memory import peak_bytes
+from benchmarks.operations import flops
 from benchmarks.provenance import provenance
-from benchmarks.timing import interleaved
+from benchmarks.timing import interleaved, matrix_product
 from vera.data.sample import Sample
 from vera.training.adversaries import SIDES
 from vera.training.faces import Faces
@@ -116,7 +117,8 @@ def main() -> int:
         size=chosen.size, classes=chosen.classes, narrow=chosen.narrow, compiled=chosen.compile, checkpointing=chosen.checkpointing
     )
     faces = made_up(chosen.batch, chosen.size, chosen.classes, device)
-    contestants = {OURS: Contestant(ours(stage, device), faces, bf16=chosen.precision == "bf16")}
+    dtype = {"float32": torch.float32, "bf16": torch.bfloat16}[chosen.precision]
+    contestants = {OURS: Contestant(ours(stage, device), faces, bf16=dtype == torch.bfloat16)}
     if chosen.against:
         contestants[REFERENCE] = Contestant(published(stage, device), faces, bf16=False)
 
@@ -148,7 +150,11 @@ def main() -> int:
     for name, seconds in race("average", Contestant.average).items():
         iteration[name] += seconds
     for name, seconds in iteration.items():
-        tell("training iteration", name, seconds=round(seconds, 5), images_per_second=round(chosen.batch / seconds, 4))
+        one = contestants[name]
+        operations = sum(flops(lambda one=one, phase=phase: one.phase(phase)) / phase.every for phase in one.game.phases)
+        numbers = {"seconds": round(seconds, 5), "images_per_second": round(chosen.batch / seconds, 4), "flops": round(operations)}
+        tell("training iteration", name, **numbers)
+    tell("matrix product", "none", flops_per_second=round(matrix_product(device, dtype)))
 
     memory = {}
     for name, one in contestants.items():

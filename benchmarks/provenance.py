@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 import platform
 import subprocess
 from pathlib import Path
@@ -13,17 +14,18 @@ import torch
 import vera
 
 ROOT = Path(__file__).parents[1]
-MEASURED = ("src/vera", "conf", "benchmarks/*.py", "tests/reference")
+MEASURED = ("src/vera/generator", "src/vera/ops", "src/vera/training", "conf", "benchmarks/*.py", "tests/reference")
 
 
 def provenance(device: torch.device) -> dict[str, Any]:
-    """Date, commit, versions, threads and device."""
+    """Date, commit, versions, threads, device, and how busy the machine is (processes that ran or waited in the last minute)."""
     return {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "commit": commit(),
         "vera": vera.__version__,
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
+        "load": round(os.getloadavg()[0], 1),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else processor(),
     }
 

@@ -59,6 +59,14 @@ def interleaved(functions: Mapping[str, Callable[[], object]], *, repeats: int, 
     return times
 
 
+def matrix_product(device: torch.device, dtype: torch.dtype) -> float:
+    """Floating-point operations a second of a large matrix product: what the device can do at best, as a yardstick."""
+    side = 8192 if device.type == "cuda" else 2048
+    a, b = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
+    times = interleaved({"": lambda: a @ b}, repeats=5, device=device)[""]
+    return 2 * side**3 / statistics.median(times.wall)
+
+
 def _finish(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 import pytorch_lightning as pl
 import torch
+import torch.nn.functional as F
 from benchmarks.contestants import configuration, ours, published
 from benchmarks.generator import Contestant, made_up
 from benchmarks.memory import peak_bytes
+from benchmarks.operations import flops
 from benchmarks.timing import interleaved
 
 from vera.generator.published import Checkpoint, load_discriminator, load_generator
@@ -40,8 +42,18 @@ def test_the_benchmark_reports_lines_and_ratios():
     d, r1, g, path = (measured[f"phase {phase}", "vera"]["seconds"] for phase in ("discriminator", "r1", "generator", "path"))
     expected = d + r1 / 16 + g + path / 4 + measured["average", "vera"]["seconds"]
     assert measured["training iteration", "vera"]["seconds"] == pytest.approx(expected, abs=1e-4)
+    assert measured["training iteration", "vera"]["flops"] < measured["training iteration", "reference"]["flops"]
     memory = [measured["memory of the local generators", name]["peak_bytes"] for name in ("vera", "reference")]
     assert last["summary"]["local_memory"] == pytest.approx(memory[0] / memory[1], abs=1e-3)
+
+
+class OneBatch(pl.LightningDataModule):
+    def __init__(self, sample):
+        super().__init__()
+        self.sample, self.batch_size = sample, len(sample["image"])
+
+    def train_dataloader(self):
+        return torch.utils.data.DataLoader([self.sample], batch_size=None)
 
 
 def test_an_iteration_is_the_training_modules_step(stage):
@@ -51,7 +63,7 @@ def test_an_iteration_is_the_training_modules_step(stage):
     trained = copy.deepcopy(module)
     settings = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False}
     trainer = pl.Trainer(accelerator="cpu", max_epochs=1, **settings)
-    trainer.fit(trained, torch.utils.data.DataLoader([faces.sample], batch_size=None))
+    trainer.fit(trained, datamodule=OneBatch(faces.sample))
 
     contestant = Contestant(module, faces, bf16=False)
     for phase in module.game.phases:
@@ -90,6 +102,17 @@ def test_peak_memory_of_known_allocations():
         return b, d
 
     assert peak_bytes(three_megabytes, CPU) == pytest.approx(3e6, rel=1e-3)
+
+
+def test_operations_of_a_gradient_penalty():
+    weight, x = torch.randn(8, 4, 3, 3, requires_grad=True), torch.randn(2, 4, 10, 10, requires_grad=True)
+
+    def penalty():
+        (gradient,) = torch.autograd.grad(F.conv2d(x, weight, padding=1).square().sum(), x, create_graph=True)
+        gradient.square().sum().backward()
+
+    once = 2 * 2 * 8 * 4 * 9 * 100
+    assert flops(penalty) == 6 * once  # forward, its gradient, two second derivatives of that, two first ones
 
 
 def test_calls_take_turns_after_one_that_does_not_count():
