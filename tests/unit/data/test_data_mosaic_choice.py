@@ -18,7 +18,8 @@ from vera.types import VeraError
 def look(skin=(65, 12, 16), **changes):
     skin = np.array(skin, float)
     usual = {"forehead": (2, 0, 0), "lips": (-15, 12, 0), "chin": (-2, 0, 0), "moustache": (-2, 0, 0), "brows": (-30, -4, -4)}
-    colours = {name: skin + offset for name, offset in usual.items()} | {"hair": skin - np.array([35, 4, 6]), "teeth": np.array([80.0, 2, 5])}
+    colours = {name: skin + offset for name, offset in usual.items()}
+    colours |= {"hair": skin - np.array([35, 4, 6]), "teeth": np.array([80.0, 2, 5])}
     return Look(skin=skin, **(colours | {name: skin + offset for name, offset in changes.items()}))
 
 

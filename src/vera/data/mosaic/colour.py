@@ -10,8 +10,6 @@ from vera.types import Mask
 
 Floats = npt.NDArray[np.float32]
 
-GAIN = (0.6, 1.6)
-"""DECISION: limits of the change of lightness when a face is recoloured."""
 HARMONY = (0.6, 0.85, 0.85)
 """DECISION: how far the broad lightness and chroma of the mixed face follow the surround's own face: shine and blushes end nowhere."""
 BROAD = 0.07
@@ -31,8 +29,8 @@ def to_rgb(lab: Floats) -> Floats:
 def recoloured(lab: Floats, tone: npt.NDArray[np.floating], wanted: npt.NDArray[np.floating]) -> Floats:
     """Bring skin of one tone to another.
 
-    Lightness is scaled and the hue shifted, the less the darker a pixel is: pupils and nostrils stay neutral, and lips keep their
-    difference to the skin (a gain in RGB turns them purple).
+    All pixels as light as the skin, and lighter ones, are shifted alike, darker ones less: pupils and nostrils stay neutral, shine is not
+    blown up, and lips keep their difference to the skin (a gain in RGB turns them purple).
 
     Args:
         lab: ``(S, S, 3)``.
@@ -40,10 +38,8 @@ def recoloured(lab: Floats, tone: npt.NDArray[np.floating], wanted: npt.NDArray[
         wanted: ``(3,)``, the skin as it shall be.
 
     """
-    gain = np.float32(np.clip(wanted[0] / max(tone[0], 1), *GAIN))
     share = np.clip(lab[..., :1] / np.float32(max(tone[0], 1)), 0, 1)
-    shift = (wanted[1:] - tone[1:]).astype(np.float32)
-    return np.concatenate([lab[..., :1] * gain, lab[..., 1:] + share * shift], axis=2)
+    return np.asarray(lab + share * (wanted - tone).astype(np.float32), dtype=np.float32)
 
 
 def harmonised(mix: Floats, surround: Floats, skin: Mask) -> Floats:

@@ -62,7 +62,7 @@ def brows(lab: Floats, points: Points, side: int) -> Mask:
         line = points[list(brow)]
         thick = 0.028 * width * np.array([0.6, 1, 1, 1, 0.6])[:, None] * [0, 1]
         band = filled(np.vstack([line - 0.6 * thick, (line + 1.1 * thick)[::-1]]), side)
-        near = filled(np.vstack([line - 1.6 * thick, (line + 2.1 * thick)[::-1]]), side)
+        near = filled(np.vstack([line - 1.6 * thick, (line + 1.7 * thick)[::-1]]), side)
         ring = cv2.dilate(near.astype(np.uint8), np.ones((5, 5), np.uint8)).astype(np.bool_) & ~near
         skin = np.median(lab[ring], axis=0) if ring.any() else np.zeros(3)
         hair = near & (np.abs(lab[..., 0] - skin[0]) > DARKER) & (lab[..., 0] < skin[0] + DARKER)
