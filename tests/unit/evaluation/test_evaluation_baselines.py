@@ -167,6 +167,13 @@ def test_k_same_averages_the_nearest_others():
         KSame(Detector(), people, k=6)
 
 
+def test_k_same_says_which_gallery_it_averages():
+    people = gallery(4)
+    other = people | {"g3": photograph(200)}
+    told = [KSame(Detector(), one, k=2).config["gallery_digest"] for one in (people, gallery(4), other)]
+    assert told[0] == told[1] != told[2]
+
+
 def test_the_region_at_a_photographs_border_stays_inside_it():
     moved = face_points((10.0, 10.0))
     region = face_region(align(photograph(), moved, 256), SIZE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -62,9 +63,13 @@ class KSame(Baseline):
         self.people = list(faces)
         self.images = np.stack([tensor_to_image(face.image) for face in faces.values()])
         self.looks = np.stack([_look(face) for face in faces.values()])
+        shown = [(person, found[person][0].digest) for person in faces]
+        self.gallery_digest = hashlib.sha256(repr(shown).encode()).hexdigest()
 
     def _parameters(self) -> dict[str, Any]:
-        return {"k": self.k, "gallery": len(self.people), "gallery_without_face": self.without_face}
+        """Whose photographs, too: with another gallery everybody is made again."""
+        counts = {"gallery": len(self.people), "gallery_without_face": self.without_face}
+        return {"k": self.k, **counts, "gallery_digest": self.gallery_digest}
 
     def _paint(self, scenes: Sequence[Scene], person: str) -> list[tuple[Pixels, Mask]]:
         mean = self.images[self.chosen([scene.face for scene in scenes], person)].mean(axis=0, dtype=np.float32).transpose(2, 0, 1)
