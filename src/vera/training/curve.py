@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from vera.training.draws import Draws
 from vera.training.guard import require_finite
 from vera.training.periodic import Periodic
 from vera.training.snapshots import save_checkpoint
+from vera.types import VeraError
 
 
 class FrechetCurve(Periodic):
@@ -82,7 +84,7 @@ class FrechetCurve(Periodic):
         stream = Stream(data.dataset, seed=data.seed, mirror=data.mirror)
         dealt = f"the first {count} faces of the stream with seed {data.seed}{', mirrored by chance' if data.mirror else ''}"
         source = f"{type(data.dataset).__name__} of {len(data.dataset)} at {module.ema.network.size} px: {dealt}"
-        known: Statistics | None = Statistics.load(path) if trainer.is_global_zero and path.is_file() else None
+        known = self._kept(path) if trainer.is_global_zero and path.is_file() else None
         fits = known is not None and (known.features, known.source) == (self.features.name, source)
         known = trainer.strategy.broadcast(known if fits else None)  # files of one machine are not another's
         if known is not None:
@@ -97,6 +99,15 @@ class FrechetCurve(Periodic):
             self.folder.mkdir(parents=True, exist_ok=True)
             made.save(path)
         return made
+
+    @staticmethod
+    def _kept(path: Path) -> Statistics | None:
+        """What an earlier start of the run kept; None if a kill left it damaged: it is ours, and is computed again."""
+        try:
+            return Statistics.load(path)
+        except VeraError as error:
+            warnings.warn(f"{error}", stacklevel=2)
+            return None
 
     def _shares(self, trainer: pl.Trainer, count: int) -> Iterator[range]:
         """This process's indices, in batches."""

@@ -91,6 +91,23 @@ def test_statistics_that_do_not_fit_are_refused(tmp_path):
         Statistics.load(tmp_path / "absent")
 
 
+def test_statistics_are_written_whole_and_readable_by_others(tmp_path, monkeypatch):
+    statistics = measured(images(9, 6), images(9, 7)).statistics(real=True, source="drawn, PNG")
+    statistics.save(tmp_path / "kept")
+    assert (tmp_path / "kept").stat().st_mode & 0o777 == 0o644
+    before = (tmp_path / "kept").read_bytes()
+
+    def stops_in_the_middle(tensors, path, metadata):
+        path.write_bytes(b"half")
+        raise OSError("no space left")
+
+    monkeypatch.setattr("vera.evaluation.metrics.frechet.save_file", stops_in_the_middle)
+    with pytest.raises(VeraError, match="no space left"):
+        statistics.save(tmp_path / "kept")
+    assert (tmp_path / "kept").read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["kept"]
+
+
 def test_too_few_images_are_refused():
     with pytest.raises(VeraError, match="at least two generated"):
         measured(images(4, 8), images(1, 9)).compute()

@@ -6,6 +6,8 @@ On Inception features it is the FID, and only then does it carry that name; on E
 from __future__ import annotations
 
 import hashlib
+import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,8 +64,13 @@ class Statistics:
         stated = {"format": FORMAT, "count": str(self.count), "features": self.features, "source": self.source, "digest": self.digest}
         both = {"mean": self.mean, "covariance": self.covariance}
         tensors = {name: tensor.detach().cpu().double().contiguous() for name, tensor in both.items()}
+        path = Path(path)
         try:
-            save_file(tensors, Path(path), metadata=stated)
+            with tempfile.TemporaryDirectory(prefix=".vera-", dir=path.parent) as scratch:  # whole or not at all
+                part = Path(scratch, path.name)
+                save_file(tensors, part, metadata=stated)
+                part.chmod(0o644)
+                os.replace(part, path)
         except (OSError, SafetensorError) as error:
             raise VeraError(f"'{path}' cannot be written ({error}): choose a folder you may write to") from error
 
