@@ -18,7 +18,7 @@ from vera.anonymization.interface import embedded
 from vera.anonymization.pipeline import VeraAnonymizer
 from vera.anonymization.request import Options
 from vera.cli.batch import progress_bar
-from vera.data.people import Person
+from vera.data.people import Person, Selection
 from vera.data.verification_pairs import read_pairs
 from vera.evaluation.interface import evaluate
 from vera.evaluation.protocol_items import Contestant
@@ -79,7 +79,9 @@ def run(config: DictConfig) -> int:
     device, folder = join_processes(str(config.device)), str(config.run.folder)
     config.device, config.run.folder = device, shared(folder)
     everybody: list[Person] = instantiate(config.people, _convert_="all")
-    people = everybody[: config.limit]
+    if config.limit is not None and config.limit < 1:
+        raise VeraError(f"limit={config.limit}: take at least one person, or limit=null for all")
+    people = everybody.first(config.limit) if isinstance(everybody, Selection) else everybody[: config.limit]
     record: Any = OmegaConf.to_container(config, resolve=True)
     console = Console(stderr=True, quiet=rank() > 0)
     with progress_bar(console) if rank() == 0 else nullcontext() as progress:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from vera.data.people import Person, PhotographFile, existing, photographs_in, some
+from vera.data.people import Person, PhotographFile, Selection, existing, photographs_in, some
 from vera.types import VeraError
 
 
-def by_role(root: str | Path, roles: Sequence[str]) -> list[Person]:
+def by_role(root: str | Path, roles: Sequence[str]) -> Selection:
     """Who has a photograph in every role, in the roles' order; the Face Research Lab London Set has this layout.
+
+    Who lacks one of them is left out, and counted (:attr:`Selection.left_out`).
 
     Args:
         root: the folder.
@@ -30,4 +32,5 @@ def by_role(root: str | Path, roles: Sequence[str]) -> list[Person]:
             raise VeraError(f"'{root}' holds two photographs {file.stem} (as {file.name} and {found[person][role].name}): remove one")
     whole = {person: files for person, files in found.items() if len(files) == len(set(roles))}
     people = [Person(person, tuple(PhotographFile(role, files[role]) for role in roles)) for person, files in whole.items()]
-    return some(people, root, " and ".join(f"PERSON_{role}.jpg" for role in roles))
+    whole_set = some(people, root, " and ".join(f"PERSON_{role}.jpg" for role in roles))
+    return Selection(whole_set, {f"no photograph in one of the roles {', '.join(roles)}": len(found) - len(whole)})

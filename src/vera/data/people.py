@@ -5,7 +5,7 @@ Every reader yields the same :class:`Person`, in an order that depends on names 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -57,6 +57,24 @@ class Person:
     id: str
     photographs: tuple[PhotographFile, ...]
     groups: Mapping[str, str] = field(default_factory=dict)
+
+
+class Selection(list[Person]):
+    """People of a folder that holds more.
+
+    Args:
+        people: who was taken.
+        left_out: for each reason how many were not, for the record.
+
+    """
+
+    def __init__(self, people: Iterable[Person], left_out: Mapping[str, int]) -> None:
+        super().__init__(people)
+        self.left_out = {why: count for why, count in left_out.items() if count}
+
+    def first(self, count: int | None) -> Selection:
+        """The first ``count`` of them (None: all); who comes after is not left out, but not asked for."""
+        return Selection(self[:count], self.left_out)
 
 
 def folder(root: str | Path) -> list[Person]:

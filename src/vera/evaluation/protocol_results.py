@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from vera.data.people import Person
+from vera.data.people import Person, Selection
 from vera.evaluation import protocol_ranks as ranks
 from vera.evaluation.metrics.observation import Observation
 from vera.evaluation.protocol_items import ORIGINALS, Contestant, Sources
@@ -102,7 +102,8 @@ class Bench:
             "people": len(records),
             "photographs": sum(len(person.photographs) for person in self.people),
             "unusable": sum(record["status"] != "written" for record in records.values()),
-            "digest": digest({person: record["digests"] for person, record in records.items()}),
+            "left_out": self.people.left_out if isinstance(self.people, Selection) else {},
+            "digest": data_digest({person: record["digests"] for person, record in records.items()}),
         }
 
     def _feed(self, person: Person, contestant: Contestant) -> None:
@@ -159,6 +160,11 @@ class Bench:
                 if one.usable:
                     return len(one.embeddings[judge.recogniser.name])
         return 1  # nobody has a face here
+
+
+def data_digest(photographs: Mapping[str, Sequence[str]]) -> str:
+    """Of everybody's photographs, by their own digests."""
+    return digest(photographs)
 
 
 def rounded(value: Any) -> Any:

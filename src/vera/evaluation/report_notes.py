@@ -37,6 +37,7 @@ def _data(records: Sequence[Record]) -> Iterator[str]:
     for digest, data in {record["data"]["digest"]: record["data"] for record in records}.items():
         lost = f", of {data['unusable']} people they can't be read" if data["unusable"] else ""
         yield f"{data['people']} people, {data['photographs']} photographs{lost} (digest {digest})"
+        yield from (f"{count} more people were left out of every count: {why}" for why, count in data.get("left_out", {}).items())
 
 
 def _recognisers(records: Sequence[Record]) -> Iterator[str]:
@@ -81,6 +82,8 @@ def _doubts(records: Sequence[Record]) -> Iterator[str]:
     sessions = [session for record in records for session in (*record["provenance"], record.get("measured_by")) if session]
     if any("measured_by" not in record for record in records):
         yield "an earlier version measured some columns, which did not record by which code: measure again"
+    if any(record["data"]["photographs"] > record["data"]["people"] for record in records):
+        yield "intervals take photographs for independent cases; those of one person (before, after) are not: the intervals are too narrow"
     if len({record["data"]["digest"] for record in records}) > 1:
         yield "the runs were made on different photographs: their columns are no comparison"
     if len({tuple(sorted(record["measures"])) for record in records}) > 1:

@@ -82,6 +82,8 @@ def records_of_items(out):
         (["people.path=/nowhere/pairs.csv"], "no folder '/nowhere/pairs.csv'"),
         (["people=folder", "people.root={people}", "anonymizer=[none]", "preserve=[teeth]"], "unknown semantic class 'teeth'"),
         (["people=folder", "people.root={people}", "anonymizer=[ksame]"], "k-Same needs 10 faces"),
+        (["people=folder", "people.root={people}", "limit=-1"], "limit=-1: take at least one person"),
+        (["people=folder", "people.root={people}", "limit=0"], "limit=0: take at least one person"),
     ],
 )
 def test_bad_input_leaves_2_with_one_line(vera, people, tmp_path, overrides, says):

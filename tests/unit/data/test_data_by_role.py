@@ -18,7 +18,10 @@ def test_who_has_every_role_in_the_roles_order(tmp_path):
         ("b", ["b_before.jpg", "b_after.png"]),
     ]
     assert [file.role for file in people[0].photographs] == ["before", "after"]
+    assert people.left_out == people.first(1).left_out == {"no photograph in one of the roles before, after": 1}
+    assert len(people.first(1)) == 1
     assert [person.id for person in by_role(tmp_path, ["other"])] == ["b"]
+    assert by_role(tmp_path, ["other"]).left_out == {}
 
 
 def test_what_cannot_be_read(tmp_path):
