@@ -25,7 +25,7 @@ from vera.evaluation.protocol_judges import Calibration, CalibrationPairs, Judge
 from vera.evaluation.protocol_ledger import Files, Item, Ledger, plain
 from vera.evaluation.protocol_measures import Attributes, Measure, OfCrops, Preserved, Replaced
 from vera.evaluation.protocol_provenance import provenance
-from vera.evaluation.protocol_results import Bench, Result
+from vera.evaluation.protocol_results import Bench, Result, data_digest
 from vera.evaluation.protocol_seen import Looker, Records, load_seen, read_written
 from vera.evaluation.protocol_utility import Useful
 from vera.faces.alignment import align
@@ -88,21 +88,20 @@ def evaluate(
     root = Path(out)
     figures = list(measures) if measures is not None else without_download(device, batch_size)
     session = provenance(config or {}, device=device)
+    report.check_same_photographs(root, data_digest({person.id: Sources(person).digests for person in known}))
     protocol = Protocol(root, known, contestants, observer(chosen), repeated=repeated, session=session)
-    items = protocol.run(tell)
-    looker = protocol.looker
-    if calibration and calibration.folder:
-        looker = Looker(Files(calibration.folder), Ledger(calibration.folder, ranks.rank()), looker.observer, session)
-    bench = Bench(
-        known,
-        items,
-        protocol.files,
-        judges=chosen,
-        calibration=calibrate(calibration, chosen, looker) if calibration else Calibration(),
-        measures=figures,
-        repeated=protocol.repeated,
-        group_by=group_by,
-    )
+    with protocol.ledger:
+        items = protocol.run(tell)
+        bench = Bench(
+            known,
+            items,
+            protocol.files,
+            judges=chosen,
+            calibration=_calibration(calibration, chosen, protocol.looker, session),
+            measures=figures,
+            repeated=protocol.repeated,
+            group_by=group_by,
+        )
     sessions = {line["session"]: line for line in protocol.ledger.sessions()}
     measured_by = sessions[protocol.looker.session] | {"group_by": group_by}
     results = []
@@ -117,6 +116,15 @@ def evaluate(
         _report(root, results, known[:panels], items, protocol.files)
     ranks.wait()
     return [result.record for result in results]
+
+
+def _calibration(pairs: CalibrationPairs | None, judges: Sequence[Judge], looker: Looker, session: Mapping[str, Any]) -> Calibration:
+    if pairs is None:
+        return Calibration()
+    if pairs.folder is None:
+        return calibrate(pairs, judges, looker)
+    with Ledger(pairs.folder, ranks.rank()) as ledger:
+        return calibrate(pairs, judges, Looker(Files(pairs.folder), ledger, looker.observer, session))
 
 
 def without_download(device: str, batch_size: int) -> list[Measure]:

@@ -1,11 +1,13 @@
 """An evaluation's record on disk: one line of JSON for each finished item, so that a run that was killed can go on.
 
 A line is written at once, when all that it speaks of is on disk; what a kill leaves of a last line is cut off again. Each process
-writes a file of its own; of two lines about one item the later one counts.
+writes a file of its own, and nobody else while it is open (a lock of the operating system, which no kill leaves behind). Of two
+lines about one item the one of the later start counts, whatever the clocks say.
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import math
@@ -65,7 +67,7 @@ class Ledger:
         rank: number of this process; it appends to ``records-RANK.jsonl``.
 
     Raises:
-        VeraError: the folder can't be written.
+        VeraError: the folder can't be written, or another run writes there.
 
     """
 
@@ -73,17 +75,28 @@ class Ledger:
         self.root, self.path = root, root / f"records-{rank}.jsonl"
         try:
             root.mkdir(parents=True, exist_ok=True)
+            self._file = self.path.open("ab")
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             _mend(self.path)
+        except BlockingIOError as error:
+            raise VeraError(f"another run writes to {root}: wait until it has finished, or choose another folder") from error
         except OSError as error:
             raise VeraError(f"{root} can't be written ({error.strerror}): choose another folder with run.folder=DIR") from error
+        self.start = 1 + max((_start(line) for line in self._lines()), default=0)
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let others write."""
+        self._file.close()
 
     def append(self, kind: str, content: Mapping[str, Any]) -> None:
         """Add a line; it is on disk when this returns."""
-        line = json.dumps(plain(dict(content) | {"kind": kind, "at": time.time()}), ensure_ascii=False, allow_nan=False) + "\n"
-        with self.path.open("ab") as file:
-            file.write(line.encode())
-            file.flush()
-            os.fsync(file.fileno())
+        stated = dict(content) | {"kind": kind, "start": self.start, "at": time.time()}
+        self._file.write((json.dumps(plain(stated), ensure_ascii=False, allow_nan=False) + "\n").encode())
+        self._file.flush()
+        os.fsync(self._file.fileno())
 
     def items(self) -> dict[Item, dict[str, Any]]:
         """The latest line of each item, whichever process wrote it."""
@@ -102,7 +115,7 @@ class Ledger:
                     lines.append(json.loads(text))
                 except ValueError as error:
                     raise VeraError(f"{path}, line {number} is damaged: remove the line, its item is then done again") from error
-        return sorted(lines, key=lambda line: line["at"])
+        return sorted(lines, key=lambda line: (_start(line), 0 if _start(line) else line["at"]))  # stable: each file's own order
 
 
 def stem(person: str) -> str:
@@ -148,6 +161,11 @@ def write_whole(path: Path, content: bytes) -> None:
             Path(temporary).unlink(missing_ok=True)  # gone already when all went well
     except OSError as error:
         raise VeraError(f"{path} can't be written ({error.strerror}): choose another folder with run.folder=DIR") from error
+
+
+def _start(line: Mapping[str, Any]) -> int:
+    """Which start of the run wrote a line; 0 for those of earlier versions, which only have their time."""
+    return int(line.get("start", 0))
 
 
 def _mend(path: Path) -> None:

@@ -51,6 +51,20 @@ def write(folder: Path, results: Sequence[Result]) -> list[Path]:
     return [folder / RESULTS, folder / CURVES, *_pages(folder, records, [record["anonymizer"] for record in records], curves)]
 
 
+def check_same_photographs(folder: Path, digest: str) -> None:
+    """Raise a VeraError if a run's folder holds the results of other photographs than those of this digest."""
+    if not (folder / RESULTS).is_file():
+        return
+    try:
+        held = {json.loads(line)["data"]["digest"] for line in (folder / RESULTS).read_text(encoding="utf-8").splitlines()}
+    except (ValueError, KeyError):
+        return  # damaged: nothing is lost when it is written again
+    others = sorted(held - {digest})
+    if others:
+        way = f"choose another folder with run.folder=DIR, or remove {RESULTS} there to replace them"
+        raise VeraError(f"'{folder}' holds the results of other photographs (digest {others[0]}, these have {digest}): {way}")
+
+
 def merge(runs: Sequence[Path], folder: Path) -> tuple[str, list[Path]]:
     """One comparison of several runs.
 
@@ -64,11 +78,13 @@ def merge(runs: Sequence[Path], folder: Path) -> tuple[str, list[Path]]:
         The page, and the files.
 
     Raises:
-        VeraError: no run, or one without results.
+        VeraError: no run, or one without results; the folder is a run's.
 
     """
     if not runs:
         raise VeraError("no run given: name the folders of finished evaluations")
+    if (folder / RESULTS).exists() or any(folder.glob("records-*.jsonl")):
+        raise VeraError(f"'{folder}' is an evaluation's own, its table would be overwritten: choose another folder with --out")
     found = [(run, record, curves) for run in runs for record, curves in read(run)]
     anonymizers = [record["anonymizer"] for _, record, _ in found]
     names = [f"{name} ({run.name})" if anonymizers.count(name) > 1 else name for name, (run, _, _) in zip(anonymizers, found, strict=True)]

@@ -59,7 +59,7 @@ def _publishable(record: Mapping[str, Any], data: str) -> dict[str, Any]:
 
 def _impersonal(session: Mapping[str, Any]) -> dict[str, Any]:
     config = {key: value for key, value in session["config"].items() if key not in LOCAL}
-    return {key: value for key, value in session.items() if key not in ("command", "at", "kind")} | {"config": config}
+    return {key: value for key, value in session.items() if key not in ("command", "at", "kind", "start")} | {"config": config}
 
 
 def _without_paths(value: Any) -> Any:

@@ -258,6 +258,9 @@ def test_other_settings_or_photographs_are_made_again_other_judges_only_look_aga
     assert made(1) == []
     assert made(2) == ["p/0", "p/1"]
     write_png(known[1].photographs[0].path, np.full((SIDE, SIDE, 3), 99, np.uint8))
+    with pytest.raises(VeraError, match="holds the results of other photographs"):
+        made(2)
+    (tmp_path / "out" / "results.jsonl").unlink()
     assert made(2) == ["p/1"]
     log.unlink()
     other = Detector()
@@ -274,7 +277,7 @@ def test_the_record_says_where_figures_come_from(tmp_path):
     assert session["config"] == {"asked": "for this"}
     assert session["git"] is None or len(session["git"]["commit"]) == 40
     assert session["versions"]["torch"] == torch.__version__.split("+")[0]
-    assert record["data"] | {"digest": ""} == {"people": 5, "photographs": 10, "unusable": 0, "digest": ""}
+    assert record["data"] | {"digest": ""} == {"people": 5, "photographs": 10, "unusable": 0, "left_out": {}, "digest": ""}
     item = next(line for line in lines(tmp_path / "out") if line.get("contestant") == "same")
     assert item["session"] == session["session"]
     assert item["audit"] == {"kept": True}
@@ -365,6 +368,25 @@ def test_drawn_masks_reach_the_anonymizer(tmp_path):
     run(tmp_path, tmp_path / "out", {"takes": take}, known)
     assert (seen["p/0"][0] == mask).all()
     assert seen["p/1"] is None
+
+
+def test_two_runs_do_not_write_to_one_folder(tmp_path):
+    with Ledger(tmp_path) as ledger:
+        ledger.append("item", {"contestant": "a", "person": "b", "figure": 1})
+        with pytest.raises(VeraError, match="another run writes to"):
+            Ledger(tmp_path)
+        Ledger(tmp_path, rank=1)  # the same run's other process
+    assert Ledger(tmp_path).start == 2
+
+
+def test_the_later_start_counts_whatever_the_clock_says(tmp_path, monkeypatch):
+    now = iter([500.0, 100.0])
+    monkeypatch.setattr("vera.evaluation.protocol_ledger.time.time", lambda: next(now))
+    for rank, figure in ((1, "old"), (0, "new")):
+        with Ledger(tmp_path, rank) as ledger:
+            ledger.append("item", {"contestant": "a", "person": "b", "figure": figure})
+    (item,) = ledger.items().values()
+    assert item["figure"] == "new"
 
 
 def test_a_damaged_line_is_named(tmp_path):

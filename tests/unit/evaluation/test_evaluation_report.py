@@ -41,7 +41,7 @@ def record(name="blur", *, count=3, threshold=0.6, digest="d1", commit="c1", cha
         "why": {"too alike": 1},
         "seconds_a_photograph": {"median": 0.25, "all": 2.0},
         "measures": {"recognition/dlib": recognition, "frechet_lite0": {"value": 12.5}, "kid": {"value": None, "why": "too few images"}},
-        "data": {"people": 5, "photographs": 10, "unusable": 0, "digest": digest},
+        "data": {"people": 5, "photographs": 5, "unusable": 0, "left_out": {}, "digest": digest},
         "provenance": [{"vera": "0.1.0", "git": {"commit": commit, "changed": changed}}],
         "measured_by": {"vera": "0.1.0", "git": {"commit": measured, "changed": changed}},
     }
@@ -101,6 +101,14 @@ def test_notes_say_what_is_missing_and_why():
     assert "Read with care" not in text
 
 
+def test_notes_say_who_was_left_out_and_that_photographs_of_one_person_are_not_independent():
+    one = record()
+    one["data"] |= {"photographs": 10, "left_out": {"no photograph in one of the roles": 3}}
+    text = notes([one], ["blur"])
+    assert "3 more people were left out of every count: no photograph in one of the roles" in text
+    assert "the intervals are too narrow" in text.split("Read with care")[1]
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
@@ -153,11 +161,25 @@ def test_a_run_is_written_and_merged(tmp_path):
     assert {file.name for file in files} == {"table.md", "table.csv", "distances-dlib.png", "roc-dlib.png"}
 
 
+def test_a_report_does_not_overwrite_a_runs_own(tmp_path):
+    first, second = run(tmp_path / "one", record()), run(tmp_path / "two", record("vera"))
+    before = (first / "table.md").read_text()
+    with pytest.raises(VeraError, match="choose another folder with --out"):
+        report.merge([first, second], first)
+    assert (first / "table.md").read_text() == before
+    (tmp_path / "begun").mkdir()
+    (tmp_path / "begun" / "records-0.jsonl").touch()
+    with pytest.raises(VeraError, match="choose another folder with --out"):
+        report.merge([first, second], tmp_path / "begun")
+    for _ in range(2):  # its own report may be made again
+        report.merge([first, second], tmp_path / "all")
+
+
 def test_what_cannot_be_merged(tmp_path):
     with pytest.raises(VeraError, match="no run given"):
         report.merge([], tmp_path)
     with pytest.raises(VeraError, match=r"holds no results\.jsonl"):
-        report.merge([tmp_path], tmp_path)
+        report.merge([tmp_path], tmp_path / "all")
     first, second = run(tmp_path / "a" / "x", record()), run(tmp_path / "b" / "x", record())
     with pytest.raises(VeraError, match="rename a folder"):
         report.merge([first, second], tmp_path / "all")
