@@ -50,7 +50,7 @@ def publish(run: Path, folder: Path, *, data: str, figures: Mapping[str, str]) -
 
 
 def _publishable(record: Mapping[str, Any], data: str) -> dict[str, Any]:
-    sessions = {"provenance": [_impersonal(session) for session in record["provenance"]]}
+    sessions: dict[str, Any] = {"provenance": [_impersonal(session) for session in record["provenance"]]}
     if "measured_by" in record:
         sessions["measured_by"] = _impersonal(record["measured_by"])
     kept = {"date": datetime.date.today().isoformat(), **record, "data": {"name": data, **record["data"]}, **sessions}

@@ -84,7 +84,7 @@ class FrechetCurve(Periodic):
         stream = Stream(data.dataset, seed=data.seed, mirror=data.mirror)
         dealt = f"the first {count} faces of the stream with seed {data.seed}{', mirrored by chance' if data.mirror else ''}"
         source = f"{type(data.dataset).__name__} of {len(data.dataset)} at {module.ema.network.size} px: {dealt}"
-        known = self._kept(path) if trainer.is_global_zero and path.is_file() else None
+        known: Statistics | None = self._kept(path) if trainer.is_global_zero and path.is_file() else None
         fits = known is not None and (known.features, known.source) == (self.features.name, source)
         known = trainer.strategy.broadcast(known if fits else None)  # files of one machine are not another's
         if known is not None:
