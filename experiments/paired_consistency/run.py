@@ -1,6 +1,6 @@
 """Before and after photographs of one person: not matched to their sources, matched to each other, unlike other people's.
 
-python experiments/paired_consistency/run.py --photos DIR --data NAME [--out DIR] [--limit N] [--publish]
+python experiments/paired_consistency/run.py --photos DIR --data NAME [--out DIR] [--limit N] [--pairs FILE --lfw DIR] [--publish]
 DIR holds PERSON_ROLE.jpg, before and after. With --publish, results.jsonl, results.md and distances.png are written beside this script.
 """
 
@@ -30,10 +30,13 @@ def main() -> int:
     options.add_argument("--roles", default="neutral,smiling")
     options.add_argument("--out", type=Path, default=Path("outputs/paired"), help="shared with baselines: nothing is made twice")
     options.add_argument("--limit", type=int, help="only the first N people")
+    options.add_argument("--pairs", type=Path, help="LFW's pairs.txt: what the recogniser's thresholds stand for")
+    options.add_argument("--lfw", type=Path, help="LFW's folder, with --pairs")
     options.add_argument("--publish", action="store_true", help="write the results beside this script")
     chosen = options.parse_args()
     where = [f"people.root={chosen.photos}", f"people.roles=[{chosen.roles}]", f"run.folder={chosen.out}"]
     where += [f"limit={chosen.limit}"] if chosen.limit else []
+    where += [f"calibration.pairs={chosen.pairs}", f"calibration.root={chosen.lfw}"] if chosen.pairs else []
     asked = ["people=by_role", "preserve=[mouth]", "anonymizer=[vera,none]", f"diversity.people={RESEEDED}"]
     code = subprocess.run([sys.executable, "-m", "vera.cli", "evaluate", *asked, *where], check=False).returncode
     if code:
