@@ -30,6 +30,8 @@ from vera.types import LatentCodes
 
 RESULTS = Path(__file__).with_name("results.jsonl")
 OURS, REFERENCE = "vera", "reference"
+Numbers = Mapping[str, Mapping[str, float]]
+"""By network and unit."""
 
 
 class Contestant:
@@ -133,27 +135,27 @@ def main() -> int:
         sys.stdout.write(json.dumps(lines[-1]) + "\n")
         sys.stdout.flush()
 
-    def race(measure: str, call: Callable[[Contestant], Any]) -> dict[str, float]:
+    def race(measure: str, call: Callable[[Contestant], Any]) -> dict[str, dict[str, float]]:
         calls = {name: (lambda one=one: call(one)) for name, one in contestants.items()}
         numbers = {name: times.summary() for name, times in interleaved(calls, repeats=chosen.repeats, device=device).items()}
         for name, found in numbers.items():
             tell(measure, name, **found)
-        return {name: float(found["seconds"]) for name, found in numbers.items()}
+        return numbers
 
     forward = race("forward", Contestant.forward)
     race("forward and backward", Contestant.both_ways)
-    iteration = dict.fromkeys(contestants, 0.0)
+    iteration = {name: {"seconds": 0.0, "cpu_seconds": 0.0, "flops": 0.0} for name in contestants}
     for number, phase in enumerate(contestants[OURS].game.phases):
-        seconds = race(f"phase {phase.name}", lambda one, number=number: one.phase(one.game.phases[number]))
-        for name in contestants:
-            iteration[name] += seconds[name] / phase.every
-    for name, seconds in race("average", Contestant.average).items():
-        iteration[name] += seconds
-    for name, seconds in iteration.items():
-        one = contestants[name]
-        operations = sum(flops(lambda one=one, phase=phase: one.phase(phase)) / phase.every for phase in one.game.phases)
-        numbers = {"seconds": round(seconds, 5), "images_per_second": round(chosen.batch / seconds, 4), "flops": round(operations)}
-        tell("training iteration", name, **numbers)
+        for name, found in race(f"phase {phase.name}", lambda one, number=number: one.phase(one.game.phases[number])).items():
+            one = contestants[name]
+            found["flops"] = flops(lambda one=one, number=number: one.phase(one.game.phases[number]))
+            for unit in iteration[name]:
+                iteration[name][unit] += found[unit] / phase.every
+    for name, found in race("average", Contestant.average).items():
+        for unit in ("seconds", "cpu_seconds"):
+            iteration[name][unit] += found[unit]
+        numbers = {unit: round(number, 5) for unit, number in iteration[name].items()}
+        tell("training iteration", name, **numbers, images_per_second=round(chosen.batch / numbers["seconds"], 4))
     tell("matrix product", "none", flops_per_second=round(matrix_product(device, dtype)))
 
     memory = {}
@@ -170,11 +172,11 @@ def main() -> int:
     return 0
 
 
-def ratios(forward: Mapping[str, float], iteration: Mapping[str, float], memory: Mapping[str, float]) -> dict[str, float | None]:
+def ratios(forward: Numbers, iteration: Numbers, memory: Mapping[str, int]) -> dict[str, float | None]:
     """How many times faster than the reference, and our peak over the reference's; None where it did not run."""
 
-    def faster(seconds: Mapping[str, float]) -> float | None:
-        return round(seconds[REFERENCE] / seconds[OURS], 3) if REFERENCE in seconds else None
+    def faster(numbers: Numbers) -> float | None:
+        return round(numbers[REFERENCE]["seconds"] / numbers[OURS]["seconds"], 3) if REFERENCE in numbers else None
 
     share = round(memory[OURS] / memory[REFERENCE], 4) if REFERENCE in memory else None
     return {"forward": faster(forward), "training_iteration": faster(iteration), "local_memory": share}

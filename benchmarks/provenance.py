@@ -26,6 +26,7 @@ def provenance(device: torch.device) -> dict[str, Any]:
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
         "load": round(os.getloadavg()[0], 1),
+        "kind": device.type,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else processor(),
     }
 

@@ -63,8 +63,8 @@ def matrix_product(device: torch.device, dtype: torch.dtype) -> float:
     """Floating-point operations a second of a large matrix product: what the device can do at best, as a yardstick."""
     side = 8192 if device.type == "cuda" else 2048
     a, b = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
-    times = interleaved({"": lambda: a @ b}, repeats=5, device=device)[""]
-    return 2 * side**3 / statistics.median(times.wall)
+    times = interleaved({"": lambda: a @ b}, repeats=20, device=device)[""]
+    return 2 * side**3 / min(times.wall)
 
 
 def _finish(device: torch.device) -> None:

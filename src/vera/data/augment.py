@@ -92,7 +92,7 @@ class Augment:
         image = np.ascontiguousarray(sample["image"].permute(1, 2, 0).numpy())
         labels = np.ascontiguousarray(sample["labels"].numpy())
         numbers = _Numbers(uniform, self.probability)
-        light = (image.astype(np.float32) / 255) ** np.float32(GAMMA)
+        light: Floats = np.power(image.astype(np.float32) / 255, GAMMA, dtype=np.float32)
         light = _other_background(light, labels, numbers, self.background)
         light = _lamp(light, labels, numbers, self.shading)
         light = _camera(light, numbers, self.temperature, self.exposure)

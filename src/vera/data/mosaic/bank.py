@@ -72,6 +72,6 @@ class Bank:
 def look_of(source: Source, size: int) -> Look:
     """Colours of a prepared photograph, its crop brought to a side."""
     side = round(size * (1 + 2 * MARGIN))
-    lab = to_lab(cv2.resize(source.image, (side, side), interpolation=cv2.INTER_AREA))
+    lab = to_lab(np.asarray(cv2.resize(source.image, (side, side), interpolation=cv2.INTER_AREA), np.uint8))
     labels = cv2.resize(source.labels, (side, side), interpolation=cv2.INTER_NEAREST)
     return measure(lab, np.asarray(labels, np.uint8), (source.points + MARGIN) / (1 + 2 * MARGIN))

@@ -55,4 +55,4 @@ def harmonised(mix: Floats, surround: Floats, skin: Mask) -> Floats:
     weight = skin.astype(np.float32)
     known = cv2.GaussianBlur(weight, (0, 0), sigma)
     difference = cv2.GaussianBlur((surround - mix) * weight[..., None], (0, 0), sigma) / np.maximum(known, 1e-3)[..., None]
-    return np.asarray(mix + difference * np.minimum(known * 4, 1)[..., None] * np.float32(HARMONY), dtype=np.float32)
+    return np.asarray(mix + difference * np.minimum(known * 4, 1)[..., None] * np.array(HARMONY), dtype=np.float32)

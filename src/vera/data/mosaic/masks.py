@@ -212,7 +212,7 @@ def _neck_or_clothes(labels: Labels, lab: Floats, points: Points, side: int) -> 
         return labels
     cv2.setRNGSeed(0)
     score = (fit_mixture(lab[flesh], 3)(lab) - fit_mixture(lab[corners], 3)(lab)) * 0.5
-    score = cv2.GaussianBlur(np.clip(score, -8, 8).astype(np.float32), (0, 0), side / 200)
+    score = np.asarray(cv2.GaussianBlur(np.clip(score, -8, 8), (0, 0), side / 200), dtype=np.float64)
     depth = np.clip((y - points[8, 1]) / max(1 - points[8, 1], 1e-3), 0, 1)
     lateral = np.abs(x - points[8, 0]) / width
     prior = 1.5 - 3.0 * depth * np.clip(lateral - 0.2, 0, 1) - 6 * np.clip(lateral - 0.75, 0, 1)

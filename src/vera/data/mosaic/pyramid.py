@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import cv2
 import numpy as np
@@ -61,10 +62,11 @@ def fine_shares(size: int) -> list[float]:
     return [1.0] * more + list(FINE) if more >= 0 else list(FINE[-more:])
 
 
-def _same_rank(values: npt.NDArray[np.float32], like: Floats) -> Floats:
-    return values.reshape(*values.shape[:2], like.shape[2]) if like.ndim == 3 else values
+def _same_rank(values: npt.NDArray[Any], like: Floats) -> Floats:
+    """With its channels, also where OpenCV dropped the axis of a single one."""
+    plane = np.asarray(values, dtype=np.float32)
+    return plane.reshape(*plane.shape[:2], like.shape[2]) if like.ndim == 3 else plane
 
 
 def _enlarged(image: Floats, like: Floats) -> Floats:
-    larger = cv2.pyrUp(image, dstsize=(like.shape[1], like.shape[0]))
-    return _same_rank(np.asarray(larger, dtype=np.float32), like)
+    return _same_rank(cv2.pyrUp(image, dstsize=(like.shape[1], like.shape[0])), like)

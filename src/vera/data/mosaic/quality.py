@@ -54,9 +54,10 @@ class Norms:
                 continue
             terms, values = np.stack([t for t, _ in seen]), np.stack([v for _, v in seen])
             ridge = np.diag([0.0, *([0.1] * (terms.shape[1] - 1))]) * len(seen) / LEAST
-            slope = np.linalg.solve(terms.T @ terms + ridge, terms.T @ values)
+            slope = np.asarray(np.linalg.solve(terms.T @ terms + ridge, terms.T @ values), dtype=np.float64)
             residuals = values - terms @ slope
-            precision = np.linalg.inv(residuals.T @ residuals / len(seen) + FLOOR**2 * np.eye(values.shape[1]))
+            covariance = residuals.T @ residuals / len(seen) + FLOOR**2 * np.eye(values.shape[1])
+            precision = np.asarray(np.linalg.inv(covariance), dtype=np.float64)
             strangeness = np.sqrt(np.einsum("ni,ij,nj->n", residuals, precision, residuals))
             self._learnt[fault] = slope, precision, max(float(np.quantile(strangeness, STRANGE)), SURE)
 

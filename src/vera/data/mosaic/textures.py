@@ -79,7 +79,7 @@ def with_forehead(face: Floats, donor: Floats, valid: Floats, target: Target) ->
     rows = np.mgrid[: target.size, : target.size][0] / target.size
     above = np.clip((target.points[17:27, 1].min() - 0.015 - rows) / 0.03, 0, 1) * (valid > 0.5)
     levels = max(1, 4 + octaves_of(target.size))
-    octaves = []
+    octaves: list[Floats] = []
     for ours, theirs in zip(laplacian(face, levels), laplacian(donor, levels), strict=True):
         share = cv2.resize(above.astype(np.float32), ours.shape[1::-1], interpolation=cv2.INTER_AREA)[..., None]
         octaves.append(ours if len(octaves) == levels else share * theirs + (1 - share) * ours)
@@ -118,7 +118,7 @@ def core(target: Target, valids: list[Floats]) -> Mask:
     points = target.points
     face = target.polygon(scaled(points[OUTLINE], 0.9, points[27:31].mean(0)))
     everybody = np.stack(valids).min(0) > 0.9
-    return eroded(face, max(1, round(2 * target.size / 256))) & everybody
+    return np.asarray(eroded(face, max(1, round(2 * target.size / 256))) & everybody, dtype=np.bool_)
 
 
 def zone(target: Target, points: list[int], grow: float) -> Mask:
@@ -126,7 +126,7 @@ def zone(target: Target, points: list[int], grow: float) -> Mask:
     hull: Points = cv2.convexHull(target.points[points].astype(np.float32))[:, 0].astype(np.float64)
     radius = max(1, round(2 * target.size / 256))
     kernel = np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)
-    return np.asarray(cv2.dilate(target.polygon(scaled(hull, grow)).astype(np.uint8), kernel).astype(np.bool_))
+    return np.asarray(cv2.dilate(target.polygon(scaled(hull, grow)).astype(np.uint8), kernel), dtype=np.bool_)
 
 
 def broad(image: Floats, scale: float) -> Floats:
