@@ -39,7 +39,8 @@ def histograms(curves: Mapping[str, Curves], threshold: float, recogniser: str) 
                 axes.hist(found[side], bins=bins, density=True, alpha=0.55, label=f"{label} ({len(found[side])})")
         axes.axvline(threshold, color="black", linestyle="--", linewidth=1)
         axes.set(ylabel=name, yticks=[])
-        axes.legend(loc="upper right", frameon=False, fontsize="small")
+        if axes.patches:
+            axes.legend(loc="upper right", frameon=False, fontsize="small")
     rows[-1].set_xlabel(f"distance, {recogniser}; dashed: its threshold {threshold:g}")
     return figure
 
