@@ -42,8 +42,9 @@ def refined(labels: Labels, lab: Floats, points: Points) -> Labels:
     placed = (points + MARGIN) / (1 + 2 * MARGIN)
     labels = _hair_at_background(labels.copy(), lab, placed, side)
     labels = _bald_is_skin(labels, lab, placed, side)
+    labels = _beard_is_skin(labels, placed, side)
     labels = _neck_or_clothes(labels, lab, placed, side)
-    labels = _without_hair_at_brows(labels, placed, side)
+    labels = _without_hair_at_eyes(labels, placed, side)
     return with_brows(labels, brows(lab, placed, side))
 
 
@@ -189,14 +190,25 @@ def _bald_is_skin(labels: Labels, lab: Floats, points: Points, side: int) -> Lab
     return labels
 
 
-def _without_hair_at_brows(labels: Labels, points: Points, side: int) -> Labels:
-    """Brows that the parser joined to the hair at the temple: below a bare forehead there is no fringe."""
-    height = 0.06
-    for brow in BROWS:
+def _beard_is_skin(labels: Labels, points: Points, side: int) -> Labels:
+    """Small pieces of hair at the jaw are a beard, which counts as skin (as in CelebAMask-HQ), or shade on the neck."""
+    count, pieces, statistics, _ = cv2.connectedComponentsWithStats((labels == Semantic.HAIR).astype(np.uint8))
+    small = [n for n in range(1, count) if statistics[n, cv2.CC_STAT_AREA] < 0.004 * side**2]
+    jaw = filled(scaled(points[OUTLINE], 1.04, points[27:31].mean(0)), side)
+    piece = np.isin(pieces, small) & (np.mgrid[:side, :side][0] / side > points[33, 1])
+    labels[piece] = np.where(jaw[piece], Semantic.SKIN, Semantic.NECK)
+    return labels
+
+
+def _without_hair_at_eyes(labels: Labels, points: Points, side: int) -> Labels:
+    """Brows and lashes that the parser joined to the hair at the temple: below a bare forehead there is no fringe."""
+    for brow, eye in zip(BROWS, EYES, strict=True):
         line, down = points[list(brow)], np.array([0, 1.0])
         zone = filled(np.vstack([line - 0.03 * down, (line + 0.035 * down)[::-1]]), side)
-        above = filled(np.vstack([line - (0.03 + height) * down, (line - 0.03 * down)[::-1]]), side)
+        zone |= filled(scaled(points[list(eye)], np.array([1.5, 2.2])), side)
+        above = filled(np.vstack([line - 0.09 * down, (line - 0.03 * down)[::-1]]), side)
         fringe = (above & (labels == Semantic.HAIR)).sum(0) > 0.5 * np.maximum(above.sum(0), 1)
+        fringe = fringe & above.any(0)
         labels[zone & (labels == Semantic.HAIR) & ~fringe[None]] = Semantic.SKIN
     return labels
 
@@ -211,13 +223,36 @@ def _neck_or_clothes(labels: Labels, lab: Floats, points: Points, side: int) -> 
     if corners.sum() < 0.003 * side**2 or flesh.sum() < 200:
         return labels
     cv2.setRNGSeed(0)
-    score = (fit_mixture(lab[flesh], 3)(lab) - fit_mixture(lab[corners], 3)(lab)) * 0.5
-    score = np.asarray(cv2.GaussianBlur(np.clip(score, -8, 8), (0, 0), side / 200), dtype=np.float64)
+    skin, cloth = fit_mixture(lab[flesh], 3)(lab), fit_mixture(lab[corners], 3)(lab)
+    labels = _hair_behind_neck(labels, lab, below & (np.abs(x - points[8, 0]) > 0.25 * width), np.maximum(skin, cloth))
+    below &= labels != Semantic.HAIR
+    score = np.asarray(cv2.GaussianBlur(np.clip((skin - cloth) * 0.5, -8, 8), (0, 0), side / 200), dtype=np.float64)
     depth = np.clip((y - points[8, 1]) / max(1 - points[8, 1], 1e-3), 0, 1)
     lateral = np.abs(x - points[8, 0]) / width
     prior = 1.5 - 3.0 * depth * np.clip(lateral - 0.2, 0, 1) - 6 * np.clip(lateral - 0.75, 0, 1)
     labels[below] = np.where((score + prior > 0)[below], Semantic.NECK, Semantic.CLOTHES)
     return _majority(labels, below, side)
+
+
+def _hair_behind_neck(labels: Labels, lab: Floats, where: Mask, others: npt.NDArray[np.float64]) -> Labels:
+    """Long hair beside the neck: it has the colour of the hair above, and hangs together with it.
+
+    Args:
+        labels: ``(side, side)``.
+        lab: ``(side, side, 3)``.
+        where: neck or clothes that may be hair.
+        others: log density of the colours as skin or cloth, whichever is more.
+
+    """
+    hair = labels == Semantic.HAIR
+    if hair.sum() < 200:
+        return labels
+    alike = where & (fit_mixture(lab[hair], 3)(lab) > others + 4)
+    alike = cv2.morphologyEx(alike.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)).astype(np.bool_)
+    touching = cv2.dilate(hair.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(np.bool_)
+    _, pieces = cv2.connectedComponents(alike.astype(np.uint8))
+    labels[np.isin(pieces, np.unique(pieces[alike & touching])) & alike] = Semantic.HAIR
+    return labels
 
 
 def _majority(labels: Labels, where: Mask, side: int) -> Labels:

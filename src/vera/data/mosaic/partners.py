@@ -128,4 +128,4 @@ def discord(bank: Bank, people: tuple[int, ...], donor: int, casting: Mapping[st
     chin, mouth, skin = looks["chin"], looks["mouth"], looks["skin"]
     beards = [chin.chin - chin.skin, mouth.moustache - mouth.skin, skin.chin - skin.skin]
     ill = [float(np.linalg.norm(a - b)) for a in beards for b in beards]
-    return float(np.nan_to_num(brows)) / 2 + float(np.nan_to_num(ill).sum())
+    return float(np.nan_to_num(brows)) + float(np.nan_to_num(ill).sum()) / 4
