@@ -184,5 +184,6 @@ def kind(record: Mapping[str, Any]) -> str:
     reason = str(record["reason"])
     if record["status"] == "failed":
         return reason.split(":")[0]
-    last = reason.split("last reason: ")[-1]
-    return re.sub(rf"\s*\(.*?\)|\s*(?<!\w)'.*?'(?!\w)|{PATH}|\s*(?<![\w-])\d[\d.]*", "", last).strip()
+    _, refused, last = reason.rpartition("last reason: ")
+    text = re.sub(r"^[^:]*: ", "", last) if refused else last  # the verification names the photograph first
+    return re.sub(rf"\s*\(.*?\)|\s*(?<!\w)'.*?'(?!\w)|{PATH}|\s*(?<![\w-])\d[\d.]*", "", text).strip()
