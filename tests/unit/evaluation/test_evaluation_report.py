@@ -236,7 +236,7 @@ def test_roc_is_scikit_learns():
     [
         ("refused", "'p 7' is refused; last reason: photograph '7_a' is still recognised (0.55 < 0.6)", "photograph is still recognised"),
         ("refused", "'p 8' is refused; last reason: photograph '8_a' is still recognised (0.41 < 0.6)", "photograph is still recognised"),
-        ("refused", "'p' is refused; last reason: Smith_a: dlib-128 still recognises the person (0.5)", "dlib-128 still recognises the person"),
+        ("refused", "'p' is refused; last reason: Smith_a: dlib-128 still recognises them (0.5)", "dlib-128 still recognises them"),
         ("unusable", "the photograph can't be used, it doesn't show a face", "the photograph can't be used, it doesn't show a face"),
         ("unusable", "photograph 'O'Brien' can't be read", "photograph can't be read"),
         ("unusable", "no face in /home/x/o'brien/p_1.jpg, 3 are needed", "no face in, are needed"),
