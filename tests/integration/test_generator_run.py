@@ -56,7 +56,7 @@ def test_preempted_and_resumed_equals_uninterrupted(tmp_path, monkeypatch, numbe
     monkeypatch.setattr(Adversaries, "generate", preempted)
     handlers = [signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)]
     with pytest.raises(KeyboardInterrupt):
-        train(composed(tmp_path / "part", "images=48", *QUIET, *BUSY))
+        train(composed(tmp_path / "part", "images=48", "trainer.log_every_n_steps=1", *QUIET, *BUSY))
     assert [signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)] == handlers
     monkeypatch.undo()
     assert everything(tmp_path / "part" / "last.ckpt")[1]["images_seen"] == 24

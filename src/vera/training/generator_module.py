@@ -52,6 +52,7 @@ class GeneratorModule(pl.LightningModule):
         # What is frozen when the run begins (a projected discriminator's features) stays so.
         self.trained = {side: [p for p in getattr(game, side).parameters() if p.requires_grad] for side in SIDES}
         self.rates: dict[str, float] = {}
+        self.latest: Terms = {}
         self.images_seen = 0
         self.in_step = False  # inside, weights and statistics are neither before nor after: nothing may be saved
 
@@ -77,12 +78,10 @@ class GeneratorModule(pl.LightningModule):
         self.images_seen += count
         self.ema.update(self.game.generator, images=count, images_seen=self.images_seen)
         self.game.settle(terms, images=count)
-        if self.game.strength is not None:
-            terms["augmentation/strength"] = torch.tensor(self.game.strength.strength)
-        self.log_dict({**terms, "lr": self.optim["lr"] * self._factor(), "step": float(self.images_seen)})  # the x-axis is images
         self.in_step = False
         if self.images_seen >= self.schedule.total:
             self.trainer.should_stop = True
+        self._log(terms, step=self.images_seen // count)
 
     def _run(self, phase: Phase, faces: Faces) -> Terms:
         """One phase: accumulate over micro-batches, check, step. Returns its terms, means over all processes."""
@@ -108,6 +107,15 @@ class GeneratorModule(pl.LightningModule):
         require_finite(norm, f"gradient of the {phase.name} phase", images_seen=self.images_seen)
         optimizer.step()
         return {**reduced, f"gradient/{phase.name}": norm}
+
+    def _log(self, terms: Terms, *, step: int) -> None:
+        """Every n-th step and after the last, at the images seen: what each phase said when it ran last."""
+        self.latest |= terms
+        if step % getattr(self.trainer, "log_every_n_steps", 1) == 0 or self.trainer.should_stop:
+            values = dict(zip(self.latest, torch.stack([value.float() for value in self.latest.values()]).tolist(), strict=True))
+            strength = {"augmentation/strength": self.game.strength.strength} if self.game.strength else {}
+            for logger in self.trainer.loggers:
+                logger.log_metrics({**values, **strength, "lr": self.optim["lr"] * self._factor()}, step=self.images_seen)
 
     def _factor(self) -> float:
         return self.schedule.factor(self.images_seen)
