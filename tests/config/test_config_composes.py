@@ -100,3 +100,9 @@ def test_the_published_training_is_150k_steps():
     assert config.images // config.batch_size == 150_000
     assert config.batch_size // config.trainer.devices == 4
     assert (config.generator.size, config.trainer.strategy) == (512, "ddp_find_unused_parameters_true")
+
+
+def test_mosaics_are_augmented_and_other_data_are_not(tmp_path):
+    config = composed(["data=mosaics", f"data.root={tmp_path}"])
+    assert type(instantiate(config.datamodule.augment)).__name__ == "Augment"
+    assert composed(["data=procedural"]).datamodule.augment is None

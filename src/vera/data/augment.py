@@ -14,7 +14,6 @@ import numpy.typing as npt
 import torch
 
 from vera.data.sample import Sample
-from vera.data.stream import key
 from vera.types import Semantic, VeraError
 
 Floats = npt.NDArray[np.float32]
@@ -27,11 +26,6 @@ FOCAL = 2.5
 """DECISION: distance of the camera that turns, in sides of the crop."""
 AMBIENT = 0.35
 """DECISION: least light that a side turned away from the lamp keeps, of what it had."""
-
-
-def draws(seed: int, index: int, numbers: int) -> npt.NDArray[np.float64]:
-    """The uniform numbers of image number ``index`` of a training, ``(numbers,)`` in [0, 1)."""
-    return np.random.default_rng(key(seed, "augment", index)).random(numbers)
 
 
 class Augment:

@@ -8,7 +8,7 @@ import pytorch_lightning as pl
 from torch.utils.data import DataLoader
 
 from vera.data.sample import FaceDataset, Sample
-from vera.data.stream import GlobalIndexSampler, Stream
+from vera.data.stream import Augmentation, GlobalIndexSampler, Stream
 from vera.types import VeraError
 
 
@@ -21,13 +21,16 @@ class FaceDataModule(pl.LightningDataModule):
         workers: loader processes (0: in the training process).
         seed: the run's seed.
         mirror: see :class:`Stream`.
+        augment: see :class:`Stream`.
 
     """
 
-    def __init__(self, *, dataset: FaceDataset, batch_size: int, workers: int, seed: int, mirror: bool) -> None:
+    def __init__(
+        self, *, dataset: FaceDataset, batch_size: int, workers: int, seed: int, mirror: bool, augment: Augmentation | None = None
+    ) -> None:
         super().__init__()
         self.dataset, self.batch_size, self.workers = dataset, batch_size, workers
-        self.seed, self.mirror = seed, mirror
+        self.seed, self.mirror, self.augment = seed, mirror, augment
 
     def train_dataloader(self) -> DataLoader[Sample]:
         """The stream, from the module's ``images_seen`` on."""
@@ -37,7 +40,7 @@ class FaceDataModule(pl.LightningDataModule):
             raise VeraError(f"batch_size={self.batch_size} is not divisible by {ranks} processes: choose a multiple")
         sampler = GlobalIndexSampler(lambda: int(trainer.lightning_module.images_seen), rank=trainer.global_rank, ranks=ranks)
         return DataLoader(
-            Stream(self.dataset, seed=self.seed, mirror=self.mirror),
+            Stream(self.dataset, seed=self.seed, mirror=self.mirror, augment=self.augment),
             batch_size=self.batch_size // ranks,
             sampler=sampler,
             num_workers=self.workers,

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
+from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch.utils.data import Dataset, Sampler
 
@@ -21,18 +23,34 @@ def key(seed: int, stream: str, index: int) -> int:
     return int.from_bytes(hashlib.blake2b(f"{seed}/{stream}/{index}".encode(), digest_size=8).digest(), "little")
 
 
+def draws(seed: int, index: int, numbers: int) -> npt.NDArray[np.float64]:
+    """The uniform numbers by which image number ``index`` of a training is augmented, ``(numbers,)`` in [0, 1)."""
+    return np.random.default_rng(key(seed, "augment", index)).random(numbers)
+
+
+class Augmentation(Protocol):
+    """Changes a sample, as uniform numbers decide (:class:`vera.data.augment.Augment`)."""
+
+    numbers: int
+
+    def __call__(self, sample: Sample, uniform: npt.NDArray[np.float64]) -> Sample:
+        """The changed sample; ``uniform`` holds :attr:`numbers` numbers in [0, 1)."""
+        ...
+
+
 class Stream(Dataset[Sample]):
-    """Image number i of a training: a new permutation each epoch, mirrored by chance.
+    """Image number i of a training: a new permutation each epoch, mirrored and augmented by chance.
 
     Args:
         dataset: the faces.
         seed: the run's seed.
         mirror: mirror every second face on average (all 13 classes are symmetric).
+        augment: light, backgrounds and small poses, as data; None for the faces as they are.
 
     """
 
-    def __init__(self, dataset: FaceDataset, *, seed: int, mirror: bool) -> None:
-        self.dataset, self.seed, self.mirror = dataset, seed, mirror
+    def __init__(self, dataset: FaceDataset, *, seed: int, mirror: bool, augment: Augmentation | None = None) -> None:
+        self.dataset, self.seed, self.mirror, self.augment = dataset, seed, mirror, augment
         self._epoch, self._order = -1, np.arange(0)
 
     def __getitem__(self, index: int) -> Sample:
@@ -44,6 +62,8 @@ class Stream(Dataset[Sample]):
         sample = self.dataset[int(self._order[position])]
         if self.mirror and key(self.seed, "mirror", index) & 1:
             sample = Sample(image=torch.flip(sample["image"], [-1]), labels=torch.flip(sample["labels"], [-1]))
+        if self.augment is not None:
+            sample = self.augment(sample, draws(self.seed, index, self.augment.numbers))
         return sample
 
 

@@ -81,8 +81,9 @@ class FrechetCurve(Periodic):
         """Statistics of the data, from the run's folder or made now."""
         data, path = trainer.datamodule, self.folder / "frechet_reference.safetensors"
         count = min(self.images, len(data.dataset))
-        stream = Stream(data.dataset, seed=data.seed, mirror=data.mirror)
-        dealt = f"the first {count} faces of the stream with seed {data.seed}{', mirrored by chance' if data.mirror else ''}"
+        stream = Stream(data.dataset, seed=data.seed, mirror=data.mirror, augment=data.augment)
+        changed = (", mirrored by chance" if data.mirror else "") + (", augmented" if data.augment else "")
+        dealt = f"the first {count} faces of the stream with seed {data.seed}{changed}"
         source = f"{type(data.dataset).__name__} of {len(data.dataset)} at {module.ema.network.size} px: {dealt}"
         known: Statistics | None = self._kept(path) if trainer.is_global_zero and path.is_file() else None
         fits = known is not None and (known.features, known.source) == (self.features.name, source)

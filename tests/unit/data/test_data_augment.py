@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from vera.data.augment import Augment, draws
+from vera.data.augment import Augment
 from vera.data.procedural import ProceduralFaces
+from vera.data.stream import draws
 from vera.types import Semantic, VeraError
 
 NOTHING = {"temperature": 0, "exposure": 0, "shading": 0, "background": 0, "rotation": 0, "turn": 0}

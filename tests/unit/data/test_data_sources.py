@@ -83,6 +83,22 @@ def test_an_image_of_the_stream_depends_on_its_number_alone():
     assert any(not torch.equal(other[n]["image"], forward[n]) for n in range(12))
 
 
+def test_an_augmented_image_depends_on_its_number_alone_and_is_another_one():
+    class Invert:
+        numbers = 2
+
+        def __call__(self, sample, uniform):
+            seen.append(uniform)
+            return {**sample, "image": 255 - sample["image"]}
+
+    seen: list = []
+    data = ProceduralFaces(size=16, count=5, seed=0)
+    plain, changed = Stream(data, seed=1, mirror=True), Stream(data, seed=1, mirror=True, augment=Invert())
+    assert all(torch.equal(changed[n]["image"], 255 - plain[n]["image"]) for n in (3, 3, 4))
+    assert (seen[0] == seen[1]).all()
+    assert (seen[0] != seen[2]).any()
+
+
 def test_every_epoch_shows_every_face_once_in_another_order():
     stream = Stream(ProceduralFaces(size=16, count=6, seed=0), seed=1, mirror=False)
     orders = []
