@@ -8,7 +8,7 @@ from vera.training import adversaries
 from vera.training.run import train
 
 RUN = [
-    "experiment=smoke_generator", "batch_size=4", "images=12", "~callbacks.progress", "optim.eps=0.1",
+    "experiment=smoke_generator", "batch_size=4", "images=12", "~callbacks.progress", "optim.lr=2e-3", "optim.eps=0.1",
     "~callbacks.curve", "~callbacks.sheet", "~callbacks.throughput",
     "stage.module.game.r1_every=2", "stage.module.game.path_every=2", "stage.module.game.path_shrink=1",
 ]  # fmt: skip

@@ -73,9 +73,8 @@ def test_preempted_and_resumed_equals_uninterrupted(tmp_path, monkeypatch, numbe
 
 
 def test_accumulated_micro_batches_equal_the_whole_batch(tmp_path):
-    # A large eps: Adam's step is no longer a sign, and rounding stays rounding.
     runs = [
-        train(composed(tmp_path / str(size), "images=32", "optim.eps=0.01", f"stage.module.per_device={size}", *QUIET, *BUSY))
+        train(composed(tmp_path / str(size), "images=32", *LARGE_EPS, f"stage.module.per_device={size}", *QUIET, *BUSY))
         for size in (4, 8)
     ]
     (first, _), (second, _) = map(everything, runs)

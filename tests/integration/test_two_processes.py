@@ -18,7 +18,7 @@ RUN = [
     "~callbacks.sheet", "callbacks.curve.images=8", "callbacks.curve.batch=2", "callbacks.curve.keep=1", "callbacks.curve.features.side=32",
     "augmentation=adaptive", "augmentation.strength.interval=8", "augmentation.strength.speed=64", "augmentation.strength.strength=0.5",
     "stage.module.game.r1_every=3", "stage.module.game.path_every=2",
-    "optim.eps=0.1",  # Adam's step is no longer a sign: rounding stays rounding
+    "optim.lr=2e-3", "optim.eps=0.1",  # Adam's step is no longer a sign: rounding stays rounding
 ]  # fmt: skip
 TWO = ["trainer=ddp_gan", "trainer.accelerator=cpu", "trainer.devices=2"]
 
