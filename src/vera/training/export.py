@@ -14,6 +14,7 @@ from vera.bundle import BundleInfo
 from vera.training.checkpoint import read_checkpoint
 from vera.training.export_generator import export_discriminator, export_generator
 from vera.training.export_inversion import Bank, export_inversion
+from vera.training.export_parsing import export_parsing
 from vera.types import VeraError
 
 
@@ -79,4 +80,8 @@ def export(
         return written
     if discriminator is not None:
         raise VeraError("--discriminator: this run has none; leave it out")
+    if state.get("stage") == "parsing":
+        if bank.pattern is not None:
+            raise VeraError("--pattern chooses faces for a bank of identities; a parser has none: leave it out")
+        return [export_parsing(state, out, provenance=provenance, **stated)]
     return [export_inversion(config, state, out, bank=bank, provenance=provenance, **stated)]
