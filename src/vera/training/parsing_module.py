@@ -27,6 +27,7 @@ class ParsingModule(pl.LightningModule):
         disturbance: of the faces, on the device.
         objective: the loss.
         optim: ``lr``, ``betas`` and ``eps`` of Adam.
+        clip: greatest norm of a step's gradient: some disturbed faces can hardly be seen, and their loss is large.
         schedule: of the learning rate, and where the run ends.
         ema: ``half_life`` and ``ramp_up`` of the average that becomes the bundle.
         seed: of the disturbances.
@@ -40,6 +41,7 @@ class ParsingModule(pl.LightningModule):
         disturbance: Disturbance,
         objective: ParsingObjective,
         optim: Mapping[str, Any],
+        clip: float,
         schedule: Schedule,
         ema: Mapping[str, float],
         seed: int,
@@ -48,7 +50,7 @@ class ParsingModule(pl.LightningModule):
         self.automatic_optimization = False
         self.network = network
         self.disturbance, self.objective, self.optim, self.schedule = disturbance, objective, dict(optim), schedule
-        self.ema, self.seed = EMA(self.network, **ema), seed
+        self.ema, self.clip, self.seed = EMA(self.network, **ema), clip, seed
         self.images_seen = 0
         self.in_step = False  # inside, weights are neither before nor after: nothing may be saved
 
@@ -70,6 +72,8 @@ class ParsingModule(pl.LightningModule):
         require_finite(loss, "loss", images_seen=self.images_seen)
         optimizer.zero_grad()
         self.manual_backward(loss)
+        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.clip)
+        require_finite(norm, "gradient's norm", images_seen=self.images_seen)
         optimizer.step()
 
         count = len(images) * self.trainer.world_size
