@@ -18,7 +18,7 @@ from torch import Tensor
 
 from vera.generator.network import Synthesis
 from vera.training.draws import Draws
-from vera.training.generator_module import GeneratorModule
+from vera.training.stage_module import StageModule
 from vera.types import LatentCodes
 
 
@@ -49,12 +49,12 @@ def configuration(*, size: int, classes: int, narrow: int, compiled: bool, check
     return stage
 
 
-def ours(stage: Mapping[str, Any], device: torch.device) -> GeneratorModule:
+def ours(stage: Mapping[str, Any], device: torch.device) -> StageModule:
     """VerA's networks."""
     return _ready(instantiate(stage, _convert_="all"), device)
 
 
-def published(stage: Mapping[str, Any], device: torch.device) -> GeneratorModule:
+def published(stage: Mapping[str, Any], device: torch.device) -> StageModule:
     """The reference's networks, never compiled, nothing recomputed."""
     g, d = (stage["game"][side]["config"] for side in ("generator", "discriminator"))
     base, shape, texture = g["layers"]
@@ -102,7 +102,7 @@ class PlainGenerator(reference.Generator):
         return Synthesis(*self(layers, noise))
 
 
-def _ready(module: GeneratorModule, device: torch.device) -> GeneratorModule:
+def _ready(module: StageModule, device: torch.device) -> StageModule:
     module.to(device)
     module.ema.network.to(device)
     module.game.draws = Draws(module.seed, device)

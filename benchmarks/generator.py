@@ -23,7 +23,7 @@ from benchmarks.timing import interleaved, matrix_product
 from vera.data.sample import Sample
 from vera.training.adversaries import SIDES
 from vera.training.faces import Faces
-from vera.training.generator_module import GeneratorModule
+from vera.training.stage_module import StageModule
 from vera.training.guard import complete_gradients
 from vera.training.phases import Phase
 from vera.types import LatentCodes
@@ -44,7 +44,7 @@ class Contestant:
 
     """
 
-    def __init__(self, module: GeneratorModule, faces: Faces, *, bf16: bool) -> None:
+    def __init__(self, module: StageModule, faces: Faces, *, bf16: bool) -> None:
         self.module, self.game, self.faces, self.bf16 = module, module.game, faces, bf16
         self.optimizers = dict(zip(SIDES, module.configure_optimizers(), strict=True))
         self.z = torch.randn(len(faces), self.game.generator.latent, device=self.game.path_mean.device)
@@ -71,7 +71,7 @@ class Contestant:
         (coarse.float().sum() + probabilities.float().sum()).backward()
 
     def phase(self, phase: Phase) -> None:
-        """A phase of an iteration: what :class:`GeneratorModule` does in it, less its logs and its reductions over processes."""
+        """A phase of an iteration: what :class:`StageModule` does in it, less its logs and its reductions over processes."""
         optimizer = self.optimizers[phase.trains]
         optimizer.zero_grad()
         with self.module._only(phase.trains):

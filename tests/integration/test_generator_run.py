@@ -13,7 +13,7 @@ from vera.generator.discriminator import Discriminator
 from vera.generator.network import Generator
 from vera.training.adversaries import Adversaries
 from vera.training.export import Statement, export
-from vera.training.export_inversion import Bank
+from vera.training.export_autoencoder import Bank
 from vera.training.run import train
 from vera.types import VeraError
 

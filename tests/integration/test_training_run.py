@@ -10,10 +10,10 @@ from hydra import compose, initialize_config_module
 
 from vera import bundle
 from vera.data.sample import decode_labels
-from vera.inversion.autoencoder import Autoencoder
-from vera.training import inversion_module
+from vera.training import faces
 from vera.training.export import Statement, export
-from vera.training.export_inversion import Bank
+from vera.training.export_autoencoder import Bank
+from vera.training.reconstruction import Reconstruction
 from vera.training.run import train
 from vera.types import VeraError
 
@@ -37,17 +37,16 @@ def weights(path):
 def test_interrupted_and_resumed_equals_uninterrupted(tmp_path, monkeypatch):
     whole = train(composed(tmp_path / "whole", "images=48"))
 
-    encode = Autoencoder.encode
+    reconstruct = Reconstruction.reconstruct
 
-    def interrupted(self, images, segmentations):
-        codes = encode(self, images, segmentations)
+    def interrupted(self, faces):
         calls.append(1)
         if len(calls) == 6:
             os.kill(os.getpid(), signal.SIGINT)  # in the middle of a step
-        return codes
+        return reconstruct(self, faces)
 
     calls: list[int] = []
-    monkeypatch.setattr(Autoencoder, "encode", interrupted)
+    monkeypatch.setattr(Reconstruction, "reconstruct", interrupted)
     with pytest.raises(KeyboardInterrupt):
         train(composed(tmp_path / "part", "images=48", "~callbacks.sheet"))
     monkeypatch.undo()
@@ -85,7 +84,7 @@ def test_a_non_finite_loss_stops_before_the_step_and_keeps_the_last_snapshot(tmp
         return decode_labels(labels) * (torch.nan if poisoned.calls == 3 else 1.0)
 
     poisoned.calls = 0
-    monkeypatch.setattr(inversion_module, "decode_labels", poisoned)
+    monkeypatch.setattr(faces, "decode_labels", poisoned)
     with pytest.raises(VeraError, match="8 images; no step was taken"):
         train(composed(tmp_path / "run", "images=48", "callbacks.snapshots.every=4", "~callbacks.sheet"))
     kept, checkpoint = weights(tmp_path / "run" / "last.ckpt")

@@ -28,7 +28,7 @@ def export(
     """Write the averaged network of a training run as a bundle; an autoencoder, with a bank of identities mixed from its data."""
     from vera.training.export import Statement
     from vera.training.export import export as write
-    from vera.training.export_inversion import Bank
+    from vera.training.export_autoencoder import Bank
     from vera.types import VeraError
 
     try:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from vera.generator.network import Generator
 from vera.inversion.encoder import Encoder
+from vera.inversion.first_encoder import Encoder as FirstEncoder
 from vera.types import LatentCodes
 
 
@@ -29,10 +30,12 @@ class Autoencoder(nn.Module):
 
     def __init__(self, *, generator: Mapping[str, Any], encoder: Mapping[str, Any], bank: int) -> None:
         super().__init__()
-        self.config: dict[str, Any] = {"generator": dict(generator), "encoder": dict(encoder), "bank": bank}
+        # What is rebuilt from this gets its weights elsewhere.
+        self.config: dict[str, Any] = {"generator": dict(generator), "encoder": {**encoder, "pretrained": False}, "bank": bank}
         self.generator = Generator(**generator)
         g = self.generator
-        self.encoder = Encoder(size=g.size, latent=g.latent, attributes=sum(g.attributes.values()), **encoder)
+        kind: Any = FirstEncoder if "channels" in encoder else Encoder
+        self.encoder = kind(size=g.size, latent=g.latent, attributes=sum(g.attributes.values()), **encoder)
         self.register_buffer("bank", torch.zeros(bank, g.rows, g.latent))
         self.register_buffer("mean", torch.zeros(g.rows, g.latent))
 
@@ -50,3 +53,7 @@ class Autoencoder(nn.Module):
         """Set the identities that anonymization draws from; they must be mixtures, no person's own codes."""
         self.bank, self.mean = identities.clone(), mean.clone()
         self.config["bank"] = len(identities)
+
+    def empty_bank(self) -> None:
+        """Forget the identities: the network changes, and codes mean nothing to another one."""
+        self.fill_bank(self.bank[:0], torch.zeros_like(self.mean))

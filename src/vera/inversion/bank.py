@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -38,3 +40,26 @@ def mix(
     weights = 0.5 / people + 0.5 * exponential / exponential.sum(dim=1, keepdim=True)
     weights = spread * weights / weights.norm(dim=1, keepdim=True)
     return mean + torch.einsum("mp,mprd->mrd", weights, codes[chosen] - mean)
+
+
+def mix_within(codes: Float[Tensor, "b r d"], draws: Float[Tensor, "b g"]) -> Float[Tensor, "b r d"]:
+    """For each face of a batch a mixture of the faces of its group, with the mean and the covariance of the faces themselves.
+
+    Weights that sum to one keep the mean, and weights of unit norm the covariance (of independent faces): so they are a
+    random direction in the space of those that sum to zero, scaled, around equal ones.
+
+    Args:
+        codes: local codes. Group n of N holds the faces n, n + N, n + 2N, ...: the same ones however a batch is dealt to processes.
+        draws: standard normal numbers; ``g`` is the number of faces in a group.
+
+    Raises:
+        ValueError: for groups of fewer than three faces, or a batch that cannot be dealt into groups.
+
+    """
+    members = draws.shape[1]
+    if members < 3 or len(codes) % members:
+        raise ValueError(f"a mixture takes at least 3 faces, and a batch whole groups: {members} in a group, {len(codes)} faces")
+    direction = draws - draws.mean(dim=1, keepdim=True)
+    weights = 1 / members + math.sqrt(1 - 1 / members) * direction / direction.norm(dim=1, keepdim=True)
+    grouped = codes.unflatten(0, (members, -1))  # (g, N, R, D)
+    return torch.einsum("mng,gnrd->mnrd", weights.unflatten(0, (members, -1)), grouped).flatten(0, 1)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from vera.features.backbone import Lite0Trunk
 from vera.ops.layers import EqualizedConv, EqualizedLinear, leaky
 from vera.types import NUM_CLASSES, LatentCodes
 
@@ -57,60 +56,96 @@ def _moments(segmentation: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class Encoder(nn.Module):
-    """Convolutions, then for each class the moments of the features inside it.
+    """EfficientNet-Lite0 features in a small pyramid, then for each class the moments of the features inside it.
 
     Base codes see only *where* the classes lie, through a narrow bottleneck: they are kept from the photograph when it is
     anonymized, so they must carry pose and framing and no more. DECISION: ``layout`` numbers are enough for that.
 
+    A second pass sees what the generator made of the first one's codes and moves them (ReStyle: Alaluf et al. 2021). Its head starts
+    at zero: until it is trained, a further pass changes nothing.
+
     Args:
-        size: side of image and segmentation.
+        size: side of image and segmentation, a multiple of 16.
         latent: dimension D of a code.
-        channels: channels after each stride-2 convolution; the last is what is pooled.
+        width: channels of the pyramid, whose finest map (stride 4) is pooled.
         hidden: width of each class's head.
         layout: width of the base codes' bottleneck.
         attributes: total dimension of the attribute codes (0: none).
+        pretrained: start from ImageNet weights.
 
     """
 
-    def __init__(self, *, size: int, latent: int, channels: Sequence[int], hidden: int, layout: int, attributes: int) -> None:
+    def __init__(self, *, size: int, latent: int, width: int, hidden: int, layout: int, attributes: int, pretrained: bool) -> None:
         super().__init__()
         self.size, self.latent, self.attributes = size, latent, attributes
-        widths = [3 + NUM_CLASSES, *channels]
-        self.trunk = nn.Sequential(
-            *(EqualizedConv(i, o, stride=2) for i, o in pairwise(widths)),
-            EqualizedConv(widths[-1], widths[-1]),
-        )
+        seen = 3 + NUM_CLASSES  # the photograph and its segmentation, then the same of what was made of it
+        self.trunk = Lite0Trunk(inputs=2 * seen, pretrained=pretrained)
+        self.lateral = nn.ModuleList(EqualizedConv(c, width, kernel=1, activation=False) for c in self.trunk.channels)
+        self.merge = nn.ModuleList(EqualizedConv(width, width) for _ in self.trunk.channels)
         # Features pooled with 1, x, y as weights (relative to the class's centre), and the class's geometry.
-        pooled = 3 * widths[-1] + 6
+        pooled = 3 * width + 6
         # What tells faces apart is a tenth of what they share: without this, codes hardly learn to differ.
         self.standardise = nn.BatchNorm1d(NUM_CLASSES * pooled, affine=False, momentum=0.02)
         self.hidden = ClassLinear(pooled, hidden, activation=True)
         self.to_codes = ClassLinear(hidden, 2 * latent, activation=False)
+        self.to_steps = ClassLinear(hidden, 2 * latent, activation=False)
+        nn.init.zeros_(self.to_steps.weight)
         self.absent = nn.Parameter(torch.zeros(NUM_CLASSES, 2 * latent))
         self.to_layout = EqualizedLinear(6 * NUM_CLASSES, layout)
         self.to_base = EqualizedLinear(layout, 2 * latent)
-        self.to_attributes = EqualizedLinear(widths[-1], attributes) if attributes else None
+        self.to_attributes = EqualizedLinear(width, attributes) if attributes else None
 
-    def forward(self, images: Float[Tensor, "b 3 h w"], segmentations: Float[Tensor, "b k h w"]) -> LatentCodes:
+    def forward(
+        self,
+        images: Float[Tensor, "b 3 h w"],
+        segmentations: Float[Tensor, "b k h w"],
+        before: tuple[LatentCodes, Float[Tensor, "b 3 h w"], Float[Tensor, "b k h w"]] | None = None,
+    ) -> LatentCodes:
         """Encode.
 
         Args:
             images: in [-1, 1].
             segmentations: class probabilities.
+            before: a further pass: the codes so far, and the image and the class probabilities that the generator makes of them.
 
         """
-        features = self.trunk(torch.cat([images, 2 * segmentations - 1], dim=1))
+        photograph = torch.cat([images, 2 * segmentations - 1], dim=1)
+        made = torch.zeros_like(photograph) if before is None else torch.cat([before[1], 2 * before[2] - 1], dim=1)
+        features = self._features(torch.cat([photograph, made], dim=1))
         inside = F.adaptive_avg_pool2d(segmentations, features.shape[-1]).flatten(2)
         flat = features.flatten(2)
         where = geometry(segmentations)
-        offsets = _positions(features)[1:3] - where[:, :, 1:3, None]  # (B, K, 2, N), relative to each class's centre
-        weights = torch.cat([torch.ones_like(offsets[:, :, :1]), 4 * offsets], dim=2) * inside[:, :, None]
-        pooled = torch.einsum("bkpn,bcn->bkpc", weights, flat) / (inside.sum(dim=2) + 1e-3)[..., None, None]
-        described = torch.cat([pooled.flatten(2), 4 * where], dim=2)
-        own = self.to_codes(self.hidden(self.standardise(described.flatten(1)).view_as(described)))
-        present = (inside.sum(dim=2, keepdim=True) / 0.5).clamp(0, 1)  # half a cell of the feature map counts as seen
-        own = present * own + (1 - present) * self.absent
+        hidden = self.hidden(self._standardised(torch.cat([_pooled(flat, inside, where, features), 4 * where], dim=2)))
+        present = inside.sum(dim=2, keepdim=True).clamp(0, 1)  # a cell of the feature map counts as seen
+        if before is not None:
+            step = present * self.to_steps(hidden)
+            stepped = before[0].local[:, 2:] + step.flatten(1).view(len(images), -1, self.latent)
+            return before[0].with_local(torch.cat([before[0].local[:, :2], stepped], dim=1))
+        own = present * self.to_codes(hidden) + (1 - present) * self.absent
         base = self.to_base(torch.tanh(self.to_layout(where.flatten(1))))
         local = torch.cat([base, own.flatten(1)], dim=1).view(len(images), -1, self.latent)
         attributes = self.to_attributes(flat.mean(dim=2)) if self.to_attributes else images.new_zeros(len(images), 0)
         return LatentCodes(local, attributes)
+
+    def _features(self, x: Tensor) -> Tensor:
+        """The pyramid's finest map, coarse maps added from the top down."""
+        maps = self.trunk(x)
+        # Sizes differ by orders of magnitude between the stages: each map is brought to unit mean square.
+        level = [lateral(m * torch.rsqrt(m.square().mean(dim=(1, 2, 3), keepdim=True) + 1e-8)) for lateral, m in zip(self.lateral, maps, strict=True)]
+        y: Tensor = self.merge[-1](level[-1])
+        for lateral, merge in zip(level[-2::-1], self.merge[-2::-1], strict=True):
+            y = merge((F.interpolate(y, scale_factor=2.0, mode="nearest") + lateral) / math.sqrt(2))
+        return y
+
+    def _standardised(self, described: Tensor) -> Tensor:
+        with torch.autocast(described.device.type, enabled=False):  # small differences, in full precision
+            flat: Tensor = self.standardise(described.float().flatten(1))
+            return flat.view_as(described)
+
+
+def _pooled(flat: Tensor, inside: Tensor, where: Tensor, like: Tensor) -> Tensor:
+    """``(B, K, 3 C)``: means over each class of the features, times 1, x and y relative to the class's centre."""
+    offsets = _positions(like)[1:3] - where[:, :, 1:3, None]  # (B, K, 2, N)
+    weights = torch.cat([torch.ones_like(offsets[:, :, :1]), 4 * offsets], dim=2) * inside[:, :, None]
+    pooled = torch.einsum("bkpn,bcn->bkpc", weights, flat.to(weights.dtype)) / (inside.sum(dim=2) + 1e-3)[..., None, None]
+    return pooled.flatten(2)

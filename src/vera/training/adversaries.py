@@ -25,6 +25,7 @@ from vera.generator.objective import (
 )
 from vera.training.draws import Draws
 from vera.training.faces import Faces
+from vera.training.judge import Judge
 from vera.training.phases import Phase, Terms
 from vera.types import LatentCodes
 
@@ -37,8 +38,8 @@ class Adversaries(nn.Module):
     Args:
         generator: with a mapping.
         discriminator: takes images and segmentations (2p - 1), gives logits.
-        augmentation: what the discriminator sees both sides through; None for nothing.
-        strength: how strongly, adapted to the discriminator's over-fitting; required with an augmentation.
+        augmentation: see :class:`Judge`.
+        strength: likewise.
         weights: of the terms.
         mixing: probability of style mixing.
         r1_every: steps from one R1 phase to the next; 0 for none.
@@ -50,6 +51,7 @@ class Adversaries(nn.Module):
 
     """
 
+    stage = "generator"
     path_mean: Tensor
     draws: Draws
 
@@ -71,7 +73,7 @@ class Adversaries(nn.Module):
         super().__init__()
         self.generator, self.discriminator = generator, discriminator
         self.generator.checkpointing = checkpointing
-        self.augmentation, self.strength = augmentation, strength
+        self.augmentation, self.strength, self.judge = augmentation, strength, Judge(augmentation, strength)
         self.weights, self.mixing = weights, mixing
         self.register_buffer("path_mean", torch.zeros(()))
         prepared: Callable[[Any], Any] = partial(torch.compile, backend=compiler) if compiler else lambda network: network
@@ -82,6 +84,21 @@ class Adversaries(nn.Module):
             Phase("generator", "generator", 1, 1, False, self.generate),
             Phase("path", "generator", path_every, path_shrink, True, self.penalise_paths),
         ]
+
+    @property
+    def sides(self) -> dict[str, nn.Module]:
+        """See :class:`vera.training.game.Game`."""
+        return {side: getattr(self, side) for side in SIDES}
+
+    @property
+    def averaged(self) -> nn.Module:
+        """The generator."""
+        return self.generator
+
+    @property
+    def group(self) -> int:
+        """What the discriminator compares."""
+        return int(getattr(self.discriminator, "group", 1))
 
     def discriminate(self, faces: Faces) -> tuple[Tensor, Terms]:
         """Tell real from generated faces."""
@@ -144,9 +161,5 @@ class Adversaries(nn.Module):
         return self.draws.maps(f"{stream}/noise", faces.indices, self.generator.noise_sides)
 
     def _judge(self, stream: str, faces: Faces, images: Tensor, segmentations: Tensor, *, fast: bool = True) -> Tensor:
-        if self.augmentation is not None and self.strength is not None:
-            draws = self.draws.uniform(f"{stream}/augmentation", faces.indices, self.augmentation.numbers)
-            images, segmentations = self.augmentation(images, segmentations, self.strength.strength, draws)
         judge = self._fast["discriminator"] if fast else self.discriminator
-        logits: Tensor = judge(images, segmentations)
-        return logits.float()
+        return self.judge(judge, images, segmentations, draws=self.draws, stream=stream, indices=faces.indices)

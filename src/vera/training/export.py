@@ -12,8 +12,8 @@ from omegaconf import OmegaConf
 
 from vera.bundle import BundleInfo
 from vera.training.checkpoint import read_checkpoint
+from vera.training.export_autoencoder import Bank, export_autoencoder
 from vera.training.export_generator import export_discriminator, export_generator
-from vera.training.export_inversion import Bank, export_inversion
 from vera.training.export_parsing import export_parsing
 from vera.types import VeraError
 
@@ -44,7 +44,7 @@ def export(
         out: the bundle to make.
         checkpoint: which of the run's: ``last.ckpt``, or one of ``top/``.
         statement: goes into the bundle.
-        bank: the identities of an inversion run; a generator draws its own.
+        bank: the identities of an autoencoder; a generator draws its own.
         discriminator: a bundle to make of the discriminator of a generator's run, for training that goes on; None for none.
         exact: keep float32.
 
@@ -71,7 +71,8 @@ def export(
         "images_seen": int(state["images_seen"]),
         "versions": {"torch": torch.__version__, "pytorch-lightning": version("pytorch-lightning"), "vera": version("vera-anonymization")},
     }
-    if state.get("stage") == "generator":
+    stage = state.get("stage")
+    if stage == "generator":
         if bank.pattern is not None:
             raise VeraError("--pattern chooses faces for a bank of identities; a generator draws its own: leave it out")
         written = [export_generator(state, out, provenance=provenance, **stated)]
@@ -79,9 +80,9 @@ def export(
             written.append(export_discriminator(saved, discriminator, provenance=provenance, **{**stated, "dtype": torch.float32}))
         return written
     if discriminator is not None:
-        raise VeraError("--discriminator: this run has none; leave it out")
+        raise VeraError("--discriminator: only a generator's run (stage 1) exports one; leave it out")
     if state.get("stage") == "parsing":
         if bank.pattern is not None:
             raise VeraError("--pattern chooses faces for a bank of identities; a parser has none: leave it out")
         return [export_parsing(state, out, provenance=provenance, **stated)]
-    return [export_inversion(config, state, out, bank=bank, provenance=provenance, **stated)]
+    return [export_autoencoder(config, state, out, bank=bank, provenance=provenance, **stated)]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from vera.training.faces import Faces
 
@@ -50,3 +51,18 @@ def lazy_optim(every: int, *, lr: float, betas: Sequence[float]) -> tuple[float,
     """
     c = every / (every + 1) if every else 1.0
     return c * lr, (float(betas[0] ** c), float(betas[1] ** c))
+
+
+def grouped_by_rate(network: nn.Module, trained: Sequence[nn.Parameter]) -> list[dict[str, Any]]:
+    """Parameter groups for an optimizer, by the factor ``rate`` of the learning rate.
+
+    Args:
+        network: a part of it with an attribute ``learning_rate`` (a pretrained trunk) asks for that factor; 1 elsewhere.
+        trained: its parameters that move.
+
+    """
+    rates = {id(p): part.learning_rate for part in network.modules() if hasattr(part, "learning_rate") for p in part.parameters()}
+    groups: dict[float, list[nn.Parameter]] = {}
+    for parameter in trained:
+        groups.setdefault(rates.get(id(parameter), 1.0), []).append(parameter)
+    return [{"params": parameters, "rate": rate} for rate, parameters in groups.items()]

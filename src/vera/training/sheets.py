@@ -12,6 +12,7 @@ from torch import Tensor
 from torchvision.utils import make_grid, save_image
 
 from vera.data.sample import Sample, decode_images, decode_labels
+from vera.inversion.bank import mix_within
 from vera.ops.palette import colourise
 from vera.training.draws import Draws
 from vera.training.periodic import Periodic
@@ -53,14 +54,17 @@ class Sheet(Periodic):
 
 
 class Reconstructions(Sheet):
-    """Stage 3: photographs over their reconstructions."""
+    """Photographs over their reconstructions, and over faces of mixed codes with their segmentations."""
 
     def rows(self, module: Any, batch: Sample) -> tuple[Tensor, int]:
         """Faces of the last batch, and what the autoencoder makes of them."""
         images = decode_images(batch["image"][: self.faces])
         network = module.ema.network
         codes = network.encode(images, decode_labels(batch["labels"][: self.faces]))
-        return torch.cat([images, network.generator(codes).image]), len(images)
+        weights = Draws(module.seed, module.device).normal("sheet/weights", range(len(images)), len(images))
+        mixed = network.generator(codes.with_local(mix_within(codes.local, weights)))
+        colours = colourise(mixed.segmentation.argmax(dim=1)).float() / 127.5 - 1
+        return torch.cat([images, network.generator(codes).image, mixed.image, colours]), len(images)
 
 
 class Samples(Sheet):

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from hydra.utils import instantiate
+from omegaconf import OmegaConf
 from torch import nn
 
 from vera import bundle
 from vera.generator.network import Generator
+from vera.inversion.autoencoder import Autoencoder
 from vera.types import VeraError
 
 
@@ -51,6 +53,38 @@ def discriminator(*, start: str | Path | None, config: Mapping[str, Any]) -> nn.
     if isinstance(network, Generator):
         raise VeraError(f"'{start}' is a bundle of a Generator, not of a discriminator")
     return network
+
+
+def autoencoder(*, start: str | Path | None, generator: Mapping[str, Any], encoder: Mapping[str, Any]) -> Autoencoder:
+    """A trainable autoencoder.
+
+    Args:
+        start: bundle of an autoencoder, rebuilt from its own configuration; None for a new one.
+        generator: of a new one: the generator's arguments.
+        encoder: of a new one: the encoder's arguments.
+
+    Raises:
+        VeraError: the bundle cannot be read or holds something else.
+
+    """
+    if start is None:
+        return Autoencoder(generator=_plain(generator), encoder=_plain(encoder), bank=0)
+    network = _trainable(start)
+    if not isinstance(network, Autoencoder):
+        raise VeraError(f"'{start}' is a bundle of {type(network).__name__}, not of an Autoencoder: start from one of this stage")
+    network.empty_bank()  # identities are mixed again at the export
+    return network
+
+
+def adversary(*, wanted: bool, config: Mapping[str, Any]) -> nn.Module | None:
+    """A new discriminator, if one is wanted; see :func:`discriminator`."""
+    return discriminator(start=None, config=config) if wanted else None
+
+
+def _plain(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Without OmegaConf's containers: a checkpoint carries it."""
+    container: Any = OmegaConf.to_container(config, resolve=True) if OmegaConf.is_config(config) else dict(config)
+    return {str(name): value for name, value in container.items()}
 
 
 def _trainable(start: str | Path) -> nn.Module:

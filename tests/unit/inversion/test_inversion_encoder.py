@@ -19,7 +19,7 @@ def faces():
 @pytest.fixture
 def encoder():
     torch.manual_seed(0)
-    return Encoder(size=32, latent=6, channels=[8, 8], hidden=8, layout=4, attributes=0).eval()
+    return Encoder(size=32, latent=6, width=8, hidden=8, layout=4, attributes=0, pretrained=False).eval()
 
 
 def test_geometry_of_a_rectangle():

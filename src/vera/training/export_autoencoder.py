@@ -1,4 +1,4 @@
-"""Export of a stage 3 run: the autoencoder, with a bank of identities mixed from its data."""
+"""Export of an autoencoder, with a bank of identities mixed from its data."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from vera.inversion.autoencoder import Autoencoder
 from vera.inversion.bank import PEOPLE, mix
 from vera.types import VeraError
 
+SOURCE = "the checkpoint"
+
 
 @dataclass(frozen=True)
 class Bank:
@@ -35,7 +37,7 @@ class Bank:
     pattern: str | None
 
 
-def export_inversion(
+def export_autoencoder(
     config: Any, state: Mapping[str, Any], out: Path, *, bank: Bank, provenance: Mapping[str, Any], **stated: Any
 ) -> bundle.BundleInfo:
     """Write the averaged autoencoder.
@@ -56,10 +58,8 @@ def export_inversion(
         if "pattern" not in config.datamodule.dataset:
             raise VeraError("--pattern: this run's faces have no names to choose by; leave it out")
         OmegaConf.update(config, "datamodule.dataset.pattern", bank.pattern)
-    network: Autoencoder = instantiate(config.stage.module.network, _convert_="all")
-    network.load_state_dict(state["ema"], strict=True)
+    network: Any = bundle.rebuild(state["networks"]["autoencoder"], state["ema"], source=SOURCE)
     network.eval().requires_grad_(False)
-
     dataset: FaceDataset = instantiate(config.datamodule.dataset, _convert_="all")
     if len(dataset) < PEOPLE:
         raise VeraError(f"the bank mixes {PEOPLE} faces at a time, there are {len(dataset)}: widen --pattern")
@@ -67,7 +67,7 @@ def export_inversion(
     source = torch.Generator().manual_seed(bank.seed)
     network.fill_bank(mix(codes, count=bank.identities, people=PEOPLE, spread=1.0, generator=source), codes.mean(dim=0))
     described = {
-        "stage": "inversion, generator unfrozen (an autoencoder)",
+        "stage": "autoencoder" + (", adversarial" if "discriminator" in state["networks"] else ""),
         "faces": len(dataset),
         "bank": {"identities": bank.identities, "people_in_each": PEOPLE, "seed": bank.seed},
     }

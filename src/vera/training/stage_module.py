@@ -1,4 +1,4 @@
-"""Stage 1: generator pretraining against the dual-branch discriminator (DESIGN: method)."""
+"""The LightningModule of every stage that is a game of one or two sides (DESIGN: contracts 4 to 6)."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ import pytorch_lightning as pl
 import torch
 
 from vera.data.sample import Sample
-from vera.training.adversaries import SIDES, Adversaries
 from vera.training.draws import Draws
 from vera.training.ema import EMA
 from vera.training.faces import Faces, dealt, require_whole_groups
+from vera.training.game import Game
 from vera.training.guard import complete_gradients, require_finite
-from vera.training.phases import Phase, Terms, lazy_optim
+from vera.training.phases import Phase, Terms, grouped_by_rate, lazy_optim
 from vera.training.schedule import Schedule
 from vera.types import VeraError
 
 
-class GeneratorModule(pl.LightningModule):
+class StageModule(pl.LightningModule):
     """Order of one step: each phase that is due (micro-batches, one optimizer step), count images, EMA, state of the game.
 
     Args:
-        game: the two networks and the losses of the phases.
-        optim: ``lr``, ``betas`` and ``eps`` of both Adams, before they are rescaled for lazy regularisation.
+        game: the networks and the losses of the phases.
+        optim: ``lr``, ``betas`` and ``eps`` of each side's Adam, before they are rescaled for lazy regularisation.
         schedule: of the learning rate, and where the run ends.
-        ema: ``half_life`` and ``ramp_up`` of the generator's average, which becomes the bundle.
+        ema: ``half_life`` and ``ramp_up`` of the average of the game's first side, which becomes the bundle.
         per_device: faces that a device takes through the networks at once; gradients of its share of the batch are accumulated.
             None for the whole share.
         seed: of everything random.
@@ -37,7 +37,7 @@ class GeneratorModule(pl.LightningModule):
     def __init__(
         self,
         *,
-        game: Adversaries,
+        game: Game,
         optim: Mapping[str, Any],
         schedule: Schedule,
         ema: Mapping[str, float],
@@ -48,9 +48,9 @@ class GeneratorModule(pl.LightningModule):
         self.automatic_optimization = False
         self.game, self.optim, self.schedule = game, dict(optim), schedule
         self.per_device, self.seed = per_device, seed
-        self.ema = EMA(game.generator, **ema)
+        self.ema = EMA(game.averaged, **ema)
         # What is frozen when the run begins (a projected discriminator's features) stays so.
-        self.trained = {side: [p for p in getattr(game, side).parameters() if p.requires_grad] for side in SIDES}
+        self.trained = {side: [p for p in network.parameters() if p.requires_grad] for side, network in game.sides.items()}
         self.rates: dict[str, float] = {}
         self.latest: Terms = {}
         self.images_seen = 0
@@ -59,10 +59,11 @@ class GeneratorModule(pl.LightningModule):
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """One Adam a side, rescaled for the side's lazy phase."""
         optimizers: list[torch.optim.Optimizer] = []
-        for side in SIDES:
+        for side, network in self.game.sides.items():
             lazy = max((phase.every for phase in self.game.phases if phase.trains == side and phase.every > 1), default=0)
             self.rates[side], betas = lazy_optim(lazy, lr=self.optim["lr"], betas=self.optim["betas"])
-            optimizers.append(torch.optim.Adam(self.trained[side], lr=self.rates[side], betas=betas, eps=self.optim["eps"]))
+            groups = grouped_by_rate(network, self.trained[side])
+            optimizers.append(torch.optim.Adam(groups, lr=self.rates[side], betas=betas, eps=self.optim["eps"]))
         return optimizers
 
     def training_step(self, batch: Sample, batch_idx: int) -> None:
@@ -76,7 +77,7 @@ class GeneratorModule(pl.LightningModule):
                 terms |= self._run(phase, faces[: len(faces) // phase.shrink or 1])
 
         self.images_seen += count
-        self.ema.update(self.game.generator, images=count, images_seen=self.images_seen)
+        self.ema.update(self.game.averaged, images=count, images_seen=self.images_seen)
         self.game.settle(terms, images=count)
         self.in_step = False
         if self.images_seen >= self.schedule.total:
@@ -86,9 +87,9 @@ class GeneratorModule(pl.LightningModule):
     def _run(self, phase: Phase, faces: Faces) -> Terms:
         """One phase: accumulate over micro-batches, check, step. Returns its terms, means over all processes."""
         optimizers: Any = self.optimizers()
-        optimizer = optimizers[SIDES.index(phase.trains)]
+        optimizer = optimizers[list(self.trained).index(phase.trains)] if len(self.trained) > 1 else optimizers
         for group in optimizer.param_groups:
-            group["lr"] = self.rates[phase.trains] * self._factor()
+            group["lr"] = self.rates[phase.trains] * self._factor() * group["rate"]
         optimizer.zero_grad()
         parts = faces.micro_batches(self.per_device)
         total: Terms = {}
@@ -147,17 +148,17 @@ class GeneratorModule(pl.LightningModule):
         if self.images_seen >= self.schedule.total:
             raise VeraError(f"this run has seen {self.images_seen} images, images={self.schedule.total} are asked for: ask for more")
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
-        require_whole_groups(data.batch_size // self.trainer.world_size, self.per_device, getattr(self.game.discriminator, "group", 1))
+        require_whole_groups(data.batch_size // self.trainer.world_size, self.per_device, self.game.group)
         self.ema.network.to(self.device)
         self.game.draws = Draws(self.seed, self.device)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what Lightning does not know of: the average, the count of images, and what the networks are."""
         networks = {}
-        for side in SIDES:
-            network: Any = getattr(self.game, side)
-            networks[side] = {"class": f"{type(network).__module__}.{type(network).__qualname__}", "config": network.config}
-        state = {"stage": "generator", "ema": self.ema.network.state_dict(), "images_seen": self.images_seen, "networks": networks}
+        for side, network in self.game.sides.items():
+            described: Any = network
+            networks[side] = {"class": f"{type(network).__module__}.{type(network).__qualname__}", "config": described.config}
+        state = {"stage": self.game.stage, "ema": self.ema.network.state_dict(), "images_seen": self.images_seen, "networks": networks}
         checkpoint["vera"] = {**state, "strength": self.game.strength.state_dict() if self.game.strength else None}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

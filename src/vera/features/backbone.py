@@ -1,0 +1,50 @@
+"""EfficientNet-Lite0's first stages as the trainable trunk of an encoder or a parser."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from vera.features.efficientnet import EfficientNetLite0
+
+LEARNING_RATE = 0.1
+"""DECISION: of the run's learning rate, which is made for equalized layers; pretrained plain convolutions take a tenth of it."""
+
+
+class Lite0Trunk(nn.Module):
+    """Feature maps at strides 4, 8 and 16; the stages after them are left out (0.7 million parameters stay of 3.4).
+
+    Batch normalisation keeps ImageNet's statistics, so that nothing depends on a batch; its scales and biases are trained.
+
+    Args:
+        inputs: channels of the input, of which the first three are an image in [-1, 1]. Weights of the others start at zero: what was
+            learnt on ImageNet is not disturbed.
+        pretrained: start from the packaged ImageNet weights; False for tests, and where weights are loaded anyway.
+
+    Attributes:
+        learning_rate: factor of the run's learning rate for these parameters.
+
+    """
+
+    channels = (24, 40, 112)
+    learning_rate = LEARNING_RATE
+
+    def __init__(self, *, inputs: int, pretrained: bool) -> None:
+        super().__init__()
+        network = EfficientNetLite0(stages=(1, 2, 3), pretrained=pretrained).network
+        network.blocks = network.blocks[:5]
+        first = network.conv_stem
+        weight = torch.zeros(first.out_channels, inputs, *first.kernel_size)
+        weight[:, :3] = first.weight
+        first.weight, first.in_channels = nn.Parameter(weight), inputs
+        self.network = network.requires_grad_()
+
+    def train(self, mode: bool = True) -> Lite0Trunk:
+        """The statistics stay, whatever the mode; gradients flow in both."""
+        return super().train(False)
+
+    def forward(self, x: Float[Tensor, "b i h w"]) -> list[Tensor]:
+        """Maps ``(B, 24, h/4, w/4)``, ``(B, 40, h/8, w/8)`` and ``(B, 112, h/16, w/16)``; sides are multiples of 16."""
+        maps: list[Tensor] = self.network(x)
+        return maps

@@ -1,0 +1,188 @@
+"""Encoder and generator together, against a discriminator if there is one: the game of the default bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vera.generator.adaptation import AdaptiveStrength
+from vera.generator.augmentation import Augmentation
+from vera.generator.network import Synthesis
+from vera.generator.objective import discriminator_loss, generator_loss, gradient_penalty, mask_consistency
+from vera.inversion.autoencoder import Autoencoder
+from vera.inversion.bank import mix_within
+from vera.inversion.objective import InversionObjective
+from vera.training.draws import Draws
+from vera.training.faces import Faces
+from vera.training.judge import Judge
+from vera.training.phases import Phase, Terms
+from vera.types import LatentCodes, Semantic
+
+SURROUND = (Semantic.BACKGROUND, Semantic.HAIR, Semantic.NECK, Semantic.CLOTHES, Semantic.HAT)
+PARTS = (Semantic.EYES, Semantic.NOSE, Semantic.MOUTH)
+"""What anonymization keeps at times."""
+UNMIXED, WITH_OWN_SURROUND, WITH_OWN_PART = 0.25, 0.5, 0.25
+"""DECISION: how often a judged face is the plain reconstruction; has the photograph's own surround; has its own eyes, nose or mouth."""
+MIXED = 4
+"""DECISION: faces in a mixture, and so the group that a batch is dealt in."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Weights of the terms beside those of the reconstruction.
+
+    Attributes:
+        adversarial: of the generator's loss against the discriminator.
+        mask: of mask consistency of mixed faces.
+        r1_image: γ of R1 on the image; the term is ``γ/2 E |∇|²``.
+        r1_segmentation: likewise on the segmentation.
+
+    """
+
+    adversarial: float
+    mask: float
+    r1_image: float
+    r1_segmentation: float
+
+
+class Reconstruction(nn.Module):
+    """Faces are reconstructed, and faces with the codes of several people mixed must look as real as photographs.
+
+    Mixed are the codes that anonymization mixes: an identity from several faces' local codes, over the photograph's base codes, with
+    or without its surround and single parts of the face. Without a discriminator it is a plain autoencoder.
+
+    Args:
+        network: encoder and generator.
+        objective: of the reconstruction.
+        discriminator: takes images and segmentations (2p - 1), gives logits; None for none.
+        augmentation: see :class:`Judge`.
+        strength: likewise.
+        weights: of the other terms.
+        r1_every: steps from one R1 phase to the next; 0 for none.
+        compiler: torch.compile's backend for encoder, generator and discriminator (``inductor``); None runs them as they are.
+
+    """
+
+    stage = "autoencoder"
+    draws: Draws
+
+    def __init__(
+        self,
+        *,
+        network: Autoencoder,
+        objective: InversionObjective,
+        discriminator: nn.Module | None,
+        augmentation: Augmentation | None,
+        strength: AdaptiveStrength | None,
+        weights: Weights,
+        r1_every: int,
+        compiler: str | None,
+    ) -> None:
+        super().__init__()
+        self.network, self.objective, self.discriminator = network, objective, discriminator
+        self.weights, self.strength, self.judge = weights, strength, Judge(augmentation, strength)
+        prepared: Callable[[Any], Any] = partial(torch.compile, backend=compiler) if compiler else lambda function: function
+        self._encode, self._synthesise = prepared(network.encoder.forward), prepared(network.generator.synthesise)
+        self._discriminate = prepared(discriminator.forward) if discriminator is not None else None
+        self.phases = [Phase("autoencoder", "autoencoder", 1, 1, False, self.reconstruct)]
+        if discriminator is not None:
+            self.phases = [
+                Phase("discriminator", "discriminator", 1, 1, False, self.discriminate),
+                Phase("r1", "discriminator", r1_every, 1, True, self.penalise_gradients),
+                *self.phases,
+            ]
+
+    @property
+    def sides(self) -> dict[str, nn.Module]:
+        """See :class:`vera.training.game.Game`."""
+        sides: dict[str, nn.Module] = {"autoencoder": self.network}
+        if self.discriminator is not None:
+            sides["discriminator"] = self.discriminator
+        return sides
+
+    @property
+    def averaged(self) -> nn.Module:
+        """Encoder and generator."""
+        return self.network
+
+    @property
+    def group(self) -> int:
+        """Faces that are mixed or compared with each other."""
+        return max(MIXED, int(getattr(self.discriminator, "group", 1))) if self.discriminator is not None else 1
+
+    def reconstruct(self, faces: Faces) -> tuple[Tensor, Terms]:
+        """Be like the photographs; where there is a discriminator, let mixed faces look real and have one segmentation."""
+        images, segmentations = faces.images, (faces.segmentations + 1) / 2
+        codes: LatentCodes = self._encode(images, segmentations)
+        losses, parts = self.objective(self._make("reconstruction", faces, codes), codes, images, segmentations)
+        loss, terms = losses.mean(), {f"loss/{name}": value.mean() for name, value in parts.items()}
+        if self.discriminator is None:
+            return loss, terms
+        made = self._make("mixed", faces, self._mixed("mixed", faces, codes))
+        adversarial = generator_loss(self._judged("mixed", faces, made.image, made.segmentation))
+        mask = mask_consistency(made.coarse, made.segmentation)
+        terms |= {"loss/reconstruction": loss, "loss/adversarial": adversarial, "loss/mask": mask}
+        return loss + self.weights.adversarial * adversarial + self.weights.mask * mask, terms
+
+    def discriminate(self, faces: Faces) -> tuple[Tensor, Terms]:
+        """Tell photographs from mixed faces."""
+        images, segmentations = faces.images, faces.segmentations
+        with torch.no_grad():
+            codes: LatentCodes = self._encode(images, (segmentations + 1) / 2)
+            made = self._make("discriminator", faces, self._mixed("discriminator", faces, codes))
+        fake = self._judged("discriminator/fake", faces, made.image, made.segmentation)
+        real = self._judged("discriminator/real", faces, images, segmentations)
+        return discriminator_loss(real, fake), {
+            "logits/real": real.mean(),
+            "logits/fake": fake.mean(),
+            "logits/sign": real.sign().mean(),
+        }
+
+    def penalise_gradients(self, faces: Faces) -> tuple[Tensor, Terms]:
+        """R1, with respect to what goes into the augmentation."""
+        images, segmentations = faces.images.requires_grad_(), faces.segmentations.requires_grad_()
+        logits = self._judged("r1", faces, images, segmentations, fast=False)
+        r1_image, r1_segmentation = (penalty.mean() for penalty in gradient_penalty(logits, images, segmentations))
+        loss = (self.weights.r1_image * r1_image + self.weights.r1_segmentation * r1_segmentation) / 2
+        return loss, {"r1/image": r1_image, "r1/segmentation": r1_segmentation}
+
+    def settle(self, terms: Terms, *, images: int) -> None:
+        """The strength follows the discriminator's signs."""
+        if self.strength is not None:
+            self.strength.update(float(terms["logits/sign"]) * images, images)
+
+    def _make(self, stream: str, faces: Faces, codes: LatentCodes) -> Synthesis:
+        generator = self.network.generator
+        noise = self.draws.maps(f"{stream}/noise", faces.indices, generator.noise_sides)
+        made = self._synthesise(generator.expand(codes), codes.attributes, noise)
+        return Synthesis(*(part.float() for part in made))
+
+    def _mixed(self, stream: str, faces: Faces, codes: LatentCodes) -> LatentCodes:
+        mixtures = mix_within(codes.local.float(), self.draws.normal(f"{stream}/weights", faces.indices, MIXED))
+        own = own_rows(self.draws.uniform(f"{stream}/own", faces.indices, 2 + len(PARTS)), rows=codes.local.shape[1])
+        return codes.with_local(torch.where(own[..., None], codes.local.float(), mixtures))
+
+    def _judged(self, stream: str, faces: Faces, images: Tensor, segmentations: Tensor, *, fast: bool = True) -> Tensor:
+        discriminator: Any = self._discriminate if fast else self.discriminator
+        return self.judge(discriminator, images, segmentations, draws=self.draws, stream=stream, indices=faces.indices)
+
+
+def own_rows(uniform: Tensor, *, rows: int) -> Tensor:
+    """Which local codes of a judged face are its photograph's own, ``(B, rows)``; base codes always are.
+
+    Args:
+        uniform: ``(B, 2 + parts)`` in [0, 1).
+        rows: number of local codes.
+
+    """
+    own = torch.zeros(len(uniform), rows, dtype=torch.bool, device=uniform.device)
+    own[:, :2] = True
+    own[:, LatentCodes.rows(SURROUND)] = uniform[:, 1:2] < WITH_OWN_SURROUND
+    for number, part in enumerate(PARTS):
+        own[:, LatentCodes.rows([part])] |= uniform[:, 2 + number, None] < WITH_OWN_PART
+    return own | (uniform[:, :1] < UNMIXED)
