@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -32,13 +34,13 @@ class Lite0Trunk(nn.Module):
 
     def __init__(self, *, inputs: int, pretrained: bool) -> None:
         super().__init__()
-        network = EfficientNetLite0(stages=(1, 2, 3), pretrained=pretrained).network
+        network: Any = EfficientNetLite0(stages=(1, 2, 3), pretrained=pretrained).network
         network.blocks = network.blocks[:5]
-        first = network.conv_stem
+        first: Any = network.conv_stem
         weight = torch.zeros(first.out_channels, inputs, *first.kernel_size)
         weight[:, :3] = first.weight
         first.weight, first.in_channels = nn.Parameter(weight), inputs
-        self.network = network.requires_grad_()
+        self.network: nn.Module = network.requires_grad_()
 
     def train(self, mode: bool = True) -> Lite0Trunk:
         """The statistics stay, whatever the mode; gradients flow in both."""
