@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -28,6 +29,11 @@ class PerceptualDistance(nn.Module):
     def describe(self, images: Float[Tensor, "b 3 h w"]) -> list[Tensor]:
         """Normalised features of images in [-1, 1], each ``(B, C, h, w)`` of unit length over C."""
         return [f * torch.rsqrt(f.square().sum(dim=1, keepdim=True) + 1e-8) for f in self.features(images)]
+
+    def vectors(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b p"]:
+        """Images as vectors whose *squared* Euclidean distance is :meth:`forward` without a weight: all pairs, one look at each image."""
+        described = self.describe(images)
+        return torch.cat([f.flatten(1) / math.sqrt(len(described) * f.shape[2] * f.shape[3]) for f in described], dim=1)
 
     def forward(
         self, a: Float[Tensor, "b 3 h w"], b: Float[Tensor, "b 3 h w"], weight: Float[Tensor, "b 1 h w"] | None = None

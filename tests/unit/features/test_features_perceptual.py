@@ -45,3 +45,12 @@ def test_gradients_reach_the_image_and_nothing_else(distance):
     assert b.grad is None
     assert not any(p.requires_grad for p in distance.parameters())
     assert not any(m.training for m in distance.features.modules())  # batch statistics stay ImageNet's
+
+
+def test_vectors_of_each_image_give_the_distance_of_each_pair(distance):
+    torch.manual_seed(1)
+    a, b = torch.rand(2, 3, 64, 64) * 2 - 1, torch.rand(3, 3, 64, 64) * 2 - 1
+    found = torch.cdist(distance.vectors(a), distance.vectors(b)).square()
+    assert found.shape == (2, 3)
+    for n, m in ((0, 0), (1, 2)):
+        torch.testing.assert_close(found[n, m], distance(a[n : n + 1], b[m : m + 1])[0], rtol=1e-4, atol=1e-6)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.functional.classification import multiclass_confusion_matrix
@@ -45,17 +45,27 @@ class SegmentationConsistency(Metric):
         self.confusion = self.confusion + multiclass_confusion_matrix(seen, meant, num_classes=NUM_CLASSES)
 
     def compute(self) -> dict[str, Any]:
-        """``pixel_accuracy``, ``iou`` of each class that is meant or seen anywhere (None for the others), and their mean.
+        """See :func:`agreement`.
 
         Raises:
             VeraError: no image was given.
 
         """
-        counts = self.confusion.cpu().double()
-        if not counts.sum():
+        if not self.confusion.sum():
             raise VeraError("segmentation consistency needs at least one image")
-        both = counts.diag()
-        either = counts.sum(dim=0) + counts.sum(dim=1) - both
-        iou = {known.name.lower(): float(both[known] / either[known]) if either[known] else None for known in Semantic}
-        present = [value for value in iou.values() if value is not None]
-        return {"mean_iou": sum(present) / len(present), "pixel_accuracy": float(both.sum() / counts.sum()), "iou": iou}
+        return agreement(self.confusion)
+
+
+def agreement(confusion: Int[Tensor, "k k"]) -> dict[str, Any]:
+    """``pixel_accuracy``, ``iou`` of each class that is on either side (None for the others), and their mean.
+
+    Args:
+        confusion: pixels by the class on one side and on the other; not all zero.
+
+    """
+    counts = confusion.cpu().double()
+    both = counts.diag()
+    either = counts.sum(dim=0) + counts.sum(dim=1) - both
+    iou = {known.name.lower(): float(both[known] / either[known]) if either[known] else None for known in Semantic}
+    present = [value for value in iou.values() if value is not None]
+    return {"mean_iou": sum(present) / len(present), "pixel_accuracy": float(both.sum() / counts.sum()), "iou": iou}
