@@ -16,7 +16,7 @@ from vera.anonymization.request import Options, unnamed
 from vera.bundle import default_bundle, load
 from vera.faces.detection import DlibDetector
 from vera.faces.masks import read_mask
-from vera.faces.parsing import LandmarkParser
+from vera.faces.parser_choice import choose_parser
 from vera.faces.photograph import photograph_from_pixels, read_photograph
 from vera.faces.recognition import DlibRecogniser
 from vera.types import Anonymized, Mask, Photograph, Pixels, Semantic, VeraError
@@ -42,15 +42,22 @@ class Result(Anonymized):
     identity: Identity | None
 
 
-def embedded(bundle: str | Path | None, device: str, options: Options) -> VeraAnonymizer:
+def embedded(bundle: str | Path | None, device: str, options: Options, *, parser: str | Path | None = None) -> VeraAnonymizer:
     """The anonymizer that needs no download: a bundle (the default one if None) and the embedded face parts.
+
+    Args:
+        bundle: folder of a bundle; the default one if None.
+        device: where the networks run.
+        options: what is to be done.
+        parser: another parser than the default one, see :func:`vera.faces.parser_choice.choose_parser`.
 
     Raises:
         VeraError: the bundle or a part's weights are missing or damaged.
 
     """
     network = load(bundle or default_bundle(), device=device)
-    return VeraAnonymizer(network, detector=DlibDetector(), parser=LandmarkParser(), recognisers=[DlibRecogniser()], options=options)
+    seeing = choose_parser(parser, device=device)
+    return VeraAnonymizer(network, detector=DlibDetector(), parser=seeing, recognisers=[DlibRecogniser()], options=options)
 
 
 def anonymize(
@@ -61,6 +68,7 @@ def anonymize(
     identity: int | str | Path | Identity | None = None,
     person: str | None = None,
     bundle: str | Path | None = None,
+    parser: str | Path | None = None,
     device: str = "cpu",
     **options: Any,
 ) -> list[Result]:
@@ -74,7 +82,8 @@ def anonymize(
         identity: a seed, a saved identity (or its file), or None for a face nobody can draw again.
         person: an id; another id, another face. None: derived from the photographs, as the command line does.
         bundle: folder of a bundle; the default one if None.
-        device: where the network runs.
+        parser: ``shipped``, ``landmarks``, the folder of a parser's bundle or an ONNX file; the default one if None.
+        device: where the networks run.
         options: further fields of :class:`~vera.anonymization.request.Options`.
 
     Returns:
@@ -92,7 +101,7 @@ def anonymize(
     classes = tuple(known if isinstance(known, Semantic) else Semantic.named(known) for known in named)
     seed, saved = _seed_or_identity(identity)
     _check_options(options)
-    anonymizer = embedded(bundle, device, Options(preserve=classes, seed=seed, **options))
+    anonymizer = embedded(bundle, device, Options(preserve=classes, seed=seed, **options), parser=parser)
     made = anonymizer(read, person=person or unnamed(photograph.digest for photograph in read), masks=drawn, identity=saved)
     return [Result(**vars(one), audit=made.audit, identity=made.identity) for one in made.photographs]
 

@@ -34,6 +34,10 @@ def anonymize(
     rename: Annotated[bool, typer.Option("--rename", help="Neutral output names and person labels.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Remove what an earlier call over other photographs wrote.")] = False,
     bundle: Annotated[Path | None, typer.Option(metavar="PATH", help="A trained network; the packaged one by default.")] = None,
+    parser: Annotated[
+        str | None,
+        typer.Option(metavar="WHICH", help="What finds the classes: landmarks (the default), shipped, a parser's bundle or .onnx file."),
+    ] = None,
     device: Annotated[Device, typer.Option(help="Where the networks run.")] = Device.cpu,
 ) -> None:
     """Anonymize the photographs of one person, or of many people by a manifest.
@@ -54,7 +58,7 @@ def anonymize(
     sources += [file for file in (manifest, identity, save_identity) if file]
     if save_identity:
         check_identity_target(save_identity, overwrite=overwrite)
-    studio = assemble(bundle, device.value, preserve=classes, hair=hair, face=face, leave_others=leave_others, seed=seed)
+    studio = assemble(bundle, device.value, parser=parser, preserve=classes, hair=hair, face=face, leave_others=leave_others, seed=seed)
     saved = load_identity(identity)
     folder = OutputFolder(out, people, sources=sources, overwrite=overwrite)  # after the bundle: what fails until here touches no file
     batch.run(people, folder, studio, identity=saved, save_identity=save_identity)

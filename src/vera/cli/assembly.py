@@ -46,7 +46,15 @@ class EmbeddedStudio:
 
 
 def assemble(
-    bundle: Path | None, device: str, *, preserve: Sequence[Semantic], hair: bool, face: int | None, leave_others: bool, seed: int | None
+    bundle: Path | None,
+    device: str,
+    *,
+    parser: str | None,
+    preserve: Sequence[Semantic],
+    hair: bool,
+    face: int | None,
+    leave_others: bool,
+    seed: int | None,
 ) -> EmbeddedStudio:
     """Load the bundle and the face parts.
 
@@ -57,7 +65,7 @@ def assemble(
     require_device(device)
     options = Options(preserve=tuple(preserve), hair=hair, face=face, leave_others=leave_others, seed=seed)
     settings = {"device": device, "preserve": [known.name.lower() for known in preserve], "hair": hair, "leave_others": leave_others}
-    return EmbeddedStudio(embedded(bundle, device, options), settings)
+    return EmbeddedStudio(embedded(bundle, device, options, parser=parser), settings)
 
 
 def require_device(device: str) -> None:

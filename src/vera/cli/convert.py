@@ -1,4 +1,4 @@
-"""``vera convert``: other projects' networks become bundles."""
+"""``vera convert``: other projects' networks become bundles, and a parser's bundle a file for other projects."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 LICENCE = "CC-BY-NC-SA-4.0"
 SOURCE = "SemanticStyleGAN (Shi, Yang, Wan, Shen; ByteDance; CVPR 2022), a checkpoint of the published code"
 
-convert = typer.Typer(help="Convert another project's checkpoint to a bundle.", no_args_is_help=True)
+convert = typer.Typer(help="Convert another project's checkpoint to a bundle, or a parser's bundle to ONNX.", no_args_is_help=True)
 
 
 class Weights(StrEnum):
@@ -69,6 +69,22 @@ def semanticstylegan(
         raise
     if discriminator is None and "d" in read.networks:
         typer.echo("the checkpoint also holds a discriminator: --discriminator BUNDLE makes a bundle of it")
+
+
+@convert.command()
+def onnx(
+    parser: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A parser's bundle.")],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE.onnx", help="The file to make; it must not exist.")],
+) -> None:
+    """Make an ONNX file of a trained parser, for other programs.
+
+    Input: image (1, 3, S, S), an RGB face in the FFHQ alignment, in [-1, 1]. Output: probabilities (1, 13, S, S) of the classes, which the
+    file's metadata names in their order.
+    """
+    from vera.faces.segmenter_onnx import write_onnx
+
+    write_onnx(parser, out)
+    typer.echo(f"{out}: written")
 
 
 def _provenance(checkpoint: Checkpoint, network: str) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from vera.evaluation.protocol_judges import CalibrationPairs
 from vera.evaluation.protocol_ranks import rank
 from vera.evaluation.report import TABLE
 from vera.faces.detection import DlibDetector
-from vera.faces.parsing import LandmarkParser
+from vera.faces.parser_choice import choose_parser
 from vera.types import Photograph, Semantic, VeraError
 
 GALLERY = 100
@@ -134,7 +134,7 @@ def contestants(config: DictConfig, people: Sequence[Person]) -> list[Contestant
     """
     own = {
         "detector": DlibDetector(),
-        "parser": LandmarkParser(),
+        "parser": choose_parser(None),
         "gallery": Gallery(people[:GALLERY]),
         "preserve": tuple(Semantic.named(name) for name in config.preserve),
     }

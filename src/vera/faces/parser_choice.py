@@ -1,0 +1,43 @@
+"""Which parser, by a word or a path: the one place where a user's choice becomes one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vera.faces.bundle_parser import BundleParser
+from vera.faces.onnx_parser import OnnxParser
+from vera.faces.parsing import LandmarkParser, Parser
+from vera.types import VeraError
+
+LANDMARKS, SHIPPED = "landmarks", "shipped"
+DEFAULT = LANDMARKS
+"""What is taken where nothing is chosen."""
+
+
+def shipped_parser() -> Path:
+    """Folder of the parser's bundle that ships with the package."""
+    return Path(__file__).parents[1] / "assets" / "parser"
+
+
+def choose_parser(what: str | Path | None, *, device: str = "cpu") -> Parser:
+    """A parser.
+
+    Args:
+        what: ``shipped`` (the packaged bundle), ``landmarks`` (no weights), the folder of a bundle, or an ONNX file of a 19-class
+            parser; None for :data:`DEFAULT`.
+        device: where a network runs.
+
+    Raises:
+        VeraError: nothing of that name, or what the parser itself raises.
+
+    """
+    name = str(DEFAULT if what is None else what)
+    if name == LANDMARKS:
+        return LandmarkParser()
+    if name == SHIPPED:
+        return BundleParser(shipped_parser(), device=device)
+    if Path(name).is_dir():
+        return BundleParser(name, device=device)
+    if Path(name).suffix == ".onnx":
+        return OnnxParser(name, device=device)
+    raise VeraError(f"no parser '{name}': name {SHIPPED}, {LANDMARKS}, the folder of a parser's bundle, or an .onnx file")
