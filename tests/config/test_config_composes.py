@@ -8,6 +8,7 @@ from hydra import compose, initialize_config_module
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
+from vera.faces.segmenter import Segmenter
 from vera.generator.network import Generator
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -67,7 +68,7 @@ def test_published_sizes_have_the_published_number_of_parameters():
 
 @pytest.mark.parametrize("name", options("experiment"))
 def test_experiments_instantiate_at_tiny_size(name, tmp_path):
-    config = composed([f"experiment={name}", "generator=tiny", "encoder=tiny", *missing("experiment", name, tmp_path)])
+    config = composed([f"experiment={name}", "generator=tiny", "encoder=tiny", "segmenter=tiny", *missing("experiment", name, tmp_path)])
     module = instantiate(config.stage.module, _convert_="all")
     network = module.ema.network
     assert network.size == 32
@@ -77,6 +78,9 @@ def test_experiments_instantiate_at_tiny_size(name, tmp_path):
         measured = {"throughput": "Throughput", "curve": "FrechetCurve"}
         assert callbacks == {"progress": "ImagesBar", "snapshots": "Snapshots", "sheet": "Samples", **measured}
         assert [p.name for p in module.game.phases if p.every] == ["discriminator", "r1", "generator", "path"]
+    elif isinstance(network, Segmenter):
+        assert callbacks == {"progress": "ImagesBar", "snapshots": "Snapshots", "throughput": "Throughput"}
+        assert config.data.dataset.size == 32
     else:
         assert callbacks == {"progress": "ImagesBar", "snapshots": "Snapshots", "sheet": "Reconstructions"}
 
@@ -86,6 +90,13 @@ def test_a_stage_brings_its_optimizer_and_callbacks():
     assert config.optim.betas == [0.0, 0.99]
     assert "curve" in config.callbacks
     assert composed(["stage=generator", "optim=adam"]).optim.betas == [0.9, 0.99]  # who asks for another gets it
+
+
+def test_the_parser_is_disturbed_on_the_device_only(tmp_path):
+    config = composed(["experiment=parser", f"data.root={tmp_path}"])
+    assert config.datamodule.augment is None
+    assert config.datamodule.dataset.size == config.segmenter.size == 256
+    assert config.images // config.batch_size > 2000
 
 
 def test_augmentation_is_adaptive_by_option():
