@@ -58,7 +58,7 @@ def _compressed(x: Tensor, step: Tensor) -> Tensor:
     cosines = torch.cos(math.pi / BLOCK * (rows + 0.5) * rows[:, None]) * math.sqrt(2 / BLOCK)
     cosines[0] /= math.sqrt(2)
     b, c, side = x.shape[0], x.shape[1], x.shape[2]
-    blocks = x.view(b, c, side // BLOCK, BLOCK, side // BLOCK, BLOCK).permute(0, 1, 2, 4, 3, 5)
+    blocks = x.reshape(b, c, side // BLOCK, BLOCK, side // BLOCK, BLOCK).permute(0, 1, 2, 4, 3, 5)
     spectrum = cosines @ blocks @ cosines.T
     steps = step.view(-1, 1, 1, 1, 1, 1) * (1 + 0.5 * (rows[:, None] + rows))
     back = cosines.T @ (torch.round(spectrum / steps) * steps) @ cosines

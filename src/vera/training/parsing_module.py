@@ -14,6 +14,7 @@ from vera.faces.parsing_objective import ParsingObjective
 from vera.faces.segmenter import Segmenter
 from vera.training.draws import Draws
 from vera.training.ema import EMA
+from vera.training.faces import dealt
 from vera.training.guard import require_finite
 from vera.training.schedule import Schedule
 from vera.types import VeraError
@@ -87,9 +88,8 @@ class ParsingModule(pl.LightningModule):
 
     def disturbed(self, batch: Sample) -> tuple[torch.Tensor, torch.Tensor]:
         """A batch as the network sees it: images ``(B, 3, S, S)`` in [-1, 1] and labels ``(B, S, S)``."""
-        images, ranks = decode_images(batch["image"]), self.trainer.world_size
-        indices = [self.images_seen + self.trainer.global_rank + ranks * n for n in range(len(images))]  # as the stream deals them
-        draws = Draws(self.seed, self.device)
+        images, draws = decode_images(batch["image"]), Draws(self.seed, self.device)
+        indices = dealt(batch, images_seen=self.images_seen, rank=self.trainer.global_rank, ranks=self.trainer.world_size).indices
         uniform = draws.uniform("disturbance", indices, self.disturbance.numbers)
         normal = draws.normal("disturbance/noise", indices, self.disturbance.normals(images.shape[-1]))
         return self.disturbance(images, batch["labels"], uniform, normal)
