@@ -70,7 +70,12 @@ class LpipsNetwork(nn.Module):
             VeraError: images smaller than :data:`LEAST_SIDE`.
 
         """
-        if min(a.shape[-2:]) < LEAST_SIDE:
-            raise VeraError(f"LPIPS needs images of at least {LEAST_SIDE} pixels a side, these are {tuple(a.shape[-2:])}: enlarge them")
+        require_side(a)
         distances: Tensor = self.network(a, b)
         return distances.flatten()
+
+
+def require_side(images: Tensor) -> None:
+    """Raise a VeraError for images smaller than :data:`LEAST_SIDE`."""
+    if min(images.shape[-2:]) < LEAST_SIDE:
+        raise VeraError(f"LPIPS needs images of at least {LEAST_SIDE} pixels a side, these are {tuple(images.shape[-2:])}: enlarge them")

@@ -9,10 +9,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from vera.generator.network import Generator
+from vera.generator.network import Generator, Synthesis
 from vera.inversion.encoder import Encoder
 from vera.inversion.first_encoder import Encoder as FirstEncoder
-from vera.types import LatentCodes
+from vera.types import LatentCodes, VeraError, to_probabilities
+
+MOST_PASSES = 5
+"""As in ReStyle; a further pass costs a synthesis and an encoding, and moves less."""
 
 
 class Autoencoder(nn.Module):
@@ -22,13 +25,14 @@ class Autoencoder(nn.Module):
         generator: constructor arguments of :class:`Generator`.
         encoder: constructor arguments of :class:`Encoder`, less what the generator fixes (size, latent, attributes).
         bank: number of identities in the bank; 0 until :meth:`fill_bank`.
+        passes: of the encoder over a photograph, see :meth:`take_passes`. A bundle from before stage 3 does not say: one.
 
     """
 
     bank: Tensor
     mean: Tensor
 
-    def __init__(self, *, generator: Mapping[str, Any], encoder: Mapping[str, Any], bank: int) -> None:
+    def __init__(self, *, generator: Mapping[str, Any], encoder: Mapping[str, Any], bank: int, passes: int = 1) -> None:
         super().__init__()
         # What is rebuilt from this gets its weights elsewhere.
         self.config: dict[str, Any] = {"generator": dict(generator), "encoder": {**encoder, "pretrained": False}, "bank": bank}
@@ -36,6 +40,7 @@ class Autoencoder(nn.Module):
         g = self.generator
         kind: Any = FirstEncoder if "channels" in encoder else Encoder
         self.encoder = kind(size=g.size, latent=g.latent, attributes=sum(g.attributes.values()), **encoder)
+        self.take_passes(passes)
         self.register_buffer("bank", torch.zeros(bank, g.rows, g.latent))
         self.register_buffer("mean", torch.zeros(g.rows, g.latent))
 
@@ -44,10 +49,55 @@ class Autoencoder(nn.Module):
         """Side S of images and segmentations."""
         return self.generator.size
 
-    def encode(self, images: Float[Tensor, "b 3 h w"], segmentations: Float[Tensor, "b k h w"]) -> LatentCodes:
-        """Latent codes of images in [-1, 1] with class probabilities."""
+    @property
+    def passes(self) -> int:
+        """Passes of :meth:`encode` where nobody asks for another number."""
+        return int(self.config["passes"])
+
+    def take_passes(self, count: int) -> None:
+        """From now on encode in so many passes.
+
+        Raises:
+            VeraError: more than :data:`MOST_PASSES`, fewer than one, or several with an encoder that has no further pass.
+
+        """
+        if not 1 <= count <= MOST_PASSES:
+            raise VeraError(f"the encoder takes 1 to {MOST_PASSES} passes over a photograph, not {count}")
+        if count > 1 and isinstance(self.encoder, FirstEncoder):
+            raise VeraError("this bundle's encoder has one pass only: train an autoencoder of today's encoder first, or take passes=1")
+        self.config["passes"] = count
+
+    def encode(
+        self, images: Float[Tensor, "b 3 h w"], segmentations: Float[Tensor, "b k h w"], *, passes: int | None = None
+    ) -> LatentCodes:
+        """Latent codes.
+
+        Args:
+            images: in [-1, 1].
+            segmentations: class probabilities.
+            passes: how often the encoder looks, from the second time on at its own reconstruction, too; None for :attr:`passes`.
+
+        """
         codes: LatentCodes = self.encoder(images, segmentations)
+        for _ in range(1, self.passes if passes is None else passes):
+            codes = self.encode_again(images, segmentations, codes, self.generator(codes))
         return codes
+
+    def encode_again(
+        self, images: Float[Tensor, "b 3 h w"], segmentations: Float[Tensor, "b k h w"], codes: LatentCodes, made: Synthesis
+    ) -> LatentCodes:
+        """A further pass. It learns its own step: no gradient flows into the pass before.
+
+        Args:
+            images: in [-1, 1].
+            segmentations: class probabilities.
+            codes: of the pass before.
+            made: what the generator makes of them.
+
+        """
+        so_far = codes.map(Tensor.detach), made.image.detach(), to_probabilities(made.segmentation.detach())
+        improved: LatentCodes = self.encoder(images, segmentations, so_far)
+        return improved
 
     def fill_bank(self, identities: Float[Tensor, "n r d"], mean: Float[Tensor, "r d"]) -> None:
         """Set the identities that anonymization draws from; they must be mixtures, no person's own codes."""

@@ -1,17 +1,31 @@
-"""The objective of stage 3 in its plainest form: reconstruct image and segmentation, keep codes near their mean."""
+"""The objective of stage 3: reconstruct image, identity and segmentation, keep codes near their mean, or on what is known to be true."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from vera.features.perceptual import PerceptualDistance
 from vera.generator.network import Synthesis
-from vera.types import FACE, LatentCodes
+from vera.types import FACE, NUM_CLASSES, LatentCodes
+
+
+class WeightedDistance(Protocol):
+    """A perceptual distance: :class:`vera.features.perceptual.PerceptualDistance`, or LPIPS with a weight for each pixel."""
+
+    def __call__(
+        self, a: Float[Tensor, "b 3 h w"], b: Float[Tensor, "b 3 h w"], weight: Float[Tensor, "b 1 h w"] | None = None
+    ) -> Float[Tensor, "b"]: ...  # noqa: D102
+
+
+class Distance(Protocol):
+    """Of faces: :class:`vera.features.identity.OnnxIdentity`."""
+
+    def __call__(self, a: Float[Tensor, "b 3 h w"], b: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b"]: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -19,7 +33,13 @@ class Weights:
     """Weights of :class:`InversionObjective`.
 
     Attributes:
-        face: how much more than others pixels of the face (:data:`vera.types.FACE`) count in the first two terms.
+        face: how much more than others pixels of the face (:data:`vera.types.FACE`) count in the pixel and the perceptual term.
+        pixel: of the mean absolute difference.
+        perceptual: of a distance of frozen features.
+        segmentation: of :func:`segmentation_distance` (the paper's Fig. 4).
+        prior: of the codes' mean square.
+        identity: of a face recogniser's distance.
+        codes: of :func:`code_distance`, on generated images.
 
     """
 
@@ -28,22 +48,26 @@ class Weights:
     perceptual: float
     segmentation: float
     prior: float
+    identity: float = 0.0
+    codes: float = 0.0
 
 
 class InversionObjective(nn.Module):
     """Weighted sum of the reconstruction terms; every term is returned for the log.
 
     Args:
-        weights: one number a term; a term of weight 0 is not computed.
+        weights: one number a term; a network's term of weight 0 is not computed.
         perceptual: distance network; required when its weight is not 0.
+        identity: likewise.
 
     """
 
-    def __init__(self, *, weights: Weights, perceptual: PerceptualDistance | None) -> None:
+    def __init__(self, *, weights: Weights, perceptual: WeightedDistance | None, identity: Distance | None = None) -> None:
         super().__init__()
-        if weights.perceptual and perceptual is None:
-            raise ValueError("the perceptual term has a weight but no network: pass `perceptual`")
-        self.weights, self.perceptual = weights, perceptual
+        for name, network in (("perceptual", perceptual), ("identity", identity)):
+            if getattr(weights, name) and network is None:
+                raise ValueError(f"the {name} term has a weight but no network: pass `{name}`")
+        self.weights, self.perceptual, self.identity = weights, perceptual, identity
 
     def forward(
         self,
@@ -51,6 +75,7 @@ class InversionObjective(nn.Module):
         codes: LatentCodes,
         images: Float[Tensor, "b 3 h w"],
         segmentations: Float[Tensor, "b k h w"],
+        true: LatentCodes | None = None,
     ) -> tuple[Float[Tensor, "b"], dict[str, Float[Tensor, "b"]]]:
         """Loss of each image and its terms, unweighted: images share a batch, not their result.
 
@@ -59,6 +84,7 @@ class InversionObjective(nn.Module):
             codes: the encoder's codes.
             images: targets in [-1, 1].
             segmentations: targets, class probabilities.
+            true: the codes that the targets were made of, where these are known.
 
         """
         # Hair and background are mostly kept when a photograph is anonymized: the face is what has to be good.
@@ -71,6 +97,10 @@ class InversionObjective(nn.Module):
         }
         if self.perceptual is not None and self.weights.perceptual:
             terms["perceptual"] = self.perceptual(synthesis.image, images, focus)
+        if self.identity is not None and self.weights.identity:
+            terms["identity"] = self.identity(synthesis.image, images)
+        if true is not None:
+            terms["codes"] = code_distance(codes, true, segmentations)
         loss = torch.stack([getattr(self.weights, name) * value for name, value in terms.items()]).sum(dim=0)
         return loss, terms
 
@@ -84,3 +114,23 @@ def segmentation_distance(synthesis: Synthesis, target: Float[Tensor, "b k h w"]
     small = F.adaptive_avg_pool2d(target, synthesis.coarse.shape[-1])
     coarse = -(small * (synthesis.coarse + 1e-6).log()).sum(dim=1).mean(dim=(1, 2))
     return coarse + (synthesis.segmentation - (2 * target - 1)).square().sum(dim=1).mean(dim=(1, 2))
+
+
+def code_distance(codes: LatentCodes, true: LatentCodes, segmentations: Float[Tensor, "b k h w"]) -> Float[Tensor, "b"]:
+    """Mean squared difference over base codes, attribute codes and the codes of the classes that are to be seen.
+
+    What made an absent class cannot be read off an image: its codes do not count. DECISION: a class of a thousandth of the image counts
+    in full (an ear), a smaller one in part.
+
+    Args:
+        codes: encoded.
+        true: what the images were made of.
+        segmentations: of the images, class probabilities.
+
+    """
+    seen = (segmentations.mean(dim=(2, 3)) / 1e-3).clamp(max=1)
+    counts = torch.cat([seen.new_ones(len(seen), codes.local.shape[1] - 2 * NUM_CLASSES), seen.repeat_interleave(2, dim=1)], dim=1)
+    local = (counts * (codes.local - true.local).square().mean(dim=2)).sum(dim=1) / counts.sum(dim=1)
+    if not codes.attributes.shape[1]:
+        return local
+    return local + (codes.attributes - true.attributes).square().mean(dim=1)

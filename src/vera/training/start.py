@@ -76,6 +76,25 @@ def autoencoder(*, start: str | Path | None, generator: Mapping[str, Any], encod
     return network
 
 
+def inversion(*, start: str | Path | None, passes: int) -> Autoencoder:
+    """A bundle's autoencoder whose encoder is to learn, with its generator frozen.
+
+    Args:
+        start: bundle of an autoencoder; required.
+        passes: that the encoder will take.
+
+    Raises:
+        VeraError: no bundle is named, it cannot be read or holds something else, or its encoder cannot take so many passes.
+
+    """
+    if start is None:
+        raise VeraError("stage 3 inverts a trained generator: name the bundle of an autoencoder, stage.start=BUNDLE")
+    network = autoencoder(start=start, generator={}, encoder={})
+    network.generator.requires_grad_(False)
+    network.take_passes(passes)
+    return network
+
+
 def adversary(*, wanted: bool, config: Mapping[str, Any]) -> nn.Module | None:
     """A new discriminator, if one is wanted; see :func:`discriminator`."""
     return discriminator(start=None, config=config) if wanted else None

@@ -1,0 +1,121 @@
+"""Stage 3: the encoder learns to invert a frozen generator, in several passes (DESIGN: encoder inversion)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vera.generator.network import Synthesis
+from vera.inversion.autoencoder import Autoencoder
+from vera.inversion.bank import mix_within
+from vera.inversion.objective import InversionObjective
+from vera.training.draws import Draws
+from vera.training.faces import Faces
+from vera.training.phases import Phase, Terms
+from vera.training.reconstruction import MIXED, PARTS, own_rows
+from vera.types import LatentCodes, VeraError, to_probabilities
+
+
+class Inversion(nn.Module):
+    """Photographs, and faces that the generator makes of mixed codes, are encoded in passes; each pass is judged by what comes of it.
+
+    The generator takes its stored noise throughout, as it does when a photograph is anonymized: equal codes are equal faces.
+
+    Args:
+        network: encoder and frozen generator, see :func:`vera.training.start.inversion`; its own number of passes is trained.
+        objective: of a reconstruction.
+        pass_weights: one a pass: how much its loss counts.
+        generated: share of the faces that are generated, in the place of photographs; their true codes are known.
+
+    Raises:
+        VeraError: another number of weights than passes, a generator that is not frozen, or a share outside 0 to 1.
+
+    """
+
+    stage = "inversion"
+    strength = None
+    draws: Draws
+
+    def __init__(self, *, network: Autoencoder, objective: InversionObjective, pass_weights: Sequence[float], generated: float) -> None:
+        super().__init__()
+        if len(pass_weights) != network.passes:
+            raise VeraError(f"{network.passes} passes are trained and {len(pass_weights)} weights given: one weight for each pass")
+        if any(parameter.requires_grad for parameter in network.generator.parameters()):
+            raise VeraError("inversion trains the encoder against a frozen generator, and this one is not: freeze it")
+        if not 0 <= generated <= 1:
+            raise VeraError(f"generated={generated}: the share of generated faces is between 0 and 1")
+        self.network, self.objective, self.pass_weights, self.generated = network, objective, list(pass_weights), generated
+        self.phases = [Phase("inversion", "autoencoder", 1, 1, False, self.invert)]
+
+    @property
+    def sides(self) -> dict[str, nn.Module]:
+        """See :class:`vera.training.game.Game`; of the one network only the encoder moves."""
+        return {"autoencoder": self.network}
+
+    @property
+    def averaged(self) -> nn.Module:
+        """Encoder and generator; the average of what does not move is itself."""
+        return self.network
+
+    @property
+    def group(self) -> int:
+        """Faces that are mixed with each other."""
+        return MIXED if self.generated else 1
+
+    def train(self, mode: bool = True) -> Inversion:
+        """The encoder standardises by what the autoencoder saw: several passes have no statistics in common, and one photograph none."""
+        super().train(mode)
+        self.network.encoder.standardise.eval()
+        return self
+
+    def invert(self, faces: Faces) -> tuple[Tensor, Terms]:
+        """Sum over the passes of the losses of what the generator makes of their codes."""
+        images, segmentations = faces.images, (faces.segmentations + 1) / 2
+        if images.shape[-1] != self.network.size:
+            raise VeraError(f"faces are {images.shape[-1]} px wide, the bundle's {self.network.size}: set data.dataset.size to the bundle's")
+        count, true = round(self.generated * len(faces)), None
+        if count:  # the first so many are replaced: of the batch, too, wherever it is split, since micro-batches are dealt round-robin
+            true, made = self._generate(faces, images, segmentations, count)
+            images = torch.cat([made.image.clamp(-1, 1), images[count:]])
+            segmentations = torch.cat([to_probabilities(made.segmentation), segmentations[count:]])
+        codes: LatentCodes = self.network.encoder(images, segmentations)
+        total, terms = images.new_zeros(()), {}
+        for number, weight in enumerate(self.pass_weights, start=1):
+            made = self._make(codes)
+            losses = []
+            for kind, part, known in (("generated", slice(0, count), true), ("real", slice(count, None), None)):
+                if len(images[part]):
+                    some = Synthesis(*(whole[part] for whole in made))
+                    values, parts = self.objective(some, _floats(codes, part), images[part], segmentations[part], known)
+                    losses.append(values)
+                    terms |= {f"{kind}/{number}/{name}": value.mean() for name, value in parts.items()}
+            loss = torch.cat(losses).mean()
+            terms[f"loss/pass{number}"] = loss
+            total = total + weight * loss
+            if number < len(self.pass_weights):
+                codes = self.network.encode_again(images, segmentations, codes, made)
+        return total, terms
+
+    def settle(self, terms: Terms, *, images: int) -> None:
+        """Nothing but the weights changes."""
+
+    @torch.no_grad()
+    def _generate(self, faces: Faces, images: Tensor, segmentations: Tensor, count: int) -> tuple[LatentCodes, Synthesis]:
+        """Codes mixed as in the autoencoder's game, and what is made of them."""
+        encoded: LatentCodes = self.network.encoder(images, segmentations)
+        local = encoded.local.float()
+        mixtures = mix_within(local, self.draws.normal("inversion/weights", faces.indices, MIXED))
+        own = own_rows(self.draws.uniform("inversion/own", faces.indices, 2 + len(PARTS)), rows=local.shape[1])
+        codes = _floats(encoded.with_local(torch.where(own[..., None], local, mixtures)), slice(0, count))
+        return codes, self._make(codes)
+
+    def _make(self, codes: LatentCodes) -> Synthesis:
+        made: Any = self.network.generator(codes)
+        return Synthesis(*(part.float() for part in made))
+
+
+def _floats(codes: LatentCodes, part: slice) -> LatentCodes:
+    return codes.map(lambda whole: whole[part].float())
