@@ -82,7 +82,7 @@ def test_experiments_instantiate_at_tiny_size(name, tmp_path):
         assert callbacks == {"progress": "ImagesBar", "snapshots": "Snapshots", "throughput": "Throughput"}
         assert config.data.dataset.size == 32
     else:
-        assert callbacks == {"progress": "ImagesBar", "snapshots": "Snapshots", "sheet": "Reconstructions"}
+        assert callbacks == {"progress": "ImagesBar", "throughput": "Throughput", "snapshots": "Snapshots", "sheet": "Reconstructions"}
 
 
 def test_a_stage_brings_its_optimizer_and_callbacks():

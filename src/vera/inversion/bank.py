@@ -61,5 +61,5 @@ def mix_within(codes: Float[Tensor, "b r d"], draws: Float[Tensor, "b g"]) -> Fl
         raise ValueError(f"a mixture takes at least 3 faces, and a batch whole groups: {members} in a group, {len(codes)} faces")
     direction = draws - draws.mean(dim=1, keepdim=True)
     weights = 1 / members + math.sqrt(1 - 1 / members) * direction / direction.norm(dim=1, keepdim=True)
-    grouped = codes.unflatten(0, (members, -1))  # (g, N, R, D)
-    return torch.einsum("mng,gnrd->mnrd", weights.unflatten(0, (members, -1)), grouped).flatten(0, 1)
+    grouped = codes.view(members, -1, *codes.shape[1:])  # (g, N, R, D)
+    return torch.einsum("mng,gnrd->mnrd", weights.view(members, -1, members), grouped).flatten(0, 1)

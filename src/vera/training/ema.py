@@ -31,7 +31,7 @@ class EMA:
     def update(self, network: nn.Module, *, images: int, images_seen: int) -> None:
         """One step: parameters lerp, buffers copy."""
         weight = 1 - self.decay(images, images_seen)
-        for average, new in zip(self.network.parameters(), network.parameters(), strict=True):
-            average.lerp_(new, weight)
+        averages, new = list(self.network.parameters()), list(network.parameters())
+        torch._foreach_lerp_(averages, new, weight)  # on a GPU a few kernels for all of them
         for copied, buffer in zip(self.network.buffers(), network.buffers(), strict=True):
             copied.copy_(buffer)

@@ -25,6 +25,7 @@ class Phase:
         shrink: run on the first 1/n of the batch.
         precise: in float32, without autocast, on networks that are not compiled: what is differentiated twice.
         loss: of a micro-batch, unweighted by ``every``, with what the log shows.
+        begin: images seen before it runs.
 
     """
 
@@ -34,10 +35,11 @@ class Phase:
     shrink: int
     precise: bool
     loss: Callable[[Faces], tuple[Tensor, Terms]]
+    begin: int = 0
 
     def due(self, images_seen: int, batch: int) -> bool:
         """Whether it runs in the step that starts at ``images_seen``; counted in images, so that a resume changes nothing."""
-        return self.every > 0 and (images_seen // batch) % self.every == 0
+        return self.every > 0 and images_seen >= self.begin and (images_seen // batch) % self.every == 0
 
 
 def lazy_optim(every: int, *, lr: float, betas: Sequence[float]) -> tuple[float, tuple[float, float]]:
@@ -61,7 +63,11 @@ def grouped_by_rate(network: nn.Module, trained: Sequence[nn.Parameter]) -> list
         trained: its parameters that move.
 
     """
-    rates = {id(p): part.learning_rate for part in network.modules() if hasattr(part, "learning_rate") for p in part.parameters()}
+    rates: dict[int, float] = {}
+    for part in network.modules():
+        rate: Any = getattr(part, "learning_rate", None)
+        if rate is not None:
+            rates |= {id(parameter): float(rate) for parameter in part.parameters()}
     groups: dict[float, list[nn.Parameter]] = {}
     for parameter in trained:
         groups.setdefault(rates.get(id(parameter), 1.0), []).append(parameter)

@@ -64,6 +64,7 @@ class Reconstruction(nn.Module):
         strength: likewise.
         weights: of the other terms.
         r1_every: steps from one R1 phase to the next; 0 for none.
+        begin: images that are reconstructed before the discriminator comes in: against noise it learns nothing of use.
         compiler: torch.compile's backend for encoder, generator and discriminator (``inductor``); None runs them as they are.
 
     """
@@ -81,19 +82,21 @@ class Reconstruction(nn.Module):
         strength: AdaptiveStrength | None,
         weights: Weights,
         r1_every: int,
+        begin: int,
         compiler: str | None,
     ) -> None:
         super().__init__()
         self.network, self.objective, self.discriminator = network, objective, discriminator
         self.weights, self.strength, self.judge = weights, strength, Judge(augmentation, strength)
+        self.begin = begin
         prepared: Callable[[Any], Any] = partial(torch.compile, backend=compiler) if compiler else lambda function: function
         self._encode, self._synthesise = prepared(network.encoder.forward), prepared(network.generator.synthesise)
         self._discriminate = prepared(discriminator.forward) if discriminator is not None else None
         self.phases = [Phase("autoencoder", "autoencoder", 1, 1, False, self.reconstruct)]
         if discriminator is not None:
             self.phases = [
-                Phase("discriminator", "discriminator", 1, 1, False, self.discriminate),
-                Phase("r1", "discriminator", r1_every, 1, True, self.penalise_gradients),
+                Phase("discriminator", "discriminator", 1, 1, False, self.discriminate, begin),
+                Phase("r1", "discriminator", r1_every, 1, True, self.penalise_gradients, begin),
                 *self.phases,
             ]
 
@@ -121,7 +124,7 @@ class Reconstruction(nn.Module):
         codes: LatentCodes = self._encode(images, segmentations)
         losses, parts = self.objective(self._make("reconstruction", faces, codes), codes, images, segmentations)
         loss, terms = losses.mean(), {f"loss/{name}": value.mean() for name, value in parts.items()}
-        if self.discriminator is None:
+        if self.discriminator is None or faces.indices[0] < self.begin:
             return loss, terms
         made = self._make("mixed", faces, self._mixed("mixed", faces, codes))
         adversarial = generator_loss(self._judged("mixed", faces, made.image, made.segmentation))
@@ -153,7 +156,7 @@ class Reconstruction(nn.Module):
 
     def settle(self, terms: Terms, *, images: int) -> None:
         """The strength follows the discriminator's signs."""
-        if self.strength is not None:
+        if self.strength is not None and "logits/sign" in terms:
             self.strength.update(float(terms["logits/sign"]) * images, images)
 
     def _make(self, stream: str, faces: Faces, codes: LatentCodes) -> Synthesis:
