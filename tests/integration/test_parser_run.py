@@ -1,12 +1,16 @@
 """`vera train experiment=smoke_parser` at tiny size: it learns, goes on exactly, and becomes a bundle."""
 
 import csv
+import os
+import signal
 
+import pytest
 import torch
 from hydra import compose, initialize_config_module
 
 from vera.data.procedural import ProceduralFaces
 from vera.faces.bundle_parser import BundleParser
+from vera.faces.segmenter import Segmenter
 from vera.training.export import Statement, export
 from vera.training.export_autoencoder import Bank
 from vera.training.run import train
@@ -27,11 +31,22 @@ def saved(path):
     return {**checkpoint["state_dict"], **{f"ema/{k}": v for k, v in checkpoint["vera"]["ema"].items()}}, checkpoint
 
 
-def test_resumed_equals_uninterrupted(tmp_path):
+def test_interrupted_and_resumed_equals_uninterrupted(tmp_path, monkeypatch):
     options = ["batch_size=4", "images=24"]
     whole, first = saved(train(composed(tmp_path / "whole", *options)))
-    stopped = train(composed(tmp_path / "part", *options, "+trainer.max_steps=3"))
-    assert saved(stopped)[1]["vera"]["images_seen"] == 12
+    forward, calls = Segmenter.forward, []
+
+    def interrupted(self, images):
+        calls.append(1)
+        if len(calls) == 3:
+            os.kill(os.getpid(), signal.SIGINT)  # in the middle of a step
+        return forward(self, images)
+
+    monkeypatch.setattr(Segmenter, "forward", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train(composed(tmp_path / "part", *options))
+    monkeypatch.undo()
+    assert saved(tmp_path / "part" / "last.ckpt")[1]["vera"]["images_seen"] == 12
     resumed, second = saved(train(composed(tmp_path / "part", *options, "run.resume=auto")))
     assert first["vera"]["images_seen"] == second["vera"]["images_seen"] == 24
     assert first["vera"]["stage"] == "parsing"
