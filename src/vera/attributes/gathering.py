@@ -1,0 +1,41 @@
+"""Features of all processes together, with correct gradients."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from jaxtyping import Shaped
+from torch import Tensor
+
+
+class _Gather(torch.autograd.Function):
+    """Every process gets all rows; backwards, each row's gradients from all processes are summed where the row came from."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor) -> Tensor:
+        ctx.count = len(rows)
+        parts = [torch.empty_like(rows) for _ in range(dist.get_world_size())]
+        dist.all_gather(parts, rows.contiguous())
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        total = gradients[0].contiguous().clone()
+        dist.all_reduce(total)
+        start = dist.get_rank() * ctx.count
+        return total[start : start + ctx.count]
+
+
+def gather(rows: Shaped[Tensor, "b *n"]) -> Shaped[Tensor, "m *n"]:
+    """All processes' rows, those of process 0 first; the rows as they are without processes.
+
+    When every process computes the same mean loss from what it gathers, a row's gradient is the sum over R processes of the same
+    number: R times the loss's. DistributedDataParallel takes the *mean* of the parameters' gradients, and so what one process would
+    have computed comes out.
+    """
+    if not (dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):
+        return rows
+    gathered: Tensor = _Gather.apply(rows)  # type: ignore[no-untyped-call]
+    return gathered

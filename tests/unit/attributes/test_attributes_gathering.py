@@ -1,0 +1,71 @@
+"""Two gloo processes with half the faces each: the loss of one process, and after DDP's mean its gradients."""
+
+import functools
+
+import torch
+import torch.distributed as dist
+from torch import multiprocessing, nn
+
+from vera.attributes.gathering import gather
+from vera.attributes.objective import ContrastiveObjective, Margin, NTXent
+from vera.attributes.projection import Projection
+
+
+class Width(nn.Module):
+    width, quantities = 4, ()
+
+
+def objective(loss):
+    torch.manual_seed(1)
+    made = ContrastiveObjective(encoders={"a": Width()}, weights={"a": 1.0}, loss=loss, projection={"hidden": 6, "outputs": 5})
+    assert isinstance(made.heads["a"], Projection)
+    return made
+
+
+def faces():
+    torch.manual_seed(2)
+    return torch.randn(8, 4), torch.tensor([0, 1, 0, 1, 2, 3, 2, 3])
+
+
+LOSSES = {"ntxent": NTXent(temperature=0.1), "margin": Margin(same=0.1, different=0.9)}
+
+
+def one_step(loss, rows):
+    """Loss, gradients of the heads, gradient of these faces."""
+    game, (values, codes) = objective(loss), faces()
+    mine = values[rows].clone().requires_grad_()
+    value = game({"a": mine}, {"a": codes[rows]})["a"]
+    value.backward()
+    return float(value.detach()), [p.grad for p in game.parameters()], mine.grad
+
+
+def work(rank, address, kept):
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{address}", rank=rank, world_size=2)
+    found = {name: one_step(loss, slice(rank, None, 2)) for name, loss in LOSSES.items()}
+    for _, gradients, _ in found.values():
+        for gradient in gradients:  # what DistributedDataParallel does
+            dist.all_reduce(gradient)
+            gradient /= 2
+    torch.save((found, gather(torch.full((1, 2), float(rank)))), f"{kept}{rank}")
+    dist.destroy_process_group()
+
+
+def test_two_processes_equal_one(tmp_path):
+    run = functools.partial(work, address=tmp_path / "rendezvous", kept=f"{tmp_path}/rank")
+    multiprocessing.spawn(run, nprocs=2)
+    ranks = [torch.load(tmp_path / f"rank{rank}") for rank in range(2)]
+    for name, loss in LOSSES.items():
+        value, gradients, inputs = one_step(loss, slice(None))
+        for rank, (found, _) in enumerate(ranks):
+            assert abs(found[name][0] - value) < 1e-6
+            for got, expected in zip(found[name][1], gradients, strict=True):
+                torch.testing.assert_close(got, expected, rtol=0, atol=1e-6)
+            torch.testing.assert_close(found[name][2], 2 * inputs[rank::2], rtol=0, atol=1e-6)  # the sum over both; DDP's mean halves it
+    for _, gathered in ranks:
+        assert gathered.tolist() == [[0, 0], [1, 1]]
+
+
+def test_one_process_gathers_nothing():
+    rows = torch.randn(3, 2)
+    assert gather(rows) is rows
