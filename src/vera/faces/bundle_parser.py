@@ -29,14 +29,14 @@ class BundleParser:
     """
 
     def __init__(self, path: Path | str, *, device: str = "cpu", side: int | None = None) -> None:
-        network: Any = bundle.load(path, device=device)
-        if not isinstance(network, Segmenter):
-            raise VeraError(f"'{path}' is a bundle of {type(network).__name__}, not of a parser: name one exported from a parser's run")
-        self.network = network.to(memory_format=torch.channels_last)
-        self.device, self.side = torch.device(device), network.size if side is None else side
+        loaded: Any = bundle.load(path, device=device)
+        if not isinstance(loaded, Segmenter):
+            raise VeraError(f"'{path}' is a bundle of {type(loaded).__name__}, not of a parser: name one exported from a parser's run")
+        self.name = f"bundle-{bundle.read(path)['digest'][:12]}"
+        self.network = loaded.to(memory_format=torch.channels_last)
+        self.device, self.side = torch.device(device), loaded.size if side is None else side
         if self.side < STRIDE or self.side % STRIDE:
             raise VeraError(f"a parser's side of {self.side} pixels: choose a multiple of {STRIDE}")
-        self.name = f"bundle-{network.info.digest[:12]}"
 
     @torch.no_grad()
     def parse(self, face: AlignedFace) -> Tensor:

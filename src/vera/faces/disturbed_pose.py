@@ -61,8 +61,7 @@ def move(x: Tensor, labels: Tensor, n: Numbers, probability: float, pose: Pose) 
     folded = torch.where(folded > 2, 4 - folded, folded) - 1
     grid = torch.where(mirrored, folded, source.clamp(-1, 1)).permute(0, 2, 3, 1)
 
-    options = {"padding_mode": "border", "align_corners": False}
-    moved = F.grid_sample(x, grid, mode="bilinear", **options)
-    where = F.grid_sample(labels[:, None].float(), grid, mode="nearest", **options)[:, 0].long()
+    moved = F.grid_sample(x, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    where = F.grid_sample(labels[:, None].float(), grid, mode="nearest", padding_mode="border", align_corners=False)[:, 0].long()
     made = turned | scaled | shifted | tilted | bent
     return torch.where(made, moved, x), torch.where(made[:, 0], where, labels)

@@ -45,7 +45,8 @@ class Segmenter(nn.Module):
         }  # fmt: skip
         self.size = size
         self.trunk = EfficientNetLite0(stages=(0, 1, 2, 3), pretrained=pretrained)
-        self.trunk.network.blocks = self.trunk.network.blocks[:5]  # what follows stride 16 is left out
+        stages: Any = self.trunk.network.blocks
+        self.trunk.network.blocks = stages[:5]  # what follows stride 16 is left out
         self.trunk.requires_grad_()
         self.context = _Context(TRUNK[-1], context, depth)
         widths = (context, *channels)
@@ -99,7 +100,8 @@ class _Merge(nn.Module):
         self.layer = _Separable(width, kernel=3)
 
     def forward(self, coarse: Tensor, lateral: Tensor) -> Tensor:
-        return self.layer(_twice(self.coarse(coarse)) + self.lateral(lateral))
+        merged: Tensor = self.layer(_twice(self.coarse(coarse)) + self.lateral(lateral))
+        return merged
 
 
 class _Separable(nn.Module):
@@ -116,7 +118,8 @@ class _Separable(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.layers(x)
+        changed: Tensor = x + self.layers(x)
+        return changed
 
 
 def _twice(x: Tensor) -> Tensor:

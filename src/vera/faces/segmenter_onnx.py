@@ -29,7 +29,8 @@ class _Probabilities(nn.Module):
         self.network = network
 
     def forward(self, image: Tensor) -> Tensor:
-        return self.network(image).softmax(dim=1)
+        probabilities: Tensor = self.network(image).softmax(dim=1)
+        return probabilities
 
 
 def write_onnx(parser: Path | str, out: Path) -> None:
@@ -49,7 +50,7 @@ def write_onnx(parser: Path | str, out: Path) -> None:
         onnx: Any = importlib.import_module("onnx")
     except ImportError as error:
         raise VeraError(f"the package onnx cannot be imported ({error}): run `pip install onnx`") from error
-    network: Any = bundle.load(parser)
+    record, network = bundle.read(parser), bundle.load(parser)
     if not isinstance(network, Segmenter):
         raise VeraError(f"'{parser}' is a bundle of {type(network).__name__}, not of a parser")
     image = torch.zeros(1, 3, network.size, network.size)
@@ -66,8 +67,8 @@ def write_onnx(parser: Path | str, out: Path) -> None:
         "input": f"image: (1, 3, {network.size}, {network.size}) float32, RGB face in the FFHQ alignment, in [-1, 1]",
         "output": "probabilities of the classes, sum 1",
         "classes": json.dumps([kind.name.lower() for kind in Semantic]),
-        "digest": network.info.digest,
-        "licence": network.info.licence,
+        "digest": record["digest"],
+        "licence": record["licence"],
     }
     onnx.helper.set_model_props(model, stated)
     onnx.save(model, str(out))

@@ -99,7 +99,7 @@ class ParsingModule(pl.LightningModule):
         if self.images_seen >= self.schedule.total:
             raise VeraError(f"this run has seen {self.images_seen} images, images={self.schedule.total} are asked for: ask for more")
         self.network.to(memory_format=torch.channels_last)
-        self.ema.network.to(self.device, memory_format=torch.channels_last)
+        self.ema.network.to(self.device).to(memory_format=torch.channels_last)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what Lightning does not know of: the average, the count of images, and what the network is."""
