@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -14,18 +14,24 @@ from vera.generator.network import Synthesis
 from vera.types import FACE, NUM_CLASSES, LatentCodes
 
 
+@runtime_checkable
 class WeightedDistance(Protocol):
     """A perceptual distance: :class:`vera.features.perceptual.PerceptualDistance`, or LPIPS with a weight for each pixel."""
 
     def __call__(
         self, a: Float[Tensor, "b 3 h w"], b: Float[Tensor, "b 3 h w"], weight: Float[Tensor, "b 1 h w"] | None = None
-    ) -> Float[Tensor, "b"]: ...  # noqa: D102
+    ) -> Float[Tensor, "b"]:
+        """Of images and their targets."""
+        ...
 
 
+@runtime_checkable
 class Distance(Protocol):
     """Of faces: :class:`vera.features.identity.OnnxIdentity`."""
 
-    def __call__(self, a: Float[Tensor, "b 3 h w"], b: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b"]: ...  # noqa: D102
+    def __call__(self, a: Float[Tensor, "b 3 h w"], b: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b"]:
+        """Of images and their targets."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -11,6 +12,20 @@ from torch import Tensor
 from vera.inversion.autoencoder import Autoencoder
 from vera.inversion.objective import InversionObjective
 from vera.types import LatentCodes, VeraError
+
+
+@dataclass(frozen=True)
+class Plateau:
+    """When a photograph is done before its budget is spent.
+
+    Attributes:
+        patience: steps in which the lowest loss must fall ...
+        improvement: ... by this share.
+
+    """
+
+    patience: int
+    improvement: float
 
 
 def refine(
@@ -22,12 +37,14 @@ def refine(
     objective: InversionObjective,
     steps: int,
     rate: float,
+    plateau: Plateau | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> LatentCodes:
     """Adam on the codes, from where the encoder put them; the network stays frozen.
 
     The learning rate ramps up over the first tenth and down (cosine) over the last half (StyleGAN2's projection). The codes
-    of the lowest loss of each photograph are returned, so that refinement never makes a photograph worse.
+    of the lowest loss of each photograph are returned, so that refinement never makes a photograph worse. Photographs share a
+    batch, not their result: each has its own loss, its own moments and its own plateau.
 
     Args:
         network: encoder and generator, frozen.
@@ -37,6 +54,7 @@ def refine(
         objective: the loss.
         steps: budget; 0 returns the codes as they are.
         rate: peak learning rate.
+        plateau: when to stop early; None spends the budget.
         progress: called with the number of each step done.
 
     Raises:
@@ -47,18 +65,20 @@ def refine(
     best, best_loss = start.map(Tensor.clone), images.new_full((len(images),), torch.inf)
     local, attributes = (part.clone().requires_grad_(True) for part in (start.local, start.attributes))
     optimizer = torch.optim.Adam([local, attributes], lr=rate)
+    watch = _Watch(plateau, best_loss)
     for step in range(steps + 1):
         current = LatentCodes(local, attributes)
         losses, _ = objective(network.generator(current), current, images, segmentations)
         if not bool(torch.isfinite(losses).all()):
             raise VeraError("refinement diverged: lower its learning rate or use fewer steps")
-        better = losses.detach() < best_loss
+        better = watch.running & (losses.detach() < best_loss)
         best_loss = torch.where(better, losses.detach(), best_loss)
         best = LatentCodes(
             torch.where(better[:, None, None], local.detach(), best.local),
             torch.where(better[:, None], attributes.detach(), best.attributes),
         )
-        if step == steps:
+        watch.look(best_loss)
+        if step == steps or not watch.running.any():
             break
         for group in optimizer.param_groups:
             group["lr"] = rate * ramp(step / steps)
@@ -75,3 +95,21 @@ def ramp(done: float) -> float:
     up = min(1.0, done / 0.1 + 0.1)
     down = min(1.0, (1 - done) / 0.5)
     return float(up * (0.5 - 0.5 * torch.cos(torch.tensor(torch.pi * down))))
+
+
+class _Watch:
+    """Which photographs are still being refined."""
+
+    def __init__(self, plateau: Plateau | None, losses: Tensor) -> None:
+        self.plateau = plateau
+        self.running = torch.ones_like(losses, dtype=torch.bool)
+        self.mark, self.since = losses.clone(), torch.zeros_like(losses)
+
+    def look(self, lowest: Tensor) -> None:
+        """After a step: a photograph whose lowest loss has not fallen enough for too long is done."""
+        if self.plateau is None:
+            return
+        fell = lowest < self.mark * (1 - self.plateau.improvement)
+        self.mark = torch.where(fell, lowest, self.mark)
+        self.since = torch.where(fell, torch.zeros_like(self.since), self.since + 1)
+        self.running &= self.since < self.plateau.patience

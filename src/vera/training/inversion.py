@@ -75,9 +75,9 @@ class Inversion(nn.Module):
         """Sum over the passes of the losses of what the generator makes of their codes."""
         images, segmentations = faces.images, (faces.segmentations + 1) / 2
         if images.shape[-1] != self.network.size:
-            raise VeraError(f"faces are {images.shape[-1]} px wide, the bundle's {self.network.size}: set data.dataset.size to the bundle's")
+            raise VeraError(f"faces are {images.shape[-1]} px wide, the bundle's {self.network.size}: set data.dataset.size to that")
         count, true = round(self.generated * len(faces)), None
-        if count:  # the first so many are replaced: of the batch, too, wherever it is split, since micro-batches are dealt round-robin
+        if count:  # the first so many, of the batch, too, wherever it is split: micro-batches are dealt round-robin
             true, made = self._generate(faces, images, segmentations, count)
             images = torch.cat([made.image.clamp(-1, 1), images[count:]])
             segmentations = torch.cat([to_probabilities(made.segmentation), segmentations[count:]])

@@ -5,7 +5,7 @@ from vera.generator.network import Synthesis
 from vera.inversion.autoencoder import Autoencoder
 from vera.inversion.bank import mix
 from vera.inversion.objective import InversionObjective, Weights, segmentation_distance
-from vera.inversion.refinement import ramp, refine
+from vera.inversion.refinement import Plateau, ramp, refine
 from vera.types import LatentCodes, VeraError, to_probabilities
 
 TINY = {
@@ -46,6 +46,31 @@ def test_refinement_lowers_the_loss_and_never_raises_it(network, objective):
     assert all(p.grad is None for p in network.parameters())
     absurd = refine(network, images, segmentations, start, objective=objective, steps=2, rate=1e3)
     assert (objective(network.generator(absurd), absurd, images, segmentations)[0] <= before + 1e-6).all()
+
+
+@pytest.mark.parametrize("plateau", [None, Plateau(patience=2, improvement=0.05)])
+def test_a_batch_is_refined_as_one_by_one(network, objective, plateau):
+    images, segmentations = target(network, count=3)
+    start = LatentCodes(0.5 * torch.randn(3, 28, 4), torch.zeros(3, 0))
+    options = {"objective": objective, "steps": 12, "rate": 0.05, "plateau": plateau}
+    together = refine(network, images, segmentations, start, **options)
+    for n in range(3):
+        one = slice(n, n + 1)
+        alone = refine(network, images[one], segmentations[one], start.map(lambda part, one=one: part[one]), **options)
+        torch.testing.assert_close(together.local[one], alone.local, rtol=1e-3, atol=1e-4)
+        assert (alone.local - start.local[one]).abs().max() > 0.05
+
+
+def test_a_plateau_ends_it_early(network, objective):
+    images, segmentations = target(network, count=1)
+    start = LatentCodes(torch.zeros(1, 28, 4), torch.zeros(1, 0))
+    seen = []
+    options = {"objective": objective, "steps": 40, "rate": 0.05, "progress": seen.append}
+    refine(network, images, segmentations, start, plateau=Plateau(patience=3, improvement=0.9), **options)
+    assert seen == [1, 2, 3]  # nothing falls by nine tenths in three steps
+    seen.clear()
+    refine(network, images, segmentations, start, plateau=Plateau(patience=50, improvement=0.0), **options)
+    assert len(seen) == 40
 
 
 def test_no_steps_return_the_codes(network, objective):

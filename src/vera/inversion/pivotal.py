@@ -1,0 +1,92 @@
+"""Pivotal tuning (Roich et al. 2021): a copy of the generator whose renderer is fitted to photographs, their codes held."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from vera.generator.network import Generator
+from vera.inversion.autoencoder import Autoencoder
+from vera.inversion.objective import InversionObjective
+from vera.inversion.refinement import ramp
+from vera.types import LatentCodes, VeraError
+
+
+def tune(
+    network: Autoencoder,
+    images: Float[Tensor, "b 3 s s"],
+    segmentations: Float[Tensor, "b k s s"],
+    codes: LatentCodes,
+    *,
+    objective: InversionObjective,
+    steps: int,
+    rate: float,
+    limit: float,
+    progress: Callable[[int], None] | None = None,
+) -> Generator:
+    """Adam on the renderer's weights, within a limit and without injected noise: noise cannot stand for what a face looks like.
+
+    The copy is for these photographs alone. The network it is made from does not change, and nothing of it may go into a bundle: it
+    remembers the person. Photographs that are given together share it.
+
+    Args:
+        network: encoder and generator; stays as it is.
+        images: in [-1, 1].
+        segmentations: class probabilities.
+        codes: the pivots, refined already.
+        objective: the loss.
+        steps: budget; 0 gives the copy without noise.
+        rate: peak learning rate; it ramps as in :func:`vera.inversion.refinement.refine`.
+        limit: how far each tensor may move, as a share of its own norm.
+        progress: called with the number of each step done.
+
+    Returns:
+        The frozen copy of the lowest mean loss.
+
+    Raises:
+        VeraError: when the loss stops being finite.
+
+    """
+    tuned = copy.deepcopy(network.generator).eval().requires_grad_(False)
+    for name, parameter in tuned.renderer.named_parameters():
+        if name.endswith("noise_strength"):
+            parameter.zero_()
+    moving = [parameter for name, parameter in tuned.renderer.named_parameters() if not name.endswith("noise_strength")]
+    start = [parameter.clone() for parameter in moving]
+    best, best_loss = start, torch.inf
+    pivots = codes.map(Tensor.detach)
+    optimizer = torch.optim.Adam([parameter.requires_grad_() for parameter in moving], lr=rate)
+    for step in range(steps + 1):
+        losses, _ = objective(tuned(pivots), pivots, images, segmentations)
+        loss = losses.mean()
+        if not bool(torch.isfinite(loss)):
+            raise VeraError("pivotal tuning diverged: lower its learning rate or use fewer steps")
+        if float(loss.detach()) < best_loss:
+            best, best_loss = [parameter.detach().clone() for parameter in moving], float(loss.detach())
+        if step == steps:
+            break
+        for group in optimizer.param_groups:
+            group["lr"] = rate * ramp(step / steps)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        _hold(moving, start, limit)
+        if progress is not None:
+            progress(step + 1)
+    with torch.no_grad():
+        for parameter, value in zip(moving, best, strict=True):
+            parameter.copy_(value)
+    return tuned.requires_grad_(False)
+
+
+@torch.no_grad()
+def _hold(moving: list[torch.nn.Parameter], start: list[Tensor], limit: float) -> None:
+    """Back into the ball around the start, of radius ``limit`` times the start's norm."""
+    for parameter, origin in zip(moving, start, strict=True):
+        change = parameter - origin
+        factor = (limit * origin.norm() / (change.norm() + 1e-12)).clamp(max=1)
+        parameter.copy_(origin + factor * change)
