@@ -16,7 +16,7 @@ from vera.faces.disturbance_numbers import FIELDS, Numbers
 from vera.faces.disturbed_camera import photograph
 from vera.faces.disturbed_pose import Pose, move
 from vera.faces.disturbed_scene import beard, lamp, materials, shadows, surroundings
-from vera.faces.disturbed_wear import hats, occluders, spectacles
+from vera.faces.disturbed_wear import clothes, hats, occluders, spectacles
 from vera.types import VeraError
 
 
@@ -33,7 +33,7 @@ class Disturbance:
 
     """
 
-    numbers = 155
+    numbers = 172
     """Uniform numbers that one image needs, whichever changes are made."""
 
     def __init__(self, *, probability: float, rare: float, pose: Pose) -> None:
@@ -81,6 +81,7 @@ class Disturbance:
             x = beard(x, where, numbers, self.rare)
             x = lamp(x, where, numbers, p)
             x = surroundings(x, where, numbers, p)
+            x, where = clothes(x, where, numbers, p)
             x, where = spectacles(x, where, numbers, self.rare)
             x, where = hats(x, where, numbers, self.rare)
             x = occluders(x, where, numbers, p)

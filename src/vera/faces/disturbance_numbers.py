@@ -12,7 +12,7 @@ from vera.types import VeraError
 
 SIDES = {"wide": 3, "middle": 8, "fine": 24, "grain": 64}
 """Grids of the noise fields, cells a side."""
-COUNTS = {"wide": 3 + 1 + 2, "middle": 3 + 2, "fine": 3 + 1, "grain": 3 + 1}
+COUNTS = {"wide": 3 + 1 + 2, "middle": 3 + 2, "fine": 3 + 1 + 1, "grain": 3 + 1}
 """Channels of all fields of one grid."""
 FIELDS = sum(COUNTS[kind] * side**2 for kind, side in SIDES.items())
 """Normal numbers of all fields together."""

@@ -49,7 +49,7 @@ def move(x: Tensor, labels: Tensor, n: Numbers, probability: float, pose: Pose) 
     zoom = torch.exp2(torch.where(scaled, n.between(-pose.scale, pose.scale), 0))
     right, down = (torch.where(shifted, 2 * n.between(-pose.shift, pose.shift), 0) for _ in "xy")
     yaw, pitch = (torch.where(tilted, n.between(-pose.tilt, pose.tilt), 0) for _ in "xy")
-    field, mirrored = 2 * pose.bend * n.field("wide", 2), n.when(0.5)
+    field, mirrored = 2 * pose.bend * n.field("wide", 2), n.when(0.7)
 
     # Where each pixel of the result comes from: the inverse of scaling, turning and shifting; the frame is [-1, 1].
     px, py = n.x - right, n.y - down

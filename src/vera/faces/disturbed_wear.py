@@ -1,4 +1,4 @@
-"""Disturbed wear: drawn spectacles and hats, which have labels of their own, and things before the face, which have none.
+"""Disturbed wear: drawn clothes, spectacles and hats, which have labels of their own, and things before the face, which have none.
 
 DECISION: a thing before the face keeps the label of what it hides. A face goes on under a hand, a bandage, a strand or a lesion, and a
 parser that called them background would leave pieces of a face standing; completing is the side on which an anonymizer may err.
@@ -15,6 +15,20 @@ from torch import Tensor
 
 from vera.faces.disturbance_numbers import Numbers, anywhere, mean_over, of_class, soft
 from vera.types import Semantic as S
+
+
+def clothes(x: Tensor, labels: Tensor, n: Numbers, probability: float) -> tuple[Tensor, Tensor]:
+    """Shoulders behind the neck and a collar before it, of any cloth: studios show little of either."""
+    made, colour, other, texture = n.when(probability), n.colour(), n.colour(), n.between(0, 0.15)
+    shoulder, fall, collar, opening = n.between(0.5, 0.95), n.between(0.0, 0.5), n.between(0.75, 1.1), n.between(-0.3, 1.0)
+    lapel, cloth = n.between(0.1, 1.5), n.field("fine")
+    neck = of_class(labels, S.NECK)
+    beside = (n.x - mean_over(n.x, neck)).abs()
+    behind = of_class(labels, S.BACKGROUND, S.CLOTHES) & (n.y > shoulder + fall * beside)
+    before = (neck | of_class(labels, S.CLOTHES)) & (n.y > collar - opening * beside)
+    worn = made & anywhere(neck) & (behind | before)
+    drawn = (torch.where(beside < lapel * (1.2 - n.y).clamp(min=0), other, colour) + texture * cloth).clamp(0, 1)
+    return torch.lerp(x, drawn, soft(worn, 1) * worn), torch.where(worn[:, 0], int(S.CLOTHES), labels)
 
 
 def spectacles(x: Tensor, labels: Tensor, n: Numbers, rare: float) -> tuple[Tensor, Tensor]:

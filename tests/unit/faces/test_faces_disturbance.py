@@ -8,7 +8,7 @@ from vera.faces.disturbance import Disturbance
 from vera.faces.disturbance_numbers import FIELDS, Numbers, mean_over
 from vera.faces.disturbed_pose import Pose, move
 from vera.faces.disturbed_scene import surroundings
-from vera.faces.disturbed_wear import hats, occluders, spectacles
+from vera.faces.disturbed_wear import clothes, hats, occluders, spectacles
 from vera.types import Semantic, VeraError
 
 STILL = Pose(rotation=0.0, scale=0.0, shift=0.0, tilt=0.0, bend=0.0)
@@ -126,6 +126,15 @@ def test_hats_sit_above_the_brows(faces):
     assert (hat.sum(dim=(1, 2)) > 100).all()
     assert ((where != labels) == hat).all()
     assert not (hat & (labels == Semantic.EYES)).any()
+
+
+def test_clothes_cover_shoulders_and_neck_but_no_face(faces):
+    images, labels = faces
+    _, where = clothes((images + 1) / 2, labels.long(), numbers(16), 1.0)
+    drawn = where != labels
+    assert (drawn.sum(dim=(1, 2)) > 0).float().mean() > 0.6  # some collars lie below the frame
+    assert (where[drawn] == Semantic.CLOTHES).all()
+    assert set(labels[drawn].unique().tolist()) <= {Semantic.BACKGROUND, Semantic.NECK}
 
 
 def test_what_hides_a_face_has_no_label(faces):
