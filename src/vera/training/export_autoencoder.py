@@ -1,4 +1,4 @@
-"""Export of an autoencoder, with a bank of identities mixed from its data."""
+"""Export of an autoencoder, or of one whose encoder went through stage 3, with a bank of identities mixed from its data."""
 
 from __future__ import annotations
 
@@ -67,11 +67,17 @@ def export_autoencoder(
     source = torch.Generator().manual_seed(bank.seed)
     network.fill_bank(mix(codes, count=bank.identities, people=PEOPLE, spread=1.0, generator=source), codes.mean(dim=0))
     described = {
-        "stage": "autoencoder" + (", adversarial" if "discriminator" in state["networks"] else ""),
+        "stage": _stage(state, network),
         "faces": len(dataset),
         "bank": {"identities": bank.identities, "people_in_each": PEOPLE, "seed": bank.seed},
     }
     return bundle.save(out, network, provenance={**provenance, **described}, **stated)
+
+
+def _stage(state: Mapping[str, Any], network: Autoencoder) -> str:
+    if state["stage"] == "inversion":
+        return f"inversion, {network.passes} passes, generator frozen"
+    return "autoencoder" + (", adversarial" if "discriminator" in state["networks"] else "")
 
 
 def _encode(network: Autoencoder, dataset: FaceDataset, batch: int = 64) -> Iterator[Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -48,6 +49,8 @@ class Inversion(nn.Module):
         if not 0 <= generated <= 1:
             raise VeraError(f"generated={generated}: the share of generated faces is between 0 and 1")
         self.network, self.objective, self.pass_weights, self.generated = network, objective, list(pass_weights), generated
+        # What the generator was trained with mixes the codes: those of an encoder that learns from its own would shrink.
+        self.origin = copy.deepcopy(network.encoder).requires_grad_(False)
         self.phases = [Phase("inversion", "autoencoder", 1, 1, False, self.invert)]
 
     @property
@@ -69,6 +72,7 @@ class Inversion(nn.Module):
         """The encoder standardises by what the autoencoder saw: several passes have no statistics in common, and one photograph none."""
         super().train(mode)
         self.network.encoder.standardise.eval()
+        self.origin.eval()
         return self
 
     def invert(self, faces: Faces) -> tuple[Tensor, Terms]:
@@ -104,8 +108,8 @@ class Inversion(nn.Module):
 
     @torch.no_grad()
     def _generate(self, faces: Faces, images: Tensor, segmentations: Tensor, count: int) -> tuple[LatentCodes, Synthesis]:
-        """Codes mixed as in the autoencoder's game, and what is made of them."""
-        encoded: LatentCodes = self.network.encoder(images, segmentations)
+        """Codes mixed as in the autoencoder's game, from the encoder that the bundle came with, and what is made of them."""
+        encoded: LatentCodes = self.origin(images, segmentations)
         local = encoded.local.float()
         mixtures = mix_within(local, self.draws.normal("inversion/weights", faces.indices, MIXED))
         own = own_rows(self.draws.uniform("inversion/own", faces.indices, 2 + len(PARTS)), rows=local.shape[1])
