@@ -218,7 +218,7 @@ def inception() -> Finding:
 
 
 def bundles() -> Iterator[Finding]:
-    """The default bundle: digest checked, network built and loaded."""
+    """The default bundle and the parser's: digest checked, network built and loaded."""
 
     def default() -> str:
         from vera.bundle import default_bundle, load, read
@@ -227,7 +227,16 @@ def bundles() -> Iterator[Finding]:
         count = sum(parameter.numel() for parameter in load(default_bundle()).parameters())
         return f"digest {digest[:12]} is right, {count:,} parameters; {default_bundle()}"
 
+    def parser() -> str:
+        from vera.bundle import load, read
+        from vera.faces.parser_choice import DEFAULT, shipped_parser
+
+        digest = read(shipped_parser())["digest"]
+        count = sum(parameter.numel() for parameter in load(shipped_parser()).parameters())
+        return f"digest {digest[:12]} is right, {count:,} parameters (the default parser: {DEFAULT}); {shipped_parser()}"
+
     yield attempt("default bundle", default, licence="see its MODEL_CARD.md")
+    yield attempt("parser bundle", parser, licence="see its MODEL_CARD.md", otherwise="optional")
 
 
 SECTIONS: dict[str, tuple[Callable[[], Iterator[Finding]], ...]] = {
