@@ -1,0 +1,109 @@
+"""`vera train stage=inversion` on procedural faces at tiny size: learning, resume, what stays frozen, export."""
+
+import csv
+import os
+import signal
+
+import pytest
+import torch
+from hydra import compose, initialize_config_module
+from omegaconf import OmegaConf
+
+from vera import bundle
+from vera.inversion.autoencoder import Autoencoder
+from vera.training.export import Statement, export
+from vera.training.export_autoencoder import Bank
+from vera.training.inversion import Inversion
+from vera.training.run import train
+
+OPTIONS = {
+    "checkpoint": "last.ckpt", "statement": Statement(licence="CC0", card="# tiny", data="procedural"),
+    "bank": Bank(identities=4, seed=0, pattern=None), "discriminator": None, "exact": True,
+}  # fmt: skip
+
+
+def composed(folder, *overrides):
+    with initialize_config_module("vera.conf", version_base="1.3"):
+        return compose("train", [f"run.folder={folder}", *overrides])
+
+
+def inverted(folder, start, *overrides):
+    return train(composed(folder, "experiment=smoke_inversion", f"stage.start={start}", "batch_size=8", *overrides))
+
+
+@pytest.fixture(scope="module")
+def untrained(tmp_path_factory):
+    """A bundle of an autoencoder that knows nothing."""
+    config = OmegaConf.to_container(composed("unused", "generator=tiny", "encoder=tiny"))
+    torch.manual_seed(0)
+    network = Autoencoder(generator=config["generator"], encoder=config["encoder"], bank=0)
+    folder = tmp_path_factory.mktemp("start") / "bundle"
+    bundle.save(folder, network, provenance={}, licence="CC0", card="#", dtype=torch.float32)
+    return folder
+
+
+def weights(path):
+    checkpoint = torch.load(path, weights_only=True)
+    return {**checkpoint["state_dict"], **{f"ema/{k}": v for k, v in checkpoint["vera"]["ema"].items()}}, checkpoint
+
+
+def test_interrupted_and_resumed_equals_uninterrupted_and_the_generator_stays(tmp_path, untrained, monkeypatch):
+    whole = inverted(tmp_path / "whole", untrained, "images=48")
+    invert, calls = Inversion.invert, []
+
+    def interrupted(self, faces):
+        calls.append(1)
+        if len(calls) == 3:
+            os.kill(os.getpid(), signal.SIGINT)  # in the middle of a step
+        return invert(self, faces)
+
+    monkeypatch.setattr(Inversion, "invert", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        inverted(tmp_path / "part", untrained, "images=48")
+    monkeypatch.undo()
+    assert weights(tmp_path / "part" / "last.ckpt")[1]["vera"]["images_seen"] == 24
+    resumed = inverted(tmp_path / "resumed", untrained, "images=48", f"run.resume={tmp_path / 'part' / 'last.ckpt'}")
+    expected, first = weights(whole)
+    got, second = weights(resumed)
+    assert first["vera"]["images_seen"] == second["vera"]["images_seen"] == 48
+    assert expected.keys() == got.keys()
+    assert all(torch.equal(expected[name], got[name]) for name in expected)
+
+    start = bundle.load(untrained).state_dict()
+    average = first["vera"]["ema"]
+    assert all(torch.equal(average[name], start[name]) for name in start if name.startswith("generator."))
+    assert all(torch.equal(first["state_dict"][f"game.network.{name}"], start[name]) for name in start if name.startswith("generator."))
+    assert not torch.equal(average["encoder.to_steps.weight"], start["encoder.to_steps.weight"])
+
+
+def test_a_run_becomes_a_bundle_that_takes_its_passes(tmp_path, untrained):
+    inverted(tmp_path / "run", untrained, "images=16", "stage.passes=3", "stage.module.game.pass_weights=[1,1,1]")
+    (info,) = export(tmp_path / "run", tmp_path / "bundle", **OPTIONS)
+    assert info.provenance["stage"] == "inversion, 3 passes, generator frozen"
+    assert info.provenance["images_seen"] == 16
+    network = bundle.load(tmp_path / "bundle")
+    assert network.passes == 3
+    assert network.bank.shape == (4, 28, 8)
+    assert network.bank.std() > 0
+
+
+@pytest.mark.slow
+def test_the_smoke_experiment_learns(tmp_path):
+    """The head of a trained autoencoder's encoder is reset: it learns again against the generator, and its second pass does better."""
+    train(composed(tmp_path / "ae", "experiment=smoke", "images=2000", "batch_size=16", "~callbacks.sheet"))
+    export(tmp_path / "ae", tmp_path / "trained", **OPTIONS)
+    network = bundle.load(tmp_path / "trained")
+    torch.nn.init.zeros_(network.encoder.to_codes.weight)
+    bundle.save(tmp_path / "reset", network, provenance={}, licence="CC0", card="#", dtype=torch.float32)
+    inverted(tmp_path / "run", tmp_path / "reset", "trainer.log_every_n_steps=1")
+    with (tmp_path / "run" / "metrics.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+
+    def mean(name, part):
+        values = [float(row[name]) for row in rows[part] if row[name]]
+        return sum(values) / len(values)
+
+    first, last = slice(0, 5), slice(-20, None)
+    assert mean("loss/pass1", last) < 0.8 * mean("loss/pass1", first)
+    assert mean("generated/2/codes", last) < 0.6 * mean("generated/2/codes", first)
+    assert mean("loss/pass2", last) < 0.98 * mean("loss/pass1", last)
