@@ -1,0 +1,139 @@
+"""The ways into the latent space that are compared, and what each gives."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from cases import Cases
+from torch import Tensor
+
+from vera.anonymization.pipeline import REFINEMENT, REFINEMENT_RATE
+from vera.features.perceptual import PerceptualDistance
+from vera.generator.network import Generator, Synthesis
+from vera.inversion.objective import InversionObjective
+from vera.inversion.pivotal import tune
+from vera.inversion.refinement import refine
+from vera.types import LatentCodes
+
+RATE_FROM_MEAN = 0.1
+"""DECISION: who starts at the mean code has further to go than who starts at the encoder's."""
+TUNING_RATE, TUNING_LIMIT = 2e-3, 0.05
+
+
+@dataclass(frozen=True)
+class Method:
+    """One way.
+
+    Attributes:
+        name: in the table.
+        encoded: start from the encoder; else from the mean code.
+        steps: of refinement.
+        tuned: steps of pivotal tuning after it.
+
+    """
+
+    name: str
+    encoded: bool
+    steps: int
+    tuned: int = 0
+
+
+METHODS = (
+    Method("optimisation 200", encoded=False, steps=200),
+    Method("optimisation 400", encoded=False, steps=400),
+    Method("encoder", encoded=True, steps=0),
+    Method("encoder + 20", encoded=True, steps=20),
+    Method("encoder + 50", encoded=True, steps=50),
+    Method("encoder + 100", encoded=True, steps=100),
+    Method("encoder + 50, pivotal 50", encoded=True, steps=50, tuned=50),
+)
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a method gives for all cases.
+
+    Attributes:
+        method: its name.
+        segmentation_loss: whether the objective had the segmentation term.
+        images: ``(N, 3, S, S)``.
+        segmentations: ``(N, K, S, S)`` in 2p - 1, the generator's own.
+        codes: ``(N, R, D)``.
+        seconds: for one photograph, in batches of :attr:`batch`.
+        batch: photographs at once.
+
+    """
+
+    method: str
+    segmentation_loss: bool
+    images: Tensor
+    segmentations: Tensor
+    codes: Tensor
+    seconds: float
+    batch: int
+
+
+def invert(network: Any, cases: Cases, method: Method, *, segmentation_loss: bool, batch: int, device: str) -> Made:
+    """All cases by one method; an unmeasured run of the first batch comes before the clock starts."""
+    weights = REFINEMENT if segmentation_loss else replace(REFINEMENT, segmentation=0.0)
+    objective = InversionObjective(weights=weights, perceptual=PerceptualDistance()).to(device)
+    parts: list[Sequence[Tensor]] = []
+    brief = replace(method, steps=min(method.steps, 2), tuned=min(method.tuned, 2))
+    _one(network, next(cases.batches(batch)), brief, objective, device)
+    seconds = 0.0
+    for given in cases.batches(batch):
+        _wait(device)
+        start = time.perf_counter()
+        made, codes = _one(network, given, method, objective, device)
+        _wait(device)
+        seconds += time.perf_counter() - start
+        parts.append((made.image.cpu(), made.segmentation.cpu(), codes.local.cpu()))
+    images, segmentations, codes_found = (torch.cat(part) for part in zip(*parts, strict=True))
+    return Made(method.name, segmentation_loss, images, segmentations, codes_found, seconds / len(images), batch)
+
+
+def _one(
+    network: Any, given: tuple[Tensor, Tensor], method: Method, objective: InversionObjective, device: str
+) -> tuple[Synthesis, LatentCodes]:
+    images, segmentations = (part.to(device) for part in given)
+    with torch.no_grad():
+        codes = network.encode(images, segmentations) if method.encoded else _mean(network, len(images))
+    rate = REFINEMENT_RATE if method.encoded else RATE_FROM_MEAN
+    generator: Generator = network.generator
+    if method.steps:
+        codes = refine(network, images, segmentations, codes, objective=objective, steps=method.steps, rate=rate)
+    if method.tuned:
+        # Each photograph has a copy of its own; one shared by a batch would be pulled in several directions.
+        alone = [(images[n : n + 1], segmentations[n : n + 1], _part(codes, n)) for n in range(len(images))]
+        made = [_tuned(network, *one, objective, method) for one in alone]
+        return Synthesis(*(torch.cat(part) for part in zip(*made, strict=True))), codes
+    with torch.no_grad():
+        return generator(codes), codes
+
+
+def _tuned(
+    network: Any, image: Tensor, segmentation: Tensor, codes: LatentCodes, objective: InversionObjective, method: Method
+) -> Synthesis:
+    options = {"steps": method.tuned, "rate": TUNING_RATE, "limit": TUNING_LIMIT}
+    tuned = tune(network, image, segmentation, codes, objective=objective, **options)
+    with torch.no_grad():
+        made: Synthesis = tuned(codes)
+    return made
+
+
+def _part(codes: LatentCodes, number: int) -> LatentCodes:
+    return codes.map(lambda whole: whole[number : number + 1])
+
+
+def _mean(network: Any, count: int) -> LatentCodes:
+    local = network.mean.expand(count, -1, -1).clone()
+    return LatentCodes(local, network.generator.no_attributes(count, local))
+
+
+def _wait(device: str) -> None:
+    if device.startswith("cuda"):
+        torch.cuda.synchronize()
