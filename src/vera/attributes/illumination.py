@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from vera.attributes.encoder import AttributeEncoder
-from vera.attributes.geometry import FACE_OUTLINE, frame, grid, part
+from vera.attributes.geometry import FACE_OUTLINE, frame, grid, part, sharpened
 from vera.types import Semantic
 
 NAMES = ("light_right", "light_below", "light_across", "light_diagonal")
@@ -27,21 +27,21 @@ class SkinShading(AttributeEncoder):
     The constant and x² + y² (a face that is brightest in front) are fitted and left out: skin tone and flash are not direction.
 
     Args:
-        ranges: ``[low, high]`` of each of :data:`NAMES` on ordinary faces.
+        ranges: ``[low, high]`` on ordinary faces, for what is to be read of :data:`NAMES`.
 
     """
 
     size = None
     luminance: Tensor
 
-    def __init__(self, *, ranges: Sequence[Sequence[float]]) -> None:
+    def __init__(self, *, ranges: Mapping[str, Sequence[float]]) -> None:
         super().__init__()
-        self.describe([(name, "relative brightness per eye distance") for name in NAMES], ranges)
+        self.describe(dict.fromkeys(NAMES, "relative brightness per eye distance"), ranges)
         self.register_buffer("luminance", torch.tensor(LUMINANCE), persistent=False)
 
     def forward(self, images: Float[Tensor, "b 3 s s"], segmentations: Float[Tensor, "b k s s"]) -> Float[Tensor, "b v"]:
-        """``(B, 4)``; the segmentation says where skin is, and gets no gradient: light shall not be learnt as a shape."""
-        segmentations = segmentations.detach()
+        """``(B, V)``; the segmentation says where skin is, and gets no gradient: light shall not be learnt as a shape."""
+        segmentations = sharpened(segmentations.detach())
         light = torch.einsum("c,bchw->bhw", self.luminance, (images + 1) / 2).flatten(1)
         unit = frame(part(segmentations, [Semantic.EYES])).unit
         x, y = ((grid(segmentations)[:, None] - part(segmentations, FACE_OUTLINE).centre.T[..., None]) / unit[:, None]).unbind(0)
@@ -53,4 +53,4 @@ class SkinShading(AttributeEncoder):
         relative = light / ((light * weight).sum(dim=1, keepdim=True).abs() + 1e-2)
         normal = weighted.mT @ basis + RIDGE * torch.eye(basis.shape[2], device=basis.device, dtype=basis.dtype)
         fitted: Tensor = torch.linalg.solve(normal, weighted.mT @ relative[..., None])[..., 0]
-        return fitted[:, 1:5]
+        return self.chosen(fitted[:, 1:5])

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from vera.attributes.encoder import AttributeEncoder
-from vera.attributes.geometry import FACE_OUTLINE, frame, part
+from vera.attributes.geometry import FACE_OUTLINE, frame, part, sharpened
 from vera.types import Semantic, VeraError
 
 PARTS = ((Semantic.NOSE,), (Semantic.MOUTH,), FACE_OUTLINE)
@@ -27,8 +27,8 @@ class SegmentationPose(AttributeEncoder):
         yaw: degrees for each eye distance that nose, mouth and outline lie to the image's right of the eyes. Mirrored faces have the
             opposite yaw, so there is no constant.
         pitch: likewise below the eyes, then a constant.
-        ranges: ``[low, high]`` of yaw (positive: towards the image's right), pitch (positive: downwards) and roll (positive:
-            clockwise in the image) of ordinary faces, degrees.
+        ranges: ``[low, high]`` in degrees, of ordinary faces, for what is to be read of yaw (positive: towards the image's right),
+            pitch (positive: downwards) and roll (positive: clockwise in the image).
 
     Raises:
         VeraError: another number of weights.
@@ -39,23 +39,24 @@ class SegmentationPose(AttributeEncoder):
     pitch: Tensor
     size = None
 
-    def __init__(self, *, yaw: Sequence[float], pitch: Sequence[float], ranges: Sequence[Sequence[float]]) -> None:
+    def __init__(self, *, yaw: Sequence[float], pitch: Sequence[float], ranges: Mapping[str, Sequence[float]]) -> None:
         super().__init__()
         if (len(yaw), len(pitch)) != (len(PARTS), len(PARTS) + 1):
             raise VeraError(f"pose: yaw takes {len(PARTS)} weights and pitch {len(PARTS) + 1}, these are {len(yaw)} and {len(pitch)}")
-        self.describe([("yaw", "degrees"), ("pitch", "degrees"), ("roll", "degrees")], ranges)
+        self.describe(dict.fromkeys(("yaw", "pitch", "roll"), "degrees"), ranges)
         self.register_buffer("yaw", torch.tensor(yaw), persistent=False)
         self.register_buffer("pitch", torch.tensor(pitch), persistent=False)
 
     @staticmethod
     def offsets(segmentations: Float[Tensor, "b k s s"]) -> tuple[Float[Tensor, "b p 2"], Float[Tensor, "b"]]:
         """Offset of each of :data:`PARTS` from the middle of the eyes, in eye distances along the head's axes; and the roll in degrees."""
+        segmentations = sharpened(segmentations)
         eyes = part(segmentations, [Semantic.EYES])
         head = frame(eyes)
         offsets = torch.stack([head.turn(part(segmentations, classes).centre - eyes.centre) for classes in PARTS], dim=1)
         return offsets, torch.atan2(head.sine, head.cosine) * (180 / math.pi)
 
     def forward(self, images: Float[Tensor, "b 3 s s"], segmentations: Float[Tensor, "b k s s"]) -> Float[Tensor, "b v"]:
-        """``(B, 3)``: yaw, pitch, roll; the image takes no part."""
+        """``(B, V)``: what was asked for of yaw, pitch, roll; the image takes no part."""
         offsets, roll = self.offsets(segmentations)
-        return torch.stack([offsets[..., 0] @ self.yaw, offsets[..., 1] @ self.pitch[:-1] + self.pitch[-1], roll], dim=1)
+        return self.chosen(torch.stack([offsets[..., 0] @ self.yaw, offsets[..., 1] @ self.pitch[:-1] + self.pitch[-1], roll], dim=1))

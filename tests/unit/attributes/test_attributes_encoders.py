@@ -4,14 +4,16 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from vera.attributes.expression import SegmentationExpression
+from vera.attributes.expression import NAMES, SegmentationExpression
 from vera.attributes.geometry import frame, part
+from vera.attributes.illumination import NAMES as LIGHTS
 from vera.attributes.illumination import SkinShading
 from vera.attributes.pose import SegmentationPose
 from vera.types import NUM_CLASSES, Semantic, VeraError
 
 SIZE = 96
-UNIT = [[-1.0, 1.0]] * 4
+UNIT = [-1.0, 1.0]
+POSE, EXPRESSION, LIGHT = (dict.fromkeys(names, UNIT) for names in (("yaw", "pitch", "roll"), NAMES, LIGHTS))
 
 
 def drawn(*, turn=0.0, yaw=0.0, mouth=(0.10, 0.03), eye=0.02):
@@ -38,7 +40,7 @@ def drawn(*, turn=0.0, yaw=0.0, mouth=(0.10, 0.03), eye=0.02):
 
 
 def pose():
-    return SegmentationPose(yaw=[20.0, 5.0, -30.0], pitch=[30.0, 10.0, 5.0, -4.0], ranges=[[-45, 45], [-30, 30], [-20, 20]])
+    return SegmentationPose(yaw=[20.0, 5.0, -30.0], pitch=[30.0, 10.0, 5.0, -4.0], ranges=POSE)
 
 
 def read(encoder, segmentation, image=None):
@@ -75,13 +77,20 @@ def test_a_mirrored_face_has_the_opposite_yaw():
     assert mirrored[:2] == pytest.approx([-yaw, pitch], abs=1e-3)
 
 
+def test_an_encoder_reads_what_it_is_asked_for():
+    yaw, _, roll = read(pose(), drawn(yaw=0.02))
+    some = SegmentationPose(yaw=[20.0, 5.0, -30.0], pitch=[0.0] * 4, ranges={"roll": UNIT, "yaw": UNIT})
+    assert [q.name for q in some.quantities] == ["yaw", "roll"]
+    assert read(some, drawn(yaw=0.02)) == pytest.approx([yaw, roll])
+
+
 def test_pose_takes_as_many_weights_as_parts():
     with pytest.raises(VeraError, match="pose"):
-        SegmentationPose(yaw=[1.0], pitch=[1.0] * 4, ranges=UNIT[:3])
+        SegmentationPose(yaw=[1.0], pitch=[1.0] * 4, ranges=POSE)
 
 
 def test_expression_is_the_ellipses_size_whatever_the_head_does():
-    encoder = SegmentationExpression(ranges=UNIT)
+    encoder = SegmentationExpression(ranges=EXPRESSION)
     rest, smile = read(encoder, drawn()), read(encoder, drawn(mouth=(0.13, 0.05)))
     # An ellipse of half axes a and b has standard deviations a/2 and b/2: four of them are its whole width and height.
     assert rest[:2] == pytest.approx([0.06 / 0.24, 0.20 / 0.24], rel=0.1)
@@ -99,7 +108,7 @@ def test_light_is_the_slope_of_the_shading_whatever_the_skin(tone):
     unit = float(frame(part(segmentation, [Semantic.EYES])).unit[0])
     shading = 1 + 0.4 * axis[None, :] / unit * 0.5 - 0.1 * axis[:, None] / unit
     image = (2 * tone * shading - 1).expand(1, 3, SIZE, SIZE)
-    right, below, across, diagonal = read(SkinShading(ranges=UNIT), segmentation, image)
+    right, below, across, diagonal = read(SkinShading(ranges=LIGHT), segmentation, image)
     assert right == pytest.approx(0.2, rel=0.1)
     assert below == pytest.approx(-0.1, rel=0.1)
     assert [across, diagonal] == pytest.approx([0, 0], abs=0.02)
@@ -108,10 +117,13 @@ def test_light_is_the_slope_of_the_shading_whatever_the_skin(tone):
 def test_light_comes_from_skin_alone():
     segmentation = drawn()
     image = torch.where(segmentation[:, [Semantic.SKIN]] > 0.5, 0.2, torch.randn(1, 3, SIZE, SIZE))
-    assert read(SkinShading(ranges=UNIT), (segmentation > 0.5).float(), image) == pytest.approx([0, 0, 0, 0], abs=5e-3)
+    assert read(SkinShading(ranges=LIGHT), (segmentation > 0.5).float(), image) == pytest.approx([0, 0, 0, 0], abs=5e-3)
 
 
-@pytest.mark.parametrize("encoder", [pose(), SegmentationExpression(ranges=UNIT), SkinShading(ranges=UNIT)], ids=lambda e: type(e).__name__)
+ENCODERS = [pose(), SegmentationExpression(ranges=EXPRESSION), SkinShading(ranges=LIGHT)]
+
+
+@pytest.mark.parametrize("encoder", ENCODERS, ids=lambda e: type(e).__name__)
 def test_readings_are_differentiable_and_finite_on_nonsense(encoder):
     for segmentation in (drawn(), torch.full((1, NUM_CLASSES, SIZE, SIZE), 1 / NUM_CLASSES), torch.zeros(1, NUM_CLASSES, SIZE, SIZE)):
         image, maps = torch.rand(1, 3, SIZE, SIZE).requires_grad_(), segmentation.clone().requires_grad_()
@@ -130,5 +142,5 @@ def test_readings_are_differentiable_and_finite_on_nonsense(encoder):
 def test_readings_hardly_depend_on_the_size():
     large = drawn(yaw=0.02)
     small = F.interpolate(large, (48, 48), mode="area")
-    for encoder in (pose(), SegmentationExpression(ranges=UNIT)):
+    for encoder in (pose(), SegmentationExpression(ranges=EXPRESSION)):
         assert read(encoder, small) == pytest.approx(read(encoder, large), rel=0.1, abs=0.3)

