@@ -10,6 +10,7 @@ from vera.cli.anonymize import anonymize
 from vera.cli.convert import convert
 from vera.cli.data import data
 from vera.cli.doctor import doctor
+from vera.cli.edit import edit
 from vera.cli.evaluate import evaluate
 from vera.cli.export import export
 from vera.cli.report import report
@@ -44,6 +45,7 @@ app.command()(anonymize)
 app.add_typer(convert, name="convert")
 app.add_typer(data, name="data")
 app.command()(doctor)
+app.command()(edit)
 app.command()(export)
 app.command()(report)
 app.command()(sample)

@@ -94,13 +94,14 @@ def _sample(image: torch.Tensor, segmentation: torch.Tensor) -> Sample:
     return Sample(tensor_to_image(image), segmentation.argmax(dim=0).to(torch.uint8).cpu().numpy())
 
 
-def write_samples(out: Path, count: int, faces: Callable[[], Iterable[Sample]]) -> None:
+def write_samples(out: Path, count: int, faces: Callable[[], Iterable[Sample]], *, columns: int | None = None) -> None:
     """Write faces, their labels and a sheet of all of them: every file or none.
 
     Args:
         out: the folder; made if it is not there.
         count: how many faces will come.
         faces: called once it is clear that they can be written.
+        columns: of the sheet; None for about as many as rows.
 
     Raises:
         VeraError: a file is there already, or can't be written.
@@ -114,7 +115,7 @@ def write_samples(out: Path, count: int, faces: Callable[[], Iterable[Sample]]) 
                 raise VeraError(f"{out / name} is there already: choose another folder with --out")
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".vera-", dir=out, ignore_cleanup_errors=True) as staging:
-            sheet = Sheet(count)
+            sheet = Sheet(count, columns or math.ceil(math.sqrt(count)))
             for number, face in enumerate(faces()):
                 image, labels = (Path(staging, name) for name in names[2 * number : 2 * number + 2])
                 write_png(image, face.image)
@@ -137,11 +138,12 @@ class Sheet:
 
     Args:
         count: how many faces will come.
+        columns: how many stand in a row.
 
     """
 
-    def __init__(self, count: int) -> None:
-        self.columns = math.ceil(math.sqrt(count))
+    def __init__(self, count: int, columns: int) -> None:
+        self.columns = columns
         self.rows = math.ceil(count / self.columns)
         self.pixels: Pixels = np.zeros((0, 0, 3), np.uint8)
         self._next = 0

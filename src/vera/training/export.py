@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 from vera.bundle import BundleInfo
 from vera.training.checkpoint import read_checkpoint
 from vera.training.export_autoencoder import Bank, export_autoencoder
+from vera.training.export_contrastive import export_contrastive
 from vera.training.export_generator import export_discriminator, export_generator
 from vera.training.export_parsing import export_parsing
 from vera.types import VeraError
@@ -72,10 +73,13 @@ def export(
         "versions": {"torch": torch.__version__, "pytorch-lightning": version("pytorch-lightning"), "vera": version("vera-anonymization")},
     }
     stage = state.get("stage")
-    if stage == "generator":
+    if stage in ("generator", "contrastive"):
         if bank.pattern is not None:
             raise VeraError("--pattern chooses faces for a bank of identities; a generator draws its own: leave it out")
-        written = [export_generator(state, out, provenance=provenance, **stated)]
+        if stage == "contrastive":
+            written = [export_contrastive(config, state, out, provenance=provenance, **stated)]
+        else:
+            written = [export_generator(state, out, provenance=provenance, **stated)]
         if discriminator is not None:
             written.append(export_discriminator(saved, discriminator, provenance=provenance, **{**stated, "dtype": torch.float32}))
         return written

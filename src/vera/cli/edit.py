@@ -1,0 +1,83 @@
+"""``vera edit``: faces with wanted attributes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import typer
+
+from vera.cli.anonymize import Device
+
+
+def edit(
+    wanted: Annotated[
+        list[str],
+        typer.Argument(metavar="NAME=VALUE...", help="For example yaw=15; yaw=-20:20 for a row of faces from one to the other."),
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for 0000.png, 0000.seg.png, ... and sheet.png.")],
+    bundle: Annotated[Path, typer.Option(metavar="PATH", help="A generator with controls: what vera export makes of a stage 2 run.")],
+    n: Annotated[int, typer.Option("--n", min=1, help="How many faces; each has its row.")] = 1,
+    steps: Annotated[int, typer.Option(min=2, help="Faces in a row, where a range is asked for.")] = 7,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Face number i is a function of the seed and i.")] = 0,
+    truncation: Annotated[float, typer.Option(metavar="PSI", help="1: as various as the network's faces are; 0: the mean face.")] = 1.0,
+    device: Annotated[Device, typer.Option(help="Where the network runs.")] = Device.cpu,
+) -> None:
+    """Draw random faces, and give each the wanted attributes; what is not asked for stays as it is.
+
+    Values are in the unit of the encoder that the generator was trained with (degrees, eye distances, years).
+    """
+    import torch
+    from rich.console import Console
+
+    from vera.attributes.control import ControlledGenerator
+    from vera.bundle import load
+    from vera.cli.assembly import require_device
+    from vera.cli.batch import progress_bar
+    from vera.cli.samples import Sample, write_samples
+    from vera.data.generated import mapped
+    from vera.types import VeraError, tensor_to_image
+
+    require_device(device.value)
+    asked = [Asked.parse(text) for text in wanted]
+    network = load(bundle, device=device.value)
+    if not isinstance(network, ControlledGenerator):
+        raise VeraError(f"'{bundle}' is a {type(network).__name__} without controls: give the bundle of a stage 2 run")
+    columns = steps if any(one.low != one.high for one in asked) else 1
+    count, draw = n * columns, mapped(network, seed=seed, truncation=truncation)
+
+    @torch.no_grad()
+    def face(number: int) -> Sample:
+        row, column = divmod(number, columns)
+        way = column / max(columns - 1, 1)
+        made = network(network.edit(draw(row), {one.name: one.low + way * (one.high - one.low) for one in asked}))
+        return Sample(tensor_to_image(made.image[0]), made.segmentation[0].argmax(dim=0).to(torch.uint8).cpu().numpy())
+
+    with progress_bar(Console(stderr=True)) as progress:
+        faces = (face(number) for number in range(count))
+        write_samples(out, count, lambda: progress.track(faces, total=count, description="faces"), columns=columns)
+
+
+class Asked(NamedTuple):
+    """``name=value``, or ``name=low:high``."""
+
+    name: str
+    low: float
+    high: float
+
+    @classmethod
+    def parse(cls, text: str) -> Asked:
+        """Read one argument.
+
+        Raises:
+            VeraError: it is neither.
+
+        """
+        from vera.types import VeraError
+
+        name, _, value = text.partition("=")
+        low, _, high = value.partition(":")
+        try:
+            return cls(name.strip(), float(low), float(high or low))
+        except ValueError:
+            raise VeraError(f"'{text}' asks for nothing: write NAME=VALUE, for example yaw=15, or NAME=FROM:TO") from None
