@@ -25,7 +25,7 @@ class Disturbance:
 
     Args:
         probability: of each kind of change (light, place, pose, camera, things before the face), in [0, 1].
-        rare: of what few people have: spectacles, hats, beards, grey photographs.
+        rare: of what few people have: spectacles, beards, grey photographs; half of it for hats.
         pose: how far the face moves in the frame.
 
     Raises:
@@ -83,7 +83,7 @@ class Disturbance:
             x = surroundings(x, where, numbers, p)
             x, where = clothes(x, where, numbers, p)
             x, where = spectacles(x, where, numbers, self.rare)
-            x, where = hats(x, where, numbers, self.rare)
+            x, where = hats(x, where, numbers, self.rare / 2)  # hair must not be taken for one
             x = occluders(x, where, numbers, p)
             x, where = move(x, where, numbers, p, self.pose)
             x = shadows(x, numbers, p)
