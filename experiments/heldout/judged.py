@@ -78,7 +78,12 @@ class Held:
 
     def chosen(self, count: int) -> list[int]:
         """Numbers of so many faces, evenly spaced."""
-        return np.unique(np.linspace(0, len(self) - 1, min(count, len(self))).round().astype(int)).tolist()
+        return spaced(len(self), count)
+
+    def training(self, root: Path, count: int) -> dict[str, dict[str, float]]:
+        """Distances of so many training images to the held-out ones: what samples would get that are training images."""
+        faces = FolderDataset(root=root, size=SIDE, pattern=self.like, cache=False)
+        return self.compared([pixels_of(faces[n]["image"]) for n in spaced(len(faces), count)])
 
     def pictures(self, count: int) -> list[Pixels]:
         """So many faces."""
@@ -187,6 +192,11 @@ def reconstruction(network: Any, held: Held, *, count: int, faces: int) -> tuple
     means = {name: round(float(torch.stack(values).mean()), 4) for name, values in figures.items()}
     quality = {"faces": len(again), **means, "segmentation": rounded(agreement(confusion))}
     return [again[number] for number in held.chosen(faces)], quality
+
+
+def spaced(length: int, count: int) -> list[int]:
+    """So many of the numbers below ``length``, evenly spaced; all of them if there are no more."""
+    return np.unique(np.linspace(0, length - 1, min(count, length)).round().astype(int)).tolist()
 
 
 def aligned(picture: Pixels, landmarks: Points) -> AlignedFace:

@@ -41,6 +41,7 @@ def main() -> int:
     parser.add_argument("--bundle", type=Path, required=True)
     parser.add_argument("--against", type=Path, default=default_bundle())
     parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--training", type=Path, help="what the bundle was trained on: the distance of sets that a perfect copy would get")
     parser.add_argument("--samples", type=int, default=1000)
     parser.add_argument("--like", default="*_neutral.*", help="the held-out faces that samples are compared with: those of the bank's role")
     parser.add_argument("--reconstructed", type=int, default=200, help="held-out faces, of all roles, that are encoded and drawn again")
@@ -55,6 +56,7 @@ def main() -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     held = Held(options.data, options.like)
     judge, looker = dlib_judge(), choose_parser(options.parser)
+    floor = held.training(options.training, options.samples) if options.training else None
     results, rows = [], [held.pictures(FACES)]
     for role, path in (("bundle", options.bundle), ("against", options.against)):
         network: Any = load(path)
@@ -77,6 +79,7 @@ def main() -> int:
                 "held_out_faces": len(held),
                 "compared_with": held.like,
                 **figures,
+                "sets_of_training_images": floor,
                 "reconstruction": quality,
             }
         )
