@@ -112,19 +112,24 @@ class Encoder(nn.Module):
         photograph = torch.cat([images, 2 * segmentations - 1], dim=1)
         made = torch.zeros_like(photograph) if before is None else torch.cat([before[1], 2 * before[2] - 1], dim=1)
         features = self._features(torch.cat([photograph, made], dim=1))
+        with torch.autocast(images.device.type, enabled=False):  # moments are small differences of large sums
+            return self._codes(features.float(), segmentations.float(), before)
+
+    def _codes(self, features: Tensor, segmentations: Tensor, before: tuple[LatentCodes, Tensor, Tensor] | None) -> LatentCodes:
         inside = F.adaptive_avg_pool2d(segmentations, features.shape[-1]).flatten(2)
         flat = features.flatten(2)
         where = geometry(segmentations)
-        hidden = self.hidden(self._standardised(torch.cat([_pooled(flat, inside, where, features), 4 * where], dim=2)))
+        described = torch.cat([_pooled(flat, inside, where, features), 4 * where], dim=2)
+        hidden = self.hidden(self.standardise(described.flatten(1)).view_as(described))
         present = inside.sum(dim=2, keepdim=True).clamp(0, 1)  # a cell of the feature map counts as seen
         if before is not None:
             step = present * self.to_steps(hidden)
-            stepped = before[0].local[:, 2:] + step.flatten(1).view(len(images), -1, self.latent)
+            stepped = before[0].local[:, 2:] + step.flatten(1).view(len(features), -1, self.latent)
             return before[0].with_local(torch.cat([before[0].local[:, :2], stepped], dim=1))
         own = present * self.to_codes(hidden) + (1 - present) * self.absent
         base = self.to_base(torch.tanh(self.to_layout(where.flatten(1))))
-        local = torch.cat([base, own.flatten(1)], dim=1).view(len(images), -1, self.latent)
-        attributes = self.to_attributes(flat.mean(dim=2)) if self.to_attributes else images.new_zeros(len(images), 0)
+        local = torch.cat([base, own.flatten(1)], dim=1).view(len(features), -1, self.latent)
+        attributes = self.to_attributes(flat.mean(dim=2)) if self.to_attributes else features.new_zeros(len(features), 0)
         return LatentCodes(local, attributes)
 
     def _features(self, x: Tensor) -> Tensor:
@@ -137,15 +142,10 @@ class Encoder(nn.Module):
             y = merge((F.interpolate(y, scale_factor=2.0, mode="nearest") + lateral) / math.sqrt(2))
         return y
 
-    def _standardised(self, described: Tensor) -> Tensor:
-        with torch.autocast(described.device.type, enabled=False):  # small differences, in full precision
-            flat: Tensor = self.standardise(described.float().flatten(1))
-            return flat.view_as(described)
-
 
 def _pooled(flat: Tensor, inside: Tensor, where: Tensor, like: Tensor) -> Tensor:
     """``(B, K, 3 C)``: means over each class of the features, times 1, x and y relative to the class's centre."""
     offsets = _positions(like)[1:3] - where[:, :, 1:3, None]  # (B, K, 2, N)
     weights = torch.cat([torch.ones_like(offsets[:, :, :1]), 4 * offsets], dim=2) * inside[:, :, None]
-    pooled = torch.einsum("bkpn,bcn->bkpc", weights, flat.to(weights.dtype)) / (inside.sum(dim=2) + 1e-3)[..., None, None]
+    pooled = torch.einsum("bkpn,bcn->bkpc", weights, flat) / (inside.sum(dim=2) + 1e-3)[..., None, None]
     return pooled.flatten(2)

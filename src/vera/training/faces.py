@@ -38,6 +38,12 @@ class Faces:
         """``(B, K, S, S)`` in 2p - 1."""
         return 2 * decode_labels(self.sample["labels"]) - 1
 
+    @property
+    def step(self) -> tuple[int, int]:
+        """Number of the step, and the images of a step over all processes and micro-batches: known to each of them alike."""
+        spacing = self.indices[1] - self.indices[0] if len(self) > 1 else 1
+        return self.indices[0] // (spacing * len(self)), spacing * len(self)
+
     def __getitem__(self, part: slice) -> Faces:
         """Some of them."""
         return Faces(Sample(image=self.sample["image"][part], labels=self.sample["labels"][part]), self.indices[part])

@@ -28,6 +28,10 @@ PARTS = (Semantic.EYES, Semantic.NOSE, Semantic.MOUTH)
 """What anonymization keeps at times."""
 UNMIXED, WITH_OWN_SURROUND, WITH_OWN_PART = 0.25, 0.5, 0.25
 """DECISION: how often a judged face is the plain reconstruction; has the photograph's own surround; has its own eyes, nose or mouth."""
+BALANCED_EVERY = 16
+"""Steps from one look at the two gradients to the next."""
+BALANCE = 100.0
+"""The largest ratio of gradients that is made up for: a discriminator that knows nothing yet has none."""
 MIXED = 4
 """DECISION: faces in a mixture, and so the group that a batch is dealt in."""
 
@@ -37,7 +41,8 @@ class Weights:
     """Weights of the terms beside those of the reconstruction.
 
     Attributes:
-        adversarial: of the generator's loss against the discriminator.
+        adversarial: of the generator's loss against the discriminator, relative to the reconstruction: the gradients of the two
+            in the last layer have this ratio (Esser et al. 2021, equation 7), whatever the scales of the losses are.
         mask: of mask consistency of mixed faces.
         r1_image: γ of R1 on the image; the term is ``γ/2 E |∇|²``.
         r1_segmentation: likewise on the segmentation.
@@ -70,6 +75,7 @@ class Reconstruction(nn.Module):
     """
 
     stage = "autoencoder"
+    balance: Tensor
     draws: Draws
 
     def __init__(
@@ -89,6 +95,7 @@ class Reconstruction(nn.Module):
         self.network, self.objective, self.discriminator = network, objective, discriminator
         self.weights, self.strength, self.judge = weights, strength, Judge(augmentation, strength)
         self.begin = begin
+        self.register_buffer("balance", torch.zeros(()))  # of the two gradients, a running mean
         prepared: Callable[[Any], Any] = partial(torch.compile, backend=compiler) if compiler else lambda function: function
         self._encode, self._synthesise = prepared(network.encoder.forward), prepared(network.generator.synthesise)
         self._discriminate = prepared(discriminator.forward) if discriminator is not None else None
@@ -124,13 +131,22 @@ class Reconstruction(nn.Module):
         codes: LatentCodes = self._encode(images, segmentations)
         losses, parts = self.objective(self._make("reconstruction", faces, codes), codes, images, segmentations)
         loss, terms = losses.mean(), {f"loss/{name}": value.mean() for name, value in parts.items()}
-        if self.discriminator is None or faces.indices[0] < self.begin:
+        step, batch = faces.step
+        if self.discriminator is None or step * batch < self.begin:
             return loss, terms
         made = self._make("mixed", faces, self._mixed("mixed", faces, codes))
         adversarial = generator_loss(self._judged("mixed", faces, made.image, made.segmentation))
         mask = mask_consistency(made.coarse, made.segmentation)
         terms |= {"loss/reconstruction": loss, "loss/adversarial": adversarial, "loss/mask": mask}
-        return loss + self.weights.adversarial * adversarial + self.weights.mask * mask, terms
+        if step % BALANCED_EVERY == 0:
+            terms["balance"] = self._balance(loss, adversarial)
+        return loss + self.weights.adversarial * self.balance * adversarial + self.weights.mask * mask, terms
+
+    def _balance(self, loss: Tensor, adversarial: Tensor) -> Tensor:
+        """How much larger the reconstruction's gradient is in the last layer than the adversarial one."""
+        last = self.network.generator.renderer.convs[-1].weight
+        norms = [torch.autograd.grad(part, last, retain_graph=True)[0].norm() for part in (loss, adversarial)]
+        return (norms[0] / (norms[1] + 1e-6)).clamp(max=BALANCE)
 
     def discriminate(self, faces: Faces) -> tuple[Tensor, Terms]:
         """Tell photographs from mixed faces."""
@@ -155,7 +171,10 @@ class Reconstruction(nn.Module):
         return loss, {"r1/image": r1_image, "r1/segmentation": r1_segmentation}
 
     def settle(self, terms: Terms, *, images: int) -> None:
-        """The strength follows the discriminator's signs."""
+        """The strength follows the discriminator's signs, the balance its last values."""
+        if "balance" in terms:
+            started = self.balance > 0
+            self.balance.copy_(torch.where(started, torch.lerp(self.balance, terms["balance"], 0.2), terms["balance"]))
         if self.strength is not None and "logits/sign" in terms:
             self.strength.update(float(terms["logits/sign"]) * images, images)
 
