@@ -86,7 +86,8 @@ class Inversion(nn.Module):
             images = torch.cat([made.image.clamp(-1, 1), images[count:]])
             segmentations = torch.cat([to_probabilities(made.segmentation), segmentations[count:]])
         codes: LatentCodes = self.network.encoder(images, segmentations)
-        total, terms = images.new_zeros(()), {}
+        total = images.new_zeros(())
+        terms: Terms = {}
         for number, weight in enumerate(self.pass_weights, start=1):
             made = self._make(codes)
             losses = []
