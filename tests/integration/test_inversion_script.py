@@ -1,0 +1,122 @@
+"""experiments/inversion: a run of all methods on a tiny bundle, its verdict, and what is drawn on photographs."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from vera.inversion.autoencoder import Autoencoder
+from vera.types import Refused
+
+FOLDER = Path(__file__).parents[2] / "experiments" / "inversion"
+TINY = {
+    "size": 64, "coarse_size": 16, "start_size": 8, "classes": 13, "transparent": [10, 12], "latent": 4, "local_channels": 4,
+    "coarse_channels": 4, "layers": [1, 1, 1], "channels": {16: 4, 32: 4, 64: 4}, "attributes": {}, "mapping_layers": 0,
+}  # fmt: skip
+
+
+@pytest.fixture
+def script(monkeypatch):
+    """A file of the experiment as a module, what lies beside it importable, and forgotten afterwards."""
+    monkeypatch.syspath_prepend(str(FOLDER))
+    before = set(sys.modules)
+
+    def load(name):
+        spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+        return module
+
+    yield load
+    for name in set(sys.modules) - before:
+        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(FOLDER)):
+            del sys.modules[name]
+
+
+@pytest.fixture
+def landmarks():
+    points = np.full((68, 2), 64.0)
+    angles = np.linspace(0, np.pi, 17)
+    points[:17] = np.column_stack([64 - 40 * np.cos(angles), 60 + 50 * np.sin(angles)])
+    points[36:42], points[42:48] = (46, 54), (82, 54)
+    points[31], points[33], points[35] = (56, 74), (64, 76), (72, 74)
+    around = np.linspace(0, 2 * np.pi, 12, endpoint=False)
+    points[48:60] = np.column_stack([64 - 14 * np.cos(around), 88 - 6 * np.sin(around)])
+    return points
+
+
+def rows(source, **changed):
+    """Figures with which all claims hold, some of them changed."""
+    names = ("optimisation 200", "optimisation 400", "encoder", "encoder + 50")
+    figures = {name: {"ms_ssim": 0.6, "iou": 0.6, "seconds": 40.0, "codes": 0.2} for name in names}
+    figures["encoder"] |= {"ms_ssim": 0.7, "codes": 0.1, "seconds": 0.5}
+    figures["encoder + 50"] |= {"ms_ssim": 0.8, "iou": 0.8, "seconds": 5.0}
+    made = []
+    for name, values in figures.items():
+        for wanted in (True, False):
+            one = {**values, **(changed.get(name.replace(" ", "_").replace("+", "and"), {}) if wanted else {})}
+            one["iou"] = one["iou"] if wanted else one["iou"] - 0.1
+            parsed = {"mean_iou": one.pop("iou"), "iou": {"skin": None}}
+            made.append({"source": source, "method": name, "segmentation_loss": wanted, "segmentation_parsed": parsed, **one})
+    return made
+
+
+def test_verdict(script):
+    verdict = script("inversion").verdict
+    assert verdict(rows("generated")) == []
+    assert verdict(rows("mosaics")) == []
+    assert len(verdict(rows("generated", encoder={"codes": 0.3}))) == 1
+    assert len(verdict(rows("generated", encoder={"seconds": 3.0}))) == 1
+    assert len(verdict(rows("mosaics", encoder_and_50={"seconds": 9.0}))) == 1
+    assert len(verdict(rows("mosaics", encoder_and_50={"ms_ssim": 0.7}))) == 1  # 0.8 without the segmentation loss
+    assert len(verdict(rows("mosaics", encoder_and_50={"iou": 0.55, "ms_ssim": 0.5}))) == 4
+
+
+def test_every_method_inverts_every_face(script):
+    cases, methods = script("cases"), script("methods")
+    torch.manual_seed(0)
+    network = Autoencoder(generator=TINY, encoder={"width": 8, "hidden": 8, "layout": 2, "pretrained": False}, bank=4)
+    network.eval().requires_grad_(False)
+    network.bank.normal_()
+    given = cases.generated(network, 3, seed=0)
+    assert given.true.shape == (3, 28, 4)
+    torch.testing.assert_close(given.segmentations.sum(dim=1), torch.ones(3, 64, 64))
+    for method in methods.METHODS:
+        brief = methods.replace(method, steps=min(method.steps, 2), tuned=min(method.tuned, 1))
+        made = methods.invert(network, given, brief, segmentation_loss=True, batch=2, device="cpu")
+        assert made.images.shape == given.images.shape
+        assert made.codes.shape == given.true.shape
+        assert made.seconds > 0
+
+
+def test_a_photograph_is_changed_where_it_should_be(script, landmarks):
+    off = script("off_distribution")
+    pixels = np.full((128, 128, 3), 180, np.uint8)
+    changed = {name: change(pixels, landmarks) for name, change in off.CHANGES.items()}
+    assert np.array_equal(changed["as it is"], pixels)
+    assert changed["dark"].mean() < 90
+    assert changed["chin cut off"].shape == (96, 128, 3)
+    assert changed["beard"][102, 64].mean() < 110  # the chin
+    assert changed["beard"][88, 64].mean() == pytest.approx(180, abs=2)  # the mouth
+    assert changed["spectacles"][54, 64].mean() < 60  # the bridge
+    assert changed["spectacles"][54, 46].mean() == 180  # the eye
+
+
+def test_a_refusal_is_a_row_and_a_crash_is_seen(script, monkeypatch):
+    off = script("off_distribution")
+    way = off.Way.__new__(off.Way)
+    for error, outcome in ((Refused("no"), "refused"), (RuntimeError("oh"), "crashed")):
+
+        def fails(photograph, error=error):
+            raise error
+
+        monkeypatch.setattr(way, "_inverted", fails, raising=False)
+        row, picture = way(off.photograph_from_pixels(np.zeros((8, 8, 3), np.uint8), "dark"))
+        assert row["outcome"] == outcome
+        assert picture is None
+    table = off.page([off.summary("dark", [{"change": "dark", **row}])])
+    assert "| dark | 1 | 0 | 0 | 1 |" in table
