@@ -29,13 +29,23 @@ def translated(path: str | Path) -> tuple[nn.Module, list[str]]:
         raise VeraError("networks in ONNX files are made differentiable by onnx2torch: pip install onnx onnx2torch") from error
     try:
         described: Any = onnx.load(str(path))
-        network: nn.Module = onnx2torch.convert(described)
+        network: nn.Module = onnx2torch.convert(_as_known(described, onnx))
     except Exception as error:  # protobuf, onnx and onnx2torch each have their own, without a common base
         raise VeraError(f"'{path}' cannot be translated by onnx2torch ({error}): choose another network") from error
     return network.eval().requires_grad_(False), [output.name for output in described.graph.output]
 
 
-def cut(images: Float[Tensor, "b 3 h w"], box: Sequence[float], size: int) -> Float[Tensor, "b 3 s s"]:
+def _as_known(described: Any, onnx: Any) -> Any:
+    """Operator set 18 as 17, which onnx2torch knows, where all that changed between them is Pad's new input and nothing gives it."""
+    own = next(entry for entry in described.opset_import if not entry.domain)
+    if own.version == 18:
+        changed = [n for n in described.graph.node if onnx.defs.get_schema(n.op_type, 18, n.domain).since_version == 18]
+        if all(node.op_type == "Pad" and len(node.input) <= 3 for node in changed):
+            own.version = 17
+    return described
+
+
+def cut(images: Float[Tensor, "b c h w"], box: Sequence[float], size: int) -> Float[Tensor, "b c s s"]:
     """A box of each image at another size, differentiable; antialiased where it shrinks.
 
     Args:
