@@ -116,7 +116,7 @@ def measure(options: argparse.Namespace, judge: Judge, out: Path) -> dict[str, A
             "nearest_training_person": spread(near),
             "real_person_to_nearest_other": spread(others),
             "real_person_to_own_other_photograph": spread(own),
-            "nearer_than_most_own_photographs": round(float((near <= np.percentile(own, 95)).mean()), 4) if len(own) else None,
+            "as_near_as_own_photographs": {"samples": within(near, own), "other_real_people": within(others, own)},
             "training_person_to_nearest_sample": spread(per_person(table, known)),
             "held_out_person_to_nearest_sample": spread(per_person(apart(made, held, aspect, judge), held)) if held else None,
         }
@@ -127,6 +127,12 @@ def measure(options: argparse.Namespace, judge: Judge, out: Path) -> dict[str, A
     save(histograms(curves, f"{judge.recogniser.name}: face", lines=(NEAR, MEDIAN)), out / "distances.png")
     print("\n".join(f"{name:24} {json.dumps(value) if isinstance(value, dict) else value}" for name, value in result.items()))
     return result
+
+
+def within(distances: np.ndarray, own: np.ndarray) -> dict[str, float] | None:
+    """Share of distances below the median, and below the 95th percentile, of those between two photographs of one person."""
+    limits = {name: np.percentile(own, percent) for name, percent in (("median", 50), ("p95", 95))} if len(own) else None
+    return {name: round(float((distances < limit).mean()), 4) for name, limit in limits.items()} if limits else None
 
 
 def drawn(network: Any, options: argparse.Namespace) -> tuple[str, int, Callable[[int], Pixels]]:
