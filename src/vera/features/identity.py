@@ -32,7 +32,7 @@ class OnnxIdentity(nn.Module):
     std: Tensor
 
     def __init__(
-        self, *, path: str | Path, size: int, mean: Sequence[float], std: Sequence[float], box: Sequence[float] = (0, 0, 1, 1)
+        self, *, path: str | Path, size: int, mean: Sequence[float], std: Sequence[float], box: Sequence[float] = (0.0, 0.0, 1.0, 1.0)
     ) -> None:
         super().__init__()
         self.size, self.box = size, [float(edge) for edge in box]

@@ -45,7 +45,7 @@ def _as_known(described: Any, onnx: Any) -> Any:
     return described
 
 
-def cut(images: Float[Tensor, "b c h w"], box: Sequence[float], size: int) -> Float[Tensor, "b c s s"]:
+def cut(images: Float[Tensor, "b c h w"], box: Sequence[float | int], size: int) -> Float[Tensor, "b c s s"]:
     """A box of each image at another size, differentiable; antialiased where it shrinks.
 
     Args:
