@@ -58,8 +58,8 @@ class Judging:
             own += multiclass_confusion_matrix(made.segmentations[n].argmax(dim=0), labels[n], num_classes=NUM_CLASSES)
             if not before.usable:
                 continue
-            parsed += self._parsed(image, before, n)
             after = self._look(image, before)
+            parsed += self._parsed(image, after, n)
             there = after.found[self.judge.detector.name]
             found += there
             name = self.judge.recogniser.name
@@ -97,10 +97,10 @@ class Judging:
     def _look(self, image: Tensor, source: Observation | None = None) -> Observation:
         return self.observe(photograph_from_pixels(tensor_to_image(image), "face"), place=source.landmarks if source else None)
 
-    def _parsed(self, image: Tensor, source: Observation, number: int) -> Tensor:
-        """What the parser sees in the inversion, against what was to be seen; it may find nothing to go by."""
+    def _parsed(self, image: Tensor, seen_there: Observation, number: int) -> Tensor:
+        """What the parser sees in the inversion, by its own landmarks, against what was to be seen; it may find nothing to go by."""
         wanted = interpolate(self.cases.segmentations[number : number + 1], (SIDE, SIDE), mode="bilinear", align_corners=False)[0]
-        face = AlignedFace(image=image, to_photograph=np.eye(3)[:2], landmarks=source.landmarks)
+        face = AlignedFace(image=image, to_photograph=np.eye(3)[:2], landmarks=seen_there.landmarks)
         try:
             seen = self.parser.parse(face).argmax(dim=0)
         except VeraError:  # nothing that it takes for skin: all of it is wrong

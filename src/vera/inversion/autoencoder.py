@@ -18,6 +18,16 @@ MOST_PASSES = 5
 """As in ReStyle; a further pass costs a synthesis and an encoding, and moves less."""
 
 
+def decided(segmentations: Float[Tensor, "b k h w"]) -> Float[Tensor, "b k h w"]:
+    """Each pixel of its most probable class alone: 1 and 0.
+
+    Encoders are trained on masks. A trace of a class that is not there, which a parser's softmax and a generator's output always hold,
+    would be pooled as if it were, far from anything that training has shown.
+    """
+    labels = segmentations.argmax(dim=1)
+    return torch.nn.functional.one_hot(labels, segmentations.shape[1]).movedim(-1, 1).to(segmentations.dtype)
+
+
 class Autoencoder(nn.Module):
     """A generator, the encoder into its latent space, and a bank of identities.
 
@@ -74,11 +84,11 @@ class Autoencoder(nn.Module):
 
         Args:
             images: in [-1, 1].
-            segmentations: class probabilities.
+            segmentations: class probabilities, see :func:`decided`.
             passes: how often the encoder looks, from the second time on at its own reconstruction, too; None for :attr:`passes`.
 
         """
-        codes: LatentCodes = self.encoder(images, segmentations)
+        codes: LatentCodes = self.encoder(images, decided(segmentations))
         for _ in range(1, self.passes if passes is None else passes):
             codes = self.encode_again(images, segmentations, codes, self.generator(codes))
         return codes
@@ -96,7 +106,7 @@ class Autoencoder(nn.Module):
 
         """
         so_far = codes.map(Tensor.detach), made.image.detach(), to_probabilities(made.segmentation.detach())
-        improved: LatentCodes = self.encoder(images, segmentations, so_far)
+        improved: LatentCodes = self.encoder(images, decided(segmentations), so_far)
         return improved
 
     def fill_bank(self, identities: Float[Tensor, "n r d"], mean: Float[Tensor, "r d"]) -> None:

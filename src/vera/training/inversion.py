@@ -10,14 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from vera.generator.network import Synthesis
-from vera.inversion.autoencoder import Autoencoder
+from vera.inversion.autoencoder import Autoencoder, decided
 from vera.inversion.bank import mix_within
 from vera.inversion.objective import InversionObjective
 from vera.training.draws import Draws
 from vera.training.faces import Faces
 from vera.training.phases import Phase, Terms
 from vera.training.reconstruction import MIXED, PARTS, own_rows
-from vera.types import LatentCodes, VeraError, to_probabilities
+from vera.types import LatentCodes, VeraError
 
 
 class Inversion(nn.Module):
@@ -84,8 +84,8 @@ class Inversion(nn.Module):
         if count:  # the first so many, of the batch, too, wherever it is split: micro-batches are dealt round-robin
             true, made = self._generate(faces, images, segmentations, count)
             images = torch.cat([made.image.clamp(-1, 1), images[count:]])
-            segmentations = torch.cat([to_probabilities(made.segmentation), segmentations[count:]])
-        codes: LatentCodes = self.network.encoder(images, segmentations)
+            segmentations = torch.cat([decided(made.segmentation), segmentations[count:]])  # as masks are
+        codes = self.network.encode(images, segmentations, passes=1)
         total = images.new_zeros(())
         terms: Terms = {}
         for number, weight in enumerate(self.pass_weights, start=1):
