@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -54,11 +55,14 @@ class AttributeEncoder(nn.Module):
         raise NotImplementedError
 
     def scaled(self, values: Float[Tensor, "b v"]) -> Float[Tensor, "b v"]:
-        """The numbers, those of ordinary faces brought to [-1, 1]; an embedding stays as it is."""
+        """The numbers, those of ordinary faces brought to [-1, 1] and then through tanh; an embedding stays as it is.
+
+        DECISION: bounded, so that nothing is gained by faces beyond the ordinary, which only the discriminator would hold back.
+        """
         if not self.quantities:
             return values
         low, high = (values.new_tensor([getattr(q, end) for q in self.quantities]) for end in ("low", "high"))
-        return (2 * values - low - high) / (high - low)
+        return torch.tanh((2 * values - low - high) / (high - low))
 
     def train(self, mode: bool = True) -> AttributeEncoder:
         """Stay in eval mode."""
