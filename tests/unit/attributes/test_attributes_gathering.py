@@ -60,8 +60,8 @@ def test_two_processes_equal_one(tmp_path):
         for rank, (found, _) in enumerate(ranks):
             assert abs(found[name][0] - value) < 1e-6
             for got, expected in zip(found[name][1], gradients, strict=True):
-                torch.testing.assert_close(got, expected, rtol=0, atol=1e-6)
-            torch.testing.assert_close(found[name][2], 2 * inputs[rank::2], rtol=0, atol=1e-6)  # the sum over both; DDP's mean halves it
+                torch.testing.assert_close(got, expected, rtol=1e-5, atol=1e-6)
+            torch.testing.assert_close(found[name][2], 2 * inputs[rank::2], rtol=1e-5, atol=1e-6)  # the sum over both; DDP's mean halves it
     for _, gathered in ranks:
         assert gathered.tolist() == [[0, 0], [1, 1]]
 
