@@ -70,7 +70,8 @@ class Regressor(nn.Module):
         target = torch.stack([torch.as_tensor(value).to(codes).expand(len(codes)) for value in wanted.values()], dim=1)
         missing = target - self.predict(codes)[:, list(wanted)]
         along = self.covariance @ slope
-        return codes + missing @ torch.linalg.pinv(slope.T @ along) @ along.T
+        way: Tensor = torch.linalg.pinv(slope.T @ along) @ along.T
+        return codes + missing @ way
 
 
 class Place(NamedTuple):
@@ -130,4 +131,4 @@ class ControlledGenerator(Generator):
 
     def split(self, attributes: Float[Tensor, "b a"]) -> dict[str, Tensor]:
         """The concatenated attribute codes, by attribute."""
-        return dict(zip(self.attributes, attributes.split(list(self.attributes.values()), dim=1), strict=True))
+        return dict(zip(self.attributes, torch.split(attributes, list(self.attributes.values()), dim=1), strict=True))

@@ -55,7 +55,7 @@ class Reading:
     def see(self, codes: LatentCodes, numbers: Sequence[int]) -> tuple[Tensor, Float[Tensor, "b v"]]:
         """Images, and the readers' numbers. The injected noise belongs to the face's number: it stays when codes change."""
         sides = self.generator.noise_sides
-        flat = self._normal("noise", numbers, sum(side**2 for side in sides)).split([side**2 for side in sides], dim=1)
+        flat = torch.split(self._normal("noise", numbers, sum(side**2 for side in sides)), [side**2 for side in sides], dim=1)
         made = self.generator(codes, [part.view(-1, 1, side, side) for part, side in zip(flat, sides, strict=True)])
         image, segmentation = made.image.clamp(-1, 1), to_probabilities(made.segmentation)
         return image, torch.cat([reader(image, segmentation) for reader in self.readers.values()], dim=1)
@@ -69,7 +69,7 @@ class Reading:
 def parts(generator: Generator, codes: LatentCodes) -> dict[str, Tensor]:
     """Each attribute's code, and the local one (the same for every class without mixing)."""
     widths = list(generator.attributes.values())
-    return {**dict(zip(generator.attributes, codes.attributes.split(widths, dim=1), strict=True)), LOCAL: codes.local[:, 0]}
+    return {**dict(zip(generator.attributes, torch.split(codes.attributes, widths, dim=1), strict=True)), LOCAL: codes.local[:, 0]}
 
 
 def joined(codes: Mapping[str, Tensor], local: Tensor) -> LatentCodes:

@@ -39,7 +39,8 @@ class ProceduralProbe(AttributeEncoder):
     def forward(self, images: Float[Tensor, "b 3 s s"], segmentations: Float[Tensor, "b k s s"]) -> Float[Tensor, "b v"]:
         """``(B, 3)``; the segmentation takes no part."""
         low, high = (images.new_tensor([pair[end] for pair in RANGES.values()]) for end in (0, 1))
-        return (low + high) / 2 + (high - low) / 2 * self.layers(images)
+        values: Tensor = (low + high) / 2 + (high - low) / 2 * self.layers(images)
+        return values
 
     def learn(self, *, faces: int, epochs: int, seed: int) -> dict[str, float]:
         """Train on labelled faces; a fifth as many others say how well it reads.
@@ -58,10 +59,10 @@ class ProceduralProbe(AttributeEncoder):
             optimizer = torch.optim.Adam(self.parameters(), lr=2e-3)
             schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.05, total_iters=epochs)
             for _ in range(epochs):
-                for rows in torch.randperm(faces).split(64):
+                for rows in torch.split(torch.randperm(faces), 64):
                     loss = (self.scaled(self(images[rows], images[rows])) - self.scaled(truth[rows])).square().mean()
                     optimizer.zero_grad()
-                    loss.backward()
+                    loss.backward()  # type: ignore[no-untyped-call]
                     optimizer.step()
                 schedule.step()
         self.requires_grad_(False)

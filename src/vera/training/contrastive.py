@@ -86,4 +86,5 @@ class ContrastiveAdversaries(Adversaries):
         made = self._fast["generator"](self.generator.expand(codes), codes.attributes, noise)
         with torch.autocast(device, enabled=False):  # differences of centroids and fits are small: float32
             values = self.contrast.read(made.image.float(), to_probabilities(made.segmentation.float()))
-            return self.contrast(values, batch.shares)
+            losses: dict[str, Tensor] = self.contrast(values, batch.shares)
+            return losses
