@@ -36,7 +36,7 @@ from vera.faces.parser_choice import LANDMARKS, SHIPPED, choose_parser
 from vera.faces.parsing import Parser
 from vera.faces.photograph import photograph_from_pixels, read_photograph
 from vera.ops.palette import PALETTE
-from vera.types import NUM_CLASSES, AlignedFace, Pixels, Points, image_to_tensor, tensor_to_image
+from vera.types import NUM_CLASSES, AlignedFace, Pixels, Points, VeraError, image_to_tensor, tensor_to_image
 
 HERE = Path(__file__).parent
 JUDGED = ("background", "skin", "eyes", "brows", "mouth", "nose", "hair", "neck")
@@ -163,6 +163,8 @@ def seconds(parsers: list[Parser], faces: list[AlignedFace]) -> dict[str, float]
 def overlays(parser: Parser, folder: Path) -> Pixels:
     """Fifteen photographs, evenly from all, aligned; what the parser sees lies over the right half of each."""
     files = sorted(file for file in folder.iterdir() if file.suffix.lower() in (".jpg", ".jpeg", ".png"))
+    if not files:
+        raise VeraError(f"no .jpg or .png photograph in '{folder}': name a folder that holds them itself, not in folders of its own")
     detector, panels = DlibDetector(), []
     for file in track([files[n * len(files) // OVERLAYS] for n in range(min(OVERLAYS, len(files)))], "photographs"):
         photograph = replace(read_photograph(file), name="photograph")
@@ -175,6 +177,8 @@ def overlays(parser: Parser, folder: Path) -> Pixels:
         colours = np.asarray(PALETTE, np.uint8)[parser.parse(face).argmax(dim=0).numpy()]
         covered = np.rint(0.4 * pixels + 0.6 * colours).astype(np.uint8)
         panels.append(np.hstack([pixels, covered]))
+    if not panels:
+        raise VeraError(f"no face was found in any of {len(files)} photographs of '{folder}'")
     panels += [np.full_like(panels[0], 255)] * (-len(panels) % COLUMNS)
     return np.vstack([np.hstack(panels[n : n + COLUMNS]) for n in range(0, len(panels), COLUMNS)])
 

@@ -16,7 +16,7 @@ TINY = {
 
 @pytest.fixture
 def made(tmp_path):
-    network = Autoencoder(generator=TINY, encoder={"channels": [4], "hidden": 4, "layout": 2}, bank=0)
+    network = Autoencoder(generator=TINY, encoder={"width": 4, "hidden": 4, "layout": 2, "pretrained": False}, bank=0)
     network.fill_bank(torch.randn(3, 28, 4), torch.zeros(28, 4))
     bundle.save(tmp_path / "b", network, provenance={"images_seen": 3}, licence="CC0", card="# card")
     return network, tmp_path / "b"

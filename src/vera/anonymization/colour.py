@@ -10,8 +10,8 @@ from vera.types import Mask
 
 MIN_PIXELS = 200
 """DECISION: fewer pixels of the same class than this say nothing about the photograph's colours."""
-GAIN = (0.8, 1.25)
-"""DECISION: limits of the contrast change; the band is too narrow for more."""
+GAIN = (0.95, 1.2)
+"""DECISION: limits of the contrast change; a band of skin says little of the contrast of eyes and brows, which less of it veils."""
 SHIFT_LIMIT = 30.0
 """DECISION: most the colours are shifted (Lab units): more comes from a wrong segmentation, not from light or complexion."""
 OCTAVES = (0.0, 1.0, 2.0)
@@ -23,7 +23,9 @@ GRAIN_LIMIT = 2.5
 
 
 def match_colour(generated: Floats, source: Floats, same: Mask, *, shown: Floats) -> Floats:
-    """Shift and scale the generated colours (CIE Lab, lightness scaled, hues shifted) to those of the photograph.
+    """Scale and shift the generated colours (CIE Lab, lightness scaled, hues shifted) to those of the photograph.
+
+    More light is a factor, not a summand: black stays black, or pupils and brows would be veiled in grey.
 
     Args:
         generated: ``(h, w, 3)`` RGB, 0 to 255.
@@ -43,7 +45,10 @@ def match_colour(generated: Floats, source: Floats, same: Mask, *, shown: Floats
     target = centre + (np.median(theirs, axis=0) - centre).clip(-SHIFT_LIMIT, SHIFT_LIMIT)
     gain = np.ones(3, dtype=np.float32)
     gain[0] = np.clip(_spread(theirs[:, 0]) / max(_spread(ours[:, 0]), 1e-3), *GAIN)
-    matched = cv2.cvtColor(((lab - centre) * gain + target).astype(np.float32), cv2.COLOR_Lab2RGB) * 255
+    matched = (lab - centre) * gain + centre
+    matched[..., 0] *= target[0] / max(centre[0], 1.0)
+    matched[..., 1:] += (target - centre)[1:]
+    matched = cv2.cvtColor(matched.astype(np.float32), cv2.COLOR_Lab2RGB) * 255
     return np.asarray(matched, dtype=np.float32)
 
 

@@ -42,7 +42,7 @@ COMPLEXION = 0.5
 
 SURFACES = (
     (Semantic.SKIN, Semantic.NOSE, Semantic.EARS, Semantic.NECK),
-    (Semantic.HAIR, Semantic.BROWS),
+    (Semantic.HAIR,),
     (Semantic.MOUTH,),
     (Semantic.EYES,),
     (Semantic.BACKGROUND,),
@@ -50,13 +50,14 @@ SURFACES = (
     (Semantic.GLASSES,),
     (Semantic.HAT,),
     (Semantic.EARRINGS,),
+    (Semantic.BROWS,),
 )
 """Classes that look alike at a border: differences in shading between them are worth carrying on."""
 SKIN_LIKE = 0
 NONE = -1
 BEHIND = 4
 OWN_LIGHT = (1, 5)
-"""Hair and clothes take their colours from their own kind only; all else in a face goes with the skin."""
+"""Hair and clothes take their colours from their own kind only; all else in a face goes with the skin, brows, too: light on hair is not on them."""
 
 
 @dataclass(frozen=True)

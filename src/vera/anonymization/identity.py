@@ -20,6 +20,9 @@ BLENDED = 4
 """DECISION: rows of the bank in a mixture (at least three; each row is a mixture itself)."""
 EVENNESS = 0.75
 """DECISION: this part of each weight is shared evenly: no row weighs more than 0.44, and no identity comes near a row of the bank."""
+TEXTURE = 0.6
+"""DECISION: scale of the texture codes' deviation beside the shape codes'. Who somebody is lies in shapes for the most part; textures far from
+the mean are where this generator's skin becomes mottled."""
 PARTS: tuple[tuple[Semantic, ...], ...] = (
     (Semantic.EYES, Semantic.BROWS),
     (Semantic.NOSE,),
@@ -136,6 +139,7 @@ def draw(bank: Tensor, mean: Tensor, *, bundle: str, seed: int, person: str, att
         other = _mixture(deviations, generator)
         rows = LatentCodes.rows(part)[0::2]  # shape codes
         local[rows] = other[rows]
+    local[LatentCodes.rows(range(len(local) // 2 - 1))[1::2]] *= TEXTURE
     proportions = truncation * draw_proportions(generator)
     return Identity(mean.detach().cpu().float() + truncation * local, proportions, bundle, seed, attempt, truncation)
 

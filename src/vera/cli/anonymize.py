@@ -36,7 +36,7 @@ def anonymize(
     bundle: Annotated[Path | None, typer.Option(metavar="PATH", help="A trained network; the packaged one by default.")] = None,
     parser: Annotated[
         str | None,
-        typer.Option(metavar="WHICH", help="What finds the classes: landmarks (the default), shipped, a parser's bundle or .onnx file."),
+        typer.Option(metavar="WHICH", help="What finds the classes: shipped (the default), landmarks, a parser's bundle or .onnx file."),
     ] = None,
     device: Annotated[Device, typer.Option(help="Where the networks run.")] = Device.cpu,
 ) -> None:

@@ -10,7 +10,7 @@ from vera.faces.parsing import LandmarkParser, Parser
 from vera.types import VeraError
 
 LANDMARKS, SHIPPED = "landmarks", "shipped"
-DEFAULT = LANDMARKS
+DEFAULT = SHIPPED
 """What is taken where nothing is chosen."""
 
 

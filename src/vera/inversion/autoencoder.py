@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from vera.generator.network import Generator, Synthesis
 from vera.inversion.encoder import Encoder
-from vera.inversion.first_encoder import Encoder as FirstEncoder
 from vera.types import LatentCodes, VeraError, to_probabilities
 
 MOST_PASSES = 5
@@ -48,8 +47,7 @@ class Autoencoder(nn.Module):
         self.config: dict[str, Any] = {"generator": dict(generator), "encoder": {**encoder, "pretrained": False}, "bank": bank}
         self.generator = Generator(**generator)
         g = self.generator
-        kind: Any = FirstEncoder if "channels" in encoder else Encoder
-        self.encoder = kind(size=g.size, latent=g.latent, attributes=sum(g.attributes.values()), **encoder)
+        self.encoder = Encoder(size=g.size, latent=g.latent, attributes=sum(g.attributes.values()), **encoder)
         self.take_passes(passes)
         self.register_buffer("bank", torch.zeros(bank, g.rows, g.latent))
         self.register_buffer("mean", torch.zeros(g.rows, g.latent))
@@ -68,13 +66,11 @@ class Autoencoder(nn.Module):
         """From now on encode in so many passes.
 
         Raises:
-            VeraError: more than :data:`MOST_PASSES`, fewer than one, or several with an encoder that has no further pass.
+            VeraError: more than :data:`MOST_PASSES` or fewer than one.
 
         """
         if not 1 <= count <= MOST_PASSES:
             raise VeraError(f"the encoder takes 1 to {MOST_PASSES} passes over a photograph, not {count}")
-        if count > 1 and isinstance(self.encoder, FirstEncoder):
-            raise VeraError("this bundle's encoder has one pass only: train an autoencoder of today's encoder first, or take passes=1")
         self.config["passes"] = count
 
     def encode(

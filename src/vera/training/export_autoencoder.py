@@ -80,7 +80,7 @@ def _stage(state: Mapping[str, Any], network: Autoencoder) -> str:
     return "autoencoder" + (", adversarial" if "discriminator" in state["networks"] else "")
 
 
-def _encode(network: Autoencoder, dataset: FaceDataset, batch: int = 64) -> Iterator[Tensor]:
+def _encode(network: Autoencoder, dataset: FaceDataset, batch: int = 8) -> Iterator[Tensor]:
     for start in range(0, len(dataset), batch):
         samples = [dataset[n] for n in range(start, min(start + batch, len(dataset)))]
         images = decode_images(torch.stack([s["image"] for s in samples]))

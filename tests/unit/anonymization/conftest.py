@@ -122,7 +122,7 @@ def parsed(face):
 @pytest.fixture
 def network():
     torch.manual_seed(0)
-    network = Autoencoder(generator=TINY, encoder={"channels": [4, 8], "hidden": 8, "layout": 4}, bank=0)
+    network = Autoencoder(generator=TINY, encoder={"width": 8, "hidden": 8, "layout": 4, "pretrained": False}, bank=0)
     network.fill_bank(torch.randn(12, 28, 8), torch.zeros(28, 8))
     network.info = BundleInfo(Path("tiny"), "d" * 64, "none", {})
     return network.eval().requires_grad_(False)

@@ -16,7 +16,7 @@ GENERATOR = {
     "size": 32, "coarse_size": 16, "start_size": 8, "classes": 13, "transparent": [10, 12], "latent": 6, "local_channels": 4,
     "coarse_channels": 6, "layers": [2, 2, 2], "channels": {16: 5, 32: 4}, "attributes": {"pose": 3}, "mapping_layers": 2,
 }  # fmt: skip
-ENCODER = {"channels": [8, 8], "hidden": 8, "layout": 4}
+ENCODER = {"width": 8, "hidden": 8, "layout": 4, "pretrained": False}
 
 
 def save(folder, network):

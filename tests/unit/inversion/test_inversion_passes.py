@@ -76,10 +76,3 @@ def test_a_bundle_keeps_the_number_of_passes_and_one_without_has_one(network, fa
 def test_passes_have_a_range(network, count):
     with pytest.raises(VeraError, match="1 to 5"):
         network.take_passes(count)
-
-
-def test_the_first_encoder_has_one_pass():
-    old = {"generator": TINY, "encoder": {"channels": [4], "hidden": 4, "layout": 2}, "bank": 0}
-    assert Autoencoder(**old).passes == 1
-    with pytest.raises(VeraError, match="one pass only"):
-        Autoencoder(**old, passes=2)

@@ -17,7 +17,7 @@ TINY = {
 @pytest.fixture
 def network():
     torch.manual_seed(0)
-    encoder = {"channels": [4], "hidden": 4, "layout": 2}
+    encoder = {"width": 4, "hidden": 4, "layout": 2, "pretrained": False}
     return Autoencoder(generator=TINY, encoder=encoder, bank=0).eval().requires_grad_(False)
 
 
