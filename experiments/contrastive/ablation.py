@@ -30,13 +30,13 @@ SWEEP = ["stage.mirroring=true,false", "stage.projection=true,false", "stage.los
 SMALL = [
     "generator.size=16", "generator.coarse_size=8", "generator.start_size=4", "generator.channels={16: 32}", "+generator.channels.8=32",
     "discriminator.size=16", "discriminator.channels={4: 16, 8: 16, 16: 16}",
-    "~callbacks.progress", "~callbacks.curve", "~callbacks.sheet",
+    "stage.module.game.path_every=0", "~callbacks.progress", "~callbacks.curve", "~callbacks.sheet",
 ]  # fmt: skip
 """The network of teach.py."""
 ASKED = {"yaw": "yaw", "mouth_width": "smile", "light_right": "light"}
 """The generator's control, and what the probe calls the same thing, in another unit."""
 MEANT = {"pose": "yaw", "expression": "smile", "illumination": "light"}
-FACES, COLUMNS = 1000, 7
+FACES, COLUMNS = 600, 7
 
 
 def train(folder: Path, overrides: list[str]) -> None:

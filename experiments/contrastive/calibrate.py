@@ -113,7 +113,7 @@ def ordered(a: Table, b: Table, *, apart: float) -> dict[str, float]:
 def true_ages(people: Path, names: list[str]) -> Table:
     """Age of each photograph's person, from a table with the columns ``person`` and ``age``; NaN where it is not known."""
     with people.open(encoding="utf-8") as stream:
-        ages = {row["person"]: float(row["age"]) if row["age"] else np.nan for row in csv.DictReader(stream)}
+        ages = {row["person"]: float(row["age"]) if row["age"].strip().isdigit() else np.nan for row in csv.DictReader(stream)}
     return np.array([ages.get(name.split("_")[0], np.nan) for name in names])
 
 
