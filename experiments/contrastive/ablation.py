@@ -36,7 +36,7 @@ SMALL = [
 ASKED = {"yaw": "yaw", "mouth_width": "smile", "light_right": "light"}
 """The generator's control, and what the probe calls the same thing, in another unit."""
 MEANT = {"pose": "yaw", "expression": "smile", "illumination": "light"}
-FACES, COLUMNS = 600, 7
+FACES, COLUMNS = 400, 7
 
 
 def train(folder: Path, overrides: list[str]) -> None:
@@ -52,6 +52,12 @@ def finished(run: Path) -> tuple[Any, ControlledGenerator, dict[str, AttributeEn
     network: Any = bundle.rebuild({"class": GENERATOR, "config": state["networks"]["generator"]["config"]}, state["ema"], source=str(run))
     encoders = {str(name): instantiate(entry.encoder, _convert_="all") for name, entry in config.attributes.items()}
     return config, with_controls(network.eval(), encoders, faces=FACES, seed=0), encoders, int(state["images_seen"])
+
+
+def complete(run: Path) -> bool:
+    """Whether a run saw all its images: an interrupted one is not compared."""
+    config: Any = OmegaConf.load(run / "config.yaml")
+    return bool(read_checkpoint(run / "last.ckpt")["vera"]["images_seen"] >= config.images)
 
 
 def judge(run: Path, probe: ProceduralProbe) -> dict[str, Any]:
@@ -128,19 +134,20 @@ def main() -> None:
     started = time.time()
     if not chosen.folder.exists():
         train(chosen.folder, chosen.overrides)
-    runs = sorted(path.parent for path in chosen.folder.glob("*/last.ckpt"))
+    runs = sorted(path.parent for path in chosen.folder.glob("*/last.ckpt") if complete(path.parent))
     config: Any = OmegaConf.load(runs[0] / "config.yaml")
     probe = ProceduralProbe(size=int(config.data.dataset.size))
-    reads = probe.learn(faces=4000, epochs=12, seed=77)
+    reads = probe.learn(faces=2500, epochs=10, seed=77)
     lines = []
     for run in runs:
         line = {**judge(run, probe), "probe": reads, "minutes_of_all_runs": round((time.time() - started) / 60, 1)}
         lines.append(line)
         with (HERE / "results.jsonl").open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(line) + "\n")
-        if line["mirroring"] and line["projection"] and line["loss"] == "ntxent":
+        if line["mirroring"] and line["projection"] and line["loss"] == "ntxent" and not line["shared_noise"]:
             edits(finished(run)[1], HERE / "edits.png")
-    draw(lines, HERE / "ablation.png")
+    if len(lines) > 1:
+        draw(lines, HERE / "ablation.png")
 
 
 if __name__ == "__main__":
