@@ -137,7 +137,7 @@ def main() -> None:
     runs = sorted(path.parent for path in chosen.folder.glob("*/last.ckpt") if complete(path.parent))
     config: Any = OmegaConf.load(runs[0] / "config.yaml")
     probe = ProceduralProbe(size=int(config.data.dataset.size))
-    reads = probe.learn(faces=2500, epochs=10, seed=77)
+    reads = probe.learn(faces=4000, epochs=16, seed=77)
     lines = []
     for run in runs:
         line = {**judge(run, probe), "probe": reads, "minutes_of_all_runs": round((time.time() - started) / 60, 1)}
