@@ -19,7 +19,7 @@ from vera.types import LatentCodes
 
 BAND = 0.06
 """DECISION: width of the band, as a share of the crop's side."""
-RATE = 0.02
+RATE = 0.01
 """DECISION: peak step of Adam, in standard deviations of the bank."""
 WEIGHT_PERCEPTUAL = 0.2
 WEIGHT_SEGMENTATION = 0.2

@@ -32,8 +32,8 @@ class Options:
     leave_others: bool = False
     seed: int | None = None
     truncation: float = 1.1  # DECISION: a little more than the bank's own variety; from about 1.3 on complexions leave the neck's
-    refine_steps: int = 12  # DECISION: some seconds on two cores; the encoder comes near by itself
-    harmonize_steps: int = 14  # DECISION: as above; most of the fit comes in the first ten
+    refine_steps: int = 0  # DECISION: refined codes fit their own photograph better, and mix worse with an identity: patches on the skin
+    harmonize_steps: int = 10  # DECISION: a few seconds on two cores; most of the fit comes in the first ten
     attempts: int = 6  # DECISION: more would let the recogniser choose, not check
 
     def __post_init__(self) -> None:
