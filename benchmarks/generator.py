@@ -23,9 +23,9 @@ from benchmarks.timing import interleaved, matrix_product
 from vera.data.sample import Sample
 from vera.training.adversaries import SIDES
 from vera.training.faces import Faces
-from vera.training.stage_module import StageModule
 from vera.training.guard import complete_gradients
 from vera.training.phases import Phase
+from vera.training.stage_module import StageModule
 from vera.types import LatentCodes
 
 RESULTS = Path(__file__).with_name("results.jsonl")

@@ -45,11 +45,10 @@ def match_colour(generated: Floats, source: Floats, same: Mask, *, shown: Floats
     target = centre + (np.median(theirs, axis=0) - centre).clip(-SHIFT_LIMIT, SHIFT_LIMIT)
     gain = np.ones(3, dtype=np.float32)
     gain[0] = np.clip(_spread(theirs[:, 0]) / max(_spread(ours[:, 0]), 1e-3), *GAIN)
-    matched = (lab - centre) * gain + centre
+    matched: Floats = np.asarray((lab - centre) * gain + centre, dtype=np.float32)
     matched[..., 0] *= target[0] / max(centre[0], 1.0)
     matched[..., 1:] += (target - centre)[1:]
-    matched = cv2.cvtColor(matched.astype(np.float32), cv2.COLOR_Lab2RGB) * 255
-    return np.asarray(matched, dtype=np.float32)
+    return np.asarray(cv2.cvtColor(matched, cv2.COLOR_Lab2RGB) * 255, dtype=np.float32)
 
 
 def match_grain(generated: Floats, source: Floats, kept: Mask, where: Mask, *, seed: int) -> Floats:

@@ -21,8 +21,8 @@ BLENDED = 4
 EVENNESS = 0.75
 """DECISION: this part of each weight is shared evenly: no row weighs more than 0.44, and no identity comes near a row of the bank."""
 TEXTURE = 0.6
-"""DECISION: scale of the texture codes' deviation beside the shape codes'. Who somebody is lies in shapes for the most part; textures far from
-the mean are where this generator's skin becomes mottled."""
+"""DECISION: scale of the texture codes' deviation beside the shape codes'. Who somebody is lies in shapes for the most part; far from the
+mean textures the generated skin becomes mottled."""
 PARTS: tuple[tuple[Semantic, ...], ...] = (
     (Semantic.EYES, Semantic.BROWS),
     (Semantic.NOSE,),

@@ -136,7 +136,8 @@ class Encoder(nn.Module):
         """The pyramid's finest map, coarse maps added from the top down."""
         maps = self.trunk(x)
         # Sizes differ by orders of magnitude between the stages: each map is brought to unit mean square.
-        level = [lateral(m * torch.rsqrt(m.square().mean(dim=(1, 2, 3), keepdim=True) + 1e-8)) for lateral, m in zip(self.lateral, maps, strict=True)]
+        scaled = [m * torch.rsqrt(m.square().mean(dim=(1, 2, 3), keepdim=True) + 1e-8) for m in maps]
+        level = [lateral(m) for lateral, m in zip(self.lateral, scaled, strict=True)]
         y: Tensor = self.merge[-1](level[-1])
         for lateral, merge in zip(level[-2::-1], self.merge[-2::-1], strict=True):
             y = merge((F.interpolate(y, scale_factor=2.0, mode="nearest") + lateral) / math.sqrt(2))

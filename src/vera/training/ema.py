@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 class EMA:
@@ -31,7 +31,8 @@ class EMA:
     def update(self, network: nn.Module, *, images: int, images_seen: int) -> None:
         """One step: parameters lerp, buffers copy."""
         weight = 1 - self.decay(images, images_seen)
-        averages, new = list(self.network.parameters()), list(network.parameters())
+        averages: list[Tensor] = list(self.network.parameters())
+        new: list[Tensor] = list(network.parameters())
         torch._foreach_lerp_(averages, new, weight)  # on a GPU a few kernels for all of them
         for copied, buffer in zip(self.network.buffers(), network.buffers(), strict=True):
             copied.copy_(buffer)

@@ -144,9 +144,10 @@ class Reconstruction(nn.Module):
 
     def _balance(self, loss: Tensor, adversarial: Tensor) -> Tensor:
         """How much larger the reconstruction's gradient is in the last layer than the adversarial one."""
-        last = self.network.generator.renderer.convs[-1].weight
+        last = self.network.generator.renderer.convs[-1].get_parameter("weight")
         norms = [torch.autograd.grad(part, last, retain_graph=True)[0].norm() for part in (loss, adversarial)]
-        return (norms[0] / (norms[1] + 1e-6)).clamp(max=BALANCE)
+        ratio: Tensor = norms[0] / (norms[1] + 1e-6)
+        return ratio.clamp(max=BALANCE)
 
     def discriminate(self, faces: Faces) -> tuple[Tensor, Terms]:
         """Tell photographs from mixed faces."""

@@ -16,7 +16,8 @@ OBJECTIVE = InversionObjective(weights=Weights(face=0.0, pixel=1.0, perceptual=0
 @pytest.fixture
 def network():
     torch.manual_seed(0)
-    made = Autoencoder(generator=TINY, encoder={"width": 4, "hidden": 4, "layout": 2, "pretrained": False}, bank=0).eval().requires_grad_(False)
+    encoder = {"width": 4, "hidden": 4, "layout": 2, "pretrained": False}
+    made = Autoencoder(generator=TINY, encoder=encoder, bank=0).eval().requires_grad_(False)
     for name, parameter in made.named_parameters():
         if "noise_strength" in name:
             parameter.fill_(0.5)
