@@ -57,7 +57,7 @@ SKIN_LIKE = 0
 NONE = -1
 BEHIND = 4
 OWN_LIGHT = (1, 5)
-"""Hair and clothes take their colours from their own kind only; all else in a face goes with the skin (what shines on hair not on brows)."""
+"""Hair and clothes take their colours from their own kind only; all else goes with the skin (what shines on hair not on brows)."""
 
 
 @dataclass(frozen=True)
