@@ -59,7 +59,7 @@ def test_before_stage_2_no_code_says_anything(learnt):
 def test_codes_begin_to_control_their_own_attribute(learnt):
     own, others = learnt.after
     assert sum(own.values()) > 0.3, learnt.after
-    assert sum(own.values()) > 2 * sum(max(value, 0) for value in others.values()) / 2, learnt.after
+    assert sum(own.values()) > sum(max(value, 0) for value in others.values()), learnt.after
 
 
 @pytest.mark.xfail(reason="the design's aim, not reached in this budget: attributes are learnt one after the other", strict=False)
