@@ -47,7 +47,7 @@ class Generator(nn.Module):
         coarse_channels: channels of the coarse map.
         layers: numbers of base, shape and texture layers.
         channels: the renderer's channels at each side above ``start_size``; keys may be strings (they pass through JSON and YAML).
-        attributes: dimension of each attribute code by name; empty for a generator without attributes.
+        attributes: dimension of each attribute code by name, concatenated in the order of the alphabet; empty for a generator without.
         mapping_layers: layers of the mapping; 0 for a generator whose codes come from an encoder only.
 
     Attributes:
@@ -72,6 +72,7 @@ class Generator(nn.Module):
         mapping_layers: int,
     ) -> None:
         super().__init__()
+        attributes = dict(sorted(attributes.items()))  # as a bundle's record has them: concatenated codes keep their meaning
         self.config: dict[str, Any] = {
             "size": size,
             "coarse_size": coarse_size,

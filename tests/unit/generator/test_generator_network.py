@@ -221,3 +221,8 @@ def test_the_configuration_rebuilds_the_network(network):
     again.load_state_dict(network.state_dict())
     codes = codes_for(network)
     assert torch.equal(again(codes).image, network(codes).image)
+
+
+def test_attributes_are_concatenated_by_name_as_a_bundle_lists_them():
+    made = Generator(**{**TINY, "attributes": {"pose": 2, "age": 3}})
+    assert list(made.attributes.items()) == list(made.config["attributes"].items()) == [("age", 3), ("pose", 2)]
