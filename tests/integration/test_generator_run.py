@@ -19,6 +19,8 @@ from vera.types import VeraError
 
 TINY = ["experiment=smoke_generator", "batch_size=8", "~callbacks.progress"]
 QUIET = ["~callbacks.curve", "~callbacks.sheet", "~callbacks.throughput"]
+# Adam's step is no longer a sign: rounding stays rounding.
+LARGE_EPS = ["optim.lr=2e-3", "optim.eps=0.1"]
 # Every phase several times in six steps, and a strength that moves.
 BUSY = [
     "augmentation=adaptive", "augmentation.strength.interval=8", "augmentation.strength.speed=64",
