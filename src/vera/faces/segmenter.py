@@ -9,12 +9,10 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from vera.features.efficientnet import EfficientNetLite0
+from vera.features.backbone import Lite0Trunk
 from vera.types import NUM_CLASSES, VeraError
 
 STRIDE = 16
-TRUNK = (16, 24, 40, 112)
-"""Channels of the trunk at strides 2, 4, 8 and 16."""
 GROUPS = 8
 
 
@@ -44,14 +42,12 @@ class Segmenter(nn.Module):
             "size": size, "context": context, "depth": depth, "channels": list(channels), "pretrained": False,
         }  # fmt: skip
         self.size = size
-        self.trunk = EfficientNetLite0(stages=(0, 1, 2, 3), pretrained=pretrained)
-        stages: Any = self.trunk.network.blocks
-        self.trunk.network.blocks = stages[:5]  # what follows stride 16 is left out
-        self.trunk.requires_grad_()
-        self.context = _Context(TRUNK[-1], context, depth)
+        self.trunk = Lite0Trunk(inputs=3, stages=(0, 1, 2, 3), pretrained=pretrained)
+        *sides, deepest = self.trunk.channels
+        self.context = _Context(deepest, context, depth)
         widths = (context, *channels)
         self.merges = nn.ModuleList(
-            _Merge(coarse, lateral, width) for coarse, lateral, width in zip(widths[:-1], TRUNK[-2::-1], widths[1:], strict=True)
+            _Merge(coarse, lateral, width) for coarse, lateral, width in zip(widths[:-1], reversed(sides), widths[1:], strict=True)
         )
         self.to_logits = nn.Conv2d(channels[-1], NUM_CLASSES, 1)
 

@@ -1,7 +1,8 @@
-"""EfficientNet-Lite0's first stages as the trainable trunk of an encoder or a parser."""
+"""EfficientNet-Lite0's first stages as the trainable trunk of the encoder and of the parser."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -10,31 +11,35 @@ from torch import Tensor, nn
 
 from vera.features.efficientnet import EfficientNetLite0
 
+CHANNELS = (16, 24, 40, 112)
+"""Of the stages at strides 2, 4, 8 and 16."""
 LEARNING_RATE = 0.1
 """DECISION: of the run's learning rate, which is made for equalized layers; pretrained plain convolutions take a tenth of it."""
 
 
 class Lite0Trunk(nn.Module):
-    """Feature maps at strides 4, 8 and 16; the stages after them are left out (0.7 million parameters stay of 3.4).
+    """Feature maps at strides up to 16; the stages after them are left out (0.7 million parameters stay of 3.4).
 
     Batch normalisation keeps ImageNet's statistics, so that nothing depends on a batch; its scales and biases are trained.
 
     Args:
         inputs: channels of the input, of which the first three are an image in [-1, 1]. Weights of the others start at zero: what was
             learnt on ImageNet is not disturbed.
+        stages: which maps to return, 0 to 3: strides 2, 4, 8, 16; 16, 24, 40, 112 channels.
         pretrained: start from the packaged ImageNet weights; False for tests, and where weights are loaded anyway.
 
     Attributes:
+        channels: of the maps.
         learning_rate: factor of the run's learning rate for these parameters.
 
     """
 
-    channels = (24, 40, 112)
     learning_rate = LEARNING_RATE
 
-    def __init__(self, *, inputs: int, pretrained: bool) -> None:
+    def __init__(self, *, inputs: int, stages: Sequence[int], pretrained: bool) -> None:
         super().__init__()
-        network: Any = EfficientNetLite0(stages=(1, 2, 3), pretrained=pretrained).network
+        network: Any = EfficientNetLite0(stages=stages, pretrained=pretrained).network
+        self.channels = tuple(CHANNELS[stage] for stage in stages)
         network.blocks = network.blocks[:5]
         first: Any = network.conv_stem
         weight = torch.zeros(first.out_channels, inputs, *first.kernel_size)
@@ -47,6 +52,6 @@ class Lite0Trunk(nn.Module):
         return super().train(False)
 
     def forward(self, x: Float[Tensor, "b i h w"]) -> list[Tensor]:
-        """Maps ``(B, 24, h/4, w/4)``, ``(B, 40, h/8, w/8)`` and ``(B, 112, h/16, w/16)``; sides are multiples of 16."""
+        """A map ``(B, C, h / stride, w / stride)`` for each of the stages; sides are multiples of 16."""
         maps: list[Tensor] = self.network(x)
         return maps

@@ -79,7 +79,7 @@ class Encoder(nn.Module):
         super().__init__()
         self.size, self.latent, self.attributes = size, latent, attributes
         seen = 3 + NUM_CLASSES  # the photograph and its segmentation, then the same of what was made of it
-        self.trunk = Lite0Trunk(inputs=2 * seen, pretrained=pretrained)
+        self.trunk = Lite0Trunk(inputs=2 * seen, stages=(1, 2, 3), pretrained=pretrained)
         self.lateral = nn.ModuleList(EqualizedConv(c, width, kernel=1, activation=False) for c in self.trunk.channels)
         self.merge = nn.ModuleList(EqualizedConv(width, width) for _ in self.trunk.channels)
         # Features pooled with 1, x, y as weights (relative to the class's centre), and the class's geometry.

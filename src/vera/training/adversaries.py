@@ -15,9 +15,7 @@ from vera.generator.network import Generator, Synthesis
 from vera.generator.objective import (
     Weights,
     advance_path_mean,
-    discriminator_loss,
     generator_loss,
-    gradient_penalty,
     mask_consistency,
     mix_styles,
     path_lengths,
@@ -25,7 +23,7 @@ from vera.generator.objective import (
 )
 from vera.training.draws import Draws
 from vera.training.faces import Faces
-from vera.training.judge import Judge
+from vera.training.judge import Judge, penalise, tell_apart
 from vera.training.phases import Phase, Terms
 from vera.types import LatentCodes
 
@@ -105,17 +103,14 @@ class Adversaries(nn.Module):
         with torch.no_grad():
             made = self._make("discriminator", faces)
         fake = self._judge("discriminator/fake", faces, made.image, made.segmentation)
-        real = self._judge("discriminator/real", faces, faces.images, faces.segmentations)
-        loss = discriminator_loss(real, fake)
-        return loss, {"logits/real": real.mean(), "logits/fake": fake.mean(), "logits/sign": real.sign().mean()}
+        return tell_apart(self._judge("discriminator/real", faces, faces.images, faces.segmentations), fake)
 
     def penalise_gradients(self, faces: Faces) -> tuple[Tensor, Terms]:
         """R1, with respect to what goes into the augmentation."""
         images, segmentations = faces.images.requires_grad_(), faces.segmentations.requires_grad_()
         logits = self._judge("r1", faces, images, segmentations, fast=False)
-        r1_image, r1_segmentation = (penalty.mean() for penalty in gradient_penalty(logits, images, segmentations))
-        loss = (self.weights.r1_image * r1_image + self.weights.r1_segmentation * r1_segmentation) / 2
-        return loss, {"r1/image": r1_image, "r1/segmentation": r1_segmentation}
+        weights = self.weights
+        return penalise(logits, images, segmentations, image=weights.r1_image, segmentation=weights.r1_segmentation)
 
     def generate(self, faces: Faces) -> tuple[Tensor, Terms]:
         """Make faces that the discriminator takes for real, with one segmentation, coarse and refined."""

@@ -85,7 +85,7 @@ def export(
         return written
     if discriminator is not None:
         raise VeraError("--discriminator: only a generator's run (stage 1) exports one; leave it out")
-    if state.get("stage") == "parsing":
+    if stage == "parsing":
         if bank.pattern is not None:
             raise VeraError("--pattern chooses faces for a bank of identities; a parser has none: leave it out")
         return [export_parsing(state, out, provenance=provenance, **stated)]

@@ -11,12 +11,11 @@ from torch import Tensor, nn
 
 from vera.generator.network import Synthesis
 from vera.inversion.autoencoder import Autoencoder, decided
-from vera.inversion.bank import mix_within
 from vera.inversion.objective import InversionObjective
 from vera.training.draws import Draws
 from vera.training.faces import Faces
 from vera.training.phases import Phase, Terms
-from vera.training.reconstruction import MIXED, PARTS, own_rows
+from vera.training.reconstruction import MIXED, mixed
 from vera.types import LatentCodes, VeraError
 
 
@@ -111,10 +110,7 @@ class Inversion(nn.Module):
     def _generate(self, faces: Faces, images: Tensor, segmentations: Tensor, count: int) -> tuple[LatentCodes, Synthesis]:
         """Codes mixed as in the autoencoder's game, from the encoder that the bundle came with, and what is made of them."""
         encoded: LatentCodes = self.origin(images, segmentations)
-        local = encoded.local.float()
-        mixtures = mix_within(local, self.draws.normal("inversion/weights", faces.indices, MIXED))
-        own = own_rows(self.draws.uniform("inversion/own", faces.indices, 2 + len(PARTS)), rows=local.shape[1])
-        codes = _floats(encoded.with_local(torch.where(own[..., None], local, mixtures)), slice(0, count))
+        codes = _floats(mixed("inversion", faces, encoded, self.draws), slice(0, count))
         return codes, self._make(codes)
 
     def _make(self, codes: LatentCodes) -> Synthesis:

@@ -1,4 +1,4 @@
-"""How a discriminator is asked: through the augmentation, keyed by the images' indices."""
+"""How a discriminator is asked, and what it learns from: the same in every game that has one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from torch import Tensor
 
 from vera.generator.adaptation import AdaptiveStrength
 from vera.generator.augmentation import Augmentation
+from vera.generator.objective import discriminator_loss, gradient_penalty
 from vera.training.draws import Draws
+from vera.training.phases import Terms
 
 
 @dataclass
@@ -50,3 +52,23 @@ class Judge:
             uniform = draws.uniform(f"{stream}/augmentation", indices, self.augmentation.numbers)
             images, segmentations = self.augmentation(images, segmentations, self.strength.strength, uniform)
         return discriminator(images, segmentations).float()
+
+
+def tell_apart(real: Tensor, fake: Tensor) -> tuple[Tensor, Terms]:
+    """The discriminator's loss on its logits, and what the log shows."""
+    return discriminator_loss(real, fake), {"logits/real": real.mean(), "logits/fake": fake.mean(), "logits/sign": real.sign().mean()}
+
+
+def penalise(logits: Tensor, images: Tensor, segmentations: Tensor, *, image: float, segmentation: float) -> tuple[Tensor, Terms]:
+    """R1 on both inputs, see :func:`vera.generator.objective.gradient_penalty`.
+
+    Args:
+        logits: of photographs.
+        images: that they were computed from, before the augmentation; they require gradients.
+        segmentations: likewise.
+        image: γ of the image's term.
+        segmentation: γ of the segmentation's.
+
+    """
+    r1_image, r1_segmentation = (penalty.mean() for penalty in gradient_penalty(logits, images, segmentations))
+    return (image * r1_image + segmentation * r1_segmentation) / 2, {"r1/image": r1_image, "r1/segmentation": r1_segmentation}

@@ -13,13 +13,13 @@ from torch import Tensor, nn
 from vera.generator.adaptation import AdaptiveStrength
 from vera.generator.augmentation import Augmentation
 from vera.generator.network import Synthesis
-from vera.generator.objective import discriminator_loss, generator_loss, gradient_penalty, mask_consistency
+from vera.generator.objective import generator_loss, mask_consistency
 from vera.inversion.autoencoder import Autoencoder
 from vera.inversion.bank import mix_within
 from vera.inversion.objective import InversionObjective
 from vera.training.draws import Draws
 from vera.training.faces import Faces
-from vera.training.judge import Judge
+from vera.training.judge import Judge, penalise, tell_apart
 from vera.training.phases import Phase, Terms
 from vera.types import LatentCodes, Semantic
 
@@ -134,7 +134,7 @@ class Reconstruction(nn.Module):
         step, batch = faces.step
         if self.discriminator is None or step * batch < self.begin:
             return loss, terms
-        made = self._make("mixed", faces, self._mixed("mixed", faces, codes))
+        made = self._make("mixed", faces, mixed("mixed", faces, codes, self.draws))
         adversarial = generator_loss(self._judged("mixed", faces, made.image, made.segmentation))
         mask = mask_consistency(made.coarse, made.segmentation)
         terms |= {"loss/reconstruction": loss, "loss/adversarial": adversarial, "loss/mask": mask}
@@ -154,22 +154,16 @@ class Reconstruction(nn.Module):
         images, segmentations = faces.images, faces.segmentations
         with torch.no_grad():
             codes: LatentCodes = self._encode(images, (segmentations + 1) / 2)
-            made = self._make("discriminator", faces, self._mixed("discriminator", faces, codes))
+            made = self._make("discriminator", faces, mixed("discriminator", faces, codes, self.draws))
         fake = self._judged("discriminator/fake", faces, made.image, made.segmentation)
-        real = self._judged("discriminator/real", faces, images, segmentations)
-        return discriminator_loss(real, fake), {
-            "logits/real": real.mean(),
-            "logits/fake": fake.mean(),
-            "logits/sign": real.sign().mean(),
-        }
+        return tell_apart(self._judged("discriminator/real", faces, images, segmentations), fake)
 
     def penalise_gradients(self, faces: Faces) -> tuple[Tensor, Terms]:
         """R1, with respect to what goes into the augmentation."""
         images, segmentations = faces.images.requires_grad_(), faces.segmentations.requires_grad_()
         logits = self._judged("r1", faces, images, segmentations, fast=False)
-        r1_image, r1_segmentation = (penalty.mean() for penalty in gradient_penalty(logits, images, segmentations))
-        loss = (self.weights.r1_image * r1_image + self.weights.r1_segmentation * r1_segmentation) / 2
-        return loss, {"r1/image": r1_image, "r1/segmentation": r1_segmentation}
+        weights = self.weights
+        return penalise(logits, images, segmentations, image=weights.r1_image, segmentation=weights.r1_segmentation)
 
     def settle(self, terms: Terms, *, images: int) -> None:
         """The strength follows the discriminator's signs, the balance its last values."""
@@ -185,14 +179,25 @@ class Reconstruction(nn.Module):
         made = self._synthesise(generator.expand(codes), codes.attributes, noise)
         return Synthesis(*(part.float() for part in made))
 
-    def _mixed(self, stream: str, faces: Faces, codes: LatentCodes) -> LatentCodes:
-        mixtures = mix_within(codes.local.float(), self.draws.normal(f"{stream}/weights", faces.indices, MIXED))
-        own = own_rows(self.draws.uniform(f"{stream}/own", faces.indices, 2 + len(PARTS)), rows=codes.local.shape[1])
-        return codes.with_local(torch.where(own[..., None], codes.local.float(), mixtures))
-
     def _judged(self, stream: str, faces: Faces, images: Tensor, segmentations: Tensor, *, fast: bool = True) -> Tensor:
         discriminator: Any = self._discriminate if fast else self.discriminator
         return self.judge(discriminator, images, segmentations, draws=self.draws, stream=stream, indices=faces.indices)
+
+
+def mixed(stream: str, faces: Faces, codes: LatentCodes, draws: Draws) -> LatentCodes:
+    """Codes as anonymization mixes them: of each face's group, over the photograph's base codes and what it keeps; float32.
+
+    Args:
+        stream: what they are for.
+        faces: whose codes these are.
+        codes: of all of them.
+        draws: source of randomness.
+
+    """
+    local = codes.local.float()
+    mixtures = mix_within(local, draws.normal(f"{stream}/weights", faces.indices, MIXED))
+    own = own_rows(draws.uniform(f"{stream}/own", faces.indices, 2 + len(PARTS)), rows=local.shape[1])
+    return codes.with_local(torch.where(own[..., None], local, mixtures))
 
 
 def own_rows(uniform: Tensor, *, rows: int) -> Tensor:
