@@ -73,3 +73,27 @@ def mosaic(
         markup=False,
         soft_wrap=True,
     )
+
+
+@data.command()
+def pack(
+    folder: Annotated[Path, typer.Option("--data", metavar="DIR", help="images/NAME.jpg|png, masks/NAME.png (mosaics).")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The shards: 000000.tar, ... and index.json.")],
+    shard_size: Annotated[int, typer.Option("--shard-size", min=1, help="Faces in a shard.")] = 2000,
+    pattern: Annotated[str, typer.Option(metavar="GLOB", help="Take the images of this name only.")] = "*",
+) -> None:
+    """Pack a folder of faces into a few tar files (WebDataset's layout), for `vera train data=shards data.root=OUT`.
+
+    The files are packed as they are: the faces, and their order, stay the same.
+    """
+    from rich.console import Console
+
+    from vera.cli.batch import progress_bar
+    from vera.data.folder import FolderDataset
+    from vera.data.packing import pack as write
+
+    pairs = FolderDataset(root=folder, size=1, pattern=pattern, cache=False).pairs
+    console = Console(stderr=True)
+    with progress_bar(console) as progress:
+        count = write(progress.track(pairs, description="faces"), out, shard_size=shard_size)
+    console.print(f"{count} faces: {out}", highlight=False, markup=False, soft_wrap=True)

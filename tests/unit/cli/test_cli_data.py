@@ -1,8 +1,9 @@
-"""``vera data mosaic`` on drawn people: two calls, one data set."""
+"""``vera data``: mosaics of drawn people in two calls, one data set; packing."""
 
 from functools import partial
 
 import pytest
+from PIL import Image
 from tests.reference.drawn_portraits import DrawnDetector, DrawnParser, DrawnRecogniser, draw_people
 
 
@@ -51,3 +52,18 @@ def test_bad_input_gets_one_clear_sentence(vera, photos, tmp_path, options, says
     assert code == 2
     assert says in stderr
     assert "Traceback" not in stderr
+
+
+def test_packing_from_the_command_line(vera, tmp_path, files):
+    for kind in ("images", "masks"):
+        (tmp_path / "data" / kind).mkdir(parents=True)
+        for n in range(3):
+            Image.new("L", (8, 8), n).save(tmp_path / "data" / kind / f"{n}.png")
+    options = ["--data", tmp_path / "data", "--out", tmp_path / "out", "--shard-size", 2]
+    code, _, stderr = vera("data", "pack", *options)
+    assert code == 0, stderr
+    assert stderr.strip() == f"3 faces: {tmp_path / 'out'}"
+    assert files(tmp_path / "out") == ["000000.tar", "000001.tar", "index.json"]
+    code, _, stderr = vera("data", "pack", *options)
+    assert code == 2
+    assert "there already" in stderr

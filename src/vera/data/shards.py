@@ -1,0 +1,71 @@
+"""Aligned faces with segmentations in tar files: what a cluster's file system likes better than many thousands of files."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path, PurePosixPath
+
+from vera.data.decoding import read_sample
+from vera.data.sample import Sample
+from vera.data.shard_index import read_index
+from vera.types import VeraError
+
+
+class ShardsDataset:
+    """Faces of tar shards by their number: those of the first shard in their order, then those of the next.
+
+    A run goes on at any image after an interruption, so every face is read where it lies, and nothing is kept in a buffer and shuffled.
+    The file is opened for each face and closed again: nothing open crosses a fork to a loader process. Image and mask are resized as
+    those of :class:`vera.data.folder.FolderDataset`, whose faces, packed, are the same here.
+
+    Args:
+        root: folder of the ``.tar`` files, and their index (:mod:`vera.data.shard_index`).
+        size: side S of the samples.
+        pattern: glob of the image names to take; ``*`` for all.
+        cache: keep decoded samples in memory (4·S² bytes each).
+
+    Raises:
+        VeraError: no shards, none of that name, damaged shards, or an index of others.
+
+    """
+
+    def __init__(self, *, root: str | Path, size: int, pattern: str, cache: bool) -> None:
+        self.size = size
+        self.faces = [
+            (shard.path, face) for shard in read_index(Path(root)) for face in shard.faces if PurePosixPath(face.name).match(pattern)
+        ]
+        if not self.faces:
+            raise VeraError(f"no image named '{pattern}' in the shards of '{root}'")
+        self._cache: dict[int, Sample] | None = {} if cache else None
+
+    def __len__(self) -> int:
+        """Number of faces."""
+        return len(self.faces)
+
+    def __getitem__(self, index: int) -> Sample:
+        """Decode one face (or take it from memory).
+
+        Raises:
+            VeraError: for a face that is damaged.
+
+        """
+        if self._cache is None:
+            return self._read(index)
+        if index not in self._cache:
+            self._cache[index] = self._read(index)
+        return self._cache[index]
+
+    def _read(self, index: int) -> Sample:
+        path, face = self.faces[index]
+        name = f"'{face.name}' in '{path}'"
+        try:
+            with path.open("rb") as shard:
+                image, mask = (_bytes(shard, *part) for part in ((face.image, face.image_bytes), (face.mask, face.mask_bytes)))
+        except OSError as error:
+            raise VeraError(f"cannot read {name}: {error}") from error
+        return read_sample(image, mask, size=self.size, name=name)
+
+
+def _bytes(shard: io.BufferedReader, offset: int, count: int) -> io.BytesIO:
+    shard.seek(offset)
+    return io.BytesIO(shard.read(count))
