@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import traceback
 from collections.abc import Callable
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
+
+from vera.cli import EXIT_BAD_INPUT, EXIT_FAULT
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -20,10 +25,10 @@ def train(context: typer.Context) -> None:
     run_hydra("train", context.args, start=_start, go_on="run.resume={folder}/last.ckpt")
 
 
-def _start(config: DictConfig) -> None:
-    from vera.training.run import train as start
+def _start(config: DictConfig) -> float | None:
+    from vera.training.job import run
 
-    start(config)
+    return run(config)
 
 
 def run_hydra(config: str, overrides: list[str], *, start: Callable[[DictConfig], object], go_on: str) -> None:
@@ -35,34 +40,63 @@ def run_hydra(config: str, overrides: list[str], *, start: Callable[[DictConfig]
         start: runs it.
         go_on: the override that goes on after an interruption, with ``{folder}`` for the run's.
 
+    In a multirun a run that fails leaves ``failure.txt`` in its folder, and the others go on (:mod:`vera.training.sweep` has the end).
+
     Raises:
         VeraError: the configuration groups are not installed.
         SystemExit: Hydra could not compose the configuration (1), bad input (2), or the experiment failed (1).
 
     """
     import hydra
-    from hydra.errors import InstantiationException
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
 
+    from vera.evaluation.report_runs import FAILURE, INTERRUPTED
     from vera.types import VeraError
 
     if find_spec(CONFIG_PACKAGE) is None:
         raise VeraError(f"the configuration groups ({CONFIG_PACKAGE}) are not installed: run `pip install -e .` in the repository")
 
     @hydra.main(version_base="1.3", config_path=f"pkg://{CONFIG_PACKAGE}", config_name=config)
-    def experiment(cfg: DictConfig) -> None:
-        sys.argv = entered  # Lightning starts a run's other processes with it
+    def experiment(cfg: DictConfig) -> object:
+        own = HydraConfig.get()
+        folder = Path(own.runtime.output_dir) if own.mode == RunMode.MULTIRUN else None
+        sys.argv = entered  # Lightning starts a run's other processes with it: they belong to this run, not to all of a multirun
+        if folder:
+            (folder / FAILURE).unlink(missing_ok=True)
+            sys.argv = [entered[0], config, *own.overrides.task, f"run.folder='{folder}'"]
         try:
-            start(cfg)
-        except (VeraError, InstantiationException) as error:
-            cause = error.__cause__ if isinstance(error, InstantiationException) else error  # what a part says when Hydra builds it
-            if not isinstance(cause, VeraError):
-                raise
-            # Hydra turns any Exception into exit code 1 with a traceback, here or in a job on a cluster; SystemExit it leaves alone.
-            sys.stderr.write(f"vera: {cause}\n")
-            sys.exit(2)
+            return start(cfg)
         except KeyboardInterrupt:
             sys.stderr.write(f"vera: interrupted; go on with the same command and {go_on.format(folder=cfg.run.folder)}\n")
-            raise
+            # Here it ends the whole multirun; in a process of its own only this run, unless SLURM may start that again.
+            if folder is None or os.getpid() == here or os.environ.get("SUBMITIT_EXECUTOR") == "slurm":
+                raise
+            told = INTERRUPTED
+        except (Exception, SystemExit) as error:
+            sentence = _sentence(error)
+            if isinstance(error, SystemExit) and (folder is None or error.code not in {EXIT_FAULT, EXIT_BAD_INPUT}):
+                raise  # as it was meant; in a multirun also submitit, which has put the job back into its queue
+            if folder is None and sentence is None:
+                raise
+            # Hydra turns any Exception into exit code 1 with a traceback, here or in a job on a cluster; SystemExit it leaves alone.
+            told = sentence or traceback.format_exc().strip()
+            sys.stderr.write(f"vera: {told}\n")
+            if folder is None:
+                sys.exit(EXIT_BAD_INPUT)
+        (folder / FAILURE).write_text(f"{told}\n", encoding="utf-8")
+        return None
 
+    here = os.getpid()
     entered, sys.argv = sys.argv, [f"vera {config}", *overrides]  # hydra.main reads nothing else
     experiment()
+
+
+def _sentence(error: BaseException) -> str | None:
+    """What a user can put right, in its own words, also when a part said it while Hydra built it; None for a fault."""
+    from hydra.errors import InstantiationException
+
+    from vera.types import VeraError
+
+    cause = error.__cause__ if isinstance(error, InstantiationException) else error
+    return str(cause) if isinstance(cause, VeraError) else None

@@ -14,7 +14,10 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.utilities import rank_zero_only
 
+from vera.evaluation.report_runs import read_record
 from vera.training.checkpoint import read_checkpoint
+from vera.training.cluster import environment, hand_on
+from vera.training.record import CONFIG, Measures, alone, write_environment, write_record
 from vera.types import VeraError
 
 
@@ -25,8 +28,9 @@ def train(config: DictConfig) -> Path:
         config: the composed ``train`` configuration (see ``conf/train.yaml``).
 
     Raises:
-        VeraError: for a missing data folder or checkpoint, or a loss that is not finite.
+        VeraError: for a missing data folder or checkpoint, a loss that is not finite, or a folder where another process is at work.
         KeyboardInterrupt: the run was stopped by Ctrl-C or a cluster's signal; its last checkpoint is complete.
+        SystemExit: the same, where submitit waits for the signal and has put the job back into its queue.
 
     """
     folder = Path(config.run.folder)
@@ -37,11 +41,37 @@ def train(config: DictConfig) -> Path:
     module = _made(config.stage.module, _convert_="all")  # plain containers: a bundle carries them as JSON
     data = _made(config.datamodule, _convert_="all")
     callbacks = [_made(c) for c in config.callbacks.values()]
-    if getattr(rank_zero_only, "rank", 0) == 0:  # nothing is written for a configuration that describes nothing
+    if _tells():  # nothing is written for a configuration that describes nothing
         folder.mkdir(parents=True, exist_ok=True)
-        _keep_log(folder / "metrics.csv")
-        OmegaConf.save(config, folder / "config.yaml", resolve=True)
-    trainer: pl.Trainer = _made(config.trainer, callbacks=callbacks, logger=_made(config.logger))
+        with alone(folder):
+            _keep_log(folder / "metrics.csv")
+            OmegaConf.save(config, folder / CONFIG, resolve=True)
+            write_environment(folder)
+            _fit(config, module, data, callbacks, resume)
+    else:
+        _fit(config, module, data, callbacks, resume)
+    received = max((getattr(callback, "interrupted", 0) for callback in callbacks), default=0)
+    if received:
+        hand_on(received)
+        if _tells():
+            raise KeyboardInterrupt
+    return last
+
+
+def _tells() -> bool:
+    """Of several processes one writes and tells: Lightning kills all of them when another leaves with an error."""
+    return getattr(rank_zero_only, "rank", 0) == 0
+
+
+def _fit(config: DictConfig, module: Any, data: Any, callbacks: list[pl.Callback], resume: str | None) -> None:
+    """Train, and keep the record of it, whatever the end."""
+    folder = Path(config.run.folder)
+    earlier = (read_record(folder) if resume else None) or {"images": 0, "measures": {}}
+    measures, logger, plugins = Measures(earlier["measures"]), _made(config.logger), environment()
+    keywords = {"plugins": plugins} if plugins else {}
+    trainer: pl.Trainer = _made(config.trainer, callbacks=callbacks, logger=[*([logger] if logger else []), measures], **keywords)
+    if _tells():
+        write_record(folder, finished=False, images=earlier["images"], measures=measures.last)
     try:
         trainer.fit(module, data, ckpt_path=resume, weights_only=True)
     except SystemExit:
@@ -52,10 +82,10 @@ def train(config: DictConfig) -> Path:
         if resume is None or "loading state_dict" not in str(error):
             raise
         raise VeraError(f"the checkpoint '{resume}' is another network's: go on with the configuration of its own run") from error
-    # Of several processes one tells: Lightning kills all of them when another leaves with an error.
-    if trainer.is_global_zero and any(getattr(callback, "interrupted", False) for callback in callbacks):
-        raise KeyboardInterrupt
-    return last
+    finally:
+        if _tells():
+            done = module.images_seen >= config.images and (folder / "last.ckpt").is_file()
+            write_record(folder, finished=done, images=module.images_seen, measures=measures.last)
 
 
 def _quiet() -> None:

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 
 from vera.data.sample import Sample
 from vera.training.periodic import Periodic
 
-SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)]
-"""Ctrl-C, and what clusters send before they take a machine away."""
+SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1", "SIGUSR2") if hasattr(signal, name)]
+"""Ctrl-C, and what clusters send before they take a machine away; SIGUSR2 is submitit's."""
 
 
 def save_checkpoint(trainer: pl.Trainer, path: Path) -> None:
@@ -28,9 +29,9 @@ def save_checkpoint(trainer: pl.Trainer, path: Path) -> None:
 class Snapshots(Periodic):
     """Every N images, and where the run stops: ``last.ckpt``.
 
-    Ctrl-C, SIGTERM and SIGUSR1 let the step end, save and stop, in all processes together, whichever received the signal; the run
-    goes on from there with ``run.resume``. A second Ctrl-C stops at once, and the last snapshot stays. While the run trains, these
-    signals are nobody else's: Lightning's own requeueing does not see them.
+    Ctrl-C, SIGTERM, SIGUSR1 and SIGUSR2 let the step end, save and stop, in all processes together, whichever received the signal;
+    the run goes on from there with ``run.resume``. A second Ctrl-C stops at once, and the last snapshot stays. While the run trains,
+    these signals are nobody else's; ``interrupted`` is the one that stopped it, 0 if none did, and :mod:`vera.training.run` hands it on.
 
     Args:
         folder: where they go.
@@ -41,7 +42,7 @@ class Snapshots(Periodic):
     def __init__(self, *, folder: str | Path, every: int) -> None:
         super().__init__(every=every)
         self.folder = Path(folder)
-        self.interrupted = False
+        self.interrupted = 0
         self._before: dict[int, Any] = {}
 
     def on_train_start(self, trainer: pl.Trainer, module: Any) -> None:
@@ -49,7 +50,7 @@ class Snapshots(Periodic):
 
         def stop(number: int, frame: Any) -> None:
             signal.signal(signal.SIGINT, signal.default_int_handler)
-            self.interrupted = True
+            self.interrupted = number
 
         self.folder.mkdir(parents=True, exist_ok=True)
         if threading.current_thread() is threading.main_thread():  # elsewhere Python gives no signals
@@ -64,7 +65,8 @@ class Snapshots(Periodic):
     def due(self, trainer: pl.Trainer, module: Any, batch: Sample) -> bool:
         """At multiples of N and when the run stops, for whatever reason."""
         if trainer.world_size > 1:  # a signal may reach one process only, and all have to leave the loop together
-            self.interrupted = bool(trainer.strategy.reduce_boolean_decision(self.interrupted, all=False))
+            received: Any = trainer.strategy.reduce(torch.tensor(self.interrupted, device=module.device), reduce_op="max")
+            self.interrupted = int(received)
         if self.interrupted:
             trainer.should_stop = True
         return super().due(trainer, module, batch) or trainer.should_stop

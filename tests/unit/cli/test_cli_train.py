@@ -11,7 +11,13 @@ ROOT = Path(__file__).parents[3]
 CONFIG = """
 defaults: [_self_, {stage: first}]
 value: 1
-hydra: {run: {dir: "${oc.env:RUN_DIR}"}, output_subdir: null, job_logging: {root: {handlers: []}}}
+hydra:
+  run: {dir: "${oc.env:RUN_DIR}"}
+  sweep: {dir: "${oc.env:RUN_DIR}", subdir: "${hydra.job.num}"}
+  callbacks: {sweep: {_target_: vera.training.sweep.Sweep}}
+  output_subdir: null
+  job_logging: {root: {handlers: []}}
+  hydra_logging: {root: {handlers: []}}
 """
 
 
@@ -28,9 +34,9 @@ def experiment(monkeypatch, tmp_path):
     monkeypatch.setenv("RUN_DIR", str(tmp_path / "run"))
     monkeypatch.setattr("vera.cli.train.CONFIG_PACKAGE", "conf_of_a_test")
     seen = []
-    module = types.ModuleType("vera.training.run")
-    module.train = seen.append
-    monkeypatch.setitem(sys.modules, "vera.training.run", module)
+    module = types.ModuleType("vera.training.job")
+    module.run = seen.append
+    monkeypatch.setitem(sys.modules, "vera.training.job", module)
     return seen, module
 
 
@@ -63,14 +69,59 @@ def test_errors_of_the_experiment_reach_the_shell(vera, experiment):
     def fault(cfg):
         raise ZeroDivisionError
 
-    experiment[1].train = bad_input
+    experiment[1].run = bad_input
     code, _, stderr = vera("train")
     assert code == 2
     assert stderr.strip() == "vera: the folder of photographs is empty: choose another"
-    experiment[1].train = fault
+    experiment[1].run = fault
     code, _, stderr = vera("train")
     assert code == 1
     assert "ZeroDivisionError" in stderr
+
+
+def test_a_run_of_a_multirun_that_fails_does_not_lose_the_others(vera, experiment, tmp_path):
+    def some(cfg):
+        seen.append(cfg.value)
+        if cfg.value == 1:
+            raise VeraError("the folder of photographs is empty: choose another")
+        if cfg.value == 2:
+            raise ZeroDivisionError("a fault")
+        if cfg.value == 3:
+            sys.exit(1)
+
+    seen, experiment[1].run = experiment[0], some
+    code, _, stderr = vera("train", "-m", "value=1,2,3,4")
+    assert code == 1
+    assert seen == [1, 2, 3, 4]
+    assert "3 runs of the sweep did not finish" in stderr
+    said = [(tmp_path / "run" / str(number) / "failure.txt").read_text() for number in range(3)]
+    assert said[0] == "the folder of photographs is empty: choose another\n"
+    assert said[1].splitlines()[-1] == "ZeroDivisionError: a fault"
+    assert f"{tmp_path / 'run' / '1'}: ZeroDivisionError: a fault" in stderr
+    assert not (tmp_path / "run" / "3" / "failure.txt").exists()
+
+    experiment[1].run = seen.append  # what went wrong before is forgotten
+    code, _, stderr = vera("train", "-m", "value=1,2,3,4")
+    assert code == 0, stderr
+    assert not list((tmp_path / "run").rglob("failure.txt"))
+
+
+def test_an_interruption_ends_the_whole_multirun(vera, experiment):
+    def interrupted(cfg):
+        experiment[0].append(cfg.value)
+        raise KeyboardInterrupt
+
+    experiment[1].run = interrupted
+    code, _, stderr = vera("train", "-m", "value=1,2", "+run.folder=somewhere")
+    assert code == 130
+    assert experiment[0] == [1]
+    assert "somewhere/last.ckpt" in stderr
+
+
+def test_lightnings_other_processes_belong_to_the_run_not_to_the_multirun(vera, experiment, tmp_path):
+    experiment[1].run = lambda cfg: experiment[0].append(sys.argv[1:])
+    assert vera("train", "-m", "value=1,2", "stage=second")[0] == 0
+    assert experiment[0][1] == ["train", "value=2", "stage=second", f"run.folder='{tmp_path / 'run' / '1'}'"]
 
 
 def test_help_is_light_and_needs_no_hydra():

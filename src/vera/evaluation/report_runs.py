@@ -1,0 +1,84 @@
+"""The training runs below a folder, as a sweep left them: what was asked of each, how far it came, what it measured last."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from omegaconf import OmegaConf
+
+from vera.types import VeraError
+
+RECORD, FAILURE, OVERRIDES = "run.json", "failure.txt", ".hydra/overrides.yaml"
+INTERRUPTED = "interrupted; the same command goes on"
+"""What ``failure.txt`` says of a run that was stopped by a signal while the others of its sweep went on."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run.
+
+    Attributes:
+        folder: relative to the sweep's.
+        state: ``finished``; ``failed`` (it says why in ``failure.txt``); ``unfinished``: stopped, or still at work.
+        overrides: what was asked of it, by key.
+        images: seen.
+        measures: each one's last logged value; None for one that was not finite.
+
+    """
+
+    folder: str
+    state: Literal["finished", "failed", "unfinished"]
+    overrides: Mapping[str, str]
+    images: int
+    measures: Mapping[str, float | None]
+
+
+def read_record(folder: Path) -> dict[str, Any] | None:
+    """What a run says of itself in ``run.json``; None where there is none.
+
+    Raises:
+        VeraError: it is damaged.
+
+    """
+    path = folder / RECORD
+    if not path.is_file():
+        return None
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        return {"state": record["state"], "images": int(record["images"]), "measures": dict(record["measures"])}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise VeraError(f"'{path}' is damaged ({error}): remove it, and start the run again with run.resume=auto") from error
+
+
+def folders(sweep: Path) -> list[Path]:
+    """Folders of runs below a sweep's folder; it is none itself."""
+    return sorted({path.parents[1] for path in sweep.rglob(OVERRIDES)} - {sweep})
+
+
+def read_runs(sweep: Path) -> list[Run]:
+    """Every run below a sweep's folder that has begun.
+
+    Raises:
+        VeraError: there is none, or a run's record is damaged.
+
+    """
+    runs = [_read(folder, sweep) for folder in folders(sweep)]
+    if not runs:
+        raise VeraError(f"'{sweep}' holds no runs of a sweep: name the folder of a multirun, or that of an evaluation that has finished")
+    return runs
+
+
+def _read(folder: Path, sweep: Path) -> Run:
+    record = read_record(folder) or {"state": "unfinished", "images": 0, "measures": {}}
+    state = "failed" if record["state"] != "finished" and _failed(folder / FAILURE) else record["state"]
+    asked = [str(override).lstrip("+~").partition("=") for override in OmegaConf.load(folder / OVERRIDES)]
+    overrides = {key: value for key, _, value in asked}
+    return Run(str(folder.relative_to(sweep)), state, overrides, record["images"], record["measures"])
+
+
+def _failed(failure: Path) -> bool:
+    return failure.is_file() and failure.read_text(encoding="utf-8").strip() != INTERRUPTED

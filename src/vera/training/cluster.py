@@ -1,0 +1,30 @@
+"""One owner of the signals (DESIGN: contract 9): the run saves; who started the job, and nobody else, decides what follows."""
+
+from __future__ import annotations
+
+import signal
+
+from pytorch_lightning.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
+
+
+def environment() -> list[SLURMEnvironment]:
+    """For the Trainer's ``plugins``: under srun Lightning's SLURM, but without its own checkpoints and requeueing; else nothing.
+
+    Lightning finds SLURM by itself and would take SIGUSR1 before the first step and after the last one.
+    """
+    if TorchElasticEnvironment.detect() or not SLURMEnvironment.detect():
+        return []
+    return [SLURMEnvironment(auto_requeue=False)]
+
+
+def hand_on(number: int) -> None:
+    """Give a signal that stopped the run, and was kept from it until all was saved, to the one who waits for it.
+
+    In submitit's jobs that is submitit: at SIGUSR2 it requeues the job and leaves the process. Elsewhere nobody waits.
+
+    Args:
+        number: of the signal.
+
+    """
+    if signal.getsignal(number) not in {signal.SIG_DFL, signal.SIG_IGN, signal.default_int_handler, None}:
+        signal.raise_signal(number)

@@ -1,0 +1,58 @@
+"""An Optuna study that goes on (a Hydra callback, in ``conf/sweep/optuna.yaml``).
+
+Optuna's sweeper always begins ``n_trials`` new trials, and a trial that was interrupted stays "running" in the database for ever.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, open_dict, read_write
+
+log = logging.getLogger(__name__)
+LOCK = ".study.lock"
+
+
+class Study(Callback):
+    """Before the sweeper starts: interrupted trials are put first, and only what is missing to ``n_trials`` is asked for."""
+
+    def on_multirun_start(self, config: DictConfig, **keywords: Any) -> None:
+        """Look into the database, and tell the sweeper how many trials are left."""
+        import optuna
+        from optuna.trial import TrialState
+
+        folder, sweeper = Path(config.hydra.sweep.dir), config.hydra.sweeper
+        folder.mkdir(parents=True, exist_ok=True)
+        alone = _join(folder)
+        directions = [sweeper.direction] if isinstance(sweeper.direction, str) else list(sweeper.direction)
+        study = optuna.create_study(
+            storage=sweeper.storage, study_name=sweeper.study_name, directions=directions, load_if_exists=True
+        )
+        if alone:
+            for trial in study.get_trials(states=(TrialState.RUNNING,)):
+                study.tell(trial.number, state=TrialState.FAIL)
+                study.enqueue_trial(trial.params)
+        taken = len(study.get_trials(states=(TrialState.COMPLETE, TrialState.RUNNING)))
+        log.info("%d of %d trials are done, or others work on them", taken, sweeper.n_trials)
+        with read_write(config), open_dict(config):
+            sweeper.n_trials = max(0, sweeper.n_trials - taken)
+
+
+def _join(folder: Path) -> bool:
+    """Join the processes that work on the study, until this one ends; whether it is the only one.
+
+    What the database calls "running" was interrupted only where nobody is there to run it.
+    """
+    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT)  # left open: the lock is the process's
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        alone = True
+    except BlockingIOError:
+        alone = False
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    return alone
