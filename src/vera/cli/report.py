@@ -1,4 +1,4 @@
-"""``vera report``: one comparison of several evaluations."""
+"""``vera report``: one comparison of several evaluations, or of the runs of a sweep."""
 
 from __future__ import annotations
 
@@ -9,14 +9,29 @@ import typer
 
 
 def report(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of finished evaluations.")],
-    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Folder for table.md, table.csv and the figures.")] = None,
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of finished evaluations, or of sweeps (multirun/NAME).")],
+    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Folder for table.md, table.csv and more.")] = None,
+    measure: Annotated[list[str] | None, typer.Option("--measure", metavar="NAME", help="A sweep's column; may be repeated.")] = None,
 ) -> None:
-    """Merge evaluations into one table; what makes them hard to compare is written under it. Without --out the table is only shown."""
+    """Merge evaluations into one table, with what makes them hard to compare under it; or a sweep's runs, one line each.
+
+    Without --out the table is only shown.
+    """
     import tempfile
 
     from vera.evaluation.report import merge
+    from vera.evaluation.report_runs import folders
+    from vera.evaluation.report_sweep import compare
+    from vera.types import VeraError
 
+    sweeps = [run for run in runs if folders(run)]
+    if sweeps and len(sweeps) < len(runs):
+        raise VeraError("some of these folders are sweeps and others are not: report on evaluations and sweeps one after the other")
+    if sweeps:
+        typer.echo(compare(sweeps, out, measures=measure or ()))
+        return
+    if measure:
+        raise VeraError("--measure chooses columns of a sweep's table, and these are evaluations: leave it out")
     with tempfile.TemporaryDirectory(prefix="vera-report-") as scratch:
         page, _ = merge(runs, out or Path(scratch))
     typer.echo(page)

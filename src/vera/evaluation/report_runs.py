@@ -22,8 +22,9 @@ class Run:
     """One run.
 
     Attributes:
-        folder: relative to the sweep's.
-        state: ``finished``; ``failed`` (it says why in ``failure.txt``); ``unfinished``: stopped, or still at work.
+        folder: below the sweep's, whose name it begins with.
+        state: ``finished``; ``failed``; ``unfinished``: stopped, or still at work.
+        why: it failed, in a line.
         overrides: what was asked of it, by key.
         images: seen.
         measures: each one's last logged value; None for one that was not finite.
@@ -32,6 +33,7 @@ class Run:
 
     folder: str
     state: Literal["finished", "failed", "unfinished"]
+    why: str
     overrides: Mapping[str, str]
     images: int
     measures: Mapping[str, float | None]
@@ -74,11 +76,15 @@ def read_runs(sweep: Path) -> list[Run]:
 
 def _read(folder: Path, sweep: Path) -> Run:
     record = read_record(folder) or {"state": "unfinished", "images": 0, "measures": {}}
-    state = "failed" if record["state"] != "finished" and _failed(folder / FAILURE) else record["state"]
+    why = (folder / FAILURE).read_text(encoding="utf-8").strip() if (folder / FAILURE).is_file() else ""
+    finished = record["state"] == "finished"
+    failed = not finished and why not in {"", INTERRUPTED}
     asked = [str(override).lstrip("+~").partition("=") for override in OmegaConf.load(folder / OVERRIDES)]
-    overrides = {key: value for key, _, value in asked}
-    return Run(str(folder.relative_to(sweep)), state, overrides, record["images"], record["measures"])
-
-
-def _failed(failure: Path) -> bool:
-    return failure.is_file() and failure.read_text(encoding="utf-8").strip() != INTERRUPTED
+    return Run(
+        folder=str(Path(sweep.resolve().name, folder.relative_to(sweep))),
+        state="finished" if finished else "failed" if failed else "unfinished",
+        why=why.splitlines()[-1] if failed else "",
+        overrides={key: value for key, _, value in asked},
+        images=record["images"],
+        measures=record["measures"],
+    )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import signal
 
-from pytorch_lightning.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
+from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 
 
 def environment() -> list[SLURMEnvironment]:

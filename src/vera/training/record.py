@@ -122,13 +122,18 @@ def alone(folder: Path) -> Iterator[None]:
         VeraError: another is at work.
 
     """
-    with (folder / LOCK).open("w") as file:
+    with (folder / LOCK).open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise VeraError(f"another process is at work in '{folder}': wait for its end, or stop it, and start again") from error
+            file.seek(0)
+            other = file.read().strip() or "another process"
+            raise VeraError(f"{other} is at work in '{folder}': wait for its end, or stop it, and start again") from error
         except OSError as error:
             warnings.warn(f"the disk of '{folder}' has no locks ({error.strerror}): see that no other process works there", stacklevel=3)
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {platform.node()}")
+        file.flush()
         yield
 
 
@@ -140,5 +145,5 @@ def _flat(node: Any, prefix: str = "") -> dict[str, Any]:
     leaves: dict[str, Any] = {}
     for key, value in plain.items():
         if prefix or key not in ELSEWHERE:
-            leaves |= _flat(value, f"{prefix}.{key}" if prefix else str(key))
+            leaves |= _flat(value, f"{prefix}.{key!s}" if prefix else str(key))
     return leaves

@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +31,9 @@ class Study(Callback):
         folder.mkdir(parents=True, exist_ok=True)
         alone = _join(folder)
         directions = [sweeper.direction] if isinstance(sweeper.direction, str) else list(sweeper.direction)
-        study = optuna.create_study(
-            storage=sweeper.storage, study_name=sweeper.study_name, directions=directions, load_if_exists=True
-        )
-        if alone:
-            for trial in study.get_trials(states=(TrialState.RUNNING,)):
+        study = optuna.create_study(storage=sweeper.storage, study_name=sweeper.study_name, directions=directions, load_if_exists=True)
+        with warnings.catch_warnings(category=optuna.exceptions.ExperimentalWarning, action="ignore"):  # Optuna 3 kept it
+            for trial in study.get_trials(states=(TrialState.RUNNING,)) if alone else ():
                 study.tell(trial.number, state=TrialState.FAIL)
                 study.enqueue_trial(trial.params)
         taken = len(study.get_trials(states=(TrialState.COMPLETE, TrialState.RUNNING)))

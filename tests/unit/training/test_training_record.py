@@ -1,0 +1,94 @@
+import json
+import logging
+import os
+import sys
+
+import pytest
+from omegaconf import OmegaConf
+
+from vera.evaluation.report_runs import read_record
+from vera.training import job
+from vera.training.record import Measures, alone, finished, write_environment, write_record
+from vera.types import VeraError
+
+CONFIG = {"images": 100, "optim": {"lr": 0.1, "betas": [0.9, 0.99]}, "data": {"workers": 0}, "trainer": {"devices": 1}, "run": {}}
+
+
+def kept(folder, *, state=True, images=100):
+    OmegaConf.save(OmegaConf.create(CONFIG), folder / "config.yaml")
+    write_record(folder, finished=state, images=images, measures={})
+
+
+def asked(**changes):
+    return OmegaConf.merge(OmegaConf.create(CONFIG), changes)
+
+
+def test_the_last_value_of_each_measure_is_kept_and_what_is_not_finite_is_null(tmp_path):
+    measures = Measures({"loss": 3.0, "old": 1.0})
+    measures.log_metrics({"loss": 2.0}, step=8)
+    measures.log_metrics({"loss": 1.5, "distance": float("nan")}, step=16)
+    write_record(tmp_path, finished=False, images=16, measures=measures.last)
+    assert read_record(tmp_path) == {"state": "unfinished", "images": 16, "measures": {"distance": None, "loss": 1.5, "old": 1.0}}
+    assert "NaN" not in (tmp_path / "run.json").read_text()
+
+
+def test_there_may_be_no_record_and_a_damaged_one_is_named(tmp_path):
+    assert read_record(tmp_path) is None
+    (tmp_path / "run.json").write_text('{"state": "fin')
+    with pytest.raises(VeraError, match=r"run.json' is damaged"):
+        read_record(tmp_path)
+
+
+def test_only_the_same_finished_run_is_passed_over(tmp_path):
+    assert not finished(tmp_path, asked())
+    kept(tmp_path, state=False, images=50)
+    assert not finished(tmp_path, asked())
+    kept(tmp_path)
+    assert finished(tmp_path, asked())
+    assert not finished(tmp_path, asked(images=200))  # it goes on
+    elsewhere = {"trainer": {"devices": 8}, "data": {"workers": 4}, "run": {"resume": "auto"}}  # where and how, not what
+    assert finished(tmp_path, asked(**elsewhere))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [({"optim": {"lr": 0.2}}, "optim.lr: 0.1 there, 0.2 here"), ({"images": 50}, "images: 100"), ({"new": 1}, "new: None there, 1 here")],
+)
+def test_another_configuration_is_not_taken_for_finished(tmp_path, changes, said):
+    kept(tmp_path)
+    with pytest.raises(VeraError, match=said):
+        finished(tmp_path, asked(**changes))
+
+
+def test_one_process_works_in_a_folder(tmp_path):
+    with alone(tmp_path), pytest.raises(VeraError, match=f"process {os.getpid()} on .* is at work"), alone(tmp_path):
+        pytest.fail("two are at work")
+    with alone(tmp_path):  # it is given back
+        assert (tmp_path / ".lock").read_text().startswith("process")
+
+
+def test_each_start_tells_on_what_it_ran_with_git_or_without(tmp_path, monkeypatch):
+    write_environment(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))  # no git there
+    write_environment(tmp_path)
+    first, second = json.loads((tmp_path / "environment.json").read_text())
+    assert first["versions"]["torch"] == second["versions"]["torch"] != "absent"
+    assert first["command"] == sys.argv
+    assert second["git"] is None
+    (tmp_path / "environment.json").write_text("[{")
+    write_environment(tmp_path)
+    assert len(json.loads((tmp_path / "environment.json").read_text())) == 1
+
+
+def test_a_finished_run_is_passed_over_and_gives_its_objective(tmp_path, monkeypatch, caplog):
+    kept(tmp_path)
+    write_record(tmp_path, finished=True, images=100, measures={"loss/total": 0.25, "distance": None})
+    monkeypatch.setattr(job, "train", lambda config: pytest.fail("it was trained again"))
+    run = {"folder": str(tmp_path), "resume": "auto"}
+    with caplog.at_level(logging.INFO):
+        assert job.run(asked(run=run, objective="loss/total")) == 0.25
+    assert "finished" in caplog.text
+    assert job.run(asked(run=run, objective=None)) is None
+    for nothing in ("loss/else", "distance"):
+        with pytest.raises(VeraError, match=f"objective={nothing} has no last value: name one of distance, loss/total"):
+            job.run(asked(run=run, objective=nothing))
