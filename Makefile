@@ -1,5 +1,5 @@
 # Needs Python >= 3.11 with venv, pip and a package registry; everything else is set up in .venv.
-#   make demo   make test   make test-slow   make lint   make install-gpu   make clean
+#   make demo   make test   make test-slow   make lint   make docs   make notebooks   make install-gpu   make clean
 
 SHELL := /bin/bash
 VENV  := .venv
@@ -12,7 +12,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	"$$p" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { command -v "$$p"; break; }; done)
 
 .DELETE_ON_ERROR:
-.PHONY: demo test test-slow lint install-gpu clean
+.PHONY: demo test test-slow lint docs notebooks install-gpu clean
 
 # The stamp depends on what declares the dependencies: a second run sets nothing up. An environment that was switched to
 # onnxruntime-gpu is switched again, since pip brings onnxruntime back.
@@ -37,6 +37,12 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+notebooks: $(READY)
+	$(BIN)/python notebooks/execute.py
 
 # onnxruntime and onnxruntime-gpu are two distributions of one module: they overwrite each other's files, and insightface asks
 # for the first by name. So the GPU one is fetched first (nothing is lost if there is none for this machine), both are taken
