@@ -9,7 +9,7 @@ import typer
 
 
 def report(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of finished evaluations, or of sweeps (multirun/NAME).")],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of finished evaluations, or of multiruns.")],
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Folder for table.md, table.csv and more.")] = None,
     measure: Annotated[list[str] | None, typer.Option("--measure", metavar="NAME", help="A sweep's column; may be repeated.")] = None,
 ) -> None:
@@ -19,12 +19,13 @@ def report(
     """
     import tempfile
 
-    from vera.evaluation.report import merge
+    from vera.evaluation.report import RESULTS, merge
     from vera.evaluation.report_runs import folders
     from vera.evaluation.report_sweep import compare
     from vera.types import VeraError
 
-    sweeps = [run for run in runs if folders(run)]
+    finished = {run: sorted({path.parent for path in run.rglob(RESULTS)}) for run in runs}  # a multirun has many
+    sweeps = [run for run in runs if folders(run) and not finished[run]]
     if sweeps and len(sweeps) < len(runs):
         raise VeraError("some of these folders are sweeps and others are not: report on evaluations and sweeps one after the other")
     if sweeps:
@@ -32,6 +33,9 @@ def report(
         return
     if measure:
         raise VeraError("--measure chooses columns of a sweep's table, and these are evaluations: leave it out")
+    for run, found in finished.items():
+        for missing in sorted(set(folders(run)) - set(found)):
+            typer.echo(f"{missing} has not finished, and is left out", err=True)
     with tempfile.TemporaryDirectory(prefix="vera-report-") as scratch:
-        page, _ = merge(runs, out or Path(scratch))
+        page, _ = merge([folder for run in runs for folder in finished[run] or [run]], out or Path(scratch))
     typer.echo(page)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,15 @@ class Study(Callback):
     """Before the sweeper starts: interrupted trials are put first, and only what is missing to ``n_trials`` is asked for."""
 
     def on_multirun_start(self, config: DictConfig, **keywords: Any) -> None:
-        """Look into the database, and tell the sweeper how many trials are left."""
+        """Look into the database, and tell the sweeper how many trials are left.
+
+        Raises:
+            SystemExit: there is nothing to search for (Hydra lets no other error of a callback stop the sweep).
+
+        """
+        if config.objective is None:
+            sys.stderr.write("vera: a search needs an objective: name a logged measure, as objective=loss/perceptual\n")
+            sys.exit(2)
         import optuna
         from optuna.trial import TrialState
 

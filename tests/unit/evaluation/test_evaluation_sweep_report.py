@@ -112,3 +112,16 @@ def test_the_command_line_takes_sweeps_or_evaluations(vera, sweep, tmp_path):
     code, _, said = vera("report", tmp_path / "evaluation", "--measure", "x")
     assert code == 2
     assert "sweep's table" in said
+
+
+def test_a_multirun_of_evaluations_is_the_comparison_of_those_that_finished(vera, tmp_path, monkeypatch):
+    for name in ("preserve=[mouth]", "preserve=[nose]", "preserve=[hat]"):
+        write(tmp_path / "regions", [name], state=None)
+        if "hat" not in name:
+            (tmp_path / "regions" / name / "results.jsonl").write_text("")
+    merged = []
+    monkeypatch.setattr("vera.evaluation.report.merge", lambda runs, folder: merged.extend(runs) or ("the page", []))
+    code, page, said = vera("report", tmp_path / "regions")
+    assert (code, page) == (0, "the page\n")
+    assert [run.name for run in merged] == ["preserve=[mouth]", "preserve=[nose]"]
+    assert "preserve=[hat] has not finished, and is left out" in said

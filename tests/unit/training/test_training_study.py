@@ -22,7 +22,7 @@ input()
 @pytest.fixture
 def config(tmp_path):
     sweeper = {"storage": f"sqlite:///{tmp_path}/study.db", "study_name": "s", "direction": "minimize", "n_trials": 5}
-    config = OmegaConf.create({"hydra": {"sweep": {"dir": str(tmp_path)}, "sweeper": sweeper}})
+    config = OmegaConf.create({"objective": "loss", "hydra": {"sweep": {"dir": str(tmp_path)}, "sweeper": sweeper}})
     OmegaConf.set_readonly(config, True)
     return config
 
@@ -61,3 +61,10 @@ def test_a_trial_of_another_process_at_work_is_left_alone(config, tmp_path):
         other.communicate("\n")
     assert [trial.state for trial in study.trials] == [TrialState.COMPLETE, TrialState.RUNNING]
     assert config.hydra.sweeper.n_trials == 3
+
+
+def test_a_search_must_name_its_objective(config, capsys):
+    with pytest.raises(SystemExit) as left:
+        Study().on_multirun_start(OmegaConf.merge(config, {"objective": None}))
+    assert left.value.code == 2
+    assert "objective=" in capsys.readouterr().err
