@@ -27,8 +27,9 @@ def fences(language, pages=PAGES):
 
 
 def commands():
-    """``vera`` lines of all fences without a language, once each."""
-    lines = [(page, line) for page, text in fences("") for line in text.replace("\\\n", " ").splitlines() if line.startswith("vera ")]
+    """``vera`` lines of all fences of commands and scripts, once each."""
+    texts = [(page, text.replace("\\\n", " ")) for page, text in [*fences(""), *fences("text")]]
+    lines = [(page, line) for page, text in texts for line in re.findall(r"^(?:srun )?(vera .*?)(?: \|\| .*)?$", text, re.MULTILINE)]
     return list(dict.fromkeys((str(page.relative_to(ROOT)), line) for page, line in lines))
 
 
