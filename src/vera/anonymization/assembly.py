@@ -33,18 +33,6 @@ def kept_rows(preserved: Sequence[Semantic], *, hair: bool, rows: int) -> Tensor
     return kept
 
 
-def with_own_neck(kept: Tensor) -> Tensor:
-    """The same rows, but for the neck's texture: it comes from the identity, so that its complexion can be seen.
-
-    Args:
-        kept: ``(B, 2 + 2K)`` bool.
-
-    """
-    freed = kept.clone()
-    freed[:, LatentCodes.rows([Semantic.NECK])[1]] = False
-    return freed
-
-
 def assemble(codes: LatentCodes, identity: Tensor, kept: Tensor) -> LatentCodes:
     """Each photograph's codes with the identity's in all rows that are not kept.
 

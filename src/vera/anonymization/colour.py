@@ -1,18 +1,21 @@
-"""Colour and grain of generated pixels, matched to the photograph by statistics of pixels that stay; no source pixel is copied."""
+"""Colour and grain of generated pixels, matched to the photograph by a few statistics; no source pixel is copied."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
+from torch import Tensor
 
 from vera.anonymization.placement import Floats
-from vera.types import Mask
+from vera.types import Mask, Semantic
 
 MIN_PIXELS = 200
 """DECISION: fewer pixels of the same class than this say nothing about the photograph's colours."""
 GAIN = (0.95, 1.2)
-"""DECISION: limits of the contrast change; a band of skin says little of the contrast of eyes and brows, which less of it veils."""
-SHIFT_LIMIT = 30.0
+"""DECISION: limits of the contrast change."""
+FACE = (Semantic.SKIN, Semantic.NOSE)
+"""Classes whose median colour is a face's tone."""
+SHIFT_LIMIT = 45.0
 """DECISION: most the colours are shifted (Lab units): more comes from a wrong segmentation, not from light or complexion."""
 OCTAVES = (0.0, 1.0, 2.0)
 """DECISION: grain is measured and drawn in the frequency bands between these Gaussian widths (pixels) and the next, twice as wide."""
@@ -22,16 +25,51 @@ GRAIN_LIMIT = 2.5
 """DECISION: most grain a band may get, in grey levels: what is above is not noise but hair or cloth."""
 
 
-def match_colour(generated: Floats, source: Floats, same: Mask, *, shown: Floats) -> Floats:
-    """Scale and shift the generated colours (CIE Lab, lightness scaled, hues shifted) to those of the photograph.
+def tone(image: Tensor, segmentation: Tensor) -> Floats | None:
+    """Median colour of a face's skin: three numbers.
+
+    Args:
+        image: ``(3, S, S)`` in [-1, 1], aligned.
+        segmentation: ``(K, S, S)`` class probabilities of it.
+
+    Returns:
+        ``(3,)`` CIE Lab; None where fewer than :data:`MIN_PIXELS` pixels are a face's skin.
+
+    """
+    labels = segmentation.detach().cpu().argmax(dim=0).numpy()
+    skin = np.isin(labels, [int(known) for known in FACE])
+    if int(skin.sum()) < MIN_PIXELS:
+        return None
+    pixels = ((image.detach().float().cpu() + 1) * 127.5).permute(1, 2, 0).numpy()[None, skin]
+    return np.asarray(np.median(_lab(np.asarray(pixels, dtype=np.float32))[0], axis=0), dtype=np.float32)
+
+
+def match_tone(generated: Floats, ours: Floats | None, theirs: Floats | None) -> Floats:
+    """Give generated colours another tone: lightness by a factor, hues by a shift.
 
     More light is a factor, not a summand: black stays black, or pupils and brows would be veiled in grey.
 
     Args:
         generated: ``(h, w, 3)`` RGB, 0 to 255.
+        ours: tone of the generated face.
+        theirs: tone of the photograph's.
+
+    Returns:
+        ``(h, w, 3)``; unchanged where one of them is not known.
+
+    """
+    if ours is None or theirs is None:
+        return generated
+    return _rgb(_moved(_lab(generated), ours, theirs))
+
+
+def match_colour(generated: Floats, source: Floats, same: Mask) -> Floats:
+    """Give generated colours the contrast, lightness (a factor) and hues (a shift) of the photograph beside them.
+
+    Args:
+        generated: ``(h, w, 3)`` RGB, 0 to 255.
         source: ``(h, w, 3)`` RGB, 0 to 255; read where ``same`` only.
         same: pixels outside the replaced region where both show the same kind of surface.
-        shown: ``(h, w, 3)``: what is compared with the source there; the change is applied to ``generated``.
 
     Returns:
         ``(h, w, 3)``; unchanged when fewer than :data:`MIN_PIXELS` pixels compare.
@@ -39,16 +77,12 @@ def match_colour(generated: Floats, source: Floats, same: Mask, *, shown: Floats
     """
     if int(same.sum()) < MIN_PIXELS:
         return generated
-    lab = np.asarray(cv2.cvtColor(generated.clip(0, 255) / 255, cv2.COLOR_RGB2Lab), dtype=np.float32)
-    ours, theirs = (np.asarray(cv2.cvtColor(part[same][None] / 255, cv2.COLOR_RGB2Lab)[0], dtype=np.float32) for part in (shown, source))
-    centre = np.median(ours, axis=0)
-    target = centre + (np.median(theirs, axis=0) - centre).clip(-SHIFT_LIMIT, SHIFT_LIMIT)
-    gain = np.ones(3, dtype=np.float32)
-    gain[0] = np.clip(_spread(theirs[:, 0]) / max(_spread(ours[:, 0]), 1e-3), *GAIN)
-    matched: Floats = np.asarray((lab - centre) * gain + centre, dtype=np.float32)
-    matched[..., 0] *= target[0] / max(centre[0], 1.0)
-    matched[..., 1:] += (target - centre)[1:]
-    return np.asarray(cv2.cvtColor(matched, cv2.COLOR_Lab2RGB) * 255, dtype=np.float32)
+    lab = _lab(generated)
+    ours, theirs = lab[same], _lab(source[same][None])[0]
+    centre = np.asarray(np.median(ours, axis=0), dtype=np.float32)
+    gain = np.clip(_spread(theirs[:, 0]) / max(_spread(ours[:, 0]), 1e-3), *GAIN)
+    lab[..., 0] = (lab[..., 0] - centre[0]) * gain + centre[0]
+    return _rgb(_moved(lab, centre, np.asarray(np.median(theirs, axis=0), dtype=np.float32)))
 
 
 def match_grain(generated: Floats, source: Floats, kept: Mask, where: Mask, *, seed: int) -> Floats:
@@ -80,6 +114,25 @@ def match_grain(generated: Floats, source: Floats, kept: Mask, where: Mask, *, s
         grain += drawn * (amplitude / max(float(drawn.std()), 1e-6))
     grain *= cv2.GaussianBlur(where.astype(np.float32), (0, 0), SOFT_EDGE)
     return np.asarray(generated + grain[:, :, None], dtype=np.float32)
+
+
+def _moved(lab: Floats, ours: Floats, theirs: Floats) -> Floats:
+    """Lab colours moved by what takes one colour to another, no further than :data:`SHIFT_LIMIT`."""
+    target = ours + (theirs - ours).clip(-SHIFT_LIMIT, SHIFT_LIMIT)
+    moved = lab.copy()
+    moved[..., 0] *= target[0] / max(float(ours[0]), 1.0)
+    moved[..., 1:] += (target - ours)[1:]
+    return moved
+
+
+def _lab(pixels: Floats) -> Floats:
+    """``(h, w, 3)`` RGB, 0 to 255, to CIE Lab."""
+    return np.asarray(cv2.cvtColor((pixels.clip(0, 255) / 255).astype(np.float32), cv2.COLOR_RGB2Lab), dtype=np.float32)
+
+
+def _rgb(lab: Floats) -> Floats:
+    """``(h, w, 3)`` CIE Lab to RGB, 0 to 255."""
+    return np.asarray(cv2.cvtColor(lab, cv2.COLOR_Lab2RGB) * 255, dtype=np.float32)
 
 
 def _spread(values: Floats) -> float:

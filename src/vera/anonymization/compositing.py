@@ -37,9 +37,6 @@ SAME_SHADE = 48.0
 AGREEMENT_FLOOR = 1e-4
 """Weight in the shading of a border pixel whose surfaces differ, against 1 for equal ones."""
 
-COMPLEXION = 0.5
-"""DECISION: share of the difference in complexion, seen at the neck, that the face follows: necks lie in a shade of their own."""
-
 SURFACES = (
     (Semantic.SKIN, Semantic.NOSE, Semantic.EARS, Semantic.NECK),
     (Semantic.HAIR,),
@@ -56,6 +53,9 @@ SURFACES = (
 SKIN_LIKE = 0
 NONE = -1
 BEHIND = 4
+EYES = 3
+EYES_FOLLOW = 0.5
+"""DECISION: share of the change of tone that eyes take: light falls on them, too, but their white is no skin, and would turn blue."""
 OWN_LIGHT = (1, 5)
 """Hair and clothes take their colours from their own kind only; all else goes with the skin (what shines on hair not on brows)."""
 
@@ -67,14 +67,13 @@ class Rendering:
     Attributes:
         image: ``(3, S, S)`` in [-1, 1].
         segmentation: ``(K, S, S)`` class probabilities of that image.
-        complexion: ``(3, S, S)``: the same with the identity's own skin on the neck. What turns this neck into the photograph's
-            turns the face into one that belongs to it.
+        tone: Lab colour that the face's skin shall have, or None for its own (see :func:`vera.anonymization.colour.tone`).
 
     """
 
     image: Tensor
     segmentation: Tensor
-    complexion: Tensor
+    tone: Floats | None
 
 
 def composite(photograph: Photograph, face: AlignedFace, parsed: Tensor, rendering: Rendering, replaced: Mask, *, seed: int) -> Pixels:
@@ -98,13 +97,13 @@ def composite(photograph: Photograph, face: AlignedFace, parsed: Tensor, renderi
     # From here on the source is known outside the replaced region only.
     source = np.where(region[:, :, None], 0, photograph.pixels[window.slices]).astype(np.float32)
     generated, inside = to_window((rendering.image + 1) * 127.5, face, window, cubic=True)
-    own_skin, _ = to_window((rendering.complexion + 1) * 127.5, face, window, cubic=True)
     shares = _surfaces(rendering.segmentation, face, window)
     ours, theirs = shares.argmax(axis=2), _surfaces(parsed, face, window).argmax(axis=2)
     around = inside & ~region
     same = (ours == theirs) & around
     nearby = grow(region, SAMPLING_BAND * unit) & around
-    generated = _match_surfaces(generated.clip(0, 255), own_skin.clip(0, 255), source, shares, np.where(same & nearby, theirs, NONE))
+    toned = colour.match_tone(generated, colour.tone(rendering.image, rendering.segmentation), rendering.tone)
+    generated = _match_surfaces(generated.clip(0, 255), toned, source, shares, np.where(same & nearby, theirs, NONE))
     backdrop = _backdrop(source, region, around & (theirs == BEHIND), sigma=max(SMOOTHING * unit, 0.5))
     generated = generated + shares[:, :, BEHIND, None] * np.nan_to_num(backdrop - generated)
     corrected = generated + seam_correction(source - generated, same, region, around, unit=unit)
@@ -153,24 +152,21 @@ def _average(values: Floats, weight: Floats, sigma: float) -> Floats:
     return np.asarray(np.where(below > 1e-12, above / np.maximum(below, 1e-12), 0), dtype=np.float32)
 
 
-def _match_surfaces(generated: Floats, own_skin: Floats, source: Floats, shares: Floats, same: npt.NDArray[np.intp]) -> Floats:
+def _match_surfaces(generated: Floats, toned: Floats, source: Floats, shares: Floats, same: npt.NDArray[np.intp]) -> Floats:
     """Match colours surface by surface: hair must not take the shift of the skin.
 
     Args:
         generated: ``(h, w, 3)``.
-        own_skin: ``(h, w, 3)``: the same with the identity's complexion outside the replaced region, too.
+        toned: ``(h, w, 3)``: the same in the tone of the photograph's face.
         source: ``(h, w, 3)``, read where ``same`` names a surface.
         shares: ``(h, w, N)``: share of each surface in the generated pixels.
         same: ``(h, w)``: the surface both show outside the replaced region, or :data:`NONE`.
 
     """
-    shown = generated + COMPLEXION * (own_skin - generated)
-    face = colour.match_colour(generated, source, same == SKIN_LIKE, shown=shown)
-    change = face - generated
-    result = face
+    result = toned + (1 - EYES_FOLLOW) * shares[:, :, EYES, None] * (generated - toned)
     for number in OWN_LIGHT:
-        own = colour.match_colour(generated, source, same == number, shown=generated) - generated
-        result = result + shares[:, :, number, None] * (own - change)
+        own = colour.match_colour(generated, source, same == number)
+        result = result + shares[:, :, number, None] * (own - toned)
     return np.asarray(result, dtype=np.float32)
 
 

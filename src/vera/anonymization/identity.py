@@ -20,7 +20,10 @@ BLENDED = 4
 """DECISION: rows of the bank in a mixture (at least three; each row is a mixture itself)."""
 EVENNESS = 0.75
 """DECISION: this part of each weight is shared evenly: no row weighs more than 0.44, and no identity comes near a row of the bank."""
-TEXTURE = 0.6
+ALIKE = 48
+"""DECISION: textures are mixed from so many rows of the bank, those whose skin is nearest to the photographs'. A face of another complexion
+than its neck, ears and hair is seen at once, and no change of colours afterwards makes up for it."""
+TEXTURE = 0.8
 """DECISION: scale of the texture codes' deviation beside the shape codes'. Who somebody is lies in shapes for the most part; far from the
 mean textures the generated skin becomes mottled."""
 PARTS: tuple[tuple[Semantic, ...], ...] = (
@@ -111,7 +114,9 @@ class Identity:
             raise VeraError(f"cannot read the identity '{path}': give a file written with --save-identity") from error
 
 
-def draw(bank: Tensor, mean: Tensor, *, bundle: str, seed: int, person: str, attempt: int, truncation: float) -> Identity:
+def draw(
+    bank: Tensor, mean: Tensor, *, skin: Tensor | None = None, bundle: str, seed: int, person: str, attempt: int, truncation: float
+) -> Identity:
     """Draw an identity: a function of its arguments alone.
 
     Deviations from the mean are mixed with random weights and divided by the weights' Euclidean norm: for independent rows
@@ -120,6 +125,7 @@ def draw(bank: Tensor, mean: Tensor, *, bundle: str, seed: int, person: str, att
     Args:
         bank: ``(N, 2 + 2K, D)``, N >= 4.
         mean: ``(2 + 2K, D)``.
+        skin: ``(D,)`` texture code of the person's skin; None: textures of any complexion.
         bundle: digest.
         seed: 0 to 2^63 - 1.
         person: the person's id.
@@ -139,15 +145,28 @@ def draw(bank: Tensor, mean: Tensor, *, bundle: str, seed: int, person: str, att
         other = _mixture(deviations, generator)
         rows = LatentCodes.rows(part)[0::2]  # shape codes
         local[rows] = other[rows]
-    local[LatentCodes.rows(range(len(local) // 2 - 1))[1::2]] *= TEXTURE
-    proportions = truncation * draw_proportions(generator)
-    return Identity(mean.detach().cpu().float() + truncation * local, proportions, bundle, seed, attempt, truncation)
+    local = mean.detach().cpu().float() + truncation * local
+    textures = list(LatentCodes.rows(range(len(local) // 2 - 1))[1::2])
+    alike = _alike(bank.detach().cpu().float(), skin)
+    centre = alike.mean(dim=0)
+    local[textures] = (centre + truncation * TEXTURE * _mixture(alike - centre, generator))[textures]
+    return Identity(local, truncation * draw_proportions(generator), bundle, seed, attempt, truncation)
 
 
 def derived_seed(*parts: object) -> int:
     """A 63-bit seed from SHA-256 over the parts; no two lists of parts collide by their lengths."""
     text = "".join(f"{len(str(part))}:{part}" for part in parts)
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+def _alike(bank: Tensor, skin: Tensor | None) -> Tensor:
+    """The rows of the bank whose skin's texture is nearest to this one."""
+    if skin is None:
+        return bank
+    row = LatentCodes.rows([Semantic.SKIN])[1]
+    unit = bank[:, row].std(dim=0) + 1e-6
+    distance = ((bank[:, row] - skin.detach().cpu().float()) / unit).square().sum(dim=1)
+    return bank[distance.argsort(stable=True)[: max(ALIKE, BLENDED)]]
 
 
 def _mixture(deviations: Tensor, generator: torch.Generator) -> Tensor:

@@ -10,7 +10,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from vera.anonymization.assembly import assemble, kept_rows, with_own_neck
+from vera.anonymization.assembly import assemble, kept_rows
 from vera.anonymization.audit import Clock, opening, outcome
 from vera.anonymization.compositing import Rendering, composite
 from vera.anonymization.harmonization import Surroundings, harmonize
@@ -27,7 +27,7 @@ from vera.features.perceptual import PerceptualDistance
 from vera.inversion.autoencoder import Autoencoder
 from vera.inversion.objective import InversionObjective, Weights
 from vera.inversion.refinement import refine
-from vera.types import Anonymized, AnonymizedPerson, LatentCodes, Mask, Photograph, Refused, VeraError, to_probabilities
+from vera.types import Anonymized, AnonymizedPerson, LatentCodes, Mask, Photograph, Refused, Semantic, VeraError, to_probabilities
 
 REFINEMENT = Weights(face=3.0, pixel=1.0, perceptual=0.5, segmentation=0.2, prior=0.02)
 """DECISION: what counts when codes are refined on one photograph."""
@@ -75,6 +75,7 @@ class VeraAnonymizer:
             raise VeraError("anonymization needs at least one recogniser to verify with")
         self.network = cast(Autoencoder, network)
         self.detector, self.parser, self.recognisers, self.options = detector, parser, list(recognisers), options
+        self.network.identities(options.kind)  # before anything is read: is there such a kind?
         self.device = next(network.parameters()).device
         self.perceptual = (perceptual or PerceptualDistance()).to(self.device)
 
@@ -128,6 +129,7 @@ class VeraAnonymizer:
             ]
         with clock("invert"):
             codes = self._invert(scenes, progress)
+            kind = None if identity else self.options.kind or self.network.kind_of(codes)
         seed = identity.seed if identity else secrets.randbits(63) if self.options.seed is None else self.options.seed
         audit = opening(
             scenes,
@@ -140,12 +142,12 @@ class VeraAnonymizer:
             warnings=warnings,
         )
         for attempt in range(1, 2 if identity else self.options.attempts + 1):
-            chosen = identity or self._settle(scenes, codes, seed, person, attempt, clock, progress)
+            chosen = identity or self._settle(scenes, codes, kind, seed, person, attempt, clock, progress)
             with clock("generate"):
                 outputs = self._render(scenes, codes, chosen, derived_seed(seed, person, "grain"))
             with clock("verify"):
                 verdict = verifier.judge(outputs)
-            audit |= outcome(verdict.record, attempt, chosen) | {"seconds": clock.seconds}
+            audit |= outcome(verdict.record, attempt, chosen) | {"kind": kind, "seconds": clock.seconds}
             if verdict.passed:
                 return WithIdentity(person, outputs, audit, chosen)
             audit["warnings"].append(f"attempt {attempt} refused: " + "; ".join(verdict.reasons))
@@ -169,6 +171,7 @@ class VeraAnonymizer:
         self,
         scenes: Sequence[Scene],
         codes: LatentCodes,
+        kind: str | None,
         seed: int,
         person: str,
         attempt: int,
@@ -178,9 +181,9 @@ class VeraAnonymizer:
         """Draw an identity and harmonize it with all photographs together."""
         truncation = self.options.truncation * (1 + WIDENING * (attempt - 1))
         network = self.network
-        drawn = draw(
-            network.bank, network.mean, bundle=self.bundle.digest, seed=seed, person=person, attempt=attempt, truncation=truncation
-        )
+        bank, mean = network.identities(kind)
+        skin = codes.local[:, LatentCodes.rows([Semantic.SKIN])[1]].mean(dim=0)
+        drawn = draw(bank, mean, skin=skin, bundle=self.bundle.digest, seed=seed, person=person, attempt=attempt, truncation=truncation)
         if self.options.harmonize_steps == 0:
             return drawn
         with clock("harmonize"):
@@ -192,7 +195,7 @@ class VeraAnonymizer:
                 drawn.local.to(self.device),
                 self._kept(scenes),
                 Surroundings.of(images, segmentations, replaced),
-                unit=network.bank.float().std(dim=0),
+                unit=bank.float().std(dim=0),
                 steps=self.options.harmonize_steps,
                 perceptual=self.perceptual,
                 progress=_named(progress, f"harmonizing face {attempt}", self.options.harmonize_steps),
@@ -203,13 +206,12 @@ class VeraAnonymizer:
         local, kept = identity.local.to(self.device), self._kept(scenes)
         with torch.no_grad():
             synthesis = self.network.generator(assemble(codes, local, kept))
-            complexions = self.network.generator(assemble(codes, local, with_own_neck(kept))).image
         probabilities = to_probabilities(synthesis.segmentation)
         outputs = []
         for number, scene in enumerate(scenes):
             share = scene.replaced_share.to(self.device)
             image, segmentation = reshape(synthesis.image[number], probabilities[number], identity.proportions, share)
-            rendering = Rendering(image, segmentation, complexions[number])
+            rendering = Rendering(image, segmentation, scene.tone)
             pixels = composite(scene.photograph, scene.face, scene.parsed, rendering, scene.replaced, seed=derived_seed(seed, number))
             outputs.append(Anonymized(scene.photograph.name, pixels, scene.preserved, scene.replaced))
         return outputs

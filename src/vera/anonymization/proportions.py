@@ -15,7 +15,7 @@ from torch import Tensor
 from vera.types import Semantic
 
 NAMES = ("eye distance", "eye height", "eye size", "brow height", "nose length", "nose width", "cheek width", "chin height")
-AMPLITUDE = 0.03
+AMPLITUDE = 0.04
 """DECISION: standard deviation of a displacement, as a share of the distance between the eyes."""
 LIMIT = 1.6
 """DECISION: no proportion is further from the mean than so many standard deviations."""

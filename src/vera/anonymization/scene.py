@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vera.anonymization.placement import eye_distance
+from vera.anonymization.colour import tone
+from vera.anonymization.placement import Floats, eye_distance
 from vera.anonymization.preservation import covered_classes, preserved_region, replaced_region
 from vera.anonymization.request import Options
 from vera.faces.alignment import align, pull
@@ -36,6 +37,7 @@ class Scene:
         replaced: ``(H, W)``, no source pixel stays.
         replaced_share: ``(1, S, S)``: which share of each aligned pixel is replaced.
         kept_classes: classes whose codes stay the photograph's.
+        tone: median colour of the face's skin, in which the new face is shown: of the face itself three numbers pass on, no more.
 
     """
 
@@ -48,6 +50,7 @@ class Scene:
     replaced: Mask
     replaced_share: Tensor
     kept_classes: tuple[Semantic, ...]
+    tone: Floats | None
 
     def facts(self) -> dict[str, Any]:
         """What the audit says about it."""
@@ -131,14 +134,16 @@ def set_scene(photograph: Photograph, landmarks: Points, parser: Parser, *, size
     replaced = replaced_region(photograph, face, parsed, preserved, hair=options.hair)
     share = pull(replaced, small.to_photograph, size)
     kept = dict.fromkeys([*options.preserve, *covered_classes(face, parsed, preserved)])
+    segmentation = F.adaptive_avg_pool2d(parsed[None], size)[0]
     return Scene(
         photograph=photograph,
         face=face,
         parsed=parsed,
         image=small.image,
-        segmentation=F.adaptive_avg_pool2d(parsed[None], size)[0],
+        segmentation=segmentation,
         preserved=preserved,
         replaced=replaced,
         replaced_share=torch.from_numpy(np.ascontiguousarray(share))[None].clamp(0, 1),
         kept_classes=tuple(kept),
+        tone=tone(small.image, segmentation),
     )

@@ -25,6 +25,10 @@ def anonymize(
     ] = None,
     person: Annotated[str | None, typer.Option(metavar="ID", help="Who this is; another ID, another face.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Draws the new face, with the ID; at random without it.")] = None,
+    kind: Annotated[
+        str | None,
+        typer.Option(metavar="KIND", help="Of face, where the bundle knows several (female, male); as the photographs by default."),
+    ] = None,
     identity: Annotated[Path | None, typer.Option(metavar="FILE", help="Use the face of an earlier visit.")] = None,
     save_identity: Annotated[Path | None, typer.Option(metavar="FILE", help="Keep the face for a later visit.")] = None,
     manifest: Annotated[Path | None, typer.Option(metavar="CSV", help="Many people: columns person, role, path, mask (optional).")] = None,
@@ -52,13 +56,17 @@ def anonymize(
 
     if identity and seed is not None:
         raise VeraError("--identity and --seed were both given: a saved face is not drawn again, leave one of them out")
+    if identity and kind is not None:
+        raise VeraError("--identity and --kind were both given: a saved face has its kind, leave one of them out")
     classes, masks = parse_preserve(preserve or ())
     people = plan(photographs or (), manifest, person=person, masks=masks, rename=rename, identity=identity or save_identity)
     sources = [file for known in people for entry in known.entries for file in (entry.path, *entry.masks)]
     sources += [file for file in (manifest, identity, save_identity) if file]
     if save_identity:
         check_identity_target(save_identity, overwrite=overwrite)
-    studio = assemble(bundle, device.value, parser=parser, preserve=classes, hair=hair, face=face, leave_others=leave_others, seed=seed)
+    studio = assemble(
+        bundle, device.value, parser=parser, preserve=classes, hair=hair, face=face, leave_others=leave_others, kind=kind, seed=seed
+    )
     saved = load_identity(identity)
     folder = OutputFolder(out, people, sources=sources, overwrite=overwrite)  # after the bundle: what fails until here touches no file
     batch.run(people, folder, studio, identity=saved, save_identity=save_identity)

@@ -54,6 +54,7 @@ def assemble(
     hair: bool,
     face: int | None,
     leave_others: bool,
+    kind: str | None,
     seed: int | None,
 ) -> EmbeddedStudio:
     """Load the bundle and the face parts.
@@ -63,7 +64,7 @@ def assemble(
 
     """
     require_device(device)
-    options = Options(preserve=tuple(preserve), hair=hair, face=face, leave_others=leave_others, seed=seed)
+    options = Options(preserve=tuple(preserve), hair=hair, face=face, leave_others=leave_others, kind=kind, seed=seed)
     settings = {"device": device, "preserve": [known.name.lower() for known in preserve], "hair": hair, "leave_others": leave_others}
     return EmbeddedStudio(embedded(bundle, device, options, parser=parser), settings)
 

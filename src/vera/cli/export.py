@@ -17,6 +17,10 @@ def export(
     pattern: Annotated[
         str | None, typer.Option(metavar="GLOB", help="Faces that identities are mixed from, by name (a folder of images); all by default.")
     ] = None,
+    alike: Annotated[
+        str | None,
+        typer.Option(metavar="FIELD", help="Mix only faces that are equal in this field of the data's meta.jsonl: sex, for mosaics."),
+    ] = None,
     identities: Annotated[int, typer.Option(min=4, help="Size of the bank of identities; each is a mixture of several faces.")] = 512,
     seed: Annotated[int, typer.Option(min=0, help="Of the mixtures.")] = 0,
     checkpoint: Annotated[str, typer.Option(metavar="NAME", help="Which of the run's: top/NAME.ckpt holds the best ones.")] = "last.ckpt",
@@ -40,7 +44,7 @@ def export(
         out,
         checkpoint=checkpoint,
         statement=Statement(licence=licence, card=text, data=data),
-        bank=Bank(identities=identities, seed=seed, pattern=pattern),
+        bank=Bank(identities=identities, seed=seed, pattern=pattern, alike=alike),
         discriminator=discriminator,
         exact=exact,
     )

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from vera.anonymization.identity import draw
+from vera.anonymization.identity import derived_seed, draw
 from vera.anonymization.portrait import portrait
 from vera.faces.photograph import PNG_LEVEL, write_png
 from vera.generator.network import Generator
@@ -81,10 +81,11 @@ def _mapped(generator: Generator, *, seed: int, truncation: float) -> Callable[[
 
 
 def _identities(network: Autoencoder, *, seed: int, truncation: float) -> Callable[[int], Sample]:
-    bank, mean = network.bank.cpu(), network.mean.cpu()
+    kinds = network.kinds or (None,)
 
     def one(number: int) -> Sample:
-        identity = draw(bank, mean, bundle="", seed=seed, person=str(number), attempt=1, truncation=truncation)
+        bank, mean = network.identities(kinds[derived_seed(seed, number, "kind") % len(kinds)])
+        identity = draw(bank.cpu(), mean.cpu(), bundle="", seed=seed, person=str(number), attempt=1, truncation=truncation)
         return _sample(*portrait(network, identity))
 
     return one

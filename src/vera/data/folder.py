@@ -26,7 +26,7 @@ class FolderDataset:
     """
 
     def __init__(self, *, root: str | Path, size: int, pattern: str, cache: bool) -> None:
-        self.size = size
+        self.size, self.root = size, Path(root)
         images, masks = Path(root) / "images", Path(root) / "masks"
         for folder in (images, masks):
             if not folder.is_dir():

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from vera.generator.network import Generator, Synthesis
 from vera.inversion.encoder import Encoder
-from vera.types import LatentCodes, VeraError, to_probabilities
+from vera.types import LatentCodes, Semantic, VeraError, to_probabilities
 
 MOST_PASSES = 5
 """As in ReStyle; a further pass costs a synthesis and an encoding, and moves less."""
@@ -35,16 +35,26 @@ class Autoencoder(nn.Module):
         encoder: constructor arguments of :class:`Encoder`, less what the generator fixes (size, latent, attributes).
         bank: number of identities in the bank; 0 until :meth:`fill_bank`.
         passes: of the encoder over a photograph, see :meth:`take_passes`. A bundle from before stage 3 does not say: one.
+        kinds: how many identities of the bank are of each kind, in the order of their names; None where all are of one.
 
     """
 
     bank: Tensor
     mean: Tensor
 
-    def __init__(self, *, generator: Mapping[str, Any], encoder: Mapping[str, Any], bank: int, passes: int = 1) -> None:
+    def __init__(
+        self,
+        *,
+        generator: Mapping[str, Any],
+        encoder: Mapping[str, Any],
+        bank: int,
+        passes: int = 1,
+        kinds: Mapping[str, int] | None = None,
+    ) -> None:
         super().__init__()
         # What is rebuilt from this gets its weights elsewhere.
         self.config: dict[str, Any] = {"generator": dict(generator), "encoder": {**encoder, "pretrained": False}, "bank": bank}
+        self._name_kinds(kinds)
         self.generator = Generator(**generator)
         g = self.generator
         self.encoder = Encoder(size=g.size, latent=g.latent, attributes=sum(g.attributes.values()), **encoder)
@@ -105,10 +115,57 @@ class Autoencoder(nn.Module):
         improved: LatentCodes = self.encoder(images, decided(segmentations), so_far)
         return improved
 
-    def fill_bank(self, identities: Float[Tensor, "n r d"], mean: Float[Tensor, "r d"]) -> None:
-        """Set the identities that anonymization draws from; they must be mixtures, no person's own codes."""
+    def fill_bank(
+        self, identities: Float[Tensor, "n r d"], mean: Float[Tensor, "r d"], *, kinds: Mapping[str, int] | None = None
+    ) -> None:
+        """Set the identities that anonymization draws from; they must be mixtures, no person's own codes.
+
+        Args:
+            identities: those of one kind stand together, in the order of the kinds' names.
+            mean: of all faces' codes.
+            kinds: how many are of each kind; None where all are of one.
+
+        """
         self.bank, self.mean = identities.clone(), mean.clone()
         self.config["bank"] = len(identities)
+        self._name_kinds(kinds)
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Names of the kinds of identities; none where there is one kind."""
+        return tuple(sorted(self.config["kinds"] or ()))
+
+    def identities(self, kind: str | None) -> tuple[Float[Tensor, "n r d"], Float[Tensor, "r d"]]:
+        """Rows of the bank that are of a kind, and their mean; for None all of them and the mean of all faces.
+
+        Raises:
+            VeraError: there is no such kind.
+
+        """
+        if kind is None:
+            return self.bank, self.mean
+        if kind not in self.kinds:
+            there = f"there are {', '.join(self.kinds)}" if self.kinds else "all are of one kind: ask for none"
+            raise VeraError(f"the bundle's bank holds no identities of the kind '{kind}': {there}")
+        counts = self.config["kinds"]
+        start = sum(counts[name] for name in self.kinds[: self.kinds.index(kind)])
+        rows = self.bank[start : start + counts[kind]]
+        return rows, rows.mean(dim=0)
+
+    def kind_of(self, codes: LatentCodes) -> str | None:
+        """The kind whose mean skin is nearest to the skin of these faces (all of one person); None where there is one kind."""
+        if not self.kinds:
+            return None
+        skin = list(LatentCodes.rows([Semantic.SKIN]))
+        unit = self.bank[:, skin].std(dim=0) + 1e-6
+        face = codes.local.detach()[:, skin].mean(dim=0)
+        return min(self.kinds, key=lambda kind: float(((face - self.identities(kind)[1][skin]) / unit).square().sum()))
+
+    def _name_kinds(self, kinds: Mapping[str, int] | None) -> None:
+        bank = self.config["bank"]
+        if kinds is not None and sum(kinds.values()) != bank:
+            raise ValueError(f"kinds of {sum(kinds.values())} identities, and {bank} in the bank")
+        self.config["kinds"] = dict(kinds) if kinds else None
 
     def empty_bank(self) -> None:
         """Forget the identities: the network changes, and codes mean nothing to another one."""

@@ -13,6 +13,8 @@ from omegaconf import OmegaConf
 from torch import Tensor
 
 from vera import bundle
+from vera.data.folder import FolderDataset
+from vera.data.mosaic.records import META, labels
 from vera.data.sample import FaceDataset, decode_images, decode_labels
 from vera.inversion.autoencoder import Autoencoder
 from vera.inversion.bank import PEOPLE, mix
@@ -29,12 +31,14 @@ class Bank:
         identities: how many.
         seed: of the mixtures.
         pattern: glob of the names of the faces that they are mixed from (a folder of images); None for all of them.
+        alike: only faces that are equal in this field of the data's ``meta.jsonl`` are mixed, ``sex`` for one: a kind each. None: all.
 
     """
 
     identities: int
     seed: int
     pattern: str | None
+    alike: str | None = None
 
 
 def export_autoencoder(
@@ -63,13 +67,16 @@ def export_autoencoder(
     dataset: FaceDataset = instantiate(config.datamodule.dataset, _convert_="all")
     if len(dataset) < PEOPLE:
         raise VeraError(f"the bank mixes {PEOPLE} faces at a time, there are {len(dataset)}: widen --pattern")
+    members = _kinds(dataset, bank.alike)
+    counts = {kind: bank.identities // len(members) for kind in members}
     codes = torch.cat(list(_encode(network, dataset)))
     source = torch.Generator().manual_seed(bank.seed)
-    network.fill_bank(mix(codes, count=bank.identities, people=PEOPLE, spread=1.0, generator=source), codes.mean(dim=0))
+    rows = [mix(codes[own], count=counts[kind], people=PEOPLE, spread=1.0, generator=source) for kind, own in members.items()]
+    network.fill_bank(torch.cat(rows), codes.mean(dim=0), kinds=counts if bank.alike is not None else None)
     described = {
         "stage": _stage(state, network),
         "faces": len(dataset),
-        "bank": {"identities": bank.identities, "people_in_each": PEOPLE, "seed": bank.seed},
+        "bank": {"identities": sum(counts.values()), "people_in_each": PEOPLE, "seed": bank.seed, "alike": bank.alike},
     }
     return bundle.save(out, network, provenance={**provenance, **described}, **stated)
 
@@ -78,6 +85,24 @@ def _stage(state: Mapping[str, Any], network: Autoencoder) -> str:
     if state["stage"] == "inversion":
         return f"inversion, {network.passes} passes, generator frozen"
     return "autoencoder" + (", adversarial" if "discriminator" in state["networks"] else "")
+
+
+def _kinds(dataset: FaceDataset, field: str | None) -> dict[str, list[int]]:
+    """Numbers of the faces of each kind, in the order of the kinds' names."""
+    if field is None:
+        return {"": list(range(len(dataset)))}
+    if not isinstance(dataset, FolderDataset):
+        raise VeraError("--alike: this run's faces have no names to look up; leave it out")
+    known = labels(dataset.root, field)
+    found: dict[str, list[int]] = {}
+    for number, (file, _) in enumerate(dataset.pairs):
+        if file.stem not in known:
+            raise VeraError(f"--alike {field}: '{META}' in '{dataset.root}' does not say it of '{file.stem}': leave it out")
+        found.setdefault(known[file.stem], []).append(number)
+    for kind, own in found.items():
+        if len(own) < PEOPLE:
+            raise VeraError(f"--alike {field}: a mixture takes {PEOPLE} faces, {len(own)} are '{kind}': widen --pattern, or leave it out")
+    return dict(sorted(found.items()))
 
 
 def _encode(network: Autoencoder, dataset: FaceDataset, batch: int = 8) -> Iterator[Tensor]:

@@ -20,8 +20,8 @@ def regions(photograph, face, parsed):
 @pytest.fixture
 def rendering(parsed):
     generator = torch.Generator().manual_seed(1)
-    image = torch.nn.functional.interpolate(torch.rand(1, 3, 6, 6, generator=generator), (32, 32), mode="bicubic")[0]
-    return Rendering(image - 0.5, parsed, image - 0.5)
+    image = torch.nn.functional.interpolate(torch.rand(1, 3, 6, 6, generator=generator), parsed.shape[1:], mode="bicubic")[0]
+    return Rendering(image - 0.5, parsed, None)
 
 
 def test_source_is_untouched_outside_and_in_the_preserved_region(photograph, face, parsed, rendering, regions):
@@ -56,7 +56,7 @@ def test_a_face_equal_to_its_source_comes_back(photograph, face, parsed, regions
     _, replaced = regions
     smooth = to_window(face.image, face, Window(0, 240, 0, 200), cubic=True)[0]
     plain = replace(photograph, pixels=((smooth + 1) * 127.5).round().clip(0, 255).astype(np.uint8))
-    result = composite(plain, face, parsed, Rendering(face.image, parsed, face.image), replaced, seed=0)
+    result = composite(plain, face, parsed, Rendering(face.image, parsed, colour.tone(face.image, parsed)), replaced, seed=0)
     assert np.abs(result[replaced].astype(float) - plain.pixels[replaced]).mean() < 3
 
 
@@ -92,7 +92,7 @@ def test_a_plain_background_stays_plain(photograph, face, parsed, rendering, reg
     grey = replace(photograph, pixels=np.full_like(photograph.pixels, 150))
     everywhere = torch.zeros_like(parsed)
     everywhere[Semantic.BACKGROUND] = 1
-    result = composite(grey, face, everywhere, Rendering(rendering.image, everywhere, rendering.image), replaced, seed=0)
+    result = composite(grey, face, everywhere, Rendering(rendering.image, everywhere, None), replaced, seed=0)
     assert np.abs(result.astype(int) - 150).max() <= 3
 
 
@@ -100,20 +100,39 @@ def test_colours_follow_the_surroundings():
     rng = np.random.default_rng(0)
     source = (rng.normal(0, 8, (60, 60, 1)) + np.array([180, 140, 120])).astype(np.float32)
     generated = (rng.normal(0, 8, (60, 60, 1)) + np.array([150, 120, 110])).astype(np.float32)
-    matched = colour.match_colour(generated, source, np.ones((60, 60), dtype=bool), shown=generated)
+    matched = colour.match_colour(generated, source, np.ones((60, 60), dtype=bool))
     np.testing.assert_allclose(matched.mean(axis=(0, 1)), source.mean(axis=(0, 1)), atol=2)
-    assert colour.match_colour(generated, source, np.zeros((60, 60), dtype=bool), shown=generated) is generated
+    assert colour.match_colour(generated, source, np.zeros((60, 60), dtype=bool)) is generated
 
 
-def test_a_face_follows_what_its_own_neck_lacks(photograph, face, parsed, rendering, regions):
-    """Where the identity's skin is brighter than the photograph's beside the face, the face gets darker."""
+def test_a_face_takes_the_tone_of_its_photograph(photograph, face, parsed, rendering, regions):
+    """The median of its skin; what is kept does not change."""
     _, replaced = regions
-    plain = composite(photograph, face, parsed, rendering, replaced, seed=0)
-    brighter = replace(rendering, complexion=rendering.image + 0.25)
-    followed = composite(photograph, face, parsed, brighter, replaced, seed=0)
+    own = colour.tone(rendering.image, parsed)
+    plain, as_it_was = (composite(photograph, face, parsed, replace(rendering, tone=tone), replaced, seed=0) for tone in (None, own))
+    assert np.abs(plain.astype(int) - as_it_was).max() <= 1
+    darker = composite(photograph, face, parsed, replace(rendering, tone=own - np.float32([20, 0, 0])), replaced, seed=0)
     deep = replaced & ~grow(~replaced, 15)
-    assert followed[deep].mean() < plain[deep].mean() - 3
-    assert np.array_equal(followed[~replaced], plain[~replaced])
+    assert darker[deep].mean() < plain[deep].mean() - 20
+    assert np.array_equal(darker[~replaced], plain[~replaced])
+
+
+def test_the_tone_is_the_median_of_skin_and_nose():
+    image = torch.full((3, 40, 40), -1.0)
+    segmentation = torch.zeros(13, 40, 40)
+    segmentation[Semantic.HAIR] = 1
+    assert colour.tone(image, segmentation) is None
+    image[:, 10:30], segmentation[:, 10:30] = 1.0, 0
+    segmentation[Semantic.SKIN, 10:30] = 1
+    np.testing.assert_allclose(colour.tone(image, segmentation), [100, 0, 0], atol=0.1)
+
+
+def test_a_tone_moves_lightness_by_a_factor_and_leaves_black_black():
+    skin, pupil = np.full((1, 1, 3), 150, np.float32), np.zeros((1, 1, 3), np.float32)
+    ours, theirs = np.float32([62, 0, 0]), np.float32([31, 0, 0])
+    assert colour.match_tone(skin, ours, theirs).mean() < 90
+    assert colour.match_tone(pupil, ours, np.float32([90, 0, 0])).max() < 1
+    assert colour.match_tone(skin, None, theirs) is skin
 
 
 def test_grain_has_the_amplitude_of_the_photograph():

@@ -37,6 +37,20 @@ def test_mixtures_vary_as_the_bank_does_and_are_nobody_in_it(bank):
     assert nearest.min() > 0.35 * bank.var()  # an independent face is at twice the variance
 
 
+def test_textures_come_from_rows_with_such_skin(bank):
+    row, (shape, texture) = LatentCodes.rows([Semantic.SKIN])[1], LatentCodes.rows([Semantic.EYES])
+    bank = bank.clone()
+    bank[:60, row] += 20  # sixty people of another complexion
+    bank[:60, texture] -= 20  # and other eyes with it
+    like = [drawn(bank, skin=bank[3, row], seed=seed).local for seed in range(20)]
+    for local in like:
+        assert local[row].mean() > 20
+        assert local[texture].mean() < -8
+        assert local[shape].mean() == pytest.approx(5, abs=6)  # shapes come from all
+    other = drawn(bank, skin=bank[70, row]).local
+    assert other[row].mean() < 10
+
+
 def test_seeds_from_parts_do_not_collide():
     assert derived_seed(1, "23") != derived_seed(12, "3")
     assert 0 <= derived_seed("x") < 2**63

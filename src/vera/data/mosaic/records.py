@@ -92,6 +92,12 @@ def read_records(out: Path) -> dict[int, list[Record]]:
     return {number: [found[number][role] for role in roles] for number in sorted(found) if complete(found[number])}
 
 
+def labels(out: Path, field: str) -> dict[str, str]:
+    """What the records of a folder say in a field, for each image's name; records that say nothing are left out."""
+    records = [record for own in read_records(out).values() for record in own]
+    return {record["name"]: str(record[field]) for record in records if record.get(field) not in (None, "")}
+
+
 def write(path: Path, content: bytes) -> None:
     """Write a file, whole or not at all."""
     part = path.with_name(f"{path.name}.part")
