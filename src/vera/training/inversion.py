@@ -51,6 +51,7 @@ class Inversion(nn.Module):
         # What the generator was trained with mixes the codes: those of an encoder that learns from its own would shrink.
         self.origin = copy.deepcopy(network.encoder).requires_grad_(False)
         self.phases = [Phase("inversion", "autoencoder", 1, 1, False, self.invert)]
+        self.train()  # Lightning starts with the modes that it finds
 
     @property
     def sides(self) -> dict[str, nn.Module]:

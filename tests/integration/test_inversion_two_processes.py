@@ -1,0 +1,61 @@
+"""Two processes with half the batch each do what one process does with all of it: stage 3, photographs and generated faces mixed."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+from hydra import compose, initialize_config_module
+from omegaconf import OmegaConf
+
+from vera import bundle
+from vera.inversion.autoencoder import Autoencoder
+from vera.training.run import train
+
+RUN = [
+    "experiment=smoke_inversion", "~callbacks.progress", "~callbacks.sheet", "seed=3", "batch_size=8", "images=24",
+    "optim.lr=2e-3", "optim.eps=0.1",  # Adam's step is no longer a sign: rounding stays rounding
+]  # fmt: skip
+TWO = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2"]
+
+
+def composed(*overrides):
+    with initialize_config_module("vera.conf", version_base="1.3"):
+        return compose("train", list(overrides))
+
+
+def untrained(folder):
+    """A bundle of an autoencoder that knows nothing."""
+    config = OmegaConf.to_container(composed("run.folder=unused", "generator=tiny", "encoder=tiny"))
+    torch.manual_seed(0)
+    network = Autoencoder(generator=config["generator"], encoder=config["encoder"], bank=0)
+    bundle.save(folder, network, provenance={}, licence="CC0", card="#", dtype=torch.float32)
+    return network.state_dict()
+
+
+def state(folder):
+    checkpoint = torch.load(folder / "last.ckpt", weights_only=True)
+    return {**checkpoint["state_dict"], **{f"ema/{k}": v for k, v in checkpoint["vera"]["ema"].items()}}, checkpoint["vera"]
+
+
+@pytest.mark.slow
+def test_two_processes_of_stage_3_equal_one(tmp_path):
+    start = untrained(tmp_path / "start")
+    run = [*RUN, f"stage.start={tmp_path / 'start'}"]
+    folder = tmp_path / "two"
+    command = [sys.executable, "-m", "vera.cli", "train", *run, *TWO, f"run.folder={folder}", f"hydra.run.dir={folder}"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    two = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    train(composed(*run, f"run.folder={tmp_path / 'one'}"))
+    said, _ = two.communicate(timeout=600)
+    assert two.returncode == 0, said
+
+    (expected, one), (got, both) = state(tmp_path / "one"), state(folder)
+    assert one["images_seen"] == both["images_seen"] == 24
+    assert expected.keys() == got.keys()
+    moved = 0
+    for name, value in expected.items():
+        torch.testing.assert_close(got[name], value, rtol=0, atol=1e-6, msg=lambda why, name=name: f"{name}: {why}")
+        moved += name.startswith("ema/encoder.") and not torch.equal(value, start[name.removeprefix("ema/")])
+    assert moved > 20
