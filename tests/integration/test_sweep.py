@@ -9,12 +9,13 @@ import time
 
 import optuna
 import pytest
+from optuna.distributions import LogUniformDistribution
 from optuna.trial import TrialState
 
 from vera.evaluation.report_runs import read_runs
 
 TINY = [
-    "experiment=smoke", "generator.size=16", "batch_size=8", "images=192", "data.dataset.count=64", "callbacks.snapshots.every=16",
+    "experiment=smoke", "generator.size=16", "batch_size=8", "images=128", "data.dataset.count=64", "callbacks.snapshots.every=16",
     "trainer.log_every_n_steps=1", "~callbacks.sheet", "~callbacks.progress", "hydra.job.config.override_dirname.exclude_keys="
     "[sweep,sweep.name,objective,experiment,generator.size,batch_size,images,data.dataset.count,callbacks.snapshots.every,"
     "trainer.log_every_n_steps,callbacks.sheet,callbacks.progress]",
@@ -78,7 +79,7 @@ def test_four_trainings_interrupted_and_started_again_do_only_what_is_missing(tm
     code, said = done(process)
     assert code == 130, said
     assert 2 <= len(starts(sweep)) < 4  # the others were not begun
-    assert 16 <= record(folder)["images"] < 192
+    assert 16 <= record(folder)["images"] < 128
 
     code, said = again(*command)
     assert code == 0, said
@@ -93,9 +94,9 @@ def test_four_trainings_interrupted_and_started_again_do_only_what_is_missing(tm
 
 
 @pytest.mark.parametrize(
-    "axes", [["seed=0,1"], pytest.param(["seed=0,1,2", "optim.lr=1e-3,4e-3"], marks=pytest.mark.slow)], ids=["two", "two-by-three"]
+    ("axes", "count"), [(["seed=7"], 1), pytest.param(["seed=0,1,2", "optim.lr=1e-3,4e-3"], 6, marks=pytest.mark.slow)]
 )
-def test_a_job_of_submitit_that_is_pre_empted_goes_on_by_itself(tmp_path, axes):
+def test_a_job_of_submitit_that_is_pre_empted_goes_on_by_itself(tmp_path, axes, count):
     sweep = tmp_path / "multirun" / "local"
     process = start(tmp_path, "sweep=base", "sweep.name=local", "hydra/launcher=local", *axes)
     folder, trains = in_the_middle(sweep, process)
@@ -104,16 +105,16 @@ def test_a_job_of_submitit_that_is_pre_empted_goes_on_by_itself(tmp_path, axes):
     code, said = done(process)
     assert code == 0, said
     runs = read_runs(sweep)
-    assert (len(runs), {run.state for run in runs}) == (2 if len(axes) == 1 else 6, {"finished"})
+    assert [run.state for run in runs] == ["finished"] * count
     assert starts(sweep) == {path.name: 1 + (path == folder) for path in folder.parent.glob("*seed*")}
 
 
 @pytest.mark.parametrize(
-    "axes", [["seed=0,1"], pytest.param(["seed=0,1,2", "optim.lr=1e-3,4e-3"], marks=pytest.mark.slow)], ids=["two", "two-by-three"]
+    ("axes", "then"), [(["seed=0,1"], "basic"), pytest.param(["seed=0,1,2", "optim.lr=1e-3,4e-3"], "parallel", marks=pytest.mark.slow)]
 )
-def test_a_job_of_joblib_that_is_stopped_does_not_lose_the_others(tmp_path, axes, vera, again):
-    sweep, command = tmp_path / "multirun" / "pool", ["sweep=base", "sweep.name=pool", "hydra/launcher=parallel", *axes]
-    process = start(tmp_path, *command)
+def test_a_job_of_joblib_that_is_stopped_does_not_lose_the_others(tmp_path, axes, then, vera, again):
+    sweep, command = tmp_path / "multirun" / "pool", ["sweep=base", "sweep.name=pool", *axes]
+    process = start(tmp_path, *command, "hydra/launcher=parallel")
     folder, trains = in_the_middle(sweep, process)
     assert trains != process.pid
     os.kill(trains, signal.SIGTERM)
@@ -123,13 +124,29 @@ def test_a_job_of_joblib_that_is_stopped_does_not_lose_the_others(tmp_path, axes
     _, page, _ = vera("report", sweep)
     assert f"{len(starts(sweep)) - 1} finished, 1 unfinished" in page
 
-    code, said = again(*command)
+    code, said = again(*command, f"hydra/launcher={then}")
     assert code == 0, said
     assert starts(sweep) == {path.name: 1 + (path == folder) for path in folder.parent.glob("*seed*")}
     _, page, _ = vera("report", sweep)
     assert f"{len(starts(sweep))} finished;" in page
 
 
+def test_a_study_goes_on_from_its_database_with_what_a_kill_left(tmp_path, again):
+    sweep, command = tmp_path / "multirun" / "optuna", ["sweep=optuna", "objective=loss/perceptual", "images=16"]
+    assert again(*command, "hydra.sweeper.n_trials=1")[0] == 0
+    study = optuna.load_study(storage=f"sqlite:///{sweep}/study.db", study_name="optuna")
+    left = study.ask({"optim.lr": LogUniformDistribution(3e-4, 3e-2)})
+    code, said = again(*command, "hydra.sweeper.n_trials=2")
+    assert code == 0, said
+    assert set(starts(sweep)) == {f"optim.lr={trial.params['optim.lr']}" for trial in study.trials[:2]}
+    (first, second) = read_runs(sweep)
+    study = optuna.load_study(storage=f"sqlite:///{sweep}/study.db", study_name="optuna")
+    assert [trial.state for trial in study.trials] == [TrialState.COMPLETE, TrialState.FAIL, TrialState.COMPLETE]
+    assert study.trials[2].params == left.params
+    assert {study.trials[0].value, study.trials[2].value} == {run.measures["loss/perceptual"] for run in (first, second)}
+
+
+@pytest.mark.slow
 def test_an_interrupted_study_goes_on_from_its_database(tmp_path, again):
     sweep = tmp_path / "multirun" / "optuna"
     command = ["sweep=optuna", "hydra.sweeper.n_trials=2", "objective=loss/perceptual"]
@@ -148,3 +165,13 @@ def test_an_interrupted_study_goes_on_from_its_database(tmp_path, again):
     assert starts(sweep)[folder.name] == 2
     measured = {run.measures["loss/perceptual"] for run in read_runs(sweep)}
     assert {trial.value for trial in complete} == measured
+
+
+@pytest.mark.slow
+def test_the_processes_of_a_run_belong_to_it_and_not_to_the_multirun(tmp_path):
+    two = ["trainer=ddp_gan", "trainer.accelerator=cpu", "trainer.devices=2"]
+    code, said = done(start(tmp_path, "sweep=base", "sweep.name=two", "seed=0,1", *two))
+    assert code == 0, said
+    runs = read_runs(tmp_path / "multirun" / "two")
+    assert [(run.state, run.images) for run in runs] == [("finished", 128)] * 2
+    assert set(starts(tmp_path / "multirun" / "two").values()) == {1}

@@ -15,7 +15,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from vera.evaluation.report_runs import read_runs
 
 TINY = [
-    "experiment=smoke", "generator.size=16", "batch_size=8", "images=192", "data.dataset.count=64", "callbacks.snapshots.every=16",
+    "experiment=smoke", "generator.size=16", "batch_size=8", "images=128", "data.dataset.count=64", "callbacks.snapshots.every=16",
     "~callbacks.sheet", "~callbacks.progress", "hydra.sweep.subdir=${hydra.job.num}",
 ]  # fmt: skip
 
@@ -87,6 +87,7 @@ def test_the_batch_script_of_two_nodes_of_eight_devices(cluster, monkeypatch, ve
     assert f"{sys.executable} -u -m submitit.core._submit" in run
 
 
+@pytest.mark.slow
 def test_a_pre_empted_job_saves_is_requeued_by_submitit_and_goes_on(cluster, tmp_path):
     sweep = tmp_path / "multirun" / "slurm"
     where = ["hydra/launcher=slurm", "hydra.launcher.gpus_per_node=null", "hydra.launcher.cpus_per_task=1"]
