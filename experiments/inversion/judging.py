@@ -98,14 +98,15 @@ class Judging:
         return self.observe(photograph_from_pixels(tensor_to_image(image), "face"), place=source.landmarks if source else None)
 
     def _parsed(self, image: Tensor, seen_there: Observation, number: int) -> Tensor:
-        """What the parser sees in the inversion, by its own landmarks, against what was to be seen; it may find nothing to go by."""
-        wanted = interpolate(self.cases.segmentations[number : number + 1], (SIDE, SIDE), mode="bilinear", align_corners=False)[0]
-        face = AlignedFace(image=image, to_photograph=np.eye(3)[:2], landmarks=seen_there.landmarks)
+        """What the parser sees in the inversion against what it sees in the face: its own mistakes are on both sides."""
+        there, wanted = self._parse(image, seen_there), self._parse(self.truth[number], self.seen[number])
+        return multiclass_confusion_matrix(there, wanted, num_classes=NUM_CLASSES)
+
+    def _parse(self, image: Tensor, seen: Observation) -> Tensor:
         try:
-            seen = self.parser.parse(face).argmax(dim=0)
+            return self.parser.parse(AlignedFace(image=image, to_photograph=np.eye(3)[:2], landmarks=seen.landmarks)).argmax(dim=0)
         except VeraError:  # nothing that it takes for skin: all of it is wrong
-            seen = torch.zeros(SIDE, SIDE, dtype=torch.long)
-        return multiclass_confusion_matrix(seen, wanted.argmax(dim=0), num_classes=NUM_CLASSES)
+            return torch.zeros(SIDE, SIDE, dtype=torch.long)
 
     def _codes(self, made: Made) -> float | None:
         if self.cases.true is None:

@@ -20,16 +20,18 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+from methods import RATE
 from rich.progress import track
 from skimage.data import astronaut
 from torchmetrics.functional.image import multiscale_structural_similarity_index_measure as ms_ssim
 
 from vera import __version__
-from vera.anonymization.pipeline import REFINEMENT, REFINEMENT_RATE
+from vera.anonymization.pipeline import REFINEMENT
 from vera.bundle import default_bundle, load
 from vera.evaluation.metrics.segmentation import agreement
 from vera.faces.alignment import align
 from vera.faces.detection import DlibDetector
+from vera.faces.parser_choice import DEFAULT as PARSER
 from vera.faces.parser_choice import choose_parser
 from vera.faces.parsing import Parser
 from vera.faces.photograph import photograph_from_pixels, read_photograph, write_png
@@ -50,7 +52,7 @@ def main() -> int:
     parser.add_argument("--photos", type=Path)
     parser.add_argument("--count", type=int, default=8, help="photographs, evenly spaced")
     parser.add_argument("--steps", type=int, default=20, help="of refinement")
-    parser.add_argument("--parser", default="landmarks")
+    parser.add_argument("--parser", default=PARSER)
     parser.add_argument("--out", type=Path, default=Path("outputs/inversion_off_distribution"))
     parser.add_argument("--publish", action="store_true")
     options = parser.parse_args()
@@ -128,7 +130,7 @@ class Way:
         images, segmentations = face.image[None], self.parser.parse(face)[None]
         with torch.no_grad():
             codes = self.network.encode(images, segmentations)
-        codes = refine(self.network, images, segmentations, codes, objective=self.objective, steps=self.steps, rate=REFINEMENT_RATE)
+        codes = refine(self.network, images, segmentations, codes, objective=self.objective, steps=self.steps, rate=RATE)
         with torch.no_grad():
             made = self.network.generator(codes)
         labels, own = segmentations[0].argmax(dim=0), made.segmentation[0].argmax(dim=0)

@@ -76,6 +76,15 @@ def test_verdict(script):
     assert len(verdict(rows("mosaics", encoder_and_50={"iou": 0.55, "ms_ssim": 0.5}))) == 4
 
 
+def test_what_claims_need_is_run_unasked(script):
+    inversion = script("inversion")
+    for source in ("generated", "photographs"):
+        chosen = [row for row in rows(source) if inversion.wanted(source, row["method"], row["segmentation_loss"])]
+        assert inversion.verdict(chosen) == []
+        assert len(chosen) == 4
+    assert not inversion.wanted("mosaics", "encoder + 20", False)
+
+
 def test_every_method_inverts_every_face(script):
     cases, methods = script("cases"), script("methods")
     torch.manual_seed(0)

@@ -58,9 +58,12 @@ def refine(
         progress: called with the number of each step done.
 
     Raises:
+        ValueError: for a network that is not frozen: its weights' gradients would be computed and kept.
         VeraError: when the loss stops being finite.
 
     """
+    if any(parameter.requires_grad for parameter in network.generator.parameters()):
+        raise ValueError("refinement moves codes alone: freeze the network (requires_grad_(False))")
     start = codes.map(Tensor.detach)
     best, best_loss = start.map(Tensor.clone), images.new_full((len(images),), torch.inf)
     local, attributes = (part.clone().requires_grad_(True) for part in (start.local, start.attributes))

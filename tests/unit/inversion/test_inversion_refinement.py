@@ -1,6 +1,8 @@
 import pytest
 import torch
 
+from vera import bundle
+from vera.features.perceptual import PerceptualDistance
 from vera.generator.network import Synthesis
 from vera.inversion.autoencoder import Autoencoder
 from vera.inversion.bank import mix
@@ -71,6 +73,35 @@ def test_a_plateau_ends_it_early(network, objective):
     seen.clear()
     refine(network, images, segmentations, start, plateau=Plateau(patience=50, improvement=0.0), **options)
     assert len(seen) == 40
+
+
+class Leaves(InversionObjective):
+    """Notes what the loss's graph leads to."""
+
+    def forward(self, *given):
+        losses, terms = super().forward(*given)
+        self.found, seen, ahead = set(), set(), [losses.grad_fn]
+        while ahead:
+            node = ahead.pop()
+            if node is not None and node not in seen:
+                seen.add(node)
+                ahead += [before for before, _ in node.next_functions]
+                if hasattr(node, "variable"):
+                    self.found.add(tuple(node.variable.shape))
+        return losses, terms
+
+
+def test_no_graph_is_built_for_frozen_weights(network, tmp_path):
+    bundle.save(tmp_path / "bundle", network, provenance={}, licence="CC0", card="#", dtype=torch.float32)
+    weights = Weights(face=1.0, pixel=1.0, perceptual=1.0, segmentation=0.1, prior=0.1)
+    objective = Leaves(weights=weights, perceptual=PerceptualDistance(stages=(0,), pretrained=False))
+    loaded = bundle.load(tmp_path / "bundle")
+    start = LatentCodes(torch.zeros(1, 28, 4), torch.zeros(1, 0))
+    refine(loaded, *target(network, count=1), start, objective=objective, steps=1, rate=0.1)
+    assert objective.found == {(1, 28, 4)}
+    loaded.generator.requires_grad_(True)
+    with pytest.raises(ValueError, match="freeze"):
+        refine(loaded, *target(network, count=1), start, objective=objective, steps=1, rate=0.1)
 
 
 def test_no_steps_return_the_codes(network, objective):
