@@ -12,5 +12,6 @@ HERE = Path(__file__).parent
 if __name__ == "__main__":
     for file in sorted(HERE.glob("*.ipynb")):
         notebook = nbformat.read(file, as_version=4)
-        NotebookClient(notebook, kernel_name="python3", timeout=900, record_timing=False, resources={"metadata": {"path": HERE}}).execute()
+        where = {"metadata": {"path": HERE}}
+        NotebookClient(notebook, kernel_name="python3", timeout=900, startup_timeout=300, record_timing=False, resources=where).execute()
         nbformat.write(notebook, file)

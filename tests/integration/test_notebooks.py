@@ -10,7 +10,7 @@ from vera import bundle
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 TINY = {
-    "1_control_the_generator": "FACES = 2",
+    "1_control_the_generator": "FACES = 1",
     "2_invert_and_edit": "STEPS, DONORS = 1, 1",
     "3_anonymize_a_pair": "HARMONIZE_STEPS = 0",
 }
@@ -39,7 +39,7 @@ def test_a_notebook_runs_from_its_parameters(name, tmp_path):
     notebook, committed = read(name), read(name)
     (at,) = [number for number, cell in enumerate(notebook.cells) if "parameters" in cell.metadata.get("tags", [])]
     notebook.cells.insert(at + 1, nbformat.v4.new_code_cell(TINY[name]))
-    NotebookClient(notebook, kernel_name="python3", timeout=300, resources={"metadata": {"path": tmp_path}}).execute()
+    NotebookClient(notebook, kernel_name="python3", timeout=300, startup_timeout=300, resources={"metadata": {"path": tmp_path}}).execute()
     drawn = [len(pictures(cell)) for number, cell in enumerate(notebook.cells) if number != at + 1]
     assert drawn == [len(pictures(cell)) for cell in committed.cells]
     assert not list(tmp_path.iterdir())  # nothing is left behind
