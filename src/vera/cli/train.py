@@ -68,7 +68,8 @@ def run_hydra(config: str, overrides: list[str], *, start: Callable[[DictConfig]
         try:
             return start(cfg)
         except KeyboardInterrupt:
-            sys.stderr.write(f"vera: interrupted; go on with the same command and {go_on.format(folder=cfg.run.folder)}\n")
+            more = "" if cfg.run.get("resume") == "auto" else f" and {go_on.format(folder=cfg.run.folder)}"
+            sys.stderr.write(f"vera: interrupted; go on with the same command{more}\n")
             # Here it ends the whole multirun; in a process of its own only this run, unless SLURM may start that again.
             if folder is None or os.getpid() == here or os.environ.get("SUBMITIT_EXECUTOR") == "slurm":
                 raise

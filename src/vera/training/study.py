@@ -38,7 +38,7 @@ class Study(Callback):
 
         folder, sweeper = Path(config.hydra.sweep.dir), config.hydra.sweeper
         folder.mkdir(parents=True, exist_ok=True)
-        alone = _join(folder)
+        alone, self.descriptor = _join(folder)
         directions = [sweeper.direction] if isinstance(sweeper.direction, str) else list(sweeper.direction)
         study = optuna.create_study(storage=sweeper.storage, study_name=sweeper.study_name, directions=directions, load_if_exists=True)
         with warnings.catch_warnings(category=optuna.exceptions.ExperimentalWarning, action="ignore"):  # Optuna 3 kept it
@@ -50,17 +50,21 @@ class Study(Callback):
         with read_write(config), open_dict(config):
             sweeper.n_trials = max(0, sweeper.n_trials - taken)
 
+    def on_multirun_end(self, config: DictConfig, **keywords: Any) -> None:
+        """Leave those who work on the study."""
+        os.close(self.descriptor)
 
-def _join(folder: Path) -> bool:
-    """Join the processes that work on the study, until this one ends; whether it is the only one.
+
+def _join(folder: Path) -> tuple[bool, int]:
+    """Join the processes that work on the study: whether this one is the only one, and the lock's file, which closes when it ends.
 
     What the database calls "running" was interrupted only where nobody is there to run it.
     """
-    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT)  # left open: the lock is the process's
+    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT)  # a number: a launcher takes the callback to other processes
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         alone = True
     except BlockingIOError:
         alone = False
     fcntl.flock(descriptor, fcntl.LOCK_SH)
-    return alone
+    return alone, descriptor
