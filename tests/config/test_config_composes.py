@@ -36,7 +36,8 @@ def missing(group, name, tmp_path):
     return [f"data.root={tmp_path}"] if needs else []
 
 
-ELSEWHERE = ("experiment", "anonymizer", "judges", "metrics", "people", "__pycache__")  # those of evaluate.yaml have a test of their own
+# Those of evaluate.yaml have tests of their own.
+ELSEWHERE = ("experiment", "anonymizer", "comparison", "judges", "metrics", "people", "__pycache__")
 
 
 @pytest.mark.parametrize("group", sorted(p.name for p in CONF.iterdir() if p.is_dir() and p.name not in ELSEWHERE))
