@@ -35,10 +35,10 @@ def figure(cases: Cases, made: Sequence[Made]) -> Figure:
 
 
 def drawn(image: Tensor, wanted: Tensor, own: Tensor) -> Pixels:
-    """An image with the input's edges in white, the inversion's own in red where they differ."""
+    """An image with the input's edges in cyan, the inversion's own in red where they differ."""
     pixels = tensor_to_image(image).copy()
     pixels[outlines(own)] = (220, 40, 40)
-    pixels[outlines(wanted)] = 255
+    pixels[outlines(wanted)] = (0, 210, 255)
     return pixels
 
 

@@ -28,6 +28,9 @@ from vera.types import NUM_CLASSES, AlignedFace, LatentCodes, VeraError, tensor_
 
 SIDE = 256
 """DECISION: everything is judged this large."""
+EIGHT = ("background", "skin", "eyes", "brows", "mouth", "nose", "hair", "neck")
+"""DECISION: the classes that a mean IoU is over, as for the parser itself: those that every face shows. Of the others (a hem of clothing,
+an earring) a face may hold twenty pixels, and a mean over all classes would be about these."""
 
 
 class Judging:
@@ -82,8 +85,8 @@ class Judging:
                 "pixel": float((images - self.truth).abs().mean() / 2),
                 "ms_ssim": float(ms_ssim((images + 1) / 2, (self.truth + 1) / 2, data_range=1.0)),
                 "lpips_alex": lpips if self.lpips is not None else "not measured: give the weights with --lpips",
-                "segmentation_parsed": agreement(parsed) if int(parsed.sum()) else None,
-                "segmentation_own": agreement(own),
+                "segmentation_parsed": overlap(parsed) if int(parsed.sum()) else None,
+                "segmentation_own": overlap(own),
                 "face_found": found / len(distances) if distances else None,
                 "identity_distance": float(np.mean(distances)) if distances else None,
                 "pose_degrees": pose["pose_degrees"],
@@ -114,6 +117,13 @@ class Judging:
         nothing = made.codes.new_zeros(len(made.codes), 0)
         found, true = LatentCodes(made.codes, nothing), LatentCodes(self.cases.true, nothing)
         return float(code_distance(found, true, self.cases.segmentations).mean())
+
+
+def overlap(confusion: Tensor) -> dict[str, Any]:
+    """IoU of each class, and the mean over :data:`EIGHT`."""
+    found = agreement(confusion)
+    there = [found["iou"][name] for name in EIGHT if found["iou"][name] is not None]
+    return {"mean_iou": float(np.mean(there)), "pixel_accuracy": found["pixel_accuracy"], "iou": found["iou"]}
 
 
 def shown(images: Tensor) -> Tensor:

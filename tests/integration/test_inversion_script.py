@@ -129,3 +129,14 @@ def test_a_refusal_is_a_row_and_a_crash_is_seen(script, monkeypatch):
         assert picture is None
     table = off.page([off.summary("dark", [{"change": "dark", **row}])])
     assert "| dark | 1 | 0 | 0 | 1 |" in table
+
+
+def test_a_speck_of_a_rare_class_does_not_move_the_mean(script):
+    judging = script("judging")
+    confusion = torch.diag(torch.full((13,), 100))
+    confusion[9, 9], confusion[9, 0] = 0, 1  # clothing: one pixel, and that is missed
+    found = judging.overlap(confusion)
+    assert found["iou"]["clothes"] == 0
+    assert found["mean_iou"] == pytest.approx((7 + 100 / 101) / 8)
+    confusion[2, 2], confusion[2, 1] = 50, 50  # half the eyes for skin
+    assert judging.overlap(confusion)["mean_iou"] == pytest.approx((5 + 100 / 101 + 50 / 100 + 100 / 150) / 8)
