@@ -21,8 +21,8 @@ OCTAVES = (0.0, 1.0, 2.0)
 """DECISION: grain is measured and drawn in the frequency bands between these Gaussian widths (pixels) and the next, twice as wide."""
 SOFT_EDGE = 2.0
 """Gaussian width in pixels of the border of grain."""
-GRAIN_LIMIT = 2.5
-"""DECISION: most grain a band may get, in grey levels: what is above is not noise but hair or cloth."""
+GRAIN_LIMIT = 1.2
+"""DECISION: most grain a band may get, in grey levels: what is above is pores, stubble, hair or cloth, and looks like a rash as noise."""
 
 
 def tone(image: Tensor, segmentation: Tensor) -> Floats | None:
