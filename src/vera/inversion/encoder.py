@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -109,11 +110,22 @@ class Encoder(nn.Module):
             before: a further pass: the codes so far, and the image and the class probabilities that the generator makes of them.
 
         """
+        segmentations = segmentations * self._shown()[:, None, None]
         photograph = torch.cat([images, 2 * segmentations - 1], dim=1)
         made = torch.zeros_like(photograph) if before is None else torch.cat([before[1], 2 * before[2] - 1], dim=1)
         features = self._features(torch.cat([photograph, made], dim=1))
         with torch.autocast(images.device.type, enabled=False):  # moments are small differences of large sums
             return self._codes(features.float(), segmentations.float(), before)
+
+    def _shown(self) -> Float[Tensor, "k"]:
+        """1 for classes that training has shown; a face that wears another one (glasses, a hat) is encoded as if it were absent.
+
+        What never varied in training would be standardised to hundreds, and one such class would make a ruin of the whole face.
+        """
+        if self.standardise.training:
+            return self.absent.new_ones(NUM_CLASSES)
+        spread: Any = self.standardise.running_var
+        return (spread.view(NUM_CLASSES, -1).amax(dim=1) > self.standardise.eps).to(self.absent.dtype)
 
     def _codes(self, features: Tensor, segmentations: Tensor, before: tuple[LatentCodes, Tensor, Tensor] | None) -> LatentCodes:
         inside = F.adaptive_avg_pool2d(segmentations, features.shape[-1]).flatten(2)

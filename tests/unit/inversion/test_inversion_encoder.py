@@ -47,6 +47,22 @@ def test_absent_classes_get_the_learned_code(encoder, faces):
     torch.testing.assert_close(codes[:, 2 + 2 * Semantic.HAT : 4 + 2 * Semantic.HAT], expected)
 
 
+def test_a_class_that_training_never_showed_is_taken_for_absent(encoder, faces):
+    images, segmentations = faces
+    torch.nn.init.normal_(encoder.absent)
+    worn = segmentations.clone()
+    worn[:, :, 12:16] = 0
+    nothing = worn.clone()
+    worn[:, Semantic.GLASSES, 12:16] = 1
+    shown = encoder(images, worn).local
+    encoder.standardise.running_var.view(13, -1)[Semantic.GLASSES] = 1e-38  # as a variance ends that was zero in every batch
+    codes = encoder(images, worn).local
+    assert torch.equal(codes, encoder(images, nothing).local)
+    expected = encoder.absent[Semantic.GLASSES].view(2, 6).expand(3, -1, -1)
+    torch.testing.assert_close(codes[:, 2 + 2 * Semantic.GLASSES : 4 + 2 * Semantic.GLASSES], expected)
+    assert not torch.equal(shown, codes)
+
+
 def test_photographs_do_not_see_each_other(encoder, faces):
     images, segmentations = faces
     together = encoder(images, segmentations).local
