@@ -33,16 +33,18 @@ SMALL = [
     "stage.module.game.path_every=0", "~callbacks.progress", "~callbacks.curve", "~callbacks.sheet",
 ]  # fmt: skip
 """The network of teach.py."""
+LEARNING = ["attributes.pose.code=64", "attributes.expression.code=64", "attributes.illumination.code=64", "optim.lr=3e-3"]
+"""Codes as wide as the design's. Narrower ones, and slower, do not leave A_g ~ 0 where the start's local codes show everything."""
 ASKED = {"yaw": "yaw", "mouth_width": "smile", "light_right": "light"}
 """The generator's control, and what the probe calls the same thing, in another unit."""
 MEANT = {"pose": "yaw", "expression": "smile", "illumination": "light"}
-FACES, COLUMNS = 400, 7
+FACES, COLUMNS = 1000, 7
 
 
 def train(folder: Path, overrides: list[str]) -> None:
     """All runs, one after the other."""
-    command = [sys.executable, "-m", "vera.cli", "train", "--multirun", "experiment=smoke_contrastive", *SMALL, *SWEEP, *overrides]
-    subprocess.run([*command, f"hydra.sweep.dir={folder}"], check=True)
+    command = [sys.executable, "-m", "vera.cli", "train", "--multirun", "experiment=smoke_contrastive", f"hydra.sweep.dir={folder}"]
+    subprocess.run([*command, *SMALL, *LEARNING, *SWEEP, *overrides], check=True)
 
 
 def finished(run: Path) -> tuple[Any, ControlledGenerator, dict[str, AttributeEncoder], int]:

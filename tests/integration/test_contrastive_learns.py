@@ -16,7 +16,7 @@ from vera.training.start_contrastive import with_attributes
 
 ROOT = Path(__file__).parents[2]
 MEANT = {"pose": "yaw", "expression": "smile", "illumination": "light"}
-pytestmark = pytest.mark.slow  # three minutes on one core
+pytestmark = pytest.mark.slow  # five minutes on one core
 
 
 def loaded(name):
@@ -37,17 +37,18 @@ def learnt(tmp_path_factory):
     """R² before and after: of each code for its own attribute, and for the others'."""
     folder = tmp_path_factory.mktemp("contrastive")
     teach, ablation = loaded("teach"), loaded("ablation")
-    taught = teach.teach(images=40_000, batch=32, lr=1e-2, seed=0)
+    taught = teach.teach(**teach.RECIPE)
     bundle.save(folder / "taught", taught, provenance={}, licence="none", card="made up", dtype=torch.float32)
     probe = ProceduralProbe(size=16)
     reads = probe.learn(faces=4000, epochs=16, seed=77)
+    shown = teach.learnt(taught, probe, count=512, seed=5)
     torch.manual_seed(0)
-    before = explained(with_attributes(taught, dict.fromkeys(MEANT, 8), spread=0.02).eval(), probe)
+    before = explained(with_attributes(taught, dict.fromkeys(MEANT, 64), spread=0.02).eval(), probe)
     with initialize_config_module("vera.conf", version_base="1.3"):
-        start = [f"stage.start.generator={folder / 'taught'}", "images=3200", f"run.folder={folder / 'run'}"]
-        train(compose("train", ["experiment=smoke_contrastive", *ablation.SMALL, *start]))
+        start = [f"stage.start.generator={folder / 'taught'}", "images=6400", f"run.folder={folder / 'run'}"]
+        train(compose("train", ["experiment=smoke_contrastive", *ablation.SMALL, *ablation.LEARNING, *start]))
     after = explained(ablation.finished(folder / "run")[1], probe)
-    return SimpleNamespace(reads=reads, before=before, after=after)
+    return SimpleNamespace(reads=reads, shown=shown, before=before, after=after)
 
 
 def test_before_stage_2_no_code_says_anything(learnt):
@@ -56,14 +57,18 @@ def test_before_stage_2_no_code_says_anything(learnt):
     assert max(*own.values(), *others.values()) < 0.1
 
 
-def test_codes_begin_to_control_their_own_attribute(learnt):
-    own, others = learnt.after
-    assert sum(own.values()) > 0.3, learnt.after
-    assert sum(own.values()) > sum(max(value, 0) for value in others.values()), learnt.after
+def test_the_start_shows_what_is_to_be_learnt(learnt):
+    assert learnt.shown["yaw"] > 0.8
+    assert learnt.shown["light"] > 0.8
+    assert learnt.shown["smile"] > 0.4
 
 
-@pytest.mark.xfail(reason="the design's aim, not reached in this budget: attributes are learnt one after the other", strict=False)
-def test_every_code_controls_its_attribute_and_no_other(learnt):
+def test_expression_and_light_are_separate_controls(learnt):
     own, others = learnt.after
-    assert min(own.values()) >= 0.6, learnt.after
+    assert min(own["expression"], own["illumination"]) >= 0.6, learnt.after
     assert max(others.values()) <= 0.1, learnt.after
+
+
+@pytest.mark.xfail(reason="the issue's aim, not reached: the segmentation turns, and the image does not follow", strict=True)
+def test_pose_is_a_control(learnt):
+    assert learnt.after[0]["pose"] >= 0.6, learnt.after
