@@ -73,6 +73,7 @@ def test_verdict(script):
     assert len(verdict(rows("generated", encoder={"seconds": 3.0}))) == 1
     assert len(verdict(rows("mosaics", encoder_and_50={"seconds": 9.0}))) == 1
     assert len(verdict(rows("mosaics", encoder_and_50={"ms_ssim": 0.7}))) == 1  # 0.8 without the segmentation loss
+    assert len(verdict([row for row in rows("mosaics") if row["method"] != "optimisation 400"])) == 1  # said to be missing
     assert len(verdict(rows("mosaics", encoder_and_50={"iou": 0.55, "ms_ssim": 0.5}))) == 4
 
 
