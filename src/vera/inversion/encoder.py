@@ -125,7 +125,8 @@ class Encoder(nn.Module):
         if self.standardise.training:
             return self.absent.new_ones(NUM_CLASSES)
         spread: Any = self.standardise.running_var
-        return (spread.view(NUM_CLASSES, -1).amax(dim=1) > self.standardise.eps).to(self.absent.dtype)
+        shown: Tensor = spread.view(NUM_CLASSES, -1).amax(dim=1) > self.standardise.eps
+        return shown.to(self.absent.dtype)
 
     def _codes(self, features: Tensor, segmentations: Tensor, before: tuple[LatentCodes, Tensor, Tensor] | None) -> LatentCodes:
         inside = F.adaptive_avg_pool2d(segmentations, features.shape[-1]).flatten(2)
