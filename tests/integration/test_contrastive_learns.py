@@ -63,12 +63,7 @@ def test_the_start_shows_what_is_to_be_learnt(learnt):
     assert learnt.shown["smile"] > 0.4
 
 
-def test_expression_and_light_are_separate_controls(learnt):
+def test_every_code_controls_its_attribute_and_no_other(learnt):
     own, others = learnt.after
-    assert min(own["expression"], own["illumination"]) >= 0.6, learnt.after
+    assert min(own.values()) >= 0.6, learnt.after
     assert max(others.values()) <= 0.1, learnt.after
-
-
-@pytest.mark.xfail(reason="the issue's aim, not reached: the segmentation turns, and the image does not follow", strict=True)
-def test_pose_is_a_control(learnt):
-    assert learnt.after[0]["pose"] >= 0.6, learnt.after
