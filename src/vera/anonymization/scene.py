@@ -88,7 +88,7 @@ def find_face(detector: Detector, photograph: Photograph, options: Options) -> C
     others to stay. A number that a photograph does not have is refused, also where it shows one face: that one may be somebody else's.
 
     Raises:
-        VeraError: no face, several without a choice, or no face of this number.
+        VeraError: no face, several without a choice, no face of this number, or one that the photograph's border cuts off.
 
     """
     faces, weak = detector.search(photograph)
@@ -105,12 +105,26 @@ def find_face(detector: Detector, photograph: Photograph, options: Options) -> C
             f"photograph '{photograph.name}' shows {len(faces)} face{'s' if len(faces) > 1 else ''}, not {number}: "
             "choose a lower number, or crop the photographs to one face each"
         )
+    chosen = faces[number - 1]
+    if cut_off(chosen.landmarks, photograph.size):
+        raise VeraError(
+            f"the face in photograph '{photograph.name}' is cut off at its border (brows to chin must be seen): "
+            "give a photograph that shows the whole face"
+        )
     warnings = [
         f"{photograph.name}: at ({find.box[0]:.0f}, {find.box[1]:.0f}) to ({find.box[2]:.0f}, {find.box[3]:.0f}) something looks a little "
         f"like a face (score {find.score:.2f}) and is left as it is: make sure that nobody is recognisable there"
         for find in weak
     ]
-    return Chosen(faces[number - 1], len(faces), tuple(warnings))
+    return Chosen(chosen, len(faces), tuple(warnings))
+
+
+def cut_off(landmarks: Points, size: tuple[int, int]) -> bool:
+    """Whether a landmark lies outside a photograph of ``(H, W)``.
+
+    What is not there cannot be replaced, and what alignment puts in its place (the mirrored rest) is no face.
+    """
+    return bool((landmarks < -0.5).any() or (landmarks > np.array(size[::-1]) - 0.5).any())
 
 
 def set_scene(photograph: Photograph, landmarks: Points, parser: Parser, *, size: int, mask: Mask | None, options: Options) -> Scene:
