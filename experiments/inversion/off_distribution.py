@@ -27,6 +27,8 @@ from torchmetrics.functional.image import multiscale_structural_similarity_index
 
 from vera import __version__
 from vera.anonymization.pipeline import REFINEMENT
+from vera.anonymization.request import Options
+from vera.anonymization.scene import find_face
 from vera.bundle import default_bundle, load
 from vera.evaluation.metrics.segmentation import agreement
 from vera.faces.alignment import align
@@ -123,10 +125,8 @@ class Way:
             return {"outcome": "crashed", "reason": f"{photograph.name}: {error!r}"}, None
 
     def _inverted(self, photograph: Photograph) -> tuple[dict[str, Any], Pixels]:
-        faces = self.detector.detect(photograph)
-        if not faces:
-            raise VeraError("no face found")
-        face = align(photograph, faces[0].landmarks, self.network.size)
+        found = find_face(self.detector, photograph, Options())
+        face = align(photograph, found.face.landmarks, self.network.size)
         images, segmentations = face.image[None], self.parser.parse(face)[None]
         with torch.no_grad():
             codes = self.network.encode(images, segmentations)
