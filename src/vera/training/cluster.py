@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+import torch
 from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 
@@ -29,3 +33,18 @@ def hand_on(number: int) -> None:
     """
     if signal.getsignal(number) not in {signal.SIG_DFL, signal.SIG_IGN, signal.default_int_handler, None}:
         signal.raise_signal(number)
+
+
+@contextmanager
+def own_processes() -> Iterator[None]:
+    """A run that starts processes of its own leaves neither their group nor their names behind: the next run of a multirun starts others."""
+    names = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+    before = {name: os.environ[name] for name in names if name in os.environ}
+    yield
+    if "LOCAL_RANK" in before:  # somebody else started this process
+        return
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+    for name in names:
+        os.environ.pop(name, None)
+    os.environ.update(before)

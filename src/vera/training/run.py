@@ -16,7 +16,7 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from vera.evaluation.report_runs import read_record
 from vera.training.checkpoint import read_checkpoint
-from vera.training.cluster import environment, hand_on
+from vera.training.cluster import environment, hand_on, own_processes
 from vera.training.record import CONFIG, Measures, alone, write_environment, write_record
 from vera.types import VeraError
 
@@ -73,7 +73,8 @@ def _fit(config: DictConfig, module: Any, data: Any, callbacks: list[pl.Callback
     if _tells():
         write_record(folder, finished=False, images=earlier["images"], measures=measures.last)
     try:
-        trainer.fit(module, data, ckpt_path=resume, weights_only=True)
+        with own_processes():
+            trainer.fit(module, data, ckpt_path=resume, weights_only=True)
     except SystemExit:
         if trainer.interrupted:  # Lightning leaves with 1 on Ctrl-C
             raise KeyboardInterrupt from None

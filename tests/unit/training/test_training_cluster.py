@@ -1,5 +1,6 @@
 """One owner of the signals: the run keeps them while it trains, hands on what stopped it, and Lightning has none of it."""
 
+import os
 import signal
 from types import SimpleNamespace
 
@@ -7,8 +8,9 @@ import pytest
 import torch
 from hydra import compose, initialize_config_module
 from hydra.utils import instantiate
+from pytorch_lightning.utilities import rank_zero_only
 
-from vera.training.cluster import environment, hand_on
+from vera.training.cluster import environment, hand_on, own_processes
 from vera.training.snapshots import Snapshots
 
 SLURM = {
@@ -47,7 +49,8 @@ def test_torchrun_within_slurm_stays_torchruns(slurm, monkeypatch):
     assert environment() == []
 
 
-def test_two_nodes_of_eight_devices_are_sixteen_processes_and_lightning_takes_no_signal(slurm, handlers):
+def test_two_nodes_of_eight_devices_are_sixteen_processes_and_lightning_takes_no_signal(slurm, handlers, monkeypatch):
+    monkeypatch.setattr(rank_zero_only, "rank", 0, raising=False)  # a Trainer sets it for the whole process
     with initialize_config_module("vera.conf", version_base="1.3"):
         config = compose("train", ["trainer=slurm", "run.folder=/tmp/unused"])
     trainer = instantiate(config.trainer, logger=False, plugins=environment(), accelerator="cpu")
@@ -82,3 +85,18 @@ def test_a_signal_for_which_nobody_waits_is_not_raised_again(handlers):
     signal.signal(signal.SIGUSR1, signal.SIG_DFL)
     hand_on(signal.SIGUSR1)  # its default would end the process
     hand_on(signal.SIGINT)  # Python's own is the KeyboardInterrupt that follows anyway
+
+
+def test_a_run_leaves_no_processes_names_behind(monkeypatch):
+    names = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+    for name in names:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("MASTER_PORT", "1")
+    with own_processes():
+        os.environ.update(dict.fromkeys(names, "7"))
+    assert {name: os.environ[name] for name in names if name in os.environ} == {"MASTER_PORT": "1"}
+    monkeypatch.setenv("LOCAL_RANK", "0")  # started by another
+    with own_processes():
+        os.environ["WORLD_SIZE"] = "2"
+    assert os.environ["WORLD_SIZE"] == "2"
+    monkeypatch.delenv("WORLD_SIZE")
