@@ -37,7 +37,7 @@ def hand_on(number: int) -> None:
 
 @contextmanager
 def own_processes() -> Iterator[None]:
-    """A run that starts processes of its own leaves neither their group nor their names behind: the next run of a multirun starts others."""
+    """A run leaves neither the group of its own processes nor their names behind: the next run of a multirun starts others."""
     names = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
     before = {name: os.environ[name] for name in names if name in os.environ}
     yield
