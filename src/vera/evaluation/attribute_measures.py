@@ -15,6 +15,7 @@ from vera.data.stream import key
 from vera.evaluation.metrics.control import AttributeControl
 from vera.evaluation.metrics.disentanglement import Disentanglement
 from vera.evaluation.metrics.separability import Separability
+from vera.generator.mapping import PrincipalMapping
 from vera.generator.network import Generator
 from vera.types import LatentCodes, to_probabilities
 
@@ -48,9 +49,14 @@ class Reading:
 
     def draw(self, stream: str, numbers: Sequence[int]) -> LatentCodes:
         """Codes of these faces; another stream draws others."""
-        widths = {LOCAL: self.generator.latent, **self.generator.attributes}
-        z = {name: self._normal(f"{stream}/{name}", numbers, width) for name, width in widths.items()}
-        return self.generator.map(z[LOCAL], z)
+        z = {name: self._normal(f"{stream}/{name}", numbers, width) for name, width in self.generator.attributes.items()}
+        return self.generator.map(self._behind(stream, numbers), z)
+
+    def regressed(self, stream: str, numbers: Sequence[int]) -> dict[str, Tensor]:
+        """Each attribute's code, and what stands for the local ones: the code that all classes share, or the noise behind theirs."""
+        codes = self.draw(stream, numbers)
+        of_its_own = isinstance(self.generator.mapping, PrincipalMapping)
+        return parts(self.generator, codes) | ({LOCAL: self._behind(stream, numbers)} if of_its_own else {})
 
     def see(self, codes: LatentCodes, numbers: Sequence[int]) -> tuple[Tensor, Float[Tensor, "b v"]]:
         """Images, and the readers' numbers. The injected noise belongs to the face's number: it stays when codes change."""
@@ -59,6 +65,9 @@ class Reading:
         made = self.generator(codes, [part.view(-1, 1, side, side) for part, side in zip(flat, sides, strict=True)])
         image, segmentation = made.image.clamp(-1, 1), to_probabilities(made.segmentation)
         return image, torch.cat([reader(image, segmentation) for reader in self.readers.values()], dim=1)
+
+    def _behind(self, stream: str, numbers: Sequence[int]) -> Tensor:
+        return self._normal(f"{stream}/{LOCAL}", numbers, self.generator.latent)
 
     def _normal(self, stream: str, numbers: Sequence[int], width: int) -> Tensor:
         source = torch.Generator()
@@ -83,7 +92,7 @@ def separability(reading: Reading) -> dict[str, dict[str, float]]:
     metric = Separability([*reading.generator.attributes, LOCAL], reading.names)
     for numbers in reading.batches():
         codes = reading.draw("face", numbers)
-        metric.update(numbers, parts(reading.generator, codes), reading.see(codes, numbers)[1])
+        metric.update(numbers, reading.regressed("face", numbers), reading.see(codes, numbers)[1])
     return metric.compute()
 
 

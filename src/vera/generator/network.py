@@ -13,8 +13,9 @@ from torch.utils.checkpoint import checkpoint
 
 from vera.generator.composition import Composition
 from vera.generator.local import LocalGenerators
-from vera.generator.mapping import Mapping
+from vera.generator.mapping import Mapping, PrincipalMapping
 from vera.generator.renderer import Renderer
+from vera.generator.span import Span
 from vera.types import LatentCodes, Semantic
 
 
@@ -49,6 +50,9 @@ class Generator(nn.Module):
         channels: the renderer's channels at each side above ``start_size``; keys may be strings (they pass through JSON and YAML).
         attributes: dimension of each attribute code by name, concatenated in the order of the alphabet; empty for a generator without.
         mapping_layers: layers of the mapping; 0 for a generator whose codes come from an encoder only.
+        principal: kinds of identities behind a :class:`PrincipalMapping`, in the place of a mapping with layers; 0 for none. Bundles
+            from before there was one do not say.
+        span: directions of a :class:`Span`, in the place of conditioning of its own; 0 for none. Likewise.
 
     Attributes:
         checkpointing: recompute activations in the backward pass instead of keeping them: slower, and much smaller.
@@ -70,6 +74,8 @@ class Generator(nn.Module):
         channels: MappingType[int | str, int],
         attributes: MappingType[str, int],
         mapping_layers: int,
+        principal: int = 0,
+        span: int = 0,
     ) -> None:
         super().__init__()
         attributes = dict(sorted(attributes.items()))  # as a bundle's record has them: concatenated codes keep their meaning
@@ -86,20 +92,29 @@ class Generator(nn.Module):
             "channels": {str(side): int(width) for side, width in channels.items()},
             "attributes": dict(attributes),
             "mapping_layers": mapping_layers,
+            **({"principal": principal} if principal else {}),
+            **({"span": span} if span else {}),
         }
         self.size, self.coarse_size, self.latent, self.classes = size, coarse_size, latent, classes
         self.layers, self.attributes = tuple(self.config["layers"]), dict(attributes)
-        self.mapping = Mapping(width=latent, layers=mapping_layers, lr_multiplier=0.01) if mapping_layers else None
+        if mapping_layers and principal:
+            raise ValueError("one mapping: with layers, or a principal one")
+        self.mapping: Mapping | PrincipalMapping | None = None
+        if mapping_layers:
+            self.mapping = Mapping(width=latent, layers=mapping_layers, lr_multiplier=0.01)
+        elif principal:
+            self.mapping = PrincipalMapping(width=latent, rows=self.rows, kinds=principal)
         self.attribute_mappings = nn.ModuleDict(
             {name: Mapping(width=dim, layers=4, lr_multiplier=0.01) for name, dim in self.attributes.items()}
         )
+        self.span = Span(count=span, rows=self.rows, latent=latent, attributes=self.attributes) if span else None
         self.local = LocalGenerators(
             size=size,
             coarse_size=coarse_size,
             classes=classes,
             channels=local_channels,
             latent=latent,
-            attributes=self.attributes,
+            attributes={} if span else self.attributes,
             layers=self.layers,
         )
         self.composition = Composition(
@@ -134,11 +149,13 @@ class Generator(nn.Module):
         self.renderer.checkpointing = wanted
 
     def no_attributes(self, count: int, like: Tensor) -> Float[Tensor, "b a"]:
-        """Attribute codes of zero: no conditioning."""
+        """Attribute codes that condition nothing: of zero, or those that a span starts from."""
+        if self.span is not None:
+            return self.span.centre.to(like).expand(count, -1)
         return like.new_zeros(count, sum(self.attributes.values()))
 
     def map(self, z: Float[Tensor, "b d"], z_attributes: MappingType[str, Tensor]) -> LatentCodes:
-        """Noise to latent codes; every local code is the same w, as in SemanticStyleGAN without mixing.
+        """Noise to latent codes; from a mapping with layers every local code is the same w, as in SemanticStyleGAN without mixing.
 
         Raises:
             ValueError: for a generator without a mapping.
@@ -146,22 +163,29 @@ class Generator(nn.Module):
         """
         if self.mapping is None:
             raise ValueError("this generator has no mapping (its codes come from an encoder): draw identities from its bundle's bank")
-        local = self.mapping(z)[:, None].expand(-1, self.rows, -1)
+        local: Tensor = self.mapping(z)
+        if local.dim() == 2:
+            local = local[:, None].expand(-1, self.rows, -1)
         parts = [self.attribute_mappings[name](z_attributes[name]) for name in self.attributes]
         return LatentCodes(local, torch.cat(parts, dim=1) if parts else self.no_attributes(len(z), z))
 
     @torch.no_grad()
-    def mean_code(self, *, count: int = 10_000, seed: int = 0) -> Float[Tensor, "d"]:
-        """Mean of w over ``count`` draws: what truncation pulls towards. The same arguments give the same mean."""
+    def mean_code(self, *, count: int = 10_000, seed: int = 0) -> Float[Tensor, "*r d"]:
+        """Mean of w over ``count`` draws: what truncation pulls towards; of a principal mapping ``(R, D)``, one for each local code.
+
+        The same arguments give the same mean.
+        """
         drawn = torch.randn(count, self.latent, generator=torch.Generator().manual_seed(seed))
-        return self.map(drawn.to(self.local.embed), self._zero_attributes(drawn)).local[:, 0].mean(dim=0)
+        local = self.map(drawn.to(self.local.embed), self._zero_attributes(drawn)).local
+        return local.mean(dim=0) if isinstance(self.mapping, PrincipalMapping) else local[:, 0].mean(dim=0)
 
     def expand(self, codes: LatentCodes) -> Float[Tensor, "b k l d"]:
         """One code for each class and layer: base codes, then shape, then texture.
 
         The background has no base codes: it takes its own shape code there, so that it does not follow the pose.
         """
-        base, shape, texture = codes.local[:, :2], codes.local[:, 2::2], codes.local[:, 3::2]
+        local = codes.local if self.span is None else codes.local + self.span(codes.attributes)
+        base, shape, texture = local[:, :2], local[:, 2::2], local[:, 3::2]
         count, classes, _ = shape.shape
         order = torch.arange(self.layers[0], device=base.device) % 2
         first = base[:, order][:, None].expand(-1, classes - 1, -1, -1)
@@ -182,7 +206,7 @@ class Generator(nn.Module):
 
         Args:
             layers: see :meth:`expand`.
-            attributes: the attribute codes concatenated.
+            attributes: the attribute codes concatenated; those of a span are in the layers' codes already.
             noise: ``(B or 1, 1, h, h)`` for each of :attr:`noise_sides`, standard normal; None takes the stored noise.
 
         """
@@ -218,7 +242,8 @@ class Generator(nn.Module):
 
     def _compose(self, layers: Tensor, attributes: Tensor) -> tuple[Tensor, Tensor]:
         side = (self.coarse_size, self.coarse_size)
-        coarse, probabilities = self.composition(*self.local(layers, attributes))
+        own = attributes if self.span is None else attributes[:, :0]  # they are in the layers' codes already
+        coarse, probabilities = self.composition(*self.local(layers, own))
         return coarse.unflatten(1, side).permute(0, 3, 1, 2), probabilities.unflatten(2, side)
 
     def _zero_attributes(self, like: Tensor) -> dict[str, Tensor]:

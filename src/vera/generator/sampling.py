@@ -9,7 +9,7 @@ from torch import Tensor
 from vera.types import LatentCodes
 
 
-def truncate(codes: LatentCodes, mean: Float[Tensor, "d"], truncation: float) -> LatentCodes:
+def truncate(codes: LatentCodes, mean: Float[Tensor, "*r d"], truncation: float) -> LatentCodes:
     """Local codes pulled to the mean code: ``w = mean + ψ (w - mean)`` (Karras et al. 2019, appendix B).
 
     Attribute codes stay as drawn: they say how a face is held and lit, not how usual it is.

@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 from torch import nn
 
 from vera import bundle
+from vera.generator.mapping import PrincipalMapping, principal
 from vera.generator.network import Generator
 from vera.inversion.autoencoder import Autoencoder
 from vera.types import VeraError
@@ -20,7 +21,7 @@ def generator(*, start: str | Path | None, config: Mapping[str, Any]) -> Generat
     """A trainable generator.
 
     Args:
-        start: bundle of a generator, rebuilt from its own configuration; None for a new one.
+        start: bundle of a generator, rebuilt from its own configuration, or of an autoencoder, see :func:`drawing`; None for a new one.
         config: of a new one: its constructor's arguments.
 
     Raises:
@@ -28,11 +29,30 @@ def generator(*, start: str | Path | None, config: Mapping[str, Any]) -> Generat
 
     """
     network = Generator(**config) if start is None else _trainable(start)
+    if isinstance(network, Autoencoder):
+        network = drawing(network)
     if not isinstance(network, Generator):
         raise VeraError(f"'{start}' is a bundle of {type(network).__name__}, not of a Generator: start from one that stage 1 exported")
     if network.mapping is None:
         raise VeraError("a generator without a mapping cannot be trained from noise: set generator.mapping_layers to 8")
     return network
+
+
+def drawing(network: Autoencoder) -> Generator:
+    """An autoencoder's generator, with its bank of identities as a mapping (:class:`vera.generator.mapping.PrincipalMapping`).
+
+    Raises:
+        VeraError: the bank is empty.
+
+    """
+    if not len(network.bank):
+        raise VeraError("the autoencoder's bank of identities is empty: nothing says which faces are usual")
+    banks = [network.identities(kind)[0] for kind in network.kinds or (None,)]
+    made = Generator(**{**network.generator.config, "principal": len(banks)})
+    assert isinstance(made.mapping, PrincipalMapping)
+    made.mapping.fill([principal(bank) for bank in banks])
+    made.load_state_dict({**made.state_dict(), **network.generator.state_dict()}, strict=True)
+    return made
 
 
 def discriminator(*, start: str | Path | None, config: Mapping[str, Any]) -> nn.Module:

@@ -8,6 +8,10 @@ from typing import Any
 
 import torch
 from hydra.utils import instantiate
+from jaxtyping import Float
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
 
 from vera.attributes.objective import ContrastiveObjective, Loss
 from vera.generator.network import Generator
@@ -15,7 +19,15 @@ from vera.training import start as stage_1
 from vera.types import VeraError
 
 
-def generator(*, start: str | Path | None, config: Mapping[str, Any], attributes: Mapping[str, Any], spread: float) -> Generator:
+def generator(
+    *,
+    start: str | Path | None,
+    config: Mapping[str, Any],
+    attributes: Mapping[str, Any],
+    spread: float,
+    directions: str | Path | None,
+    dual_only: bool,
+) -> Generator:
     """A trainable generator with an attribute space.
 
     Args:
@@ -23,18 +35,28 @@ def generator(*, start: str | Path | None, config: Mapping[str, Any], attributes
         config: of a new one: its constructor's arguments.
         attributes: the configuration group; ``code`` of each entry is the width of its code.
         spread: standard deviation of the conditioning A_g of a space that nothing has trained yet.
+        directions: file of directions in the space of local codes; then A_g is a :class:`vera.generator.span.Span`.
+        dual_only: only the conditioning A_g and the attributes' mappings are trained. Without attribute codes the network then
+            stays what it was, and the codes of an encoder keep their meaning.
 
     Raises:
-        VeraError: the bundle cannot be read or holds something else, or has other attributes.
+        VeraError: the bundle or the directions cannot be read or hold something else, or the bundle has other attributes.
 
     """
-    return with_attributes(
-        stage_1.generator(start=start, config=config), {str(name): int(entry["code"]) for name, entry in attributes.items()}, spread=spread
-    )
+    plain = stage_1.generator(start=start, config=config)
+    along = None if directions is None else _read(Path(directions), plain)
+    made = with_attributes(plain, {str(name): int(entry["code"]) for name, entry in attributes.items()}, spread=spread, directions=along)
+    if dual_only:
+        made.requires_grad_(False)
+        for parameter in (made.local.style_attributes, *made.attribute_mappings.parameters(), *(made.span.parameters() if made.span else ())):
+            parameter.requires_grad_()
+    return made
 
 
 @torch.no_grad()
-def with_attributes(network: Generator, widths: Mapping[str, int], *, spread: float) -> Generator:
+def with_attributes(
+    network: Generator, widths: Mapping[str, int], *, spread: float, directions: Float[Tensor, "n r d"] | None = None
+) -> Generator:
     """The same generator, conditioned on attribute codes besides.
 
     At A_g = 0 the attributes' mappings would get no gradient, and a face would equal its hard negative: A_g ~ N(0, spread²).
@@ -43,22 +65,38 @@ def with_attributes(network: Generator, widths: Mapping[str, int], *, spread: fl
         network: with the same attributes, or none.
         widths: of each attribute's code.
         spread: see :func:`generator`.
+        directions: that the attributes move local codes along, see :class:`vera.generator.span.Span`; None for a free A_g.
 
     Raises:
-        VeraError: the network has other attributes.
+        VeraError: the network has other attributes, or has some and directions are given.
 
     """
     widths = dict(sorted(widths.items()))  # a bundle's record is sorted: the codes stay where they are in the concatenation
     if network.attributes and network.attributes != widths:
         raise VeraError(f"the generator has the attributes {network.attributes}, {widths} are asked for: choose the same")
+    if network.attributes and directions is not None:
+        raise VeraError("the bundle has attributes already: leave stage.start.directions out")
     plain = {name: value for name, value in network.config.items() if name != "controls"}
-    made = Generator(**{**plain, "attributes": widths})
+    made = Generator(**{**plain, "attributes": widths, **({} if directions is None else {"span": len(directions)})})
     state = {name: value for name, value in network.state_dict().items() if not name.startswith("regressors.")}
-    if not network.local.style_attributes.any():
+    if made.span is None and not network.local.style_attributes.any():
         state["local.style_attributes"] = spread * torch.randn_like(made.local.style_attributes)
-    mappings = made.attribute_mappings.state_dict(prefix="attribute_mappings.")
-    made.load_state_dict({**mappings, **state}, strict=True)
+    new = {name: value for name, value in made.state_dict().items() if name.startswith(("attribute_mappings.", "span."))}
+    made.load_state_dict({**new, **state}, strict=True)
+    if made.span is not None and directions is not None:
+        drawn = {name: torch.randn(1000, width) for name, width in widths.items()}
+        made.span.fill(directions, made.map(torch.zeros(1000, made.latent), drawn).attributes, widths)
     return made
+
+
+def _read(file: Path, network: Generator) -> Tensor:
+    try:
+        found = load_file(file)["within"]
+    except (OSError, SafetensorError, KeyError) as error:
+        raise VeraError(f"no directions in '{file}' ({error}): make it with experiments/contrastive/reconstructed.py") from error
+    if found.dim() != 3 or found.shape[1:] != (network.rows, network.latent):
+        raise VeraError(f"'{file}' belongs to another network: its codes are {tuple(found.shape[1:])}, not {(network.rows, network.latent)}")
+    return found
 
 
 def contrast(*, attributes: Mapping[str, Any], loss: Any, projection: bool, hidden: int, outputs: int) -> ContrastiveObjective:
