@@ -33,12 +33,6 @@ SMALL = [
     "stage.module.game.path_every=0", "~callbacks.progress", "~callbacks.curve", "~callbacks.sheet",
 ]  # fmt: skip
 """The network of teach.py."""
-LEARNING = [
-    "attributes.pose.code=64", "attributes.expression.code=64", "attributes.illumination.code=64",
-    "attributes.pose.weight=0.3", "attributes.expression.weight=0.3", "attributes.illumination.weight=0.3",
-    "optim.lr=3e-3", "stage.module.schedule.cool_down=0.5",
-]  # fmt: skip
-"""Codes as wide as the design's, and weights that leave the discriminator a say; what happens otherwise is in the README."""
 ASKED = {"yaw": "yaw", "mouth_width": "smile", "light_right": "light"}
 """The generator's control, and what the probe calls the same thing, in another unit."""
 MEANT = {"pose": "yaw", "expression": "smile", "illumination": "light"}
@@ -48,7 +42,7 @@ FACES, COLUMNS = 1000, 7
 def train(folder: Path, overrides: list[str]) -> None:
     """All runs, one after the other."""
     command = [sys.executable, "-m", "vera.cli", "train", "--multirun", "experiment=smoke_contrastive", f"hydra.sweep.dir={folder}"]
-    subprocess.run([*command, *SMALL, *LEARNING, *SWEEP, *overrides], check=True)
+    subprocess.run([*command, *SMALL, *SWEEP, *overrides], check=True)
 
 
 def finished(run: Path) -> tuple[Any, ControlledGenerator, dict[str, AttributeEncoder], int]:

@@ -19,8 +19,6 @@ from vera.inversion.pivotal import tune
 from vera.inversion.refinement import refine
 from vera.types import LatentCodes
 
-RATE = 0.1
-"""DECISION: one peak learning rate, wherever the codes start (chosen on three photographs: see README.md)."""
 TUNING_RATE, TUNING_LIMIT = 2e-3, 0.05
 
 
@@ -32,6 +30,7 @@ class Method:
         name: in the table.
         encoded: start from the encoder; else from the mean code.
         steps: of refinement.
+        axes: along the bundle's axes; else on the numbers of the codes as they are, as is usual.
         tuned: steps of pivotal tuning after it.
 
     """
@@ -39,15 +38,18 @@ class Method:
     name: str
     encoded: bool
     steps: int
+    axes: bool = True
     tuned: int = 0
 
 
 METHODS = (
-    Method("optimisation 50", encoded=False, steps=50),
-    Method("optimisation 200", encoded=False, steps=200),
-    Method("optimisation 400", encoded=False, steps=400),
+    Method("optimisation 50", encoded=False, steps=50, axes=False),
+    Method("optimisation 200", encoded=False, steps=200, axes=False),
+    Method("optimisation 400", encoded=False, steps=400, axes=False),
+    Method("optimisation 400, axes", encoded=False, steps=400),
     Method("encoder", encoded=True, steps=0),
     Method("encoder + 20", encoded=True, steps=20),
+    Method("encoder + 50, no axes", encoded=True, steps=50, axes=False),
     Method("encoder + 50", encoded=True, steps=50),
     Method("encoder + 100", encoded=True, steps=100),
     Method("encoder + 50, pivotal 50", encoded=True, steps=50, tuned=50),
@@ -103,7 +105,7 @@ def _one(
         codes = network.encode(images, segmentations) if method.encoded else _mean(network, len(images))
     generator: Generator = network.generator
     if method.steps:
-        codes = refine(network, images, segmentations, codes, objective=objective, steps=method.steps, rate=RATE)
+        codes = refine(network, images, segmentations, codes, objective=objective, steps=method.steps, axes=network.axes if method.axes else None)
     if method.tuned:
         # Each photograph has a copy of its own; one shared by a batch would be pulled in several directions.
         alone = [(images[n : n + 1], segmentations[n : n + 1], _part(codes, n)) for n in range(len(images))]

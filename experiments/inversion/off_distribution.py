@@ -20,7 +20,6 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from methods import RATE
 from rich.progress import track
 from skimage.data import astronaut
 from torchmetrics.functional.image import multiscale_structural_similarity_index_measure as ms_ssim
@@ -130,7 +129,7 @@ class Way:
         images, segmentations = face.image[None], self.parser.parse(face)[None]
         with torch.no_grad():
             codes = self.network.encode(images, segmentations)
-        codes = refine(self.network, images, segmentations, codes, objective=self.objective, steps=self.steps, rate=RATE)
+        codes = refine(self.network, images, segmentations, codes, objective=self.objective, steps=self.steps, axes=self.network.axes)
         with torch.no_grad():
             made = self.network.generator(codes)
         labels, own = segmentations[0].argmax(dim=0), made.segmentation[0].argmax(dim=0)

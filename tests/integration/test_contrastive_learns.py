@@ -46,7 +46,7 @@ def learnt(tmp_path_factory):
     before = explained(with_attributes(taught, dict.fromkeys(MEANT, 64), spread=0.02).eval(), probe)
     with initialize_config_module("vera.conf", version_base="1.3"):
         start = [f"stage.start.generator={folder / 'taught'}", "images=6400", f"run.folder={folder / 'run'}"]
-        train(compose("train", ["experiment=smoke_contrastive", *ablation.SMALL, *ablation.LEARNING, *start]))
+        train(compose("train", ["experiment=smoke_contrastive", *ablation.SMALL, *start]))
     after = explained(ablation.finished(folder / "run")[1], probe)
     return SimpleNamespace(reads=reads, shown=shown, before=before, after=after)
 

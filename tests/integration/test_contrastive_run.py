@@ -17,7 +17,7 @@ RUN = [
     "experiment=smoke_contrastive", "~callbacks.progress", "~callbacks.sheet", "~callbacks.curve", "batch_size=8", "images=16",
     "generator.size=16", "generator.coarse_size=8", "generator.start_size=4", "generator.channels={16: 8}", "+generator.channels.8=8",
     "discriminator.size=16", "discriminator.channels={4: 8, 8: 8, 16: 8}", "stage.module.game.path_every=1", "stage.module.game.r1_every=1",
-    "optim.lr=2e-3", "optim.eps=0.1",
+    "optim.lr=5e-4", "optim.eps=0.1",
 ]  # fmt: skip
 
 
@@ -35,7 +35,7 @@ def test_from_a_stage_1_bundle_to_controls(vera, tmp_path, monkeypatch):
     bundle.save(tmp_path / "one", Generator(**config), provenance={}, licence="none", card="made up", dtype=torch.float32)
     saved = run(tmp_path / "run", f"stage.start.generator={tmp_path / 'one'}")
     assert saved["vera"]["stage"] == "contrastive"
-    assert saved["vera"]["networks"]["generator"]["config"]["attributes"] == {"expression": 8, "illumination": 8, "pose": 8}
+    assert saved["vera"]["networks"]["generator"]["config"]["attributes"] == {"expression": 64, "illumination": 64, "pose": 64}
     assert any("contrast.heads" in name for name in saved["state_dict"])
 
     (tmp_path / "card.md").write_text("made up")

@@ -31,7 +31,6 @@ from vera.types import Anonymized, AnonymizedPerson, LatentCodes, Mask, Photogra
 
 REFINEMENT = Weights(face=3.0, pixel=1.0, perceptual=0.5, segmentation=0.2, prior=0.02)
 """DECISION: what counts when codes are refined on one photograph."""
-REFINEMENT_RATE = 0.03
 WIDENING = 0.1
 """DECISION: each further attempt draws from faces farther from the mean by this share: what stays of the photograph (hair, outline, the
 preserved region) makes some people hard to leave."""
@@ -164,7 +163,8 @@ class VeraAnonymizer:
         objective = InversionObjective(weights=REFINEMENT, perceptual=self.perceptual)
         steps = self.options.refine_steps
         told = _named(progress, "refining", steps)
-        refined = refine(self.network, images, segmentations, codes, objective=objective, steps=steps, rate=REFINEMENT_RATE, progress=told)
+        axes = self.network.axes
+        refined = refine(self.network, images, segmentations, codes, objective=objective, steps=steps, axes=axes, progress=told)
         return refined.map(Tensor.detach)
 
     def _settle(

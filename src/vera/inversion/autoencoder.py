@@ -36,11 +36,16 @@ class Autoencoder(nn.Module):
         bank: number of identities in the bank; 0 until :meth:`fill_bank`.
         passes: of the encoder over a photograph, see :meth:`take_passes`. A bundle from before stage 3 does not say: one.
         kinds: how many identities of the bank are of each kind, in the order of their names; None where all are of one.
+        axes: whether there are axes to refine along, see :func:`vera.inversion.axes.learn_axes`.
+
+    Attributes:
+        axes: ``(R, D, D)``, those of each local code in rows; None where none were learnt.
 
     """
 
     bank: Tensor
     mean: Tensor
+    axes: Tensor | None
 
     def __init__(
         self,
@@ -50,6 +55,7 @@ class Autoencoder(nn.Module):
         bank: int,
         passes: int = 1,
         kinds: Mapping[str, int] | None = None,
+        axes: bool = False,
     ) -> None:
         super().__init__()
         # What is rebuilt from this gets its weights elsewhere.
@@ -61,6 +67,7 @@ class Autoencoder(nn.Module):
         self.take_passes(passes)
         self.register_buffer("bank", torch.zeros(bank, g.rows, g.latent))
         self.register_buffer("mean", torch.zeros(g.rows, g.latent))
+        self.take_axes(torch.eye(g.latent).repeat(g.rows, 1, 1) if axes else None)
 
     @property
     def size(self) -> int:
@@ -130,6 +137,11 @@ class Autoencoder(nn.Module):
         self.config["bank"] = len(identities)
         self._name_kinds(kinds)
 
+    def take_axes(self, axes: Float[Tensor, "r d d"] | None) -> None:
+        """From now on refine along these; None for the numbers of the codes as they are."""
+        self.register_buffer("axes", axes)
+        self.config["axes"] = axes is not None
+
     @property
     def kinds(self) -> tuple[str, ...]:
         """Names of the kinds of identities; none where there is one kind."""
@@ -168,5 +180,6 @@ class Autoencoder(nn.Module):
         self.config["kinds"] = dict(kinds) if kinds else None
 
     def empty_bank(self) -> None:
-        """Forget the identities: the network changes, and codes mean nothing to another one."""
+        """Forget the identities and the axes: the network changes, and codes mean nothing to another one."""
         self.fill_bank(self.bank[:0], torch.zeros_like(self.mean))
+        self.take_axes(None)

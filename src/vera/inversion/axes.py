@@ -1,0 +1,62 @@
+"""Axes of the latent space along which refinement goes fast: learnt once, from the bundle's own identities."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from vera.inversion.autoencoder import Autoencoder, decided
+from vera.inversion.objective import InversionObjective
+from vera.types import LatentCodes, VeraError
+
+NEAR = 0.7
+"""DECISION: gradients are taken where refinement is under way: from a random place on the first seven tenths of the way to the target."""
+
+
+def learn_axes(
+    network: Autoencoder, objective: InversionObjective, *, count: int, seed: int, progress: Callable[[int], None] | None = None
+) -> Float[Tensor, "r d d"]:
+    """For each local code the eigenvectors (rows) of the second moments of the objective's gradient.
+
+    Adam scales each number of a code by itself. Numbers that always move together, as those of these codes do, it scales as if they were
+    apart, and zigzags. Along the axes in which gradients are uncorrelated its scale fits: a Kronecker factor of the Fisher matrix, as in
+    SOAP (Vyas et al. 2024), but fixed, since it is the same for all faces. No photograph is needed: one identity is refined to another one.
+
+    Args:
+        network: frozen, with a bank; pairs are of one kind.
+        objective: that will be refined by.
+        count: of gradients; as many as D numbers of a code at least, or some axes are arbitrary.
+        seed: which pairs.
+        progress: called with the number of each gradient done.
+
+    Raises:
+        VeraError: a kind has fewer than two identities.
+
+    """
+    source = torch.Generator().manual_seed(seed)
+    kinds = network.kinds or (None,)
+    second = torch.zeros_like(network.mean)[..., None] * network.mean[:, None]
+    for number in range(count):
+        rows, _ = network.identities(kinds[number % len(kinds)])
+        if len(rows) < 2:
+            raise VeraError("axes are learnt on the way from one identity to another: the bank needs two of each kind")
+        start, end = rows[torch.randperm(len(rows), generator=source)[:2].to(rows.device)].split(1)
+        way = NEAR * torch.rand((), generator=source).to(rows)
+        gradient = _gradient(network, objective, torch.lerp(start, end, way), end)
+        second += torch.einsum("rd,re->rde", gradient, gradient)
+        if progress is not None:
+            progress(number + 1)
+    vectors: Tensor = torch.linalg.eigh(second)[1]
+    return vectors.mT.contiguous()
+
+
+def _gradient(network: Autoencoder, objective: InversionObjective, local: Tensor, end: Tensor) -> Float[Tensor, "r d"]:
+    none = network.generator.no_attributes(1, local)
+    with torch.no_grad():
+        wanted = network.generator(LatentCodes(end, none))
+    codes = LatentCodes(local.requires_grad_(True), none)
+    losses, _ = objective(network.generator(codes), codes, wanted.image.clamp(-1, 1), decided(wanted.segmentation))
+    return torch.autograd.grad(losses.sum(), codes.local)[0][0]
