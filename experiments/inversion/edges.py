@@ -13,7 +13,7 @@ from torch import Tensor
 
 from vera.types import Pixels, tensor_to_image
 
-SHOWN = ("optimisation 400", "optimisation 200", "encoder", "encoder + 50", "encoder + 50, pivotal 50")
+SHOWN = ("optimisation 400", "optimisation 200", "encoder", "encoder + 50", "encoder + 50, renderer too")
 FACES = 4
 
 

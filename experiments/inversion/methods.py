@@ -16,10 +16,10 @@ from vera.features.perceptual import PerceptualDistance
 from vera.generator.network import Generator, Synthesis
 from vera.inversion.objective import InversionObjective
 from vera.inversion.pivotal import tune
-from vera.inversion.refinement import refine
+from vera.inversion.refinement import Moving, refine
 from vera.types import LatentCodes
 
-TUNING_RATE, TUNING_LIMIT = 2e-3, 0.05
+TUNING_RATE, TUNING_LIMIT = 5e-3, 0.05
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class Method:
         steps: of refinement.
         axes: along the bundle's axes; else on the numbers of the codes as they are, as is usual.
         tuned: steps of pivotal tuning after it.
+        together: the renderer is tuned in the same steps, in the place of after them.
 
     """
 
@@ -40,6 +41,7 @@ class Method:
     steps: int
     axes: bool = True
     tuned: int = 0
+    together: bool = False
 
 
 METHODS = (
@@ -52,6 +54,7 @@ METHODS = (
     Method("encoder + 50, no axes", encoded=True, steps=50, axes=False),
     Method("encoder + 50", encoded=True, steps=50),
     Method("encoder + 100", encoded=True, steps=100),
+    Method("encoder + 50, renderer too", encoded=True, steps=50, together=True),
     Method("encoder + 50, pivotal 50", encoded=True, steps=50, tuned=50),
 )
 
@@ -104,25 +107,31 @@ def _one(
     with torch.no_grad():
         codes = network.encode(images, segmentations) if method.encoded else _mean(network, len(images))
     generator: Generator = network.generator
-    if method.steps:
-        codes = refine(network, images, segmentations, codes, objective=objective, steps=method.steps, axes=network.axes if method.axes else None)
-    if method.tuned:
+    if method.steps and not method.together:
+        codes = refine(network, images, segmentations, codes, objective=objective, steps=method.steps, axes=_axes(network, method))
+    if method.tuned or method.together:
         # Each photograph has a copy of its own; one shared by a batch would be pulled in several directions.
         alone = [(images[n : n + 1], segmentations[n : n + 1], _part(codes, n)) for n in range(len(images))]
-        made = [_tuned(network, *one, objective, method) for one in alone]
-        return Synthesis(*(torch.cat(part) for part in zip(*made, strict=True))), codes
+        found, made = zip(*(_tuned(network, *one, objective, method) for one in alone), strict=True)
+        joined = LatentCodes(torch.cat([one.local for one in found]), torch.cat([one.attributes for one in found]))
+        return Synthesis(*(torch.cat(part) for part in zip(*made, strict=True))), joined
     with torch.no_grad():
         return generator(codes), codes
 
 
 def _tuned(
     network: Any, image: Tensor, segmentation: Tensor, codes: LatentCodes, objective: InversionObjective, method: Method
-) -> Synthesis:
-    options = {"steps": method.tuned, "rate": TUNING_RATE, "limit": TUNING_LIMIT}
-    tuned = tune(network, image, segmentation, codes, objective=objective, **options)
+) -> tuple[LatentCodes, Synthesis]:
+    options = {"steps": method.tuned or method.steps, "rate": TUNING_RATE, "limit": TUNING_LIMIT}
+    given = Moving(codes, rate=None, axes=_axes(network, method)) if method.together else codes
+    found, tuned = tune(network, image, segmentation, given, objective=objective, **options)
     with torch.no_grad():
-        made: Synthesis = tuned(codes)
-    return made
+        made: Synthesis = tuned(found)
+    return found, made
+
+
+def _axes(network: Any, method: Method) -> Tensor | None:
+    return network.axes if method.axes else None
 
 
 def _part(codes: LatentCodes, number: int) -> LatentCodes:

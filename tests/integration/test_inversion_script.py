@@ -51,14 +51,14 @@ def landmarks():
 
 def rows(source, **changed):
     """Figures with which all claims hold, some of them changed."""
-    names = ("optimisation 200", "optimisation 400", "encoder", "encoder + 50")
+    names = ("optimisation 200", "optimisation 400", "encoder", "encoder + 50, renderer too")
     figures = {name: {"ms_ssim": 0.6, "iou": 0.6, "seconds": 40.0, "codes": 0.2} for name in names}
     figures["encoder"] |= {"ms_ssim": 0.7, "codes": 0.1, "seconds": 0.5}
-    figures["encoder + 50"] |= {"ms_ssim": 0.8, "iou": 0.8, "seconds": 5.0}
+    figures["encoder + 50, renderer too"] |= {"ms_ssim": 0.8, "iou": 0.8, "seconds": 5.0}
     made = []
     for name, values in figures.items():
         for wanted in (True, False):
-            one = {**values, **(changed.get(name.replace(" ", "_").replace("+", "and"), {}) if wanted else {})}
+            one = {**values, **(changed.get(name.partition(",")[0].replace(" ", "_").replace("+", "and"), {}) if wanted else {})}
             one["iou"] = one["iou"] if wanted else one["iou"] - 0.1
             parsed = {"mean_iou": one.pop("iou"), "iou": {"skin": None}}
             made.append({"source": source, "method": name, "segmentation_loss": wanted, "segmentation_parsed": parsed, **one})
@@ -82,7 +82,7 @@ def test_what_claims_need_is_run_unasked(script):
     for source in ("generated", "photographs"):
         chosen = [row for row in rows(source) if inversion.wanted(source, row["method"], row["segmentation_loss"])]
         assert inversion.verdict(chosen) == []
-        assert len(chosen) == 4
+        assert len(chosen) == (3 if source == "generated" else 4)
     assert not inversion.wanted("mosaics", "encoder + 20", False)
 
 

@@ -1,4 +1,4 @@
-"""Pivotal tuning (Roich et al. 2021): a copy of the generator whose renderer is fitted to photographs, their codes held."""
+"""Pivotal tuning (Roich et al. 2021): a copy of the generator whose renderer is fitted to photographs, after their codes or with them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from vera.generator.network import Generator
 from vera.inversion.autoencoder import Autoencoder
 from vera.inversion.objective import InversionObjective
-from vera.inversion.refinement import ramp
+from vera.inversion.refinement import Moving, ramp
 from vera.types import LatentCodes, VeraError
 
 
@@ -20,14 +20,14 @@ def tune(
     network: Autoencoder,
     images: Float[Tensor, "b 3 s s"],
     segmentations: Float[Tensor, "b k s s"],
-    codes: LatentCodes,
+    codes: LatentCodes | Moving,
     *,
     objective: InversionObjective,
     steps: int,
     rate: float,
     limit: float,
     progress: Callable[[int], None] | None = None,
-) -> Generator:
+) -> tuple[LatentCodes, Generator]:
     """Adam on the renderer's weights, within a limit and without injected noise: noise cannot stand for what a face looks like.
 
     The copy is for these photographs alone. The network it is made from does not change, and nothing of it may go into a bundle: it
@@ -37,7 +37,7 @@ def tune(
         network: encoder and generator; stays as it is.
         images: in [-1, 1].
         segmentations: class probabilities.
-        codes: the pivots, refined already.
+        codes: the pivots, refined already; or codes that move in the same steps: with a small budget that reaches further.
         objective: the loss.
         steps: budget; 0 gives the copy without noise.
         rate: peak learning rate; it ramps as in :func:`vera.inversion.refinement.refine`.
@@ -45,7 +45,7 @@ def tune(
         progress: called with the number of each step done.
 
     Returns:
-        The frozen copy of the lowest mean loss.
+        The codes, and the frozen copy, of the lowest mean loss.
 
     Raises:
         VeraError: when the loss stops being finite.
@@ -55,38 +55,41 @@ def tune(
     for name, parameter in tuned.renderer.named_parameters():
         if name.endswith("noise_strength"):
             parameter.zero_()
-    moving = [parameter for name, parameter in tuned.renderer.named_parameters() if not name.endswith("noise_strength")]
-    start = [parameter.clone() for parameter in moving]
+    weights = [parameter for name, parameter in tuned.renderer.named_parameters() if not name.endswith("noise_strength")]
+    start = [parameter.clone() for parameter in weights]
     best, best_loss = start, torch.inf
-    pivots = codes.map(Tensor.detach)
-    optimizer = torch.optim.Adam([parameter.requires_grad_() for parameter in moving], lr=rate)
+    optimizer = torch.optim.Adam([{"params": [parameter.requires_grad_() for parameter in weights], "peak": rate}])
+    if isinstance(codes, Moving):
+        optimizer.add_param_group({"params": codes.parameters, "peak": codes.rate, "betas": codes.betas})
     for step in range(steps + 1):
-        losses, _ = objective(tuned(pivots), pivots, images, segmentations)
+        current = codes.codes() if isinstance(codes, Moving) else codes.map(Tensor.detach)
+        losses, _ = objective(tuned(current), current, images, segmentations)
         loss = losses.mean()
         if not bool(torch.isfinite(loss)):
             raise VeraError("pivotal tuning diverged: lower its learning rate or use fewer steps")
         if float(loss.detach()) < best_loss:
-            best, best_loss = [parameter.detach().clone() for parameter in moving], float(loss.detach())
+            best, best_loss = [parameter.detach().clone() for parameter in weights], float(loss.detach())
+            best_codes = current.map(lambda part: part.detach().clone())  # at the first step at the latest: losses are finite
         if step == steps:
             break
         for group in optimizer.param_groups:
-            group["lr"] = rate * ramp(step / steps)
+            group["lr"] = group["peak"] * ramp(step / steps)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-        _hold(moving, start, limit)
+        _hold(weights, start, limit)
         if progress is not None:
             progress(step + 1)
     with torch.no_grad():
-        for parameter, value in zip(moving, best, strict=True):
+        for parameter, value in zip(weights, best, strict=True):
             parameter.copy_(value)
-    return tuned.requires_grad_(False)
+    return best_codes, tuned.requires_grad_(False)
 
 
 @torch.no_grad()
-def _hold(moving: list[torch.nn.Parameter], start: list[Tensor], limit: float) -> None:
+def _hold(weights: list[torch.nn.Parameter], start: list[Tensor], limit: float) -> None:
     """Back into the ball around the start, of radius ``limit`` times the start's norm."""
-    for parameter, origin in zip(moving, start, strict=True):
+    for parameter, origin in zip(weights, start, strict=True):
         change = parameter - origin
         factor = (limit * origin.norm() / (change.norm() + 1e-12)).clamp(max=1)
         parameter.copy_(origin + factor * change)

@@ -16,8 +16,6 @@ from vera.types import LatentCodes, VeraError
 
 BETAS = (0.8, 0.95)
 """DECISION: a short memory: the budget is some dozens of steps. On two photographs 50 steps ended at 0.374 with it, at 0.377 with Adam's own."""
-
-
 RATE, RATE_ALONG_AXES = 0.1, 0.2
 """DECISION: peak learning rates: the best of 0.03, 0.1, 0.2 and 0.3 for the numbers of the codes, of 0.1, 0.2 and 0.4 along axes (50 steps
 from the encoder on two or three photographs)."""
@@ -35,6 +33,30 @@ class Plateau:
 
     patience: int
     improvement: float
+
+
+class Moving:
+    """Codes that an optimizer moves, along axes or number by number.
+
+    Args:
+        start: where they are.
+        rate: peak learning rate; None for the usual one.
+        axes: of the network, to move along (:func:`vera.inversion.axes.learn_axes`); None for the numbers of the codes as they are.
+
+    """
+
+    betas = BETAS
+
+    def __init__(self, start: LatentCodes, *, rate: float | None, axes: Float[Tensor, "r d d"] | None) -> None:
+        self.start, self.axes = start.map(Tensor.detach), axes
+        self.rate = rate if rate is not None else RATE if axes is None else RATE_ALONG_AXES
+        self.parameters = [torch.zeros_like(part).requires_grad_(True) for part in (self.start.local, self.start.attributes)]
+
+    def codes(self) -> LatentCodes:
+        """Where they are now."""
+        way, attributes = self.parameters
+        local = way if self.axes is None else torch.einsum("bre,red->brd", way, self.axes)
+        return LatentCodes(self.start.local + local, self.start.attributes + attributes)
 
 
 def refine(
@@ -64,7 +86,7 @@ def refine(
         objective: the loss.
         steps: budget; 0 returns the codes as they are.
         rate: peak learning rate; None for the usual one.
-        axes: of the network, to refine along (:func:`vera.inversion.axes.learn_axes`); None for the numbers of the codes as they are.
+        axes: see :class:`Moving`.
         plateau: when to stop early; None spends the budget.
         progress: called with the number of each step done.
 
@@ -75,30 +97,26 @@ def refine(
     """
     if any(parameter.requires_grad for parameter in network.generator.parameters()):
         raise ValueError("refinement moves codes alone: freeze the network (requires_grad_(False))")
-    if rate is None:
-        rate = RATE if axes is None else RATE_ALONG_AXES
-    start = codes.map(Tensor.detach)
-    best, best_loss = start.map(Tensor.clone), images.new_full((len(images),), torch.inf)
-    way, attributes = torch.zeros_like(start.local).requires_grad_(True), start.attributes.clone().requires_grad_(True)
-    optimizer = torch.optim.Adam([way, attributes], lr=rate, betas=BETAS)
+    moving = Moving(codes, rate=rate, axes=axes)
+    best, best_loss = moving.start.map(Tensor.clone), images.new_full((len(images),), torch.inf)
+    optimizer = torch.optim.Adam(moving.parameters, betas=moving.betas)
     watch = _Watch(plateau, best_loss)
     for step in range(steps + 1):
-        local = start.local + (way if axes is None else torch.einsum("bre,red->brd", way, axes))
-        current = LatentCodes(local, attributes)
+        current = moving.codes()
         losses, _ = objective(network.generator(current), current, images, segmentations)
         if not bool(torch.isfinite(losses).all()):
             raise VeraError("refinement diverged: lower its learning rate or use fewer steps")
         better = watch.running & (losses.detach() < best_loss)
         best_loss = torch.where(better, losses.detach(), best_loss)
         best = LatentCodes(
-            torch.where(better[:, None, None], local.detach(), best.local),
-            torch.where(better[:, None], attributes.detach(), best.attributes),
+            torch.where(better[:, None, None], current.local.detach(), best.local),
+            torch.where(better[:, None], current.attributes.detach(), best.attributes),
         )
         watch.look(best_loss)
         if step == steps or not watch.running.any():
             break
         for group in optimizer.param_groups:
-            group["lr"] = rate * ramp(step / steps)
+            group["lr"] = moving.rate * ramp(step / steps)
         optimizer.zero_grad()
         losses.sum().backward()  # type: ignore[no-untyped-call]
         optimizer.step()

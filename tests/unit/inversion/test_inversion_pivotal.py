@@ -4,6 +4,7 @@ import torch
 from vera.inversion.autoencoder import Autoencoder
 from vera.inversion.objective import InversionObjective, Weights
 from vera.inversion.pivotal import tune
+from vera.inversion.refinement import Moving, refine
 from vera.types import LatentCodes, VeraError, to_probabilities
 
 TINY = {
@@ -38,8 +39,8 @@ def loss(generator, codes, target):
 def test_only_the_copys_renderer_moves_and_no_further_than_it_may(network, target, limit):
     codes = LatentCodes(torch.zeros(2, 28, 4), torch.zeros(2, 0))
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    plain = tune(network, *target, codes, objective=OBJECTIVE, steps=0, rate=0.05, limit=limit)
-    tuned = tune(network, *target, codes, objective=OBJECTIVE, steps=20, rate=0.05, limit=limit)
+    _, plain = tune(network, *target, codes, objective=OBJECTIVE, steps=0, rate=0.05, limit=limit)
+    _, tuned = tune(network, *target, codes, objective=OBJECTIVE, steps=20, rate=0.05, limit=limit)
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
     assert all(p.grad is None for p in network.parameters())
     assert loss(tuned, codes, target) < loss(plain, codes, target)
@@ -58,7 +59,7 @@ def test_only_the_copys_renderer_moves_and_no_further_than_it_may(network, targe
 
 def test_the_copy_has_no_noise(network, target):
     codes = LatentCodes(torch.randn(1, 28, 4), torch.zeros(1, 0))
-    made = tune(network, *(t[:1] for t in target), codes, objective=OBJECTIVE, steps=0, rate=0.05, limit=0.1)
+    _, made = tune(network, *(t[:1] for t in target), codes, objective=OBJECTIVE, steps=0, rate=0.05, limit=0.1)
     silent = [torch.zeros(1, 1, side, side) for side in made.noise_sides]
     assert torch.equal(made(codes).image, made(codes, silent).image)
     assert torch.equal(made(codes).image, network.generator(codes, silent).image)
@@ -69,3 +70,15 @@ def test_a_diverging_tuning_stops(network, target):
     codes = LatentCodes(torch.full((2, 28, 4), torch.nan), torch.zeros(2, 0))
     with pytest.raises(VeraError, match="learning rate"):
         tune(network, *target, codes, objective=OBJECTIVE, steps=1, rate=0.1, limit=0.1)
+
+
+def test_codes_and_renderer_together_reach_further_than_one_after_the_other(network, target):
+    start = LatentCodes(torch.zeros(2, 28, 4), torch.zeros(2, 0))
+    options = {"objective": OBJECTIVE, "rate": 0.05, "limit": 0.2}
+    codes, together = tune(network, *target, Moving(start, rate=0.1, axes=None), steps=20, **options)
+    refined = refine(network, *target, start, objective=OBJECTIVE, steps=10, rate=0.1)
+    held, after = tune(network, *target, refined, steps=10, **options)
+    assert torch.equal(held.local, refined.local)
+    assert not torch.equal(codes.local, start.local)
+    assert loss(together, codes, target) < loss(after, held, target) < loss(network.generator, start, target)
+    assert not start.local.any()
