@@ -85,7 +85,7 @@ def matrix(line: dict[str, Any], path: Path) -> None:
             axis.text(x, y, f"{value:.2f}", ha="center", va="center", fontsize=7, color="white" if value > 0.6 else "black")
     axis.set_xticks(range(len(columns)), [c.replace("_", "\n") for c in columns], fontsize=7)
     axis.set_yticks(range(len(table)), ["local codes" if name == LOCAL else name for name in table], fontsize=8)
-    axis.set_title("what changes when one code is redrawn (1: as when everything is), read by landmarks, age network, recogniser", fontsize=8)
+    axis.set_title("what changes when one code is redrawn (1: as when all are), read by landmarks, age network, recogniser", fontsize=8)
     figure.savefig(path, dpi=120)
 
 
@@ -95,7 +95,8 @@ def edits(network: ControlledGenerator, path: Path, *, seed: int) -> None:
     reading, rows = Reading(network, {}, faces=1, batch=1, seed=seed), []
     for number, quantity in enumerate(q for q in SHOWN if q in network.places):
         codes = usual(network, reading.draw("face", [number]))
-        rows += [_small(network(network.edit(codes, {quantity: at(network, quantity, step)}))) for step in torch.linspace(-REACH, REACH, COLUMNS)]
+        values = [at(network, quantity, step) for step in torch.linspace(-REACH, REACH, COLUMNS)]
+        rows += [_small(network(network.edit(codes, {quantity: value}))) for value in values]
     codes = usual(network, reading.draw("face", [0]))
     other = reading.draw("other", [0])
     rows.append(_small(network(codes)))

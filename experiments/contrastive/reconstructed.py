@@ -70,10 +70,8 @@ def main() -> None:
         (chosen.out / folder).mkdir(parents=True)
     codes = []
     for person, photographs in track(sorted(people.items())[: chosen.people], "people"):
-        views = []
-        for n in photographs:
-            for view in range(VIEWS):
-                views.append(BEYOND(faces[n], draws(0, VIEWS * n + view, BEYOND.numbers)))
+        numbers = [VIEWS * n + view for n in photographs for view in range(VIEWS)]
+        views = [BEYOND(faces[number // VIEWS], draws(0, number, BEYOND.numbers)) for number in numbers]
         found: LatentCodes = network.encode(
             decode_images(torch.stack([v["image"] for v in views])), decode_labels(torch.stack([v["labels"] for v in views]))
         )

@@ -197,9 +197,9 @@ def verdict(rows: Sequence[Row]) -> list[str]:
         long = found.get(("optimisation 400", True))
         goals = {
             "400 steps from the mean were not run: nothing is said of them": long is None,
-            "encoder + 50, renderer too, has a lower MS-SSIM than 400 steps from the mean": long is not None and some["ms_ssim"] <= long["ms_ssim"],
-            "encoder + 50, renderer too, has a lower IoU than 400 steps from the mean": long is not None and _iou(some) <= _iou(long),
-            "encoder + 50, renderer too, takes more than a fifth of the time": long is not None and some["seconds"] > SHARE_OF_TIME * long["seconds"],
+            f"{FITTED}, has a lower MS-SSIM than 400 steps from the mean": long is not None and some["ms_ssim"] <= long["ms_ssim"],
+            f"{FITTED}, has a lower IoU than 400 steps from the mean": long is not None and _iou(some) <= _iou(long),
+            f"{FITTED}, takes more than a fifth of the time": long is not None and some["seconds"] > SHARE_OF_TIME * long["seconds"],
             "the segmentation loss does not raise IoU": _iou(some) <= _iou(without),
             "the segmentation loss hurts MS-SSIM": some["ms_ssim"] < UNHURT * without["ms_ssim"],
         }

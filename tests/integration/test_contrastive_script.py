@@ -75,7 +75,8 @@ def test_directions_are_those_in_which_one_persons_photographs_differ(script):
 
 def test_the_figures_of_a_tiny_generator(script, tmp_path):
     torch.manual_seed(0)
-    attributes = {"pose": script("calibrate").SegmentationPose(yaw=[1.0, 1.0, 1.0], pitch=[1.0] * 4, ranges={"yaw": [-9, 9], "pitch": [-9, 9]})}
+    ranges = {"yaw": [-9, 9], "pitch": [-9, 9]}
+    attributes = {"pose": script("calibrate").SegmentationPose(yaw=[1.0] * 3, pitch=[1.0] * 4, ranges=ranges)}
     network = with_controls(with_attributes(Generator(**TINY), {"pose": 4}, spread=0.5).eval(), attributes, faces=32, seed=0)
     default = script("default_bundle")
     default.edits(network, tmp_path / "edits.png", seed=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -10,7 +11,6 @@ from torch import Tensor, nn
 
 from vera.generator.local import BACKGROUND_TAKES
 from vera.types import LatentCodes, Semantic
-
 
 START = 0.5
 """DECISION: how far attribute codes move the local codes at first, in units of their spread: whole, added to an identity's own codes,
@@ -46,7 +46,7 @@ class Span(nn.Module):
 
     @torch.no_grad()
     def fill(self, directions: Float[Tensor, "n r d"], codes: Float[Tensor, "m a"], widths: Mapping[str, int]) -> None:
-        """Where training starts: all attributes together move :data:`START` times as far as the directions are long, each in a mixture of its own.
+        """Where training starts: all attributes together move :data:`START` times as far as the directions are long, each in its own mixture.
 
         Args:
             directions: as long as local codes vary along them.
@@ -56,8 +56,8 @@ class Span(nn.Module):
         """
         self.directions.copy_(directions)
         self.centre.copy_(codes.mean(dim=0))
-        share = torch.cat([torch.full((width, 1), START * (width * len(widths)) ** -0.5) for width in widths.values()])
-        self.mixing.copy_(share * torch.randn_like(self.mixing) / codes.std(dim=0)[:, None])
+        shares = [torch.full((width, 1), START / math.sqrt(width * len(widths))) for width in widths.values()]
+        self.mixing.copy_(torch.cat(shares) * torch.randn_like(self.mixing) / codes.std(dim=0)[:, None])
 
     def forward(self, attributes: Float[Tensor, "b a"]) -> Float[Tensor, "b r d"]:
         """How far the local codes move; those of the background by what it takes (DESIGN: dual conditioning)."""

@@ -43,9 +43,9 @@ def learn_axes(
         rows, _ = network.identities(kinds[number % len(kinds)])
         if len(rows) < 2:
             raise VeraError("axes are learnt on the way from one identity to another: the bank needs two of each kind")
-        start, end = rows[torch.randperm(len(rows), generator=source)[:2].to(rows.device)].split(1)
+        pair = rows[torch.randperm(len(rows), generator=source)[:2].to(rows.device)]
         way = NEAR * torch.rand((), generator=source).to(rows)
-        gradient = _gradient(network, objective, torch.lerp(start, end, way), end)
+        gradient = _gradient(network, objective, torch.lerp(pair[:1], pair[1:], way), pair[1:])
         second += torch.einsum("rd,re->rde", gradient, gradient)
         if progress is not None:
             progress(number + 1)

@@ -48,8 +48,9 @@ def generator(
     made = with_attributes(plain, {str(name): int(entry["code"]) for name, entry in attributes.items()}, spread=spread, directions=along)
     if dual_only:
         made.requires_grad_(False)
-        for parameter in (made.local.style_attributes, *made.attribute_mappings.parameters(), *(made.span.parameters() if made.span else ())):
-            parameter.requires_grad_()
+        made.local.style_attributes.requires_grad_()
+        for part in (made.attribute_mappings, *([made.span] if made.span else [])):
+            part.requires_grad_()
     return made
 
 
@@ -95,7 +96,8 @@ def _read(file: Path, network: Generator) -> Tensor:
     except (OSError, SafetensorError, KeyError) as error:
         raise VeraError(f"no directions in '{file}' ({error}): make it with experiments/contrastive/reconstructed.py") from error
     if found.dim() != 3 or found.shape[1:] != (network.rows, network.latent):
-        raise VeraError(f"'{file}' belongs to another network: its codes are {tuple(found.shape[1:])}, not {(network.rows, network.latent)}")
+        wanted = (network.rows, network.latent)
+        raise VeraError(f"'{file}' belongs to another network: its codes are {tuple(found.shape[1:])}, not {wanted}")
     return found
 
 

@@ -27,7 +27,7 @@ def test_faces_have_the_mean_and_the_covariance_of_the_bank():
 
 
 def test_directions_beyond_the_bank_are_of_length_zero():
-    mean, directions = principal(identities(count=4))
+    _, directions = principal(identities(count=4))
     assert directions.shape == (6, 3, 6)
     lengths = directions.flatten(1).norm(dim=1)
     assert (lengths[:2] > 0.1).all()
