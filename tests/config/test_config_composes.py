@@ -125,3 +125,10 @@ def test_mosaics_are_augmented_and_other_data_are_not(tmp_path):
     config = composed(["data=mosaics", f"data.root={tmp_path}"])
     assert type(instantiate(config.datamodule.augment)).__name__ == "Augment"
     assert composed(["data=procedural"]).datamodule.augment is None
+
+
+def test_the_log_is_on_disk_while_a_run_goes_on(tmp_path):
+    logger = instantiate(composed(["logger=csv", f"run.folder={tmp_path}"]).logger)
+    for images in (16, 32):
+        logger.log_metrics({"loss": 1.0}, step=images)
+    assert (tmp_path / "metrics.csv").read_text().count("\n") == 3

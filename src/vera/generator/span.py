@@ -46,7 +46,7 @@ class Span(nn.Module):
 
     @torch.no_grad()
     def fill(self, directions: Float[Tensor, "n r d"], codes: Float[Tensor, "m a"], widths: Mapping[str, int]) -> None:
-        """Where training starts: all attributes together move :data:`START` times as far as the directions are long, each in its own mixture.
+        """Where training starts: all attributes together move :data:`START` times as far as the directions are long, each in a mixture.
 
         Args:
             directions: as long as local codes vary along them.
