@@ -35,10 +35,11 @@ class Mapping(nn.Module):
 
 
 class PrincipalMapping(nn.Module):
-    """Gaussian z to all local codes at once, with the mean and the covariance of a bank of identities (:func:`principal`).
+    """Gaussian z to all local codes at once, with the means and the covariance of a bank of identities.
 
     What a generator that was trained together with an encoder has for a mapping: every class has a code of its own there. It is data
-    and is not trained. A bank may hold several kinds of identities; the last number of z says of which kind a face is.
+    and is not trained. A bank may hold several kinds of identities, which differ in their mean; the last number of z says of which
+    kind a face is.
 
     Args:
         width: dimension of z and of a code.
@@ -47,36 +48,31 @@ class PrincipalMapping(nn.Module):
 
     """
 
-    mean: Tensor
+    means: Tensor
     directions: Tensor
 
     def __init__(self, *, width: int, rows: int, kinds: int) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.zeros(kinds, rows, width))
-        self.register_buffer("directions", torch.zeros(kinds, width, rows, width))
+        self.register_buffer("means", torch.zeros(kinds, rows, width))
+        self.register_buffer("directions", torch.zeros(width, rows, width))
 
-    def fill(self, kinds: Sequence[tuple[Float[Tensor, "r d"], Float[Tensor, "d r d"]]]) -> None:
-        """Set mean and principal directions of each kind, see :func:`principal`."""
-        self.mean, self.directions = (torch.stack(parts) for parts in zip(*kinds, strict=True))
+    def fill(self, banks: Sequence[Float[Tensor, "_ r d"]]) -> None:
+        """Take the means, and the principal directions within a kind, each as long as the identities vary along it.
+
+        Args:
+            banks: the identities of each kind; more directions than there are identities are of length 0.
+
+        """
+        self.means = torch.stack([bank.mean(dim=0) for bank in banks])
+        off = torch.cat([bank - mean for bank, mean in zip(banks, self.means, strict=True)]).flatten(1)
+        _, lengths, found = torch.linalg.svd(off, full_matrices=False)
+        count = min(len(lengths), len(self.directions))
+        self.directions = torch.zeros_like(self.directions)
+        self.directions[:count] = (found[:count] * lengths[:count, None] / len(off) ** 0.5).view(count, *self.directions.shape[1:])
 
     def forward(self, z: Float[Tensor, "b d"]) -> Float[Tensor, "b r d"]:
         """Map z ~ N(0, 1)."""
         share = torch.special.ndtr(z[:, -1])
-        kind = (share * len(self.mean)).long().clamp(max=len(self.mean) - 1)
-        mapped: Tensor = self.mean[kind] + torch.einsum("bz,bzrd->brd", z, self.directions[kind])
+        kind = (share * len(self.means)).long().clamp(max=len(self.means) - 1)
+        mapped: Tensor = self.means[kind] + torch.einsum("bz,zrd->brd", z, self.directions)
         return mapped
-
-
-def principal(identities: Float[Tensor, "n r d"]) -> tuple[Float[Tensor, "r d"], Float[Tensor, "d r d"]]:
-    """Mean of a bank's identities and their first D principal directions, each as long as the identities vary along it.
-
-    Args:
-        identities: local codes; more directions than there are identities are of length 0.
-
-    """
-    mean = identities.mean(dim=0)
-    _, lengths, directions = torch.linalg.svd((identities - mean).flatten(1), full_matrices=False)
-    count = min(len(lengths), identities.shape[2])
-    found = identities.new_zeros(identities.shape[2], identities[0].numel())
-    found[:count] = directions[:count] * lengths[:count, None] / len(identities) ** 0.5
-    return mean, found.view(-1, *identities.shape[1:])

@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from torch import nn
 
 from vera import bundle
-from vera.generator.mapping import PrincipalMapping, principal
+from vera.generator.mapping import PrincipalMapping
 from vera.generator.network import Generator
 from vera.inversion.autoencoder import Autoencoder
 from vera.types import VeraError
@@ -50,7 +50,7 @@ def drawing(network: Autoencoder) -> Generator:
     banks = [network.identities(kind)[0] for kind in network.kinds or (None,)]
     made = Generator(**{**network.generator.config, "principal": len(banks)})
     assert isinstance(made.mapping, PrincipalMapping)
-    made.mapping.fill([principal(bank) for bank in banks])
+    made.mapping.fill(banks)
     made.load_state_dict({**made.state_dict(), **network.generator.state_dict()}, strict=True)
     return made
 

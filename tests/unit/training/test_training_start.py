@@ -37,7 +37,7 @@ def test_an_autoencoders_bank_becomes_the_generators_mapping(tmp_path):
     path, made = autoencoder(tmp_path, kinds={"female": 5, "male": 7})
     drawn = start.generator(start=path, config={})
     assert drawn.config["principal"] == 2
-    assert torch.allclose(drawn.mapping.mean[1], made.identities("male")[1])
+    assert torch.allclose(drawn.mapping.means[1], made.identities("male")[1])
     codes = LatentCodes(made.bank[:2], made.bank.new_zeros(2, 0))
     assert torch.equal(drawn.eval()(codes).image, made.generator.eval()(codes).image)
 
