@@ -51,6 +51,11 @@ def default_bundle() -> Path:
     return Path(__file__).parent / "assets" / "default"
 
 
+def controlled_bundle() -> Path:
+    """Folder of the shipped generator with controls: the default bundle's, after stage 2."""
+    return Path(__file__).parent / "assets" / "controlled"
+
+
 def save(
     path: str | Path,
     network: nn.Module,

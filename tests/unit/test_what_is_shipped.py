@@ -2,9 +2,11 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 
 from vera import bundle
 from vera.inversion.bank import PEOPLE
+from vera.types import LatentCodes
 
 ROOT = Path(__file__).parents[2]
 PAGES = [page for page in ROOT.rglob("*.md") if not {".venv", "outputs", "runs", "node_modules"} & set(page.relative_to(ROOT).parts)]
@@ -20,6 +22,18 @@ def test_the_default_bundle_is_whole_small_and_documented():
     assert (path / bundle.CARD).read_text() == (ROOT / "experiments" / "default_clinical" / "MODEL_CARD.md").read_text()
     assert sum(file.stat().st_size for file in path.parent.rglob("*") if file.is_file()) <= 24e6
     assert sum(p.numel() for p in network.generator.parameters()) <= 8e6
+
+
+def test_the_generator_with_controls_is_the_default_one():
+    controlled, default = bundle.load(bundle.controlled_bundle()), bundle.load(bundle.default_bundle()).generator
+    kept = controlled.state_dict()
+    assert all(torch.equal(kept[name], tensor) for name, tensor in default.state_dict().items())
+    assert controlled.info.licence == "CC-BY-4.0"
+    assert len((bundle.controlled_bundle() / bundle.CARD).read_text()) > 500
+    local = controlled.mapping.means
+    with torch.no_grad():
+        plain = controlled(LatentCodes(local, controlled.no_attributes(len(local), local))).image
+        assert torch.allclose(plain, default(LatentCodes(local, local.new_zeros(len(local), 0))).image, atol=1e-4)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

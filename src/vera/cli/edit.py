@@ -16,11 +16,13 @@ def edit(
         typer.Argument(metavar="NAME=VALUE...", help="For example yaw=15; yaw=-20:20 for a row of faces from one to the other."),
     ],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for 0000.png, 0000.seg.png, ... and sheet.png.")],
-    bundle: Annotated[Path, typer.Option(metavar="PATH", help="A generator with controls: what vera export makes of a stage 2 run.")],
+    bundle: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="A generator with controls: what vera export makes of a stage 2 run.")
+    ] = None,
     n: Annotated[int, typer.Option("--n", min=1, help="How many faces; each has its row.")] = 1,
     steps: Annotated[int, typer.Option(min=2, help="Faces in a row, where a range is asked for.")] = 7,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Face number i is a function of the seed and i.")] = 0,
-    truncation: Annotated[float, typer.Option(metavar="PSI", help="1: as various as the network's faces are; 0: the mean face.")] = 1.0,
+    truncation: Annotated[float, typer.Option(metavar="PSI", help="1: as various as the network's faces are; 0: the mean face.")] = 0.7,
     device: Annotated[Device, typer.Option(help="Where the network runs.")] = Device.cpu,
 ) -> None:
     """Draw random faces, and give each the wanted attributes; what is not asked for stays as it is.
@@ -31,7 +33,7 @@ def edit(
     from rich.console import Console
 
     from vera.attributes.control import ControlledGenerator
-    from vera.bundle import load
+    from vera.bundle import controlled_bundle, load
     from vera.cli.assembly import require_device
     from vera.cli.batch import progress_bar
     from vera.cli.samples import Sample, write_samples
@@ -40,9 +42,10 @@ def edit(
 
     require_device(device.value)
     asked = [Asked.parse(text) for text in wanted]
-    network = load(bundle, device=device.value)
+    path = bundle or controlled_bundle()
+    network = load(path, device=device.value)
     if not isinstance(network, ControlledGenerator):
-        raise VeraError(f"'{bundle}' is a {type(network).__name__} without controls: give the bundle of a stage 2 run")
+        raise VeraError(f"'{path}' is a {type(network).__name__} without controls: give the bundle of a stage 2 run")
     columns = steps if any(one.low != one.high for one in asked) else 1
     count, draw = n * columns, mapped(network, seed=seed, truncation=truncation)
 

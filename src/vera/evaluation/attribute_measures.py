@@ -17,6 +17,7 @@ from vera.evaluation.metrics.disentanglement import Disentanglement
 from vera.evaluation.metrics.separability import Separability
 from vera.generator.mapping import PrincipalMapping
 from vera.generator.network import Generator
+from vera.generator.sampling import truncate
 from vera.types import LatentCodes, to_probabilities
 
 Identity = Callable[[Tensor, Tensor], Tensor]
@@ -33,14 +34,18 @@ class Reading:
         faces: how many.
         batch: faces at once.
         seed: which faces.
+        truncation: of the local codes, see :func:`vera.generator.sampling.truncate`.
 
     """
 
-    def __init__(self, generator: Generator, readers: Mapping[str, AttributeEncoder], *, faces: int, batch: int, seed: int) -> None:
+    def __init__(
+        self, generator: Generator, readers: Mapping[str, AttributeEncoder], *, faces: int, batch: int, seed: int, truncation: float = 1.0
+    ) -> None:
         self.generator, self.readers = generator.eval(), dict(readers)
         self.faces, self.batch, self.seed = faces, batch, seed
         self.names = [q.name for reader in self.readers.values() for q in reader.quantities]
         self.device = next(generator.parameters()).device
+        self.mean, self.truncation = None if truncation == 1 else generator.mean_code(), truncation
 
     def batches(self) -> Iterator[range]:
         """Numbers of the faces."""
@@ -50,7 +55,8 @@ class Reading:
     def draw(self, stream: str, numbers: Sequence[int]) -> LatentCodes:
         """Codes of these faces; another stream draws others."""
         z = {name: self._normal(f"{stream}/{name}", numbers, width) for name, width in self.generator.attributes.items()}
-        return self.generator.map(self._behind(stream, numbers), z)
+        codes = self.generator.map(self._behind(stream, numbers), z)
+        return codes if self.mean is None else truncate(codes, self.mean, self.truncation)
 
     def regressed(self, stream: str, numbers: Sequence[int]) -> dict[str, Tensor]:
         """Each attribute's code, and what stands for the local ones: the code that all classes share, or the noise behind theirs."""

@@ -82,7 +82,7 @@ class Puppet(torch.nn.Module):
         super().__init__()
         self.latent, self.attributes, self.noise_sides = 2, {"light": 1, "pose": 1}, [2]
         self.rest = torch.nn.Parameter(torch.zeros(1))
-        self.config = {"attributes": self.attributes}
+        self.config, self.mapping = {"attributes": self.attributes}, None
 
     def map(self, z, z_attributes):
         return LatentCodes(z[:, None].expand(-1, 28, -1), torch.cat([z_attributes["light"], z_attributes["pose"]], dim=1))
