@@ -27,10 +27,11 @@ ASKED = {
     "eye_opening": "eye_opening", "brow_height": "brow_height", "light_right": "light_right", "light_below": "light_below",
 }  # fmt: skip
 """The generator's control, and what the readers call the same thing. The units of light differ."""
-SHOWN = ("yaw", "pitch", "mouth_width", "eye_opening", "light_right", "light_below")
-COLUMNS, REACH = 7, 2.0
+SHOWN = ("yaw", "roll", "mouth_width", "mouth_opening", "light_right", "light_below")
+"""Those that the attribute's code explains, by what the bundle says of its controls."""
+COLUMNS, REACH = 7, 1.5
 """Columns of the figure, and how many standard deviations its ends are from the mean."""
-ACCUMULATED: Any = (Semantic.HAIR, ("yaw", REACH), ("mouth_width", REACH), Semantic.EYES, ("light_right", REACH), ("pitch", -REACH))
+ACCUMULATED: Any = (Semantic.HAIR, ("yaw", REACH), ("mouth_width", REACH), Semantic.EYES, ("light_right", REACH), ("roll", -REACH))
 """The figure's last row: another person's hair and eyes, and wanted values, one after the other."""
 AGE: Any = {"path": None, "box": [0.173, 0.279, 0.827, 0.932], "ranges": {"age": [10, 70]}}
 """As in conf/attributes/faces.yaml. Age was nobody's attribute here: it should stay."""

@@ -19,7 +19,7 @@ from vera.anonymization.identity import derived_seed, draw
 from vera.anonymization.portrait import portrait
 from vera.faces.photograph import PNG_LEVEL, write_png
 from vera.generator.network import Generator
-from vera.generator.sampling import truncate
+from vera.generator.sampling import middle, truncate
 from vera.inversion.autoencoder import Autoencoder
 from vera.ops.palette import PALETTE
 from vera.training.draws import Draws
@@ -68,13 +68,14 @@ def sampler(network: nn.Module, *, seed: int, truncation: float) -> Callable[[in
 
 
 def _mapped(generator: Generator, *, seed: int, truncation: float) -> Callable[[int], Sample]:
-    draws, mean = Draws(seed, torch.device("cpu")), generator.mean_code()
+    draws, centre, like = Draws(seed, torch.device("cpu")), middle(generator), next(generator.parameters())
 
     @torch.no_grad()
     def one(number: int) -> Sample:
-        z = draws.normal("sample", [number], generator.latent).to(mean)
-        attributes = {name: draws.normal(f"sample {name}", [number], dim).to(mean) for name, dim in generator.attributes.items()}
-        synthesis = generator(truncate(generator.map(z, attributes), mean, truncation))
+        z = draws.normal("sample", [number], generator.latent).to(like)
+        attributes = {name: draws.normal(f"sample {name}", [number], dim).to(like) for name, dim in generator.attributes.items()}
+        codes = generator.map(z, attributes)
+        synthesis = generator(truncate(codes, centre(codes), truncation))
         return _sample(synthesis.image[0], synthesis.segmentation[0])
 
     return one

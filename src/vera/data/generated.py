@@ -18,7 +18,7 @@ from vera.data.people import Person, PhotographFile
 from vera.data.stream import key
 from vera.faces.photograph import write_png
 from vera.generator.network import Generator
-from vera.generator.sampling import truncate
+from vera.generator.sampling import middle, truncate
 from vera.types import LatentCodes, VeraError, tensor_to_image
 
 Draw = Callable[[int], LatentCodes]
@@ -111,13 +111,14 @@ def mapped(generator: Generator, *, seed: int, truncation: float) -> Draw:
     """
     if generator.mapping is None:
         raise VeraError("this generator has no mapping: draw from its bundle's bank of identities, or give another bundle")
-    mean = generator.mean_code()
+    centre, like = middle(generator), next(generator.parameters())
 
     @torch.no_grad()
     def draw(number: int) -> LatentCodes:
         source = torch.Generator().manual_seed(key(seed, "generated", number))
         widths = {"": generator.latent, **generator.attributes}
-        z = {name: torch.randn(1, width, generator=source).to(mean) for name, width in widths.items()}
-        return truncate(generator.map(z[""], z), mean, truncation)
+        z = {name: torch.randn(1, width, generator=source).to(like) for name, width in widths.items()}
+        codes = generator.map(z[""], z)
+        return truncate(codes, centre(codes), truncation)
 
     return draw

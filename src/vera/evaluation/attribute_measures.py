@@ -17,7 +17,7 @@ from vera.evaluation.metrics.disentanglement import Disentanglement
 from vera.evaluation.metrics.separability import Separability
 from vera.generator.mapping import PrincipalMapping
 from vera.generator.network import Generator
-from vera.generator.sampling import truncate
+from vera.generator.sampling import middle, truncate
 from vera.types import LatentCodes, to_probabilities
 
 Identity = Callable[[Tensor, Tensor], Tensor]
@@ -45,7 +45,7 @@ class Reading:
         self.faces, self.batch, self.seed = faces, batch, seed
         self.names = [q.name for reader in self.readers.values() for q in reader.quantities]
         self.device = next(generator.parameters()).device
-        self.mean, self.truncation = None if truncation == 1 else generator.mean_code(), truncation
+        self.centre, self.truncation = None if truncation == 1 else middle(generator), truncation
 
     def batches(self) -> Iterator[range]:
         """Numbers of the faces."""
@@ -56,7 +56,7 @@ class Reading:
         """Codes of these faces; another stream draws others."""
         z = {name: self._normal(f"{stream}/{name}", numbers, width) for name, width in self.generator.attributes.items()}
         codes = self.generator.map(self._behind(stream, numbers), z)
-        return codes if self.mean is None else truncate(codes, self.mean, self.truncation)
+        return codes if self.centre is None else truncate(codes, self.centre(codes), self.truncation)
 
     def regressed(self, stream: str, numbers: Sequence[int]) -> dict[str, Tensor]:
         """Each attribute's code, and what stands for the local ones: the code that all classes share, or the noise behind theirs."""

@@ -3,6 +3,7 @@ import torch
 
 from vera.generator.mapping import PrincipalMapping
 from vera.generator.network import Generator
+from vera.generator.sampling import middle, truncate
 
 TINY = {
     "size": 16, "coarse_size": 8, "start_size": 4, "classes": 13, "transparent": [10, 12], "latent": 6, "local_channels": 4,
@@ -58,3 +59,14 @@ def test_a_generator_with_a_principal_mapping_draws_a_code_for_each_class():
 def test_one_mapping():
     with pytest.raises(ValueError, match="one mapping"):
         Generator(**{**TINY, "mapping_layers": 2}, principal=1)
+
+
+def test_a_face_is_pulled_to_the_mean_of_its_kind():
+    generator = Generator(**TINY, principal=2)
+    bank = identities(rows=28)
+    generator.mapping.fill([bank, bank + 50])
+    codes = generator.map(torch.randn(40, 6, generator=torch.Generator().manual_seed(3)), {})
+    pulled = truncate(codes, middle(generator)(codes), 0.0).local
+    kinds = (codes.local.mean(dim=(1, 2)) > 25).long()
+    assert 5 < int(kinds.sum()) < 35
+    assert torch.allclose(pulled, generator.mapping.means[kinds])
