@@ -1,6 +1,7 @@
 import re
 from pathlib import Path
 
+import cv2
 import pytest
 import torch
 
@@ -34,6 +35,14 @@ def test_the_generator_with_controls_is_the_default_one():
     with torch.no_grad():
         plain = controlled(LatentCodes(local, controlled.no_attributes(len(local), local))).image
         assert torch.allclose(plain, default(LatentCodes(local, local.new_zeros(len(local), 0))).image, atol=1e-4)
+
+
+def test_the_shipped_controls_are_edited_unless_another_bundle_is_named(vera, tmp_path):
+    code, _, err = vera("edit", "light_right=-0.2:0.2", "--steps", 2, "--out", tmp_path / "edited")
+    assert code == 0, err
+    first, last = (cv2.imread(str(tmp_path / "edited" / f"000{n}.png"), cv2.IMREAD_GRAYSCALE).astype(float) for n in range(2))
+    brighter = (last - first)[90:170]  # a band over the face
+    assert brighter[:, 150:190].mean() > brighter[:, 66:106].mean() + 3
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
