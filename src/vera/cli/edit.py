@@ -17,7 +17,7 @@ def edit(
     ],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for 0000.png, 0000.seg.png, ... and sheet.png.")],
     bundle: Annotated[
-        Path | None, typer.Option(metavar="PATH", help="A generator with controls: what vera export makes of a stage 2 run.")
+        Path | None, typer.Option(metavar="PATH", help="A generator with controls: a stage 2 run's bundle, instead of the shipped one.")
     ] = None,
     n: Annotated[int, typer.Option("--n", min=1, help="How many faces; each has its row.")] = 1,
     steps: Annotated[int, typer.Option(min=2, help="Faces in a row, where a range is asked for.")] = 7,
