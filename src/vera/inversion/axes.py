@@ -38,7 +38,7 @@ def learn_axes(
     """
     source = torch.Generator().manual_seed(seed)
     kinds = network.kinds or (None,)
-    second = torch.zeros_like(network.mean)[..., None] * network.mean[:, None]
+    second = network.mean.new_zeros(*network.mean.shape, network.mean.shape[1])
     for number in range(count):
         rows, _ = network.identities(kinds[number % len(kinds)])
         if len(rows) < 2:
