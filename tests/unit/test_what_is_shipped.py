@@ -43,6 +43,10 @@ def test_the_shipped_controls_are_edited_unless_another_bundle_is_named(vera, tm
     first, last = (cv2.imread(str(tmp_path / "edited" / f"000{n}.png"), cv2.IMREAD_GRAYSCALE).astype(float) for n in range(2))
     brighter = (last - first)[90:170]  # a band over the face
     assert brighter[:, 150:190].mean() > brighter[:, 66:106].mean() + 3
+    assert "hardly" not in err
+    code, _, err = vera("edit", "yaw=3", "--out", tmp_path / "turned")
+    assert code == 0
+    assert "'yaw' hardly obeys" in err
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

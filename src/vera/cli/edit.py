@@ -9,6 +9,9 @@ import typer
 
 from vera.cli.anonymize import Device
 
+OBEYED = 0.5
+"""DECISION: R² of a control's regressor below which the user is told."""
+
 
 def edit(
     wanted: Annotated[
@@ -56,7 +59,13 @@ def edit(
         made = network(network.edit(draw(row), {one.name: one.low + way * (one.high - one.low) for one in asked}))
         return Sample(tensor_to_image(made.image[0]), made.segmentation[0].argmax(dim=0).to(torch.uint8).cpu().numpy())
 
-    with progress_bar(Console(stderr=True)) as progress:
+    console = Console(stderr=True)
+    for one in asked:
+        explained = network.info.provenance.get("controls", {}).get(one.name, {}).get("explained", 1.0)
+        if explained < OBEYED:
+            said = f"vera: '{one.name}' hardly obeys in this generator: its code explains {max(explained, 0):.0%} of it"
+            console.print(said, soft_wrap=True)
+    with progress_bar(console) as progress:
         faces = (face(number) for number in range(count))
         write_samples(out, count, lambda: progress.track(faces, total=count, description="faces"), columns=columns)
 
