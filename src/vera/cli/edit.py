@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
@@ -46,7 +46,8 @@ def edit(
     require_device(device.value)
     asked = [Asked.parse(text) for text in wanted]
     path = bundle or controlled_bundle()
-    network = load(path, device=device.value)
+    loaded: Any = load(path, device=device.value)
+    network, known = loaded, loaded.info.provenance.get("controls", {})
     if not isinstance(network, ControlledGenerator):
         raise VeraError(f"'{path}' is a {type(network).__name__} without controls: give the bundle of a stage 2 run")
     columns = steps if any(one.low != one.high for one in asked) else 1
@@ -61,7 +62,7 @@ def edit(
 
     console = Console(stderr=True)
     for one in asked:
-        explained = network.info.provenance.get("controls", {}).get(one.name, {}).get("explained", 1.0)
+        explained = known.get(one.name, {}).get("explained", 1.0)
         if explained < OBEYED:
             said = f"vera: '{one.name}' hardly obeys in this generator: its code explains {max(explained, 0):.0%} of it"
             console.print(said, soft_wrap=True)
