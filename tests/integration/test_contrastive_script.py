@@ -1,9 +1,5 @@
 """experiments/contrastive on the default bundle: its readers, its directions, and what it draws of a tiny generator."""
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 from skimage.data import astronaut
@@ -13,30 +9,11 @@ from vera.training.export_contrastive import with_controls
 from vera.training.start_contrastive import with_attributes
 from vera.types import image_to_tensor
 
-FOLDER = Path(__file__).parents[2] / "experiments" / "contrastive"
+EXPERIMENT = "contrastive"
 TINY = {
     "size": 32, "coarse_size": 8, "start_size": 4, "classes": 13, "transparent": [10, 12], "latent": 6, "local_channels": 4,
     "coarse_channels": 6, "layers": [2, 2, 2], "channels": {8: 6, 16: 4, 32: 4}, "attributes": {}, "mapping_layers": 1,
 }  # fmt: skip
-
-
-@pytest.fixture
-def script(monkeypatch):
-    """A file of the experiment as a module, what lies beside it importable, and forgotten afterwards."""
-    monkeypatch.syspath_prepend(str(FOLDER))
-    before = set(sys.modules)
-
-    def load(name):
-        spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
-        spec.loader.exec_module(module)
-        return module
-
-    yield load
-    for name in set(sys.modules) - before:
-        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(FOLDER)):
-            del sys.modules[name]
 
 
 def test_readers_know_left_from_right_and_who_is_who(script):

@@ -1,9 +1,5 @@
 """experiments/inversion: a run of all methods on a tiny bundle, its verdict, and what is drawn on photographs."""
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -11,30 +7,11 @@ import torch
 from vera.inversion.autoencoder import Autoencoder
 from vera.types import Refused
 
-FOLDER = Path(__file__).parents[2] / "experiments" / "inversion"
+EXPERIMENT = "inversion"
 TINY = {
     "size": 64, "coarse_size": 16, "start_size": 8, "classes": 13, "transparent": [10, 12], "latent": 4, "local_channels": 4,
     "coarse_channels": 4, "layers": [1, 1, 1], "channels": {16: 4, 32: 4, 64: 4}, "attributes": {}, "mapping_layers": 0,
 }  # fmt: skip
-
-
-@pytest.fixture
-def script(monkeypatch):
-    """A file of the experiment as a module, what lies beside it importable, and forgotten afterwards."""
-    monkeypatch.syspath_prepend(str(FOLDER))
-    before = set(sys.modules)
-
-    def load(name):
-        spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
-        spec.loader.exec_module(module)
-        return module
-
-    yield load
-    for name in set(sys.modules) - before:
-        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(FOLDER)):
-            del sys.modules[name]
 
 
 @pytest.fixture
