@@ -58,9 +58,8 @@ class Reading:
         codes = self.generator.map(self._behind(stream, numbers), z)
         return codes if self.centre is None else truncate(codes, self.centre(codes), self.truncation)
 
-    def regressed(self, stream: str, numbers: Sequence[int]) -> dict[str, Tensor]:
-        """Each attribute's code, and what stands for the local ones: the code that all classes share, or the noise behind theirs."""
-        codes = self.draw(stream, numbers)
+    def regressed(self, codes: LatentCodes, stream: str, numbers: Sequence[int]) -> dict[str, Tensor]:
+        """Each attribute's code, and for the local ones the code that all classes share, or the noise behind theirs."""
         of_its_own = isinstance(self.generator.mapping, PrincipalMapping)
         return parts(self.generator, codes) | ({LOCAL: self._behind(stream, numbers)} if of_its_own else {})
 
@@ -98,7 +97,7 @@ def separability(reading: Reading) -> dict[str, dict[str, float]]:
     metric = Separability([*reading.generator.attributes, LOCAL], reading.names)
     for numbers in reading.batches():
         codes = reading.draw("face", numbers)
-        metric.update(numbers, reading.regressed("face", numbers), reading.see(codes, numbers)[1])
+        metric.update(numbers, reading.regressed(codes, "face", numbers), reading.see(codes, numbers)[1])
     return metric.compute()
 
 
