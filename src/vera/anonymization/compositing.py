@@ -38,7 +38,7 @@ AGREEMENT_FLOOR = 1e-4
 """Weight in the shading of a border pixel whose surfaces differ, against 1 for equal ones."""
 
 SURFACES = (
-    (Semantic.SKIN, Semantic.NOSE, Semantic.EARS, Semantic.NECK),
+    (Semantic.SKIN, Semantic.NOSE, Semantic.EARS),
     (Semantic.HAIR,),
     (Semantic.MOUTH,),
     (Semantic.EYES,),
@@ -48,15 +48,19 @@ SURFACES = (
     (Semantic.HAT,),
     (Semantic.EARRINGS,),
     (Semantic.BROWS,),
+    (Semantic.NECK,),
 )
 """Classes that look alike at a border: differences in shading between them are worth carrying on."""
-SKIN_LIKE = 0
 NONE = -1
-BEHIND = 4
-EYES = 3
+SKIN, HAIR, MOUTH, EYES, BEHIND, CLOTHES, GLASSES, HAT, EARRINGS, BROWS, NECK = range(len(SURFACES))
+BODIES = (
+    (SKIN, (SKIN, MOUTH, EYES, BROWS, GLASSES, EARRINGS)),
+    *((surface, (surface,)) for surface in (MOUTH, EYES, BROWS, NECK, HAIR, BEHIND, CLOTHES, HAT)),
+)
+"""Which surface's shading is carried on into which: the skin's into all that lies in the face; the others' goes on from there."""
 EYES_FOLLOW = 0.5
 """DECISION: share of the change of tone that eyes take: light falls on them, too, but their white is no skin, and would turn blue."""
-OWN_LIGHT = (1, 5)
+OWN_LIGHT = (HAIR, CLOTHES)
 """Hair and clothes take their colours from their own kind only; all else goes with the skin (what shines on hair not on brows)."""
 
 
@@ -106,20 +110,26 @@ def composite(photograph: Photograph, face: AlignedFace, parsed: Tensor, renderi
     generated = _match_surfaces(generated.clip(0, 255), toned, source, shares, np.where(same & nearby, theirs, NONE))
     backdrop = _backdrop(source, region, around & (theirs == BEHIND), sigma=max(SMOOTHING * unit, 0.5))
     generated = generated + shares[:, :, BEHIND, None] * np.nan_to_num(backdrop - generated)
-    corrected = generated + seam_correction(source - generated, same, region, around, unit=unit)
-    measured = nearby & ~grow(region, 3) & (theirs == SKIN_LIKE)
+    corrected = generated + seam_correction(source - generated, np.where(same, ours, NONE), shares, region, around, unit=unit)
+    measured = nearby & ~grow(region, 3) & np.isin(theirs, (SKIN, NECK))
     corrected = colour.match_grain(corrected, source, measured, region & (ours != BEHIND), seed=seed)
     result = photograph.pixels.copy()
     result[window.slices][region] = np.round(corrected[region]).clip(0, 255).astype(np.uint8)
     return result
 
 
-def seam_correction(difference: Floats, same: Mask, region: Mask, around: Mask, *, unit: float) -> Floats:
+def seam_correction(
+    difference: Floats, same: npt.NDArray[np.intp], shares: Floats, region: Mask, around: Mask, *, unit: float
+) -> Floats:
     """The correction of generated pixels that closes the seam.
+
+    A difference in shading is carried on from where both show the same surface, and within the body that this surface belongs to only:
+    what light does to the neck says nothing of the chin above it, nor do lips of the cheek.
 
     Args:
         difference: ``(h, w, C)`` source minus generated; read at ``around`` only.
-        same: ``(h, w)``: pixels of ``around`` where source and generated show the same kind of surface.
+        same: ``(h, w)``: at ``around`` the surface that source and generated both show, or :data:`NONE`.
+        shares: ``(h, w, N)``: share of each surface in the generated pixels.
         region: ``(h, w)``: the replaced region.
         around: ``(h, w)``: pixels outside it where both images are known.
         unit: distance between the eyes in pixels.
@@ -132,17 +142,27 @@ def seam_correction(difference: Floats, same: Mask, region: Mask, around: Mask, 
     domain = region | ring
     band = (grow(region, max(SEAM_BAND * unit, 2.0)) & around).astype(np.float32)
     # However a parser names two surfaces: where their colours are far apart they are not the same.
-    same = same & (np.abs(difference).max(axis=2) < SAME_SHADE)
+    same = np.where(np.abs(difference).max(axis=2) < SAME_SHADE, same, NONE)
     sigma = max(SMOOTHING * unit, 0.5)
-    target = _average(difference, band, sigma)
-    alike = _average(difference, band * (same + AGREEMENT_FLOOR), sigma)
-    agreement = _average(same[:, :, None].astype(np.float32), band, sigma)[:, :, 0]
-    # Where surfaces differ the shading is carried along from where they do not.
-    pull = np.where(ring, FIXED * (AGREEMENT_FLOOR**2 + np.maximum(agreement - 0.5, 0) * 2), 0).astype(np.float32)
-    shading = membrane(alike, pull, domain, length=SHADING_LENGTH * unit)
+    shading = np.zeros_like(difference)
+    for giving, taking in BODIES:
+        alike = (same == giving) & around
+        if (alike & (band > 0)).any():
+            missing = _shading(difference - shading, alike, ring, band, domain, sigma=sigma, length=SHADING_LENGTH * unit)
+            shading = shading + shares[:, :, list(taking)].sum(axis=2, keepdims=True) * missing
     held = np.where(ring, FIXED, 0).astype(np.float32)
+    target = _average(difference, band, sigma)
     closing = membrane(target - shading, held, domain, length=max(CLOSING_LENGTH * unit, 1.0))
     return np.where(region[:, :, None], shading + closing, 0).astype(np.float32)
+
+
+def _shading(difference: Floats, alike: Mask, ring: Mask, band: Floats, domain: Mask, *, sigma: float, length: float) -> Floats:
+    """The difference at the border where surfaces are alike, carried on into the domain from there."""
+    values = _average(difference, band * (alike + AGREEMENT_FLOOR), sigma)
+    agreement = _average(alike[:, :, None].astype(np.float32), band, sigma)[:, :, 0]
+    # Elsewhere on the border it is carried along from where they are.
+    pull = np.where(ring, FIXED * (AGREEMENT_FLOOR**2 + np.maximum(agreement - 0.5, 0) * 2), 0).astype(np.float32)
+    return membrane(values, pull, domain, length=length)
 
 
 def _average(values: Floats, weight: Floats, sigma: float) -> Floats:

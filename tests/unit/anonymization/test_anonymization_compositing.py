@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from vera.anonymization import colour
-from vera.anonymization.compositing import Rendering, composite, seam_correction
+from vera.anonymization.compositing import NECK, NONE, SKIN, SURFACES, Rendering, composite, seam_correction
 from vera.anonymization.placement import Window, eye_distance, grow, to_window
 from vera.anonymization.preservation import preserved_region, replaced_region
 from vera.types import Semantic
@@ -60,17 +60,24 @@ def test_a_face_equal_to_its_source_comes_back(photograph, face, parsed, regions
     assert np.abs(result[replaced].astype(float) - plain.pixels[replaced]).mean() < 3
 
 
+def all_of(surface, where):
+    """Shares of the surfaces, and what is the same in both images: one surface throughout."""
+    shares = np.zeros((*where.shape, len(SURFACES)), np.float32)
+    shares[:, :, surface] = 1
+    return np.where(where, surface, NONE), shares
+
+
 def test_a_constant_offset_vanishes_at_the_seam(face, regions):
     _, replaced = regions
     difference = np.full((*replaced.shape, 3), 24, np.float32)
     around = ~replaced
-    correction = seam_correction(difference, around, replaced, around, unit=eye_distance(face))
+    correction = seam_correction(difference, *all_of(SKIN, around), replaced, around, unit=eye_distance(face))
     border = replaced & grow(~replaced, 1)
     np.testing.assert_allclose(correction[border], 24, atol=1.5)
     assert (correction[~replaced] == 0).all()
     deep = replaced & ~grow(~replaced, 15)
     assert correction[deep].mean() < 23
-    assert np.abs(seam_correction(0 * difference, around, replaced, around, unit=60.0)).max() == 0
+    assert np.abs(seam_correction(0 * difference, *all_of(SKIN, around), replaced, around, unit=60.0)).max() == 0
 
 
 def test_a_difference_between_unlike_surfaces_stays_at_the_border(face, regions):
@@ -80,10 +87,28 @@ def test_a_difference_between_unlike_surfaces_stays_at_the_border(face, regions)
     rows = np.arange(replaced.shape[0])[:, None]
     hair = ~replaced & (rows < 90)
     difference[hair] = -120
-    correction = seam_correction(difference, ~replaced & ~hair, replaced, ~replaced, unit=eye_distance(face))
+    correction = seam_correction(difference, *all_of(SKIN, ~replaced & ~hair), replaced, ~replaced, unit=eye_distance(face))
     deep = replaced & ~grow(~replaced, 0.2 * eye_distance(face))
     assert np.abs(correction[deep]).max() < 4
     assert correction[replaced & grow(hair, 1)].mean() < -60
+
+
+def test_light_on_the_neck_stays_on_the_neck(face, regions):
+    """A neck that is lit is no reason for a bright chin; what the generator shows of the neck follows it."""
+    _, replaced = regions
+    rows, columns = np.nonzero(replaced)
+    below = np.arange(replaced.shape[0])[:, None] >= rows.max() - 12
+    left = np.arange(replaced.shape[1])[None, :] < np.median(columns)
+    neck = below & np.ones_like(replaced)
+    difference = np.where(neck[:, :, None], np.float32(30), np.float32(0)) * np.ones(3, np.float32)
+    same, shares = all_of(SKIN, ~replaced)
+    same = np.where(neck & ~replaced, NECK, same)
+    shares[neck & left] = np.eye(len(SURFACES), dtype=np.float32)[NECK]
+    correction = seam_correction(difference, same, shares, replaced, ~replaced, unit=eye_distance(face))
+    deep = replaced & neck & ~grow(~replaced, 0.12 * eye_distance(face))
+    assert (deep & left).any()
+    assert correction[deep & left].mean() > 15
+    assert np.abs(correction[deep & ~left]).mean() < 5
 
 
 def test_a_plain_background_stays_plain(photograph, face, parsed, rendering, regions):
