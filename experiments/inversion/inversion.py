@@ -82,7 +82,7 @@ def invert_all(network: Any, options: argparse.Namespace) -> None:
     """Each method with and without the segmentation loss, or those that are wanted; the encoder alone knows neither."""
     cases: Cases = torch.load(options.out / "cases.pt", weights_only=True)
     for method in METHODS:
-        for with_loss in (True, False) if method.steps else (True,):
+        for with_loss in (False,) if method.published else (True, False) if method.steps else (True,):
             if not (options.all or wanted(cases.source, method.name, with_loss)):
                 continue
             file = options.out / f"{method.name.replace(', ', '_').replace(' ', '_')}_{'with' if with_loss else 'without'}.pt"
@@ -94,14 +94,15 @@ def invert_all(network: Any, options: argparse.Namespace) -> None:
 
 def wanted(source: str, method: str, with_loss: bool) -> bool:
     """DECISION: of the long optimisations those that a claim names, and without the segmentation loss what a claim compares."""
-    if not with_loss:
-        return method == FITTED and source != GENERATED
-    return not method.startswith("optimisation 400" if source == GENERATED else "optimisation 200")
+    if "optimisation" in method and ("400" in method if source == GENERATED else "200" in method):
+        return False
+    return with_loss or method.startswith("published") or (method == FITTED and source != GENERATED)
 
 
 def judge(network: Any, options: argparse.Namespace) -> int:
     """The table, the figure, the verdict."""
-    from edges import figure  # dlib and matplotlib are wanted only here
+    import worth  # dlib and matplotlib are wanted only here
+    from edges import figure
     from judging import Judging
 
     from vera.evaluation.report_figures import save
@@ -127,14 +128,16 @@ def judge(network: Any, options: argparse.Namespace) -> int:
     for row in rows:
         row["times_encoder"] = round(row["seconds"] / base, 1) if base else None
     (options.out / "results.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    table = page(rows)
+    table = f"{page(rows)}\n{worth.sentence(rows)}\n"
     (options.out / f"results_{cases.source}.md").write_text(table)
     print(table)
     save(figure(cases, made), options.out / "edges.png")
+    save(worth.figure(rows), options.out / f"worth_{cases.source}.png")
     if options.publish:
         with (HERE / "results.jsonl").open("a", encoding="utf-8") as stream:
             stream.writelines(json.dumps(row) + "\n" for row in rows)
-        shutil.copyfile(options.out / f"results_{cases.source}.md", HERE / f"results_{cases.source}.md")
+        for name in (f"results_{cases.source}.md", f"worth_{cases.source}.png"):
+            shutil.copyfile(options.out / name, HERE / name)
         if cases.source != "photographs":
             shutil.copyfile(options.out / "edges.png", HERE / "edges.png")
     failures = verdict(rows)

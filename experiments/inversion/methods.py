@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from cases import Cases
+from plain import optimise
 from torch import Tensor
 
 from vera.anonymization.pipeline import REFINEMENT
@@ -33,6 +34,7 @@ class Method:
         axes: along the bundle's axes; else on the numbers of the codes as they are, as is usual.
         tuned: steps of pivotal tuning after it.
         together: the renderer is tuned in the same steps, in the place of after them.
+        published: see :mod:`plain`; it knows no segmentation loss.
 
     """
 
@@ -42,14 +44,17 @@ class Method:
     axes: bool = True
     tuned: int = 0
     together: bool = False
+    published: bool = False
 
 
 METHODS = (
-    Method("optimisation 50", encoded=False, steps=50, axes=False),
-    Method("optimisation 200", encoded=False, steps=200, axes=False),
-    Method("optimisation 400", encoded=False, steps=400, axes=False),
+    Method("published optimisation 200", encoded=False, steps=200, axes=False, published=True),
+    Method("published optimisation 400", encoded=False, steps=400, axes=False, published=True),
+    *(Method(f"optimisation {steps}", encoded=False, steps=steps, axes=False) for steps in (5, 10, 20, 50, 100, 200, 400)),
     Method("optimisation 400, axes", encoded=False, steps=400),
+    Method("optimisation 400, renderer too", encoded=False, steps=400, together=True),
     Method("encoder", encoded=True, steps=0),
+    Method("encoder + 10", encoded=True, steps=10),
     Method("encoder + 20", encoded=True, steps=20),
     Method("encoder + 50, no axes", encoded=True, steps=50, axes=False),
     Method("encoder + 50", encoded=True, steps=50),
@@ -107,7 +112,9 @@ def _one(
     with torch.no_grad():
         codes = network.encode(images, segmentations) if method.encoded else _mean(network, len(images))
     generator: Generator = network.generator
-    if method.steps and not method.together:
+    if method.published:
+        codes = optimise(network, images, codes, perceptual=objective.perceptual, steps=method.steps)
+    elif method.steps and not method.together:
         codes = refine(network, images, segmentations, codes, objective=objective, steps=method.steps, axes=_axes(network, method))
     if method.tuned or method.together:
         # Each photograph has a copy of its own; one shared by a batch would be pulled in several directions.

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from vera.inversion.autoencoder import Autoencoder
-from vera.types import Refused
+from vera.types import LatentCodes, Refused
 
 EXPERIMENT = "inversion"
 TINY = {
@@ -61,6 +61,48 @@ def test_what_claims_need_is_run_unasked(script):
         assert inversion.verdict(chosen) == []
         assert len(chosen) == (3 if source == "generated" else 4)
     assert not inversion.wanted("mosaics", "encoder + 20", False)
+
+
+def test_what_the_start_is_worth(script):
+    worth = script("worth")
+    figures = [("optimisation 5", 0.4, 2.0), ("optimisation 10", 0.7, 4.0), ("encoder", 0.6, 0.5), ("encoder + 10", 0.8, 4.5)]
+    made = [
+        {
+            "method": name,
+            "segmentation_loss": True,
+            "ms_ssim": value,
+            "segmentation_parsed": {"mean_iou": value / 2},
+            "seconds": seconds,
+            "device": "cpu",
+        }
+        for name, value, seconds in figures
+    ] + [{"method": "optimisation 5", "segmentation_loss": False}, {"method": "encoder + 50, renderer too", "segmentation_loss": True}]
+    assert list(worth.line(made, "from the encoder")) == [0, 10]
+    assert worth.sentence(made).count("in 10 steps, 8 times as long") == 2
+    assert "in none of [5]" in worth.sentence([row for row in made if row["method"] != "optimisation 10"])
+    assert worth.sentence(made[:2]) == ""
+    panels = worth.figure(made).axes
+    assert [line.get_label() for line in panels[0].lines] == ["from the mean", "from the encoder"]
+    assert list(panels[1].lines[0].get_ydata()) == [0.2, 0.35]
+
+
+def test_published_optimisation_nears_its_image(script):
+    torch.manual_seed(0)
+    plain = script("plain")
+    network = Autoencoder(generator=TINY, encoder={"width": 8, "hidden": 8, "layout": 2, "pretrained": False}, bank=4)
+    network.eval().requires_grad_(False)
+    start = LatentCodes(torch.zeros(2, 28, 4), torch.zeros(2, 0))
+    images = network.generator(LatentCodes(torch.randn(2, 28, 4), torch.zeros(2, 0))).image
+
+    def distance(a, b):
+        return (a - b).abs().mean(dim=(1, 2, 3))
+
+    found = plain.optimise(network, images, start, perceptual=distance, steps=20)
+    before, after = (distance(network.generator(codes).image, images) for codes in (start, found))
+    assert (after < before).all()
+    alone = plain.optimise(network, images[1:], start.map(lambda part: part[1:]), perceptual=distance, steps=20)
+    torch.testing.assert_close(found.local[1:], alone.local, atol=1e-4, rtol=1e-3)
+    assert [plain.ramp(done) for done in (0.0, 0.025, 0.5, 1.0)] == [0, 0.5, 1, 0]
 
 
 def test_every_method_inverts_every_face(script):

@@ -139,9 +139,7 @@ class Generator(nn.Module):
         self.local_nets = nn.ModuleList(
             LocalGenerator(local_channel, coarse_channel, latent, local_layers, depth_layers, has_depth=k > 0) for k in range(seg_dim)
         )
-        self.render_net = RenderNet(
-            size, seg_dim, coarse_size, coarse_channel, min_feat_size, channel_widths(channel_multiplier, widest)
-        )
+        self.render_net = RenderNet(size, seg_dim, coarse_size, coarse_channel, min_feat_size, channel_widths(channel_multiplier, widest))
 
     def map(self, z):
         """(B, D) -> (B, 2 + 2K, D), all rows equal."""

@@ -118,9 +118,7 @@ def composite(photograph: Photograph, face: AlignedFace, parsed: Tensor, renderi
     return result
 
 
-def seam_correction(
-    difference: Floats, same: npt.NDArray[np.intp], shares: Floats, region: Mask, around: Mask, *, unit: float
-) -> Floats:
+def seam_correction(difference: Floats, same: npt.NDArray[np.intp], shares: Floats, region: Mask, around: Mask, *, unit: float) -> Floats:
     """The correction of generated pixels that closes the seam.
 
     A difference in shading is carried on from where both show the same surface, and within the body that this surface belongs to only:

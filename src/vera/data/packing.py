@@ -55,6 +55,7 @@ def _write(pairs: Iterable[tuple[Path, Path]], folder: Path, shard_size: int) ->
                 _add(archive, image.name, image.read_bytes())
                 _add(archive, f"{image.stem}.{MASK}", mask.read_bytes())
 
+
 def _add(archive: tarfile.TarFile, name: str, data: bytes) -> None:
     """Without owner and times, which say nothing of the face."""
     member = tarfile.TarInfo(name)

@@ -270,4 +270,3 @@ def computed(compute: Callable[[], Any]) -> dict[str, Any]:
     if isinstance(found, Mapping):
         return dict(found) if "mean" not in found else {"value": found["mean"], **found}
     return {"value": float(found)}
-

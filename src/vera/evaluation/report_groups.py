@@ -160,9 +160,7 @@ def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
-def _rows(
-    outcomes: Sequence[Outcome], column: str, groups: Sequence[str], distance: Distance, threshold: float
-) -> list[dict[str, Any]]:
+def _rows(outcomes: Sequence[Outcome], column: str, groups: Sequence[str], distance: Distance, threshold: float) -> list[dict[str, Any]]:
     names = sorted(set(groups), key=lambda name: (name in (OTHERS, UNKNOWN), name))
     search = ReIdentification(distance, thresholds={"own": threshold}, groups=names, ranks=(1,))
     for one, group in zip(outcomes, groups, strict=True):

@@ -99,9 +99,7 @@ class Discriminator(nn.Module):
 
     """
 
-    def __init__(
-        self, *, size: int, classes: int, channels: Mapping[int | str, int], group: int, checkpointing: bool = False
-    ) -> None:
+    def __init__(self, *, size: int, classes: int, channels: Mapping[int | str, int], group: int, checkpointing: bool = False) -> None:
         super().__init__()
         by_side = {int(side): int(width) for side, width in channels.items()}
         sides = [4 * 2**n for n in range(int(math.log2(size)) - 1)][::-1]

@@ -23,9 +23,7 @@ class Mapping(nn.Module):
 
     def __init__(self, *, width: int, layers: int, lr_multiplier: float) -> None:
         super().__init__()
-        self.layers = nn.Sequential(
-            *(EqualizedLinear(width, width, lr_multiplier=lr_multiplier, activation=True) for _ in range(layers))
-        )
+        self.layers = nn.Sequential(*(EqualizedLinear(width, width, lr_multiplier=lr_multiplier, activation=True) for _ in range(layers)))
 
     def forward(self, z: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch d"]:
         """Map z ~ N(0, 1)."""

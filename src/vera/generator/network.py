@@ -117,9 +117,7 @@ class Generator(nn.Module):
             attributes={} if span else self.attributes,
             layers=self.layers,
         )
-        self.composition = Composition(
-            classes=classes, channels=local_channels, coarse_channels=coarse_channels, transparent=transparent
-        )
+        self.composition = Composition(classes=classes, channels=local_channels, coarse_channels=coarse_channels, transparent=transparent)
         self.renderer = Renderer(
             size=size,
             coarse_size=coarse_size,

@@ -65,9 +65,7 @@ def gradient_penalty(
     return by_image, by_segmentation
 
 
-def path_lengths(
-    image: Float[Tensor, "b 3 h w"], layers: Float[Tensor, "b k l d"], noise: Float[Tensor, "b 3 h w"]
-) -> Float[Tensor, "b"]:
+def path_lengths(image: Float[Tensor, "b 3 h w"], layers: Float[Tensor, "b k l d"], noise: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b"]:
     """Length of each image's gradient along a random direction, with respect to the codes of every class and layer.
 
     ``|J^T y|`` of Karras et al. 2020, section 3.2: the root of the mean over classes and layers of the sum over D of squares.

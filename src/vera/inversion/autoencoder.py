@@ -122,9 +122,7 @@ class Autoencoder(nn.Module):
         improved: LatentCodes = self.encoder(images, decided(segmentations), so_far)
         return improved
 
-    def fill_bank(
-        self, identities: Float[Tensor, "n r d"], mean: Float[Tensor, "r d"], *, kinds: Mapping[str, int] | None = None
-    ) -> None:
+    def fill_bank(self, identities: Float[Tensor, "n r d"], mean: Float[Tensor, "r d"], *, kinds: Mapping[str, int] | None = None) -> None:
         """Set the identities that anonymization draws from; they must be mixtures, no person's own codes.
 
         Args:

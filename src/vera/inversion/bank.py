@@ -12,9 +12,7 @@ PEOPLE = 5
 """DECISION: faces in a mixture. Three is the least that the design allows; five leaves no weight above about a half."""
 
 
-def mix(
-    codes: Float[Tensor, "n r d"], *, count: int, people: int, spread: float, generator: torch.Generator
-) -> Float[Tensor, "m r d"]:
+def mix(codes: Float[Tensor, "n r d"], *, count: int, people: int, spread: float, generator: torch.Generator) -> Float[Tensor, "m r d"]:
     """Mixtures of local codes.
 
     Weights are uniform on the simplex, flattened towards equality so that none dominates; the deviation from the mean is

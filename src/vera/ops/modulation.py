@@ -7,9 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 
-def modulated_weight(
-    weight: Float[Tensor, "k o i"], style: Float[Tensor, "b k i"], *, gain: float = 1.0
-) -> Float[Tensor, "b k o i"]:
+def modulated_weight(weight: Float[Tensor, "k o i"], style: Float[Tensor, "b k i"], *, gain: float = 1.0) -> Float[Tensor, "b k o i"]:
     """Weights of each sample and network: modulated over the inputs, demodulated over the outputs, times ``gain``.
 
     At K = 13 networks of 64 channels these are a few hundred kilobytes a sample, where scaling the activations would read and

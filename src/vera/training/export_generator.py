@@ -39,4 +39,3 @@ def export_discriminator(checkpoint: Mapping[str, Any], out: Path, *, provenance
     tensors = {name.removeprefix(PREFIX): t for name, t in checkpoint["state_dict"].items() if name.startswith(PREFIX)}
     network = bundle.rebuild(checkpoint["vera"]["networks"]["discriminator"], tensors, source=SOURCE)
     return bundle.save(out, network, provenance={**provenance, "stage": "generator pretraining, discriminator"}, **stated)
-

@@ -32,9 +32,7 @@ def main(backend):
     ]:
         leaves += arguments if not leaves else []
         leaves += [parameter for part, parameter in network.named_parameters() if "mapping" not in part]
-        results = [
-            outputs(call, arguments, leaves) for call in (network, torch.compile(network, fullgraph=True, backend=backend))
-        ]
+        results = [outputs(call, arguments, leaves) for call in (network, torch.compile(network, fullgraph=True, backend=backend))]
         for expected, got in zip(*results, strict=True):
             torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-5, msg=lambda text, name=name: f"{name}: {text}")
 

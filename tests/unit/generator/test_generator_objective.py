@@ -82,9 +82,7 @@ def plain_mixing(first, second, draws, probability):
 
 def test_mixing_equals_a_plain_loop(rng):
     count = 40
-    first, second = (
-        LatentCodes(torch.randn(count, 2 + 2 * K, 4, generator=rng), torch.randn(count, 3, generator=rng)) for _ in range(2)
-    )
+    first, second = (LatentCodes(torch.randn(count, 2 + 2 * K, 4, generator=rng), torch.randn(count, 3, generator=rng)) for _ in range(2))
     draws = torch.rand(count, 1 + K, generator=rng)
     mixed = objective.mix_styles(first, second, draws, probability=0.3)
     assert torch.equal(mixed.local, plain_mixing(first, second, draws, 0.3))

@@ -39,9 +39,7 @@ def test_refinement_lowers_the_loss_and_never_raises_it(network, objective):
     start = LatentCodes(torch.zeros(2, 28, 4), torch.zeros(2, 0))
     before = objective(network.generator(start), start, images, segmentations)[0]
     seen = []
-    refined = refine(
-        network, images, segmentations, start, objective=objective, steps=30, rate=0.1, progress=seen.append
-    )
+    refined = refine(network, images, segmentations, start, objective=objective, steps=30, rate=0.1, progress=seen.append)
     after = objective(network.generator(refined), refined, images, segmentations)[0]
     assert (after < 0.9 * before).all()
     assert seen == list(range(1, 31))

@@ -47,9 +47,7 @@ def test_groups_of_the_discriminator_do_not_depend_on_the_split():
     whole = groups(dealt(batch(range(16)), images_seen=32, rank=0, ranks=1))
     micro = [groups(p) for p in dealt(batch(range(16)), images_seen=32, rank=0, ranks=1).micro_batches(4)]
     ranks = [groups(dealt(batch(range(r, 16, 2)), images_seen=32, rank=r, ranks=2)) for r in range(2)]
-    both = [
-        groups(p) for r in range(2) for p in dealt(batch(range(r, 16, 2)), images_seen=32, rank=r, ranks=2).micro_batches(4)
-    ]
+    both = [groups(p) for r in range(2) for p in dealt(batch(range(r, 16, 2)), images_seen=32, rank=r, ranks=2).micro_batches(4)]
     assert whole == set.union(*micro) == set.union(*ranks) == set.union(*both)
     assert len(whole) == 4
 

@@ -20,9 +20,7 @@ class Untouched:
         """Nothing to choose."""
         return {}
 
-    def __call__(
-        self, photographs: Sequence[Photograph], *, person: str, masks: Sequence[Mask | None] | None = None
-    ) -> AnonymizedPerson:
+    def __call__(self, photographs: Sequence[Photograph], *, person: str, masks: Sequence[Mask | None] | None = None) -> AnonymizedPerson:
         """The photographs as they are; all of each counts as preserved."""
         results = []
         for photograph in photographs:
@@ -49,9 +47,7 @@ class Constant:
         """The grey."""
         return {"value": self.value}
 
-    def __call__(
-        self, photographs: Sequence[Photograph], *, person: str, masks: Sequence[Mask | None] | None = None
-    ) -> AnonymizedPerson:
+    def __call__(self, photographs: Sequence[Photograph], *, person: str, masks: Sequence[Mask | None] | None = None) -> AnonymizedPerson:
         """Grey images of the photographs' sizes; nothing is preserved."""
         results = []
         for photograph in photographs:

@@ -84,9 +84,7 @@ class Baseline(ABC):
             "parser": self.parser.name if self.preserve and self.parser else None,
         }
 
-    def __call__(
-        self, photographs: Sequence[Photograph], *, person: str, masks: Sequence[Mask | None] | None = None
-    ) -> AnonymizedPerson:
+    def __call__(self, photographs: Sequence[Photograph], *, person: str, masks: Sequence[Mask | None] | None = None) -> AnonymizedPerson:
         """Paint over all photographs of one person; drawn ``masks`` are kept beside the classes.
 
         Raises:
