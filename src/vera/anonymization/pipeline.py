@@ -15,6 +15,7 @@ from vera.anonymization.audit import Clock, opening, outcome
 from vera.anonymization.compositing import Rendering, composite
 from vera.anonymization.harmonization import Surroundings, harmonize
 from vera.anonymization.identity import Identity, derived_seed, draw
+from vera.anonymization.kinds import Kinds
 from vera.anonymization.proportions import reshape
 from vera.anonymization.request import Options
 from vera.anonymization.scene import Chosen, Scene, find_face, set_scene
@@ -77,6 +78,7 @@ class VeraAnonymizer:
         self.network.identities(options.kind)  # before anything is read: is there such a kind?
         self.device = next(network.parameters()).device
         self.perceptual = (perceptual or PerceptualDistance()).to(self.device)
+        self.kinds = Kinds(self.network, detector=detector, recogniser=self.recognisers[0])
 
     @property
     def bundle(self) -> BundleInfo:
@@ -128,7 +130,9 @@ class VeraAnonymizer:
             ]
         with clock("invert"):
             codes = self._invert(scenes, progress)
-            kind = None if identity else self.options.kind or self.network.kind_of(codes)
+        with clock("kind"):
+            seen = [embedding for views in verifier.sources[0] for embedding in views]
+            kind = None if identity else self.options.kind or self.kinds.nearest(codes, seen)
         seed = identity.seed if identity else secrets.randbits(63) if self.options.seed is None else self.options.seed
         audit = opening(
             scenes,

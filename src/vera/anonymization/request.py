@@ -18,8 +18,8 @@ class Options:
         hair: replace the hair too.
         face: which face to take in a photograph that shows several: 1 for the largest, 2 for the next. None: refuse such a photograph.
         leave_others: the other faces of such a photograph may stay as they are; without it ``face`` is refused too.
-        kind: of identity, where a bundle's bank knows several (see :class:`vera.inversion.autoencoder.Autoencoder`); None: the one that
-            the person's skin is nearest to.
+        kind: of identity, where a bundle's bank knows several (see :class:`vera.inversion.autoencoder.Autoencoder`); None: the one whose
+            faces are nearest to the person's (see :class:`vera.anonymization.kinds.Kinds`).
         seed: identities are a function of (seed, person); None draws a seed from the operating system and records it.
         truncation: scale of the identity's deviation from the mean face; 1 is as various as the bundle's bank, 0 one face for all.
         refine_steps: optimisation steps of the inversion, after the encoder.

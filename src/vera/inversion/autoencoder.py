@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from vera.generator.network import Generator, Synthesis
 from vera.inversion.encoder import Encoder
-from vera.types import LatentCodes, Semantic, VeraError, to_probabilities
+from vera.types import LatentCodes, VeraError, to_probabilities
 
 MOST_PASSES = 5
 """As in ReStyle; a further pass costs a synthesis and an encoding, and moves less."""
@@ -161,15 +161,6 @@ class Autoencoder(nn.Module):
         start = sum(counts[name] for name in self.kinds[: self.kinds.index(kind)])
         rows = self.bank[start : start + counts[kind]]
         return rows, rows.mean(dim=0)
-
-    def kind_of(self, codes: LatentCodes) -> str | None:
-        """The kind whose mean skin is nearest to the skin of these faces (all of one person); None where there is one kind."""
-        if not self.kinds:
-            return None
-        skin = list(LatentCodes.rows([Semantic.SKIN]))
-        unit = self.bank[:, skin].std(dim=0) + 1e-6
-        face = codes.local.detach()[:, skin].mean(dim=0)
-        return min(self.kinds, key=lambda kind: float(((face - self.identities(kind)[1][skin]) / unit).square().sum()))
 
     def _name_kinds(self, kinds: Mapping[str, int] | None) -> None:
         bank = self.config["bank"]

@@ -37,17 +37,9 @@ def test_a_kind_is_its_rows_and_their_mean(network):
         network.identities("c")
 
 
-def test_the_kind_of_a_person_is_that_of_the_nearest_skin(network):
-    codes = torch.zeros(2, 28, 4)  # two photographs
-    assert network.kind_of(LatentCodes(codes, torch.zeros(2, 0))) == "b"
-    codes[:, SKIN] = 3
-    assert network.kind_of(LatentCodes(codes, torch.zeros(2, 0))) == "a"
-
-
 def test_one_kind_has_no_name(network):
     network.fill_bank(network.bank, network.mean)
     assert network.kinds == ()
-    assert network.kind_of(LatentCodes(torch.zeros(1, 28, 4), torch.zeros(1, 0))) is None
     with pytest.raises(VeraError, match="all are of one kind"):
         network.identities("a")
 
