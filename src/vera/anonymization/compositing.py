@@ -144,7 +144,7 @@ def seam_correction(difference: Floats, same: npt.NDArray[np.intp], shares: Floa
     sigma = max(SMOOTHING * unit, 0.5)
     shading = np.zeros_like(difference)
     for giving, taking in BODIES:
-        alike = (same == giving) & around
+        alike = same == giving
         if (alike & (band > 0)).any():
             missing = _shading(difference - shading, alike, ring, band, domain, sigma=sigma, length=SHADING_LENGTH * unit)
             shading = shading + shares[:, :, list(taking)].sum(axis=2, keepdims=True) * missing

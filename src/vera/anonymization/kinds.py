@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from vera.anonymization.portrait import BASE
+from vera.anonymization.portrait import on_mean_layout
 from vera.faces.detection import Detector
 from vera.faces.photograph import photograph_from_pixels
 from vera.faces.recognition import Recogniser
@@ -71,10 +71,9 @@ class Kinds:
         """Mean embedding of some identities on the mean layout, without proportions."""
         rows, _ = self.network.identities(kind)
         chosen = rows[torch.linspace(0, len(rows) - 1, min(PORTRAITS, len(rows))).round().long()]
-        local = torch.cat([self.network.mean[:BASE].expand(len(chosen), -1, -1), chosen[:, BASE:]], dim=1)
-        made = self.network.generator(LatentCodes(local, self.network.generator.no_attributes(len(local), local)))
+        made = self.network.generator(on_mean_layout(self.network, chosen))
         found = []
-        for image in made.image.clamp(-1, 1):
+        for image in made.image:
             portrait = photograph_from_pixels(tensor_to_image(image), kind)
             found += [self.recogniser.embed(portrait.pixels, face.landmarks) for face in self.detector.detect(portrait)[:1]]
         if not found:

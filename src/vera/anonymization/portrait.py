@@ -14,6 +14,12 @@ BASE = 2
 """Base codes of a person: they carry the layout, pose above all, which an anonymized face takes from its photograph."""
 
 
+def on_mean_layout(network: Autoencoder, local: Tensor) -> LatentCodes:
+    """Codes of identities ``(N, 2 + 2K, D)`` with the mean's base codes: in its pose."""
+    rows = torch.cat([network.mean[:BASE].expand(len(local), -1, -1), local[:, BASE:].to(network.mean)], dim=1)
+    return LatentCodes(rows, network.generator.no_attributes(len(rows), rows))
+
+
 @torch.no_grad()
 def portrait(network: Autoencoder, identity: Identity) -> tuple[Tensor, Tensor]:
     """An identity on the mean layout, with its proportions.
@@ -26,7 +32,6 @@ def portrait(network: Autoencoder, identity: Identity) -> tuple[Tensor, Tensor]:
         Image ``(3, S, S)`` in [-1, 1] (nominally) and class probabilities ``(K, S, S)``.
 
     """
-    local = torch.cat([network.mean[:BASE], identity.local[BASE:].to(network.mean)])[None]
-    synthesis = network.generator(LatentCodes(local, network.generator.no_attributes(1, local)))
-    everywhere = torch.ones(1, network.size, network.size, device=local.device)
+    synthesis = network.generator(on_mean_layout(network, identity.local[None]))
+    everywhere = torch.ones(1, network.size, network.size, device=network.mean.device)
     return reshape(synthesis.image[0], to_probabilities(synthesis.segmentation)[0], identity.proportions, everywhere)
