@@ -14,11 +14,13 @@ from vera.anonymization.identity import Identity
 from vera.anonymization.pipeline import VeraAnonymizer
 from vera.anonymization.request import Options, unnamed
 from vera.bundle import default_bundle, load
+from vera.faces.calibration import DEFAULT_FAR
 from vera.faces.detection import DlibDetector
 from vera.faces.masks import read_mask
 from vera.faces.parser_choice import choose_parser
 from vera.faces.photograph import photograph_from_pixels, read_photograph
-from vera.faces.recognition import DlibRecogniser
+from vera.faces.recogniser_choice import choose_recognisers
+from vera.faces.turns import quick_detectors
 from vera.types import Anonymized, Mask, Photograph, Pixels, Semantic, VeraError
 
 Source = str | Path | Pixels | Photograph
@@ -42,7 +44,15 @@ class Result(Anonymized):
     identity: Identity | None
 
 
-def embedded(bundle: str | Path | None, device: str, options: Options, *, parser: str | Path | None = None) -> VeraAnonymizer:
+def embedded(
+    bundle: str | Path | None,
+    device: str,
+    options: Options,
+    *,
+    parser: str | Path | None = None,
+    recognisers: Sequence[str] = (),
+    far: float = DEFAULT_FAR,
+) -> VeraAnonymizer:
     """The anonymizer that needs no download: a bundle (the default one if None) and the embedded face parts.
 
     Args:
@@ -50,14 +60,18 @@ def embedded(bundle: str | Path | None, device: str, options: Options, *, parser
         device: where the networks run.
         options: what is to be done.
         parser: another parser than the default one, see :func:`vera.faces.parser_choice.choose_parser`.
+        recognisers: beside the embedded ones, see :func:`vera.faces.recogniser_choice.choose_recognisers`.
+        far: false-accept rate of the embedded recognisers' thresholds.
 
     Raises:
-        VeraError: the bundle or a part's weights are missing or damaged.
+        VeraError: the bundle or a part's weights are missing or damaged, or an unknown recogniser or rate.
 
     """
+    judges = choose_recognisers(recognisers, far=far, device=device)
     network = load(bundle or default_bundle(), device=device)
-    seeing = choose_parser(parser, device=device)
-    return VeraAnonymizer(network, detector=DlibDetector(), parser=seeing, recognisers=[DlibRecogniser()], options=options)
+    seeing, detector = choose_parser(parser, device=device), DlibDetector()
+    others = quick_detectors(detector)
+    return VeraAnonymizer(network, detector=detector, parser=seeing, recognisers=judges, options=options, others=others)
 
 
 def anonymize(
@@ -70,6 +84,8 @@ def anonymize(
     bundle: str | Path | None = None,
     parser: str | Path | None = None,
     device: str = "cpu",
+    recognisers: Sequence[str] = (),
+    far: float = DEFAULT_FAR,
     **options: Any,
 ) -> list[Result]:
     """Anonymize all photographs of one person.
@@ -84,6 +100,8 @@ def anonymize(
         bundle: folder of a bundle; the default one if None.
         parser: ``shipped``, ``landmarks``, the folder of a parser's bundle or an ONNX file; the default one if None.
         device: where the networks run.
+        recognisers: to verify with, beside the embedded ones: ``insightface:PACK`` or an ONNX file each.
+        far: false-accept rate of the embedded recognisers' thresholds.
         options: further fields of :class:`~vera.anonymization.request.Options`.
 
     Returns:
@@ -101,7 +119,8 @@ def anonymize(
     classes = tuple(known if isinstance(known, Semantic) else Semantic.named(known) for known in named)
     seed, saved = _seed_or_identity(identity)
     _check_options(options)
-    anonymizer = embedded(bundle, device, Options(preserve=classes, seed=seed, **options), parser=parser)
+    wanted = Options(preserve=classes, seed=seed, **options)
+    anonymizer = embedded(bundle, device, wanted, parser=parser, recognisers=recognisers, far=far)
     made = anonymizer(read, person=person or unnamed(photograph.digest for photograph in read), masks=drawn, identity=saved)
     return [Result(**vars(one), audit=made.audit, identity=made.identity) for one in made.photographs]
 

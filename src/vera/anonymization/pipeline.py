@@ -24,6 +24,7 @@ from vera.bundle import BundleInfo
 from vera.faces.detection import Detector
 from vera.faces.parsing import Parser
 from vera.faces.recognition import Recogniser
+from vera.faces.turns import TurnDetector
 from vera.features.perceptual import PerceptualDistance
 from vera.inversion.autoencoder import Autoencoder
 from vera.inversion.objective import InversionObjective, Weights
@@ -58,6 +59,7 @@ class VeraAnonymizer:
         recognisers: at least one; all must agree that the person is not recognised.
         options: see there.
         perceptual: distance network for refinement and harmonization; the embedded one if None.
+        others: further detectors, which look for turned faces and for the person anywhere in an output.
 
     """
 
@@ -70,7 +72,9 @@ class VeraAnonymizer:
         recognisers: Sequence[Recogniser],
         options: Options,
         perceptual: PerceptualDistance | None = None,
+        others: Sequence[TurnDetector] = (),
     ) -> None:
+        self.others = list(others)
         if not recognisers:
             raise VeraError("anonymization needs at least one recogniser to verify with")
         self.network = cast(Autoencoder, network)
@@ -118,10 +122,10 @@ class VeraAnonymizer:
             identity.require_bundle(self.bundle.digest)
         clock = Clock()
         with clock("find"):
-            found = [find_face(self.detector, photograph, self.options) for photograph in photographs]
+            found = [find_face(self.detector, photograph, self.options, self.others) for photograph in photographs]
             faces = [one.face for one in found]
         with clock("verify"):
-            verifier = Verifier(photographs, faces, detector=self.detector, recognisers=self.recognisers)
+            verifier = Verifier(photographs, faces, detector=self.detector, recognisers=self.recognisers, others=self.others)
         warnings = [warning for one in found for warning in one.warnings] + _one_person(verifier, found)
         with clock("regions"):
             scenes = [

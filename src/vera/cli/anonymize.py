@@ -42,6 +42,13 @@ def anonymize(
         str | None,
         typer.Option(metavar="WHICH", help="What finds the classes: shipped (the default), landmarks, a parser's bundle or .onnx file."),
     ] = None,
+    recogniser: Annotated[
+        list[str] | None,
+        typer.Option(metavar="WHICH", help="Verify with a further recogniser: an .onnx file or insightface:PACK; may be repeated."),
+    ] = None,
+    far: Annotated[
+        float, typer.Option(metavar="RATE", help="False-accept rate of the recognisers' thresholds: 0.01, 0.001 or 0.0001.")
+    ] = 0.001,
     device: Annotated[Device, typer.Option(help="Where the networks run.")] = Device.cpu,
 ) -> None:
     """Anonymize the photographs of one person, or of many people by a manifest.
@@ -65,7 +72,17 @@ def anonymize(
     if save_identity:
         check_identity_target(save_identity, overwrite=overwrite)
     studio = assemble(
-        bundle, device.value, parser=parser, preserve=classes, hair=hair, face=face, leave_others=leave_others, kind=kind, seed=seed
+        bundle,
+        device.value,
+        parser=parser,
+        preserve=classes,
+        hair=hair,
+        face=face,
+        leave_others=leave_others,
+        kind=kind,
+        seed=seed,
+        recognisers=recogniser or (),
+        far=far,
     )
     saved = load_identity(identity)
     folder = OutputFolder(out, people, sources=sources, overwrite=overwrite)  # after the bundle: what fails until here touches no file

@@ -24,8 +24,8 @@ def test_a_face_is_cut_off_where_a_landmark_lies_outside(points):
 
 def test_a_face_that_is_cut_off_is_refused_with_what_to_do(photograph, points):
     low = points + np.array([0, 240 - points[:, 1].max() + 3])
-    detector = SimpleNamespace(search=lambda _: ([SimpleNamespace(landmarks=low)], []))
+    detector = SimpleNamespace(name="drawn", search=lambda _: ([SimpleNamespace(landmarks=low, area=1.0)], []))
     with pytest.raises(VeraError, match=r"'drawn' is cut off at its border .* give a photograph that shows the whole face"):
         find_face(detector, photograph, Options())
-    whole = SimpleNamespace(search=lambda _: ([SimpleNamespace(landmarks=np.asarray(points))], []))
+    whole = SimpleNamespace(name="drawn", search=lambda _: ([SimpleNamespace(landmarks=np.asarray(points), area=1.0)], []))
     assert find_face(whole, photograph, Options()).among == 1
