@@ -57,5 +57,5 @@ def test_further_recognisers_come_after_the_embedded_ones(tmp_path: Path, monkey
     assert chosen[:2] == ["dlib 0.01", "sface 0.01"]
     assert isinstance(chosen[2], OnnxRecogniser)
     assert chosen[3] == "buffalo_l on cuda"
-    with pytest.raises(VeraError, match="no recogniser 'sface': give an .onnx file, or insightface:PACK"):
+    with pytest.raises(VeraError, match=r"no recogniser 'sface': give an .onnx file, or insightface:PACK"):
         choose_recognisers(["sface"])
