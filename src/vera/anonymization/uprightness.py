@@ -53,6 +53,9 @@ def require_upright(
 ) -> None:
     """Refuse a photograph in which any detector finds a better face in another turn than the best one found upright.
 
+    A face in the photograph as it is counts only where the detector that gives landmarks found one too, if it found any: so a
+    false find, such as a chin, cannot stand for the true face.
+
     Args:
         photograph: for its name.
         faces: found upright by the detector that gives landmarks.
@@ -66,7 +69,8 @@ def require_upright(
     """
     for other in others:
         finds = [find for find in seen if find.detector == other.name]
-        upright = [find.face.score for find in finds if find.turn == UPRIGHT and any(_same(find.face, face) for face in faces)]
+        there = [find.face for find in finds if find.turn == UPRIGHT]
+        upright = [face.score for face in there if not faces or any(_same(face, known) for known in faces)]
         if other.name == detector:
             upright += [face.score for face in faces]
         best = max((find for find in finds if find.turn != UPRIGHT), key=lambda find: find.face.score, default=None)

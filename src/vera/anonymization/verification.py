@@ -14,7 +14,7 @@ import numpy.typing as npt
 from vera.anonymization.placement import Window
 from vera.faces.detection import DetectedFace, Detector
 from vera.faces.recognition import Recogniser
-from vera.faces.turns import UPRIGHT, TurnDetector, TurnedFind, distinct, overlap, search_turns
+from vera.faces.turns import SAME, UPRIGHT, TurnDetector, TurnedFind, distinct, overlap, search_turns
 from vera.types import Anonymized, Photograph, Pixels, Points
 
 SCALES = (1.0, 0.7, 0.5)
@@ -158,7 +158,12 @@ class Verifier:
         new = max(there, key=lambda face: overlap(face.box, source.box), default=None)
         finds = [TurnedFind(face, UPRIGHT, self.detector.name) for face in (*faces, *weak)] + search_turns(self.others, photograph)
         margins = {other.name: other.turn_margin for other in self.others}
-        return Look(new, [find for find in distinct(finds, margins) if find.face is not new])
+        rest = [find for find in distinct(finds, margins) if not (new and self._again(find, new))]
+        return Look(new, rest)
+
+    def _again(self, find: TurnedFind, new: DetectedFace) -> bool:
+        """Whether a find is the new face, found by the same detector; that one is compared more thoroughly."""
+        return find.detector == self.detector.name and find.turn == UPRIGHT and overlap(find.face.box, new.box) > SAME
 
     def _compare(self, number: int, outputs: Sequence[Anonymized], looks: Sequence[Look]) -> tuple[dict[str, Any], list[str]]:
         """Distances by one recogniser, and what is wrong with them."""

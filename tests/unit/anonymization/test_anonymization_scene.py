@@ -87,6 +87,7 @@ def test_a_better_find_in_another_turn_is_refused(photograph):
     judge = SimpleNamespace(name="second", turn_margin=0.1)
     faces = [seen(1.0, detector="first").face]
     require_upright(photograph, faces, [seen(0.8), seen(0.85, turn=1)], "first", [judge])
+    require_upright(photograph, [], [seen(0.8), seen(0.85, turn=1)], "first", [judge])  # no face, but not for being turned
     for finds in ([seen(0.8), seen(0.95, turn=1)], [seen(0.7, turn=1)], [seen(0.8, left=300.0), seen(0.7, turn=1)]):
         with pytest.raises(VeraError, match="a quarter turn anticlockwise"):
             require_upright(photograph, faces, finds, "first", [judge])

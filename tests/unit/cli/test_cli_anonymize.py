@@ -10,6 +10,7 @@ from PIL import Image
 
 from vera.cli import main
 from vera.cli.output import OutputFolder
+from vera.faces.calibration import DEFAULT_FAR
 from vera.types import Refused, Semantic, VeraError
 
 
@@ -330,3 +331,22 @@ def test_programming_errors_keep_their_traceback(studio, photo, tmp_path, monkey
     monkeypatch.setattr("sys.argv", ["vera", "anonymize", str(photo("a.jpg")), "--out", str(tmp_path / "out")])
     with pytest.raises(ZeroDivisionError):
         main()
+
+
+def test_further_recognisers_and_the_false_accept_rate_are_handed_on(vera, studio, photo, tmp_path):
+    assert vera("anonymize", photo("a.png"), "--out", tmp_path / "plain")[0] == 0
+    assert studio.arguments["far"] == DEFAULT_FAR
+    given = ["--recogniser", "mine.onnx", "--recogniser", "insightface:buffalo_l", "--far", "0.01"]
+    assert vera("anonymize", photo("a.png"), "--out", tmp_path / "more", *given)[0] == 0
+    assert studio.arguments["recognisers"] == ["mine.onnx", "insightface:buffalo_l"]
+    assert studio.arguments["far"] == 0.01
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "says"), [("--far", "0.5", "choose from 0.01, 0.001, 0.0001"), ("--recogniser", "mine", "give an .onnx file")]
+)
+def test_an_unknown_rate_or_recogniser_leaves_2(vera, photo, tmp_path, files, option, value, says):
+    code, _, stderr = vera("anonymize", photo("a.png"), "--out", tmp_path / "out", option, value)
+    assert code == 2
+    assert says in stderr
+    assert files(tmp_path / "out") == []
