@@ -49,7 +49,16 @@ class Gallery(Mapping[str, Photograph]):
         return len(self.people)
 
 
-def ours(*, bundle: str | None, preserve: Sequence[str | Semantic], seed: int, device: str, **options: Any) -> VeraAnonymizer:
+def ours(
+    *,
+    bundle: str | None,
+    renderer: str | None,
+    leave_out_donors: bool,
+    preserve: Sequence[str | Semantic],
+    seed: int,
+    device: str,
+    **options: Any,
+) -> VeraAnonymizer:
     """VerA's own anonymizer, for ``conf/anonymizer/vera.yaml``.
 
     Args:
@@ -61,7 +70,7 @@ def ours(*, bundle: str | None, preserve: Sequence[str | Semantic], seed: int, d
 
     """
     classes = tuple(known if isinstance(known, Semantic) else Semantic.named(known) for known in preserve)
-    return embedded(bundle, device, Options(preserve=classes, seed=seed, **options))
+    return embedded(bundle, device, Options(preserve=classes, seed=seed, **options), renderer=renderer, leave_out_person=leave_out_donors)
 
 
 def run(config: DictConfig) -> int:

@@ -124,7 +124,8 @@ class Workshop:
             name = f"{number:06d}_{role}"
             write(self.out / "images" / f"{name}.jpg", encoded)
             save_labels(self.out / "masks" / f"{name}.png", picture.labels)
-            records.append(self._record(name, number, attempt, role, recipe, distances) | {"rejected": dict(rejected)})
+            points = np.round(picture.points, 5).tolist()
+            records.append(self._record(name, number, attempt, role, recipe, distances) | {"rejected": dict(rejected), "points": points})
         return records
 
     def _all_roles(self, recipe: Recipe, number: int) -> tuple[list[tuple[Portrait, bytes, Distances]] | None, str]:
