@@ -108,13 +108,11 @@ def _sound(own: Exemplar) -> bool:
     shapes = own.weights.shape == (rows,) and own.shapes.shape == (len(REGIONS), rows) and own.parts.shape == (len(PARTS),)
     if rows < 3 or not shapes or own.rows.dtype != np.int64 or own.parts.dtype != np.int64:
         return False
-    weights = np.vstack([own.weights, own.shapes])
-    sums = (
-        np.isfinite(weights).all()
-        and np.allclose(weights.sum(axis=1), 1, atol=1e-6)
-        and 0 <= weights.min() <= weights.max() <= LARGEST + 1e-6
-    )
-    return bool(sums and 0 <= own.parts.min() <= own.parts.max() < rows and 0 < own.exaggeration < 4)
+    shares = np.vstack([own.weights, own.shapes])
+    if not np.isfinite(shares).all() or not np.allclose(shares.sum(axis=1), 1, rtol=1e-6):
+        return False
+    within = 0 <= shares.min() <= shares.max() <= LARGEST + 1e-6 and 0 <= own.parts.min() <= own.parts.max() < rows
+    return bool(within and 0 < own.exaggeration < 4)
 
 
 def load_identity(path: str | Path) -> Identity | ExemplarIdentity:

@@ -11,23 +11,22 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 
-from vera.anonymization.compositing import Rendering, composite
 from vera.anonymization.exemplar_identity import ExemplarIdentity
+from vera.anonymization.joining import join
 from vera.anonymization.placement import Window, to_window
 from vera.anonymization.renderer import Request, SavedIdentity
 from vera.anonymization.request import Options
 from vera.anonymization.scene import Scene
 from vera.bundle import BundleInfo
 from vera.exemplars.bank import ExemplarBank
-from vera.exemplars.fitting import Fitter, NewFace, Subject, observe
+from vera.exemplars.fitting import Fitter, Subject, observe
 from vera.exemplars.hair import HairEdge
 from vera.exemplars.identity import STUBBLE, Appearance, Exemplar, draw, pool
 from vera.exemplars.pose import eye_distance
 from vera.faces.alignment import align, pull, transform
 from vera.rng import derived_seed
-from vera.types import NUM_CLASSES, AlignedFace, Anonymized, Mask, Pixels, Semantic, VeraError
+from vera.types import AlignedFace, Anonymized, Mask, Pixels, Semantic, VeraError
 
 Floats = npt.NDArray[np.float32]
 
@@ -44,8 +43,6 @@ GLASSES = 0.1
 """DECISION: from this area on, in squared eye distances, frames of spectacles are in the way."""
 BEARD = 9.0
 """DECISION: lightness by which chin and upper lip are darker than the cheeks of a face that is called bearded."""
-SOFT = 0.003
-"""Gaussian width of the new face's segmentation, in units of the crop's side."""
 
 
 class ExemplarRenderer:
@@ -219,7 +216,7 @@ class ExemplarCase:
         for recogniser, sources in zip(self.request.recognisers, self.request.sources, strict=True):
             embedding = recogniser.embed(pixels, landmarks)
             nearest = min(recogniser.distance(embedding, other) for photograph in sources for other in photograph)
-            worst = min(worst, nearest / recogniser.threshold)
+            worst = min(worst, nearest / recogniser.refusal_threshold)
         return float(worst)
 
     def _photograph(self, view: View, own: Exemplar, seed: int) -> Anonymized:
@@ -227,8 +224,8 @@ class ExemplarCase:
         face = self.renderer.fitter.fit(own, view.subject, scene.kept_classes)
         band = cast(Mask, scene.hair_edge)
         covered = scene.replaced | band
-        rendering = Rendering(torch.from_numpy(face.image).permute(2, 0, 1) / 127.5 - 1, _soft(face), None)
-        pixels = composite(scene.photograph, scene.face, scene.parsed, rendering, covered, seed=seed)
+        labels = view.subject.labels.astype(np.float32)
+        pixels = join(scene.photograph, view.crop, labels, face.image, covered, scene.preserved, seed=seed)
         if band.any():
             _lay_hair_over(pixels, edge, view.crop, band)
         return Anonymized(scene.photograph.name, pixels, scene.preserved, scene.replaced, band)
@@ -249,24 +246,17 @@ def _in_photograph(plane: npt.NDArray[Any], crop: AlignedFace, window: Window) -
     return to_window(torch.from_numpy(plane.astype(np.float32))[None], crop, window)[0][..., 0]
 
 
-def _soft(face: NewFace) -> Tensor:
-    """The new face's segmentation as class probabilities, ``(K, S, S)``."""
-    size = len(face.labels)
-    planes = np.zeros((NUM_CLASSES, size, size), np.float32)
-    for known in np.unique(face.labels):
-        planes[known] = cv2.GaussianBlur((face.labels == known).astype(np.float32), (0, 0), SOFT * size)
-    return torch.from_numpy(planes / np.maximum(planes.sum(axis=0, keepdims=True), 1e-6))
-
-
 def _small(view: View, size: int) -> tuple[Floats, Floats]:
     """For the search: the share of the new face in each pixel of a small crop, and what lies over and around it."""
     scene, crop = view.scene, view.crop
     ratio = crop.size / size
     smaller = crop.to_photograph @ np.array([[ratio, 0, (ratio - 1) / 2], [0, ratio, (ratio - 1) / 2], [0, 0, 1]])
     preserved = pull(scene.preserved, smaller, size)[..., None]
-    shrink = lambda plane: cv2.resize(np.ascontiguousarray(plane, np.float32), (size, size), interpolation=cv2.INTER_AREA)  # noqa: E731
-    image, region, band, alpha = (shrink(p) for p in (view.subject.image, view.subject.region, view.edge.band, view.edge.alpha))
-    colour = shrink(view.edge.colour * view.edge.alpha[..., None])
+    subject, edge = view.subject, view.edge
+    image, region, band, alpha, colour = (
+        np.asarray(cv2.resize(np.ascontiguousarray(plane, np.float32), (size, size), interpolation=cv2.INTER_AREA), np.float32)
+        for plane in (subject.image, subject.region, edge.band, edge.alpha, edge.colour * edge.alpha[..., None])
+    )
     band, hair = band[..., None], alpha[..., None]
     new = np.maximum(region[..., None], band) * (1 - preserved)
     share = new * (1 - hair)

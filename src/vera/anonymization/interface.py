@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from vera.faces.detection import DlibDetector
 from vera.faces.masks import read_mask
 from vera.faces.parser_choice import choose_parser
 from vera.faces.photograph import photograph_from_pixels, read_photograph
-from vera.faces.recognition import DlibRecogniser
+from vera.faces.recogniser_choice import embedded_recognisers
 from vera.inversion.autoencoder import Autoencoder
 from vera.types import Anonymized, Mask, Photograph, Pixels, Semantic, VeraError
 
@@ -44,8 +44,8 @@ class Result(Anonymized):
 
     """
 
-    audit: dict[str, Any]
-    identity: SavedIdentity | None
+    audit: dict[str, Any] = field(default_factory=dict)
+    identity: SavedIdentity | None = None
 
 
 RENDERERS = ("exemplars", "generator")
@@ -90,7 +90,7 @@ def embedded(
     if renderer not in (None, made.name):
         raise VeraError(f"the bundle '{bundle}' is for --renderer {made.name}, not {renderer}: leave one of the two out")
     seeing = choose_parser(parser, device=device)
-    return VeraAnonymizer(made, detector=detector, parser=seeing, recognisers=[DlibRecogniser()], options=options)
+    return VeraAnonymizer(made, detector=detector, parser=seeing, recognisers=embedded_recognisers(), options=options)
 
 
 def anonymize(
@@ -169,7 +169,7 @@ def _seed_or_identity(identity: object) -> tuple[int | None, SavedIdentity | Non
 def _check_options(options: dict[str, Any]) -> None:
     if "seed" in options:
         raise VeraError("give the seed as identity=, not as seed=")
-    known = sorted({field.name for field in fields(Options)} - {"preserve", "seed"})
+    known = sorted({known.name for known in fields(Options)} - {"preserve", "seed"})
     for name in options:
         if name not in known:
             raise VeraError(f"unknown option '{name}': choose from {', '.join(known)}")

@@ -1,14 +1,15 @@
 """Joining a fitted face to its photograph, in photograph pixels.
 
-The new face has the photograph's light already, so little is left to do: what differs in shade between new skin and the kept skin beside it is
-carried inwards and fades; at all other borders (hair, background, lips that are kept) only the outermost pixels are softened. Both read
-source pixels outside the covered region only, averaged; none is copied in.
+The new face has the photograph's light already, so little is left to do. What differs in shade between new skin and the kept skin beside it
+is carried inwards and fades. Beside a kept region the new face follows its colours a little way. At all other borders (hair,
+background) only the outermost pixels are softened. Source pixels are read outside the covered region only, as averages; none is copied in.
 """
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
+import torch
 
 from vera.anonymization import colour
 from vera.anonymization.membrane import FIXED, membrane
@@ -53,8 +54,6 @@ def join(
         ``(H, W, 3)`` uint8; equal to the source outside ``covered``, without any of its pixels inside.
 
     """
-    import torch
-
     unit = eye_distance(face)
     window = Window.around_mask(covered, margin=round(SAMPLING_BAND * unit) + 2)
     region, kept = covered[window.slices], preserved[window.slices]

@@ -75,7 +75,7 @@ def anonymize(
     studio = assemble(
         bundle,
         device.value,
-        renderer=renderer and renderer.value,
+        renderer=renderer.value if renderer else None,
         parser=parser,
         preserve=classes,
         hair=hair,

@@ -34,7 +34,9 @@ class EmbeddedStudio:
     anonymizer: VeraAnonymizer
     settings: Mapping[str, Any]
 
-    def anonymize(self, person: Person, identity: SavedIdentity | None, progress: Progress) -> tuple[AnonymizedPerson, SavedIdentity | None]:
+    def anonymize(
+        self, person: Person, identity: SavedIdentity | None, progress: Progress
+    ) -> tuple[AnonymizedPerson, SavedIdentity | None]:
         """Read one person's photographs and masks, and anonymize them."""
         photographs = [replace(read_photograph(entry.path), name=entry.name) for entry in person.entries]
         masks = [drawn_region(entry, photograph) for entry, photograph in zip(person.entries, photographs, strict=True)]

@@ -63,6 +63,8 @@ def ours(
 
     Args:
         bundle: folder of a bundle; None for the default one.
+        renderer: ``exemplars`` or ``generator``; None: what the bundle is for.
+        leave_out_donors: no face is mixed from rows that its own owner went into, where the people are the bank's donors.
         preserve: classes that are kept, by name or as such.
         seed: of the identities.
         device: where the network runs.

@@ -10,14 +10,14 @@ from __future__ import annotations
 import io
 from collections.abc import Collection, Sequence
 from functools import cached_property
-from typing import Any, cast
+from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
 from PIL import Image
-from torch import Tensor, nn
+from torch import nn
 
 from vera.exemplars.layout import Frontal
 from vera.mosaic.points import INNER
@@ -52,6 +52,7 @@ class ExemplarBank(nn.Module):
         tone: ``(rows, 3)`` CIELAB of the skin, median over the cheeks.
         age: ``(rows,)`` years: the mean of the donors' by their weights.
         beard: ``(rows,)`` how much darker chin and upper lip are than the cheeks, CIELAB lightness.
+        eyes: ``(rows,)`` how light the irises are: CIELAB lightness less yellowness.
         made_of: ``(rows, donors_each)`` numbers in ``donors``.
         sex_head: ``(groups, embedding + 1)``: scores of the groups, linear in an embedding and 1.
         age_head: ``(embedding + 1,)``: years, linear in an embedding and 1.
@@ -88,6 +89,7 @@ class ExemplarBank(nn.Module):
             "tone": ((rows, 3), torch.float32),
             "age": ((rows,), torch.float32),
             "beard": ((rows,), torch.float32),
+            "eyes": ((rows,), torch.float32),
             "made_of": ((rows, donors_each), torch.int64),
             "sex_head": ((len(sexes), embedding + 1), torch.float32),
             "age_head": ((embedding + 1,), torch.float32),
@@ -118,8 +120,8 @@ class ExemplarBank(nn.Module):
 
     @cached_property
     def facts(self) -> dict[str, npt.NDArray[Any]]:
-        """``sex``, ``tone``, ``age``, ``beard``, ``sex_head`` and ``age_head`` as arrays."""
-        return {name: self._array(name) for name in ("sex", "tone", "age", "beard", "sex_head", "age_head")}
+        """``sex``, ``tone``, ``age``, ``beard``, ``eyes``, ``sex_head`` and ``age_head`` as arrays."""
+        return {name: self._array(name) for name in ("sex", "tone", "age", "beard", "eyes", "sex_head", "age_head")}
 
     @cached_property
     def triangles(self) -> Triangles:
@@ -139,7 +141,7 @@ class ExemplarBank(nn.Module):
         return Frontal(neutral, smiling)
 
     def _array(self, name: str) -> npt.NDArray[Any]:
-        return cast(Tensor, self.get_buffer(name)).cpu().numpy()
+        return self.get_buffer(name).cpu().numpy()
 
     def _piece(self, kind: str, row: int, role: int) -> npt.NDArray[np.uint8]:
         ends = self._array(f"{kind}_ends").ravel()

@@ -19,7 +19,7 @@ from vera.exemplars.layout import hairline
 from vera.mosaic.colour import to_lab
 from vera.mosaic.look import Look, measure
 from vera.mosaic.masks import INSIDE
-from vera.mosaic.points import OUTLINE, scaled
+from vera.mosaic.points import EYES, OUTLINE, scaled
 from vera.mosaic.records import read_records
 from vera.mosaic.warping import filled
 from vera.types import Points, Semantic, VeraError
@@ -38,6 +38,8 @@ SPREADS = (0.008, 0.016, 0.031, 0.062, 0.125, 0.25)
 """Gaussian widths, in units of the side, by which skin is carried on farther and farther."""
 BEARD_COUNTS = 4.0
 """Lightness by which chin and upper lip of a bearded face are darker than its cheeks (CIELAB)."""
+IRIS = (0.09, 0.16)
+"""Ring of the iris around the middle of the eye, in widths of the eye: inside is the pupil, outside the white."""
 FACE_CLASSES = (Semantic.SKIN, Semantic.BROWS, Semantic.EYES, Semantic.MOUTH, Semantic.NOSE)
 
 
@@ -53,6 +55,8 @@ class Candidate:
         sex: name of the group.
         age: years, NaN where a donor's is not known.
         donors: names of everybody whose photographs went in.
+        eyes: see :class:`~vera.exemplars.bank.ExemplarBank`.
+        folder: of the data set.
 
     """
 
@@ -63,6 +67,13 @@ class Candidate:
     sex: str
     age: float
     donors: tuple[str, ...]
+    eyes: float
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """Its number as its files are called by."""
+        return str(self.records[0]["name"]).rpartition("_")[0]
 
     @property
     def ita(self) -> float:
@@ -89,7 +100,17 @@ def read_candidates(data: Path, ages: Mapping[str, float]) -> Iterator[Candidate
         donors = (*records[0]["sources"], records[0]["surround"])
         known = [ages[name] for name in records[0]["sources"] if name in ages]
         age = float(np.mean(known)) if known else float("nan")
-        yield Candidate(number, (records[0], records[1]), look.skin, beard_of(look), str(records[0]["sex"] or ""), age, donors)
+        yield Candidate(
+            number,
+            (records[0], records[1]),
+            look.skin,
+            beard_of(look),
+            str(records[0]["sex"] or ""),
+            age,
+            donors,
+            eyes_of(to_lab(image), points),
+            data,
+        )
 
 
 def read_picture(data: Path, record: Mapping[str, Any]) -> tuple[npt.NDArray[np.uint8], Labels, Points]:
@@ -102,6 +123,27 @@ def read_picture(data: Path, record: Mapping[str, Any]) -> tuple[npt.NDArray[np.
 def beard_of(look: Look) -> float:
     """How much darker chin and upper lip are than the cheeks, CIELAB lightness; 0 where they are not seen."""
     return float(np.nan_to_num(look.skin[0] - np.nanmin([look.chin[0], look.moustache[0], look.skin[0]])))
+
+
+def eyes_of(lab: Floats, points: Points) -> float:
+    """How light the irises are: CIELAB lightness less yellowness (b), median over both; brown eyes are low, blue eyes high.
+
+    Args:
+        lab: ``(S, S, 3)``.
+        points: mesh in units of the side.
+
+    """
+    size = len(lab)
+    y, x = (np.mgrid[:size, :size] + 0.5) / size
+    values = []
+    for eye in EYES:
+        corners = points[list(eye)]
+        middle, width = corners[[1, 2, 4, 5]].mean(axis=0), float(np.linalg.norm(corners[3] - corners[0]))
+        radius = np.hypot(x - middle[0], y - middle[1]) / width
+        iris = (radius > IRIS[0]) & (radius < IRIS[1]) & filled(corners, size)
+        if iris.any():
+            values.append(float(np.median(lab[iris][:, 0] - lab[iris][:, 2])))
+    return float(np.mean(values)) if values else 0.0
 
 
 def even_choice(candidates: Sequence[Candidate], rows: int, bands: int) -> list[Candidate]:
@@ -132,12 +174,11 @@ def even_choice(candidates: Sequence[Candidate], rows: int, bands: int) -> list[
 
 
 def build_bank(
-    data: Path, chosen: Sequence[Candidate], *, recogniser: str, sex_head: npt.NDArray[np.float64], age_head: npt.NDArray[np.float64]
+    chosen: Sequence[Candidate], *, recogniser: str, sex_head: npt.NDArray[np.float64], age_head: npt.NDArray[np.float64]
 ) -> ExemplarBank:
     """Encode the chosen rows.
 
     Args:
-        data: the data set's folder.
         chosen: the rows, in order.
         recogniser: whose embeddings the heads read.
         sex_head: ``(groups, D + 1)``, groups in alphabetical order.
@@ -150,7 +191,7 @@ def build_bank(
     size = 0
     for candidate in chosen:
         for record in candidate.records:
-            image, labels, points = read_picture(data, record)
+            image, labels, points = read_picture(candidate.folder, record)
             size = len(image)
             points = hairline(points, labels, INSIDE)
             pictures.append(_jpeg(face_only(image, labels, points)))
@@ -179,6 +220,7 @@ def build_bank(
         "tone": np.array([candidate.tone for candidate in chosen]),
         "age": np.where(np.isfinite(ages), ages, np.nanmean(ages)),
         "beard": np.array([candidate.beard for candidate in chosen]),
+        "eyes": np.array([candidate.eyes for candidate in chosen]),
         "made_of": np.array([[donors.index(name) for name in candidate.donors] for candidate in chosen]),
         "sex_head": sex_head,
         "age_head": age_head,
@@ -201,13 +243,15 @@ def face_only(image: npt.NDArray[np.uint8], labels: Labels, points: Points) -> n
     centre = points[27:31].mean(axis=0)
     face = np.isin(labels, [int(c) for c in FACE_CLASSES]) & filled(scaled(points[OUTLINE], 1.12, centre), size)
     width = max(1, round(EDGE * size))
-    good = cv2.erode(face.astype(np.uint8), np.ones((width, width), np.uint8)) > 0
+    hair = cv2.dilate((labels == Semantic.HAIR).astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3 * width, 3 * width))) > 0
+    near_brows = filled(scaled(points[17:48], 1.25), size)
+    good = (cv2.erode(face.astype(np.uint8), np.ones((width, width), np.uint8)) > 0) & (~hair | near_brows)
     # Only skin is carried on: a smear of lips or brows would not be skin.
     skin = good & np.isin(labels, (Semantic.SKIN, Semantic.NOSE))
     small = (size // COARSE, size // COARSE)
     share = np.asarray(cv2.resize(skin.astype(np.float32), small, interpolation=cv2.INTER_AREA), np.float32)
     summed = np.asarray(cv2.resize(image * skin[..., None].astype(np.float32), small, interpolation=cv2.INTER_AREA), np.float32)
-    carried = _carried_on(summed / np.maximum(share, 1e-6)[..., None], np.asarray(share > 0.5))
+    carried = _carried_on((summed / np.maximum(share, 1e-6)[..., None]).astype(np.float32), np.asarray(share > 0.5))
     filling = cv2.resize(carried, (size, size), interpolation=cv2.INTER_LINEAR)
     soft = (cv2.GaussianBlur(good.astype(np.float32), (0, 0), SPREADS[0] * size) * good)[..., None]
     return np.asarray((soft * image + (1 - soft) * filling).clip(0, 255).round(), dtype=np.uint8)

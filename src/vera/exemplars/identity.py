@@ -32,11 +32,19 @@ EXAGGERATION = (1.3, 1.7)
 POOL = 14
 """DECISION: rows that identities of one person are mixed from: those whose skin is nearest to the photographs'. Rows of another complexion,
 recoloured, look grey."""
+FEWEST = 6
+SPREAD_OF_POOL = 6.0
+"""DECISION: where the bank has few rows of a complexion, those farther than this from the :data:`FEWEST` nearest (CIELAB units) are not
+used: few rows of like complexion look better than many that are recoloured."""
 TONE = np.array([0.6, 1.0, 1.0])
 """DECISION: weight of lightness and the two colour axes in the distance between skins: light depends on the lamp, too."""
 YEARS = 0.35
 """DECISION: CIELAB units that a year of difference counts for, beyond :data:`SAME_AGE` years."""
 SAME_AGE = 5.0
+BROWN_EYES_BELOW = 28.0
+"""DECISION: skin of a lower typology angle (degrees; "tan" and darker) gets rows with brown eyes: blue eyes in dark skin look made up."""
+BROWN_EYES, LIGHT_EYES = 16.0, 0.7
+"""Lightness of irises up to which they are brown, and CIELAB units that each unit above it counts for."""
 SMOOTH_SKIN = 4.0
 """CIELAB units that each unit of a row's beard counts for beyond :data:`STUBBLE` where the photographs show no beard."""
 STUBBLE = 5.0
@@ -97,7 +105,13 @@ def pool(bank: ExemplarBank, wanted: Appearance, *, leave_out: Collection[str] =
     distance = np.linalg.norm((facts["tone"] - wanted.tone) * TONE, axis=1)
     distance += YEARS * np.maximum(np.abs(facts["age"] - wanted.age) - SAME_AGE, 0)
     distance += SMOOTH_SKIN * np.maximum(facts["beard"] - max(wanted.beard, STUBBLE), 0)
-    order = np.argsort(np.where(usable, distance, np.inf), kind="stable")[: min(POOL, int(usable.sum()))]
+    typology = float(np.degrees(np.arctan2(wanted.tone[0] - 50, wanted.tone[2])))
+    if typology < BROWN_EYES_BELOW:
+        distance += LIGHT_EYES * np.maximum(facts["eyes"] - BROWN_EYES, 0)
+    distance = np.where(usable, distance, np.inf)
+    order = np.argsort(distance, kind="stable")[: min(POOL, int(usable.sum()))]
+    if len(order) > FEWEST:
+        order = order[distance[order] <= distance[order[FEWEST - 1]] + SPREAD_OF_POOL]
     if len(order) < MIXED:
         raise VeraError(f"the bank of exemplars has {len(order)} rows for this person, {MIXED} are needed: use another bundle")
     return np.asarray(order, dtype=np.int64)

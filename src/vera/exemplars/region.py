@@ -76,4 +76,4 @@ def _largest(mask: Mask) -> Mask:
     part = (pieces == 1 + int(statistics[1:, cv2.CC_STAT_AREA].argmax())).astype(np.uint8)
     outlines, _ = cv2.findContours(part, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     cv2.drawContours(part, outlines, -1, 1, thickness=cv2.FILLED)
-    return part.astype(np.bool_)
+    return np.asarray(part, dtype=np.bool_)

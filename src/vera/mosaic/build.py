@@ -50,6 +50,7 @@ class Settings:
         size: side in pixels.
         k: people whose features are mixed.
         min_distance: to the nearest real person.
+        even: cover skin tones evenly, see :func:`vera.mosaic.partners.draw`.
 
     """
 
@@ -57,6 +58,7 @@ class Settings:
     size: int
     k: int
     min_distance: float
+    even: bool = False
 
     def __post_init__(self) -> None:
         """Check.
@@ -91,8 +93,8 @@ class Workshop:
     Args:
         out: the data set's folder.
         bank: prepared people.
-        settings: see there.
-        backends: see there.
+        settings: what mosaics depend on.
+        backends: what looks at faces.
 
     """
 
@@ -111,7 +113,12 @@ class Workshop:
         """
         rejected: Counter[str] = Counter()
         for attempt in range(ATTEMPTS):
-            recipe = draw(np.random.default_rng(key(self.settings.seed, f"mosaic {number}", attempt)), self.bank, self.settings.k)
+            recipe = draw(
+                np.random.default_rng(key(self.settings.seed, f"mosaic {number}", attempt)),
+                self.bank,
+                self.settings.k,
+                even=self.settings.even,
+            )
             made, reason = self._all_roles(recipe, number)
             if made is not None:
                 break
