@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import math
 import os
@@ -59,9 +60,9 @@ class OutputFolder(contextlib.AbstractContextManager["OutputFolder"]):
         with contextlib.ExitStack() as entered:
             entered.enter_context(self.stopping)
             with self._one_sentence("choose another with --out"):
-                entered.enter_context(_made(self.path))
-                entered.enter_context(locked(self.path))
                 with self.stopping.held():
+                    entered.enter_context(_made(self.path))
+                    entered.enter_context(locked(self.path))
                     audit = recover(self.path, self._write, identity=self.identity)
                 self._check_names()
                 self._before = (self.path / AUDIT).read_bytes() if audit else None
@@ -73,7 +74,8 @@ class OutputFolder(contextlib.AbstractContextManager["OutputFolder"]):
         return self
 
     def __exit__(self, *what: Any) -> None:
-        self._left.close()
+        with self.stopping.held():
+            self._left.close()
 
     def write_person(
         self,
@@ -100,7 +102,7 @@ class OutputFolder(contextlib.AbstractContextManager["OutputFolder"]):
             VeraError: they can't be written, or what was decoded is not what was to be written; nothing is left then.
 
         """
-        staging = Staging(self.path)
+        staging, parts = Staging(self.path), contextlib.ExitStack()
         try:
             with self._one_sentence("nothing of this person was kept"):
                 staging.make()
@@ -109,15 +111,16 @@ class OutputFolder(contextlib.AbstractContextManager["OutputFolder"]):
                 new = outputs_of(record)
                 gone = [known for known in self.earlier if last or outputs_of(known).keys() & new.keys()]
                 moves = staging.moves(new, {name: known for other in gone for name, known in outputs_of(other).items()})
-                with contextlib.ExitStack() as parts:
-                    saved = {}
-                    if save and self.identity:
-                        moves.append(parts.enter_context(_staged_identity(self.identity, staging, save)))
-                        saved = {"saved_identity": {"digest": moves[-1].digest}}
-                    with self.stopping.held():
-                        self._place(staging, moves, record | saved, audit, [known for known in self.earlier if known not in gone])
+                saved = {}
+                if save and self.identity:
+                    moves.append(parts.enter_context(_staged_identity(self.identity, staging, save)))
+                    saved = {"saved_identity": {"digest": moves[-1].digest}}
+                with self.stopping.held():
+                    self._place(staging, moves, record | saved, audit, [known for known in self.earlier if known not in gone])
         finally:
-            staging.discard()
+            with self.stopping.held():
+                parts.close()
+                staging.discard()
 
     def write_audit(self, audit: dict[str, Any]) -> Path:
         """Write ``audit.json``, readable by its owner only, with the records of earlier calls whose files are still there.
@@ -127,11 +130,10 @@ class OutputFolder(contextlib.AbstractContextManager["OutputFolder"]):
 
         """
         try:
-            path = self._write(audit | {"earlier": self.earlier})
+            self._before = self._write(audit | {"earlier": self.earlier})
         except OSError as error:
             raise VeraError(f"{self.path / AUDIT} can't be written ({error.strerror})") from error
-        self._before = path.read_bytes()
-        return path
+        return self.path / AUDIT
 
     def _place(
         self, staging: Staging, moves: Sequence[Move], record: dict[str, Any], audit: dict[str, Any], stay: list[dict[str, Any]]
@@ -141,7 +143,7 @@ class OutputFolder(contextlib.AbstractContextManager["OutputFolder"]):
             if move.staged and move.target == self.identity:
                 waiting["saved_identity"] = record["saved_identity"] | {"staged": move.staged.name, "aside": move.aside.name}
         people = audit["people"]
-        place_together(
+        self._before = place_together(
             moves,
             journal=lambda: self._write(audit | {"people": [*people, waiting], "earlier": self.earlier}),
             commit=lambda: self._write(audit | {"people": [*people, record], "earlier": stay}),
@@ -149,14 +151,14 @@ class OutputFolder(contextlib.AbstractContextManager["OutputFolder"]):
         )
         people.append(record)
         self.earlier = stay
-        self._before = (self.path / AUDIT).read_bytes()
-        staging.remove()
+        staging.remove(moves)
 
-    def _write(self, audit: dict[str, Any]) -> Path:
+    def _write(self, audit: dict[str, Any]) -> bytes:
         if not audit.get("earlier"):
             audit = {key: value for key, value in audit.items() if key != "earlier"}
-        text = json.dumps(plain(audit), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-        return files.write_whole(self.path / AUDIT, text.encode(), private=True)
+        content = (json.dumps(plain(audit), indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+        files.write_whole(self.path / AUDIT, content, private=True)
+        return content
 
     def _write_back(self) -> None:
         if self._before is None:
@@ -275,17 +277,16 @@ def _stage(photograph: Any, folder: Path) -> dict[str, str]:
 @contextlib.contextmanager
 def _staged_identity(path: Path, staging: Staging, save: Callable[[Path], None]) -> Iterator[Move]:
     """The identity file beside its name, which may be on another file system than the output folder."""
-    save(staging.path / "identity")
-    content = (staging.path / "identity").read_bytes()
-    (staging.path / "identity").unlink()
+    save(staging.new / "identity")
+    content = (staging.new / "identity").read_bytes()
+    (staging.new / "identity").unlink()
     staged, aside = files.part_of(path), files.part_of(path)
     try:
         files.write_new(staged, content, private=True)
-        yield Move(path, staged, files.digest(staged), aside, files.own_digest(path))
+        yield Move(path, staged, hashlib.sha256(content).hexdigest(), aside, files.own_digest(path))
     finally:
-        staged.unlink(missing_ok=True)  # gone already when all went well
-        if files.exists(path):
-            aside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # gone already when all went well; else the next call removes it
+            staged.unlink()
 
 
 def _written(audit: dict[str, Any]) -> list[dict[str, Any]]:

@@ -117,13 +117,18 @@ class Staging:
         for path in (self.path, self.new, self.old):
             path.mkdir(mode=0o700)
 
-    def remove(self) -> None:
-        """Remove it, with what was set aside; what can't be removed now is removed by the next call."""
-        shutil.rmtree(self.path, ignore_errors=True)
+    def remove(self, moves: Sequence[Move]) -> None:
+        """Remove it, and what was set aside; what can't be removed now is removed by the next call."""
+        for move in moves:
+            with contextlib.suppress(OSError):
+                move.aside.unlink()
+        with contextlib.suppress(OSError):
+            shutil.rmtree(self.path)
 
     def discard(self) -> None:
         """Remove it, but not a file that was set aside and could not be put back."""
-        shutil.rmtree(self.new, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            shutil.rmtree(self.new)
         for path in (self.old, self.path):
             with contextlib.suppress(OSError):
                 path.rmdir()
@@ -144,8 +149,8 @@ class Staging:
 
 
 def place_together(
-    moves: Sequence[Move], *, journal: Callable[[], object], commit: Callable[[], object], back: Callable[[], object]
-) -> None:
+    moves: Sequence[Move], *, journal: Callable[[], object], commit: Callable[[], bytes], back: Callable[[], object]
+) -> bytes:
     """Make all moves or none.
 
     Args:
@@ -153,6 +158,9 @@ def place_together(
         journal: writes the audit that says what will be moved.
         commit: writes the audit that says that it was.
         back: writes the audit as it was before, or removes it.
+
+    Returns:
+        The audit that was written last.
 
     Raises:
         Obstacle: a file is not what the audit records.
@@ -165,7 +173,7 @@ def place_together(
             move.make()
         for folder in {move.target.parent for move in moves}:
             files.sync_folder(folder)
-        commit()
+        return commit()
     except BaseException:
         for move in reversed(moves):
             move.undo()
