@@ -178,6 +178,8 @@ def printable(text: str) -> str:
 
     Each is written as its bytes in hexadecimal, as in addresses (``%0A``), so that a name stays one name.
     """
+    if text.isascii() and text.isprintable():
+        return text
     return "".join("".join(f"%{byte:02X}" for byte in os.fsencode(sign)) if _hides(sign) else sign for sign in text)
 
 

@@ -55,6 +55,7 @@ class OutputFolder(contextlib.AbstractContextManager["OutputFolder"]):
         self.stopping = Stopping()
         self._left = contextlib.ExitStack()
         self._before: bytes | None = None
+        self._texts: dict[int, tuple[dict[str, Any], str]] = {}
 
     def __enter__(self) -> OutputFolder:
         with contextlib.ExitStack() as entered:
@@ -154,11 +155,20 @@ class OutputFolder(contextlib.AbstractContextManager["OutputFolder"]):
         staging.remove(moves)
 
     def _write(self, audit: dict[str, Any]) -> bytes:
-        if not audit.get("earlier"):
-            audit = {key: value for key, value in audit.items() if key != "earlier"}
-        content = (json.dumps(plain(audit), indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+        """Write the audit; a record is turned into text once, since it is written again with each further person."""
+        records = [name for name in ("people", "earlier") if audit.get(name)]
+        parts = [f'  "{name}": {_json(value, 1)}' for name, value in audit.items() if name not in ("people", "earlier")]
+        parts += [f'  "{name}": [\n    ' + ",\n    ".join(map(self._text, audit[name])) + "\n  ]" for name in records]
+        content = ("{\n" + ",\n".join(parts) + "\n}\n").encode()
         files.write_whole(self.path / AUDIT, content, private=True)
         return content
+
+    def _text(self, record: dict[str, Any]) -> str:
+        if record["status"] == "placing":
+            return _json(record, 2)
+        if id(record) not in self._texts:
+            self._texts[id(record)] = (record, _json(record, 2))  # the record is kept, so that no other gets its id
+        return self._texts[id(record)][1]
 
     def _write_back(self) -> None:
         if self._before is None:
@@ -300,6 +310,11 @@ def _repeats(earlier: Sequence[dict[str, Any]], people: Sequence[Person]) -> boo
     """Whether this call takes every photograph that an earlier one wrote images for."""
     taken = {entry.digest or digest(entry.path) for person in people for entry in person.entries}
     return {file["digest"] for record in earlier for file in record["files"]} <= taken - {None}
+
+
+def _json(value: Any, depth: int) -> str:
+    """A value as JSON, its further lines so many times two spaces to the right."""
+    return json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False).replace("\n", "\n" + "  " * depth)
 
 
 def plain(value: Any) -> Any:

@@ -73,7 +73,7 @@ def _is_record(record: dict[str, Any]) -> bool:
         if not (file["digest"] is None or _DIGEST.fullmatch(file["digest"])):
             return False
         for name, known in file["written"].items():
-            if Path(name).name != name or "\\" in name or "\0" in name or not name.endswith(".png") or not _DIGEST.fullmatch(known):
+            if Path(name).name != name or "\0" in name or not name.endswith(".png") or not _DIGEST.fullmatch(known):
                 return False
     if record["status"] == "placing" and not STAGING.fullmatch(record["staging"]):
         return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import difflib
 import os
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -58,7 +59,9 @@ def read_manifest(manifest: Path, *, groups: bool) -> list[Person]:
         photographs.setdefault(person, []).append(PhotographFile(cells["role"], path, mask))
         for column in labels:
             if cells[column] and known.setdefault(person, {}).setdefault(column, cells[column]) != cells[column]:
-                raise VeraError(f"{where}: '{person}' has another {column} in an earlier line: a group belongs to the person")
+                raise VeraError(
+                    files.printable(f"{where}: '{person}' has another {column} in an earlier line: a group belongs to the person")
+                )
     if unusable:
         more = f" (and {len(unusable) - 1} more lines with such faults)" if unusable[1:] else ""
         raise VeraError(f"{unusable[0]}{more}: check the path")
@@ -78,10 +81,12 @@ def further_columns(manifest: Path, header: Sequence[str], *, groups: bool) -> l
     missing = set(COLUMNS[:3]) - set(header)
     if missing or (further and not groups) or "" in further or len(set(header)) < len(header):
         more = ", and any columns of groups" if groups else ""
-        raise VeraError(f"{manifest} has the columns {', '.join(header) or 'none'}: it needs person, role, path and, if wanted, mask{more}")
+        named = files.printable(", ".join(header)) or "none"
+        raise VeraError(f"{manifest} has the columns {named}: it needs person, role, path and, if wanted, mask{more}")
     misspelt = [column for column in further if difflib.get_close_matches(column.lower(), ["mask"], cutoff=0.7)]
     if misspelt and "mask" not in header:
-        raise VeraError(f"{manifest} has the column '{misspelt[0]}': if it means mask, call it so, else choose a name less alike")
+        named = files.printable(misspelt[0])
+        raise VeraError(f"{manifest} has the column '{named}': if it means mask, call it so, else choose a name less alike")
     return further
 
 
@@ -95,12 +100,13 @@ def check_files(paths: Sequence[Path]) -> None:
 def file_fault(path: Path) -> str:
     """What is wrong with a file, seen without reading it; empty if nothing is."""
     try:
-        if path.is_file():
+        kind = path.stat().st_mode
+        if stat.S_ISREG(kind):
             fault = "" if os.access(path, os.R_OK) else "can't be read (Permission denied)"
-        elif path.is_dir():
-            fault = "is a folder, not a file"
         else:
-            fault = "is a pipe or a device, not a file" if path.exists() else "is not there"
+            fault = "is a folder, not a file" if stat.S_ISDIR(kind) else "is a pipe or a device, not a file"
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: no file's name holds a NUL
+        fault = "is not there"
     except OSError as error:
         fault = f"can't be read ({error.strerror})"
     return fault and f"{files.printable(str(path))} {fault}"

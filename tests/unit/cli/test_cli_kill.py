@@ -173,6 +173,7 @@ def test_killed_at_each_operation(scene, call, killed):
         one.goes(call)
 
 
+@pytest.mark.parametrize("scene", ["replacing"], indirect=True)
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_at_each_operation(scene, call, struck, number):
     operations = scene("whole").goes(call)
@@ -188,6 +189,7 @@ def test_a_signal_at_each_operation(scene, call, struck, number):
         one.goes(call)
 
 
+@pytest.mark.parametrize("scene", ["replacing"], indirect=True)
 def test_an_error_at_each_operation(scene, call, struck):
     def full():
         raise OSError(28, "No space left on device")
