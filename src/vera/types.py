@@ -180,6 +180,7 @@ class Anonymized:
         image: ``(H, W, 3)`` uint8, the photograph's size.
         preserved: ``(H, W)`` bool, True = equal to the photograph bit for bit.
         replaced: ``(H, W)`` bool, True = no source pixel left.
+        hair_edge: ``(H, W)`` bool, True = kept hair mixed again over the new face, neither preserved nor replaced; None for no such band.
 
     """
 
@@ -187,6 +188,7 @@ class Anonymized:
     image: Pixels
     preserved: Mask
     replaced: Mask
+    hair_edge: Mask | None = None
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from vera.anonymization.private import write_private
 from vera.anonymization.proportions import draw_proportions
+from vera.rng import derived_seed
 from vera.types import LatentCodes, Semantic, VeraError
 
 FORMAT = "1"
@@ -64,6 +65,10 @@ class Identity:
                 f"this identity belongs to the bundle {self.bundle[:12]}, not to {digest[:12]}: "
                 "use the bundle of the first visit, or draw a new identity for all photographs"
             )
+
+    def facts(self) -> dict[str, Any]:
+        """What the audit says about it."""
+        return {"renderer": "generator", "truncation": self.truncation, "harmonized": self.harmonized}
 
     def save(self, path: str | Path) -> None:
         """Write the identity (safetensors, readable by its owner only), whole or not at all.
@@ -151,12 +156,6 @@ def draw(
     centre = alike.mean(dim=0)
     local[textures] = (centre + truncation * TEXTURE * _mixture(alike - centre, generator))[textures]
     return Identity(local, truncation * draw_proportions(generator), bundle, seed, attempt, truncation)
-
-
-def derived_seed(*parts: object) -> int:
-    """A 63-bit seed from SHA-256 over the parts; no two lists of parts collide by their lengths."""
-    text = "".join(f"{len(str(part))}:{part}" for part in parts)
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
 def _alike(bank: Tensor, skin: Tensor | None) -> Tensor:

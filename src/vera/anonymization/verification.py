@@ -126,9 +126,10 @@ class Verifier:
         reasons: list[str] = []
         shares = [_changed(photograph, output) for photograph, output in zip(self.photographs, outputs, strict=True)]
         for photograph, output, share in zip(self.photographs, outputs, shares, strict=True):
-            if not np.array_equal(photograph.pixels[~output.replaced], output.image[~output.replaced]):
+            covered = output.replaced if output.hair_edge is None else output.replaced | output.hair_edge
+            if not np.array_equal(photograph.pixels[~covered], output.image[~covered]):
                 reasons.append(f"{output.name}: a pixel outside the replaced region changed")
-            if (output.preserved & output.replaced).any():
+            if (output.preserved & covered).any():
                 reasons.append(f"{output.name}: a preserved pixel was replaced")
             if share < LEAST_CHANGED:
                 reasons.append(f"{output.name}: only {share:.0%} of the replaced region really changed")

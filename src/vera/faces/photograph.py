@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import re
-import secrets
 import struct
 import warnings
 import zlib
@@ -20,8 +18,11 @@ import numpy as np
 from PIL import Image, ImageCms, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
+from vera.files import write_whole
 from vera.types import Mask, Photograph, Pixels, VeraError
 
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp"})
+"""Files in a folder that are taken for photographs."""
 EIGHT_BIT_MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"})
 SIXTEEN_BIT = re.compile(r"(?<!BGR);16")
 """Pillow quietly halves the depth of 16-bit RGB; only the decoder's name tells ("BGR;16" is a bitmap with 16 bits a pixel)."""
@@ -182,15 +183,7 @@ def _check_pixels(pixels: Pixels | Mask) -> None:
 
 def _replace_file(path: Path, content: bytes) -> None:
     """Write beside the target and move over it, so that no half-written file ever carries its name."""
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
-        try:
-            with part.open("xb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(part, path)
-        finally:
-            part.unlink(missing_ok=True)
+        write_whole(path, content)
     except OSError as error:
         raise VeraError(f"'{path}' cannot be written ({error.strerror}): choose a folder you may write to") from error

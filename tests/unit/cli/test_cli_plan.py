@@ -59,7 +59,7 @@ def test_the_same_photograph_twice_is_refused(photo):
         plan_photographs([photo("a.jpg"), photo("a.jpg")], person=None, masks=[], rename=False)
 
 
-@pytest.mark.parametrize("method", ["is_file", "open"])
+@pytest.mark.parametrize("method", ["stat", "open"])
 def test_a_photograph_that_may_not_be_read(photo, monkeypatch, method):
     path = photo("a.jpg")
 
