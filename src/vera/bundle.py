@@ -39,7 +39,8 @@ LOADABLE: dict[str, str] = {
 ALIASES: dict[str, str] = {}
 """Paths of older versions, and the names in :data:`LOADABLE` of what they are now: bundles keep their records and digests."""
 LARGEST = 1 << 16
-"""DECISION: no whole number in a network's configuration is larger (sides, channels, layers, identities of a bank)."""
+"""DECISION: no whole number in a network's configuration is larger (sides, channels, layers, identities of a bank), but for those
+that count bytes of a tensor: tensors are compared with the file's."""
 TABLES = 1 << 26
 """DECISION: most numbers that a network computes for itself and does not store (position encodings, filters)."""
 CLASS_KEYS = ("_target_", "class")
@@ -254,7 +255,7 @@ def _plain(config: Any, *, source: str) -> dict[str, Any]:
     for key, value in _leaves(plain):
         if key in CLASS_KEYS:
             loadable(str(value), source=source)
-        if isinstance(value, int) and abs(value) > LARGEST:
+        if isinstance(value, int) and abs(value) > LARGEST and not key.endswith("_bytes"):
             raise VeraError(f"{what} asks for {key} = {value}, and no network of VerA has more than {LARGEST}")
     return plain
 

@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 
 from vera.data.procedural import Attributes, draw_attributes, render
-from vera.data.stream import key
 from vera.faces.alignment import pull
 from vera.faces.detection import DetectedFace, Finds
+from vera.rng import key
 from vera.types import Semantic
 
 SIDE = 160

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from vera.anonymization.private import write_private
 from vera.anonymization.proportions import draw_proportions
+from vera.rng import derived_seed
 from vera.types import LatentCodes, Semantic, VeraError
 
 FORMAT = "1"
@@ -151,12 +151,6 @@ def draw(
     centre = alike.mean(dim=0)
     local[textures] = (centre + truncation * TEXTURE * _mixture(alike - centre, generator))[textures]
     return Identity(local, truncation * draw_proportions(generator), bundle, seed, attempt, truncation)
-
-
-def derived_seed(*parts: object) -> int:
-    """A 63-bit seed from SHA-256 over the parts; no two lists of parts collide by their lengths."""
-    text = "".join(f"{len(str(part))}:{part}" for part in parts)
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
 def _alike(bank: Tensor, skin: Tensor | None) -> Tensor:

@@ -14,7 +14,7 @@ from vera.anonymization.assembly import assemble, kept_rows
 from vera.anonymization.audit import Clock, opening, outcome
 from vera.anonymization.compositing import Rendering, composite
 from vera.anonymization.harmonization import Surroundings, harmonize
-from vera.anonymization.identity import Identity, derived_seed, draw
+from vera.anonymization.identity import Identity, draw
 from vera.anonymization.kinds import Kinds
 from vera.anonymization.proportions import reshape
 from vera.anonymization.request import Options
@@ -28,6 +28,7 @@ from vera.features.perceptual import PerceptualDistance
 from vera.inversion.autoencoder import Autoencoder
 from vera.inversion.objective import InversionObjective, Weights
 from vera.inversion.refinement import refine
+from vera.rng import derived_seed
 from vera.types import Anonymized, AnonymizedPerson, LatentCodes, Mask, Photograph, Refused, Semantic, VeraError, to_probabilities
 
 REFINEMENT = Weights(face=3.0, pixel=1.0, perceptual=0.5, segmentation=0.2, prior=0.02)

@@ -42,14 +42,14 @@ def mosaic(
     from rich.console import Console
 
     from vera.cli.batch import progress_bar
-    from vera.data.mosaic.bank import Bank
-    from vera.data.mosaic.build import Backends, Settings, make, prepare_all
-    from vera.data.mosaic.partners import check_people
-    from vera.data.mosaic.people import chosen, read_people
-    from vera.data.mosaic.report import write_report
     from vera.faces.detection import DlibDetector
     from vera.faces.parsing import LandmarkParser
     from vera.faces.recognition import DlibRecogniser
+    from vera.mosaic.bank import Bank
+    from vera.mosaic.build import Backends, Settings, make, prepare_all
+    from vera.mosaic.partners import check_people
+    from vera.mosaic.people import chosen, read_people
+    from vera.mosaic.report import write_report
 
     settings = Settings(seed=seed, size=size, k=k, min_distance=min_distance)
     everybody = read_people(people, photos)

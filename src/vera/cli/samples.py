@@ -15,13 +15,14 @@ import torch
 from PIL import Image
 from torch import nn
 
-from vera.anonymization.identity import derived_seed, draw
+from vera.anonymization.identity import draw
 from vera.anonymization.portrait import portrait
 from vera.faces.photograph import PNG_LEVEL, write_png
 from vera.generator.network import Generator
 from vera.generator.sampling import middle, truncate
 from vera.inversion.autoencoder import Autoencoder
 from vera.ops.palette import PALETTE
+from vera.rng import derived_seed
 from vera.training.draws import Draws
 from vera.types import Pixels, VeraError, tensor_to_image
 

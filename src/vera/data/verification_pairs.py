@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from vera.data.people import SUFFIXES, Person, existing, lines_of_words
-from vera.data.stream import key
+from vera.rng import key
 from vera.types import VeraError
 
 

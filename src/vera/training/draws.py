@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from vera.data.stream import key
+from vera.rng import key
 
 
 class Draws:

@@ -16,13 +16,13 @@ from torch import Tensor
 from vera import bundle
 from vera.anonymization.pipeline import REFINEMENT
 from vera.data.folder import FolderDataset
-from vera.data.mosaic.records import META, labels
 from vera.data.sample import FaceDataset, decode_images, decode_labels
 from vera.features.perceptual import PerceptualDistance
 from vera.inversion.autoencoder import Autoencoder
 from vera.inversion.axes import learn_axes
 from vera.inversion.bank import PEOPLE, mix
 from vera.inversion.objective import InversionObjective
+from vera.mosaic.records import META, labels
 from vera.types import VeraError
 
 SOURCE = "the checkpoint"

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from vera.anonymization.assembly import assemble, kept_rows
-from vera.anonymization.identity import TEXTURE, Identity, derived_seed, draw
+from vera.anonymization.identity import TEXTURE, Identity, draw
+from vera.rng import derived_seed
 from vera.types import LatentCodes, Semantic, VeraError
 
 

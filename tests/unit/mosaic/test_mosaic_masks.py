@@ -5,12 +5,12 @@ import pytest
 from PIL import Image
 from tests.reference.drawn_portraits import DrawnDetector, DrawnParser, DrawnRecogniser, draw_people, landmarks
 
-from vera.data.mosaic.colour import to_lab
-from vera.data.mosaic.masks import forehead_is_clear, refined, valid, with_features
-from vera.data.mosaic.points import MARGIN, extend
-from vera.data.mosaic.sources import Instruments, flipped, frame_side, prepare, prepare_file, read_source
 from vera.data.procedural import draw_attributes, render
 from vera.faces.photograph import read_photograph
+from vera.mosaic.colour import to_lab
+from vera.mosaic.masks import forehead_is_clear, refined, valid, with_features
+from vera.mosaic.points import MARGIN, extend
+from vera.mosaic.sources import Instruments, flipped, frame_side, prepare, prepare_file, read_source
 from vera.types import Semantic, VeraError
 
 SIDE = 140

@@ -9,11 +9,11 @@ from PIL import Image
 from tests.reference.drawn_portraits import DrawnDetector, DrawnParser, DrawnRecogniser, draw_people
 
 from vera.data.folder import FolderDataset
-from vera.data.mosaic.bank import Bank
-from vera.data.mosaic.build import Backends, Settings, make, prepare_all
-from vera.data.mosaic.people import read_people
-from vera.data.mosaic.records import read_records
-from vera.data.mosaic.report import write_report
+from vera.mosaic.bank import Bank
+from vera.mosaic.build import Backends, Settings, make, prepare_all
+from vera.mosaic.people import read_people
+from vera.mosaic.records import read_records
+from vera.mosaic.report import write_report
 from vera.types import Semantic, VeraError
 
 SETTINGS = Settings(seed=3, size=64, k=4, min_distance=0.0)
@@ -173,7 +173,7 @@ def test_what_is_too_near_is_rejected_and_counted(tmp_path, sources, people, bac
 
 
 def test_limits_that_nobody_passes_are_an_error(tmp_path, sources, people, backends, monkeypatch):
-    monkeypatch.setattr("vera.data.mosaic.build.ATTEMPTS", 3)
+    monkeypatch.setattr("vera.mosaic.build.ATTEMPTS", 3)
     with pytest.raises(VeraError, match=r"3 draws .* rejected .*add people"):
         run(tmp_path / "out", sources, people, backends, count=1, settings=Settings(seed=3, size=64, k=4, min_distance=9.0))
 

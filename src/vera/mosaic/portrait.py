@@ -7,15 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from vera.data.mosaic.bank import Bank
-from vera.data.mosaic.colour import harmonised, recoloured, to_lab, to_rgb
-from vera.data.mosaic.masks import Labels, valid, with_features
-from vera.data.mosaic.partners import Recipe
-from vera.data.mosaic.shapes import donor_face, faces, target
-from vera.data.mosaic.sources import Source, flipped
-from vera.data.mosaic.surround import face_mask, joined
-from vera.data.mosaic.textures import Skin, averaged, core, detailed, with_forehead, with_openings
-from vera.data.mosaic.warping import Floats, Target, pull
+from vera.mosaic.bank import Bank
+from vera.mosaic.colour import harmonised, recoloured, to_lab, to_rgb
+from vera.mosaic.masks import Labels, valid, with_features
+from vera.mosaic.partners import Recipe
+from vera.mosaic.shapes import donor_face, faces, target
+from vera.mosaic.sources import Source, flipped
+from vera.mosaic.surround import face_mask, joined
+from vera.mosaic.textures import Skin, averaged, core, detailed, with_forehead, with_openings
+from vera.mosaic.warping import Floats, Target, pull
 from vera.types import Pixels, Points, Semantic
 
 ENOUGH = 0.008

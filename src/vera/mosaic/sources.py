@@ -17,14 +17,14 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 
-from vera.data.mosaic.colour import to_lab
-from vera.data.mosaic.masks import Labels, refined
-from vera.data.mosaic.points import MARGIN, extend
 from vera.faces.alignment import ffhq_similarity, pull, transform
 from vera.faces.detection import Detector
 from vera.faces.parsing import Parser
 from vera.faces.photograph import DECODE_ERRORS, read_photograph, write_png
 from vera.faces.recognition import Embedding, Recogniser
+from vera.mosaic.colour import to_lab
+from vera.mosaic.masks import Labels, refined
+from vera.mosaic.points import MARGIN, extend
 from vera.ops.palette import PALETTE
 from vera.types import NUM_CLASSES, AlignedFace, Photograph, Pixels, Points, VeraError
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from vera.data.mosaic.bank import Bank
-from vera.data.mosaic.partners import Recipe
-from vera.data.mosaic.points import INNER, REGIONS, extend, mirrored
+from vera.mosaic.bank import Bank
+from vera.mosaic.partners import Recipe
+from vera.mosaic.points import INNER, REGIONS, extend, mirrored
 from vera.types import Points
 
 PLACE = 0.5

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import Delaunay
 
-from vera.data.mosaic.points import MARGIN
+from vera.mosaic.points import MARGIN
 from vera.types import Points
 
 Floats = npt.NDArray[np.float32]

@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from vera.data.mosaic.bank import Bank
-from vera.data.mosaic.quality import Norms
-from vera.data.mosaic.records import Record, read_records, read_settings, write
 from vera.faces.photograph import write_png
 from vera.faces.recognition import Recogniser
+from vera.mosaic.bank import Bank
+from vera.mosaic.quality import Norms
+from vera.mosaic.records import Record, read_records, read_settings, write
 from vera.types import Pixels, VeraError
 
 SHEET = 6

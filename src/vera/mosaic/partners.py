@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from vera.data.mosaic.bank import Bank
-from vera.data.mosaic.points import REGIONS
+from vera.mosaic.bank import Bank
+from vera.mosaic.points import REGIONS
 from vera.types import VeraError
 
 Floats = npt.NDArray[np.float64]

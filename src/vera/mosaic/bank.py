@@ -9,13 +9,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vera.data.mosaic.colour import to_lab
-from vera.data.mosaic.look import Look, measure
-from vera.data.mosaic.masks import forehead_is_clear
-from vera.data.mosaic.people import SourcePerson
-from vera.data.mosaic.points import MARGIN
-from vera.data.mosaic.sources import Source, read_source
-from vera.data.mosaic.warping import Triangles, triangulate
+from vera.mosaic.colour import to_lab
+from vera.mosaic.look import Look, measure
+from vera.mosaic.masks import forehead_is_clear
+from vera.mosaic.people import SourcePerson
+from vera.mosaic.points import MARGIN
+from vera.mosaic.sources import Source, read_source
+from vera.mosaic.warping import Triangles, triangulate
 from vera.types import VeraError
 
 CLEAR = 0.95

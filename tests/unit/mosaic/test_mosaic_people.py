@@ -2,7 +2,7 @@
 
 import pytest
 
-from vera.data.mosaic.people import chosen, read_people
+from vera.mosaic.people import chosen, read_people
 from vera.types import VeraError
 
 

@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vera.data.mosaic.look import OPEN
-from vera.data.mosaic.points import BROWS, EYES, LIPS, OPENING, OUTLINE, scaled
-from vera.data.mosaic.pyramid import collapse, fine_shares, laplacian, octaves_of
-from vera.data.mosaic.warping import Floats, Target, eroded, softened
+from vera.mosaic.look import OPEN
+from vera.mosaic.points import BROWS, EYES, LIPS, OPENING, OUTLINE, scaled
+from vera.mosaic.pyramid import collapse, fine_shares, laplacian, octaves_of
+from vera.mosaic.warping import Floats, Target, eroded, softened
 from vera.types import Mask, Points
 
 BROAD = 6.0

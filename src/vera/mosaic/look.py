@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from vera.data.mosaic.points import LIPS, OPENING, OUTLINE, scaled
-from vera.data.mosaic.warping import Floats, eroded, filled
+from vera.mosaic.points import LIPS, OPENING, OUTLINE, scaled
+from vera.mosaic.warping import Floats, eroded, filled
 from vera.types import Mask, Points, Semantic
 
 Colour = npt.NDArray[np.float64]

@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from vera.data.mosaic.crew import deal
+from vera.mosaic.crew import deal
 from vera.types import VeraError
 
 

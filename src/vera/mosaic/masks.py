@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vera.data.mosaic.points import BROWS, EYES, LIPS, MARGIN, OUTLINE, scaled
-from vera.data.mosaic.warping import Floats, filled
 from vera.faces.mixtures import fit_mixture
+from vera.mosaic.points import BROWS, EYES, LIPS, MARGIN, OUTLINE, scaled
+from vera.mosaic.warping import Floats, filled
 from vera.types import Mask, Points, Semantic
 
 Labels = npt.NDArray[np.uint8]

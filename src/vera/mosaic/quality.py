@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from vera.data.mosaic.look import Look
+from vera.mosaic.look import Look
 
 Floats = npt.NDArray[np.float64]
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from tests.reference.drawn_portraits import DrawnRecogniser
 
-from vera.data.mosaic.colour import harmonised, recoloured, to_lab, to_rgb
-from vera.data.mosaic.look import Look
-from vera.data.mosaic.partners import LARGEST, PARTS, check_people, draw, weights
-from vera.data.mosaic.privacy import Judge
-from vera.data.mosaic.quality import Norms
 from vera.faces.detection import DetectedFace
+from vera.mosaic.colour import harmonised, recoloured, to_lab, to_rgb
+from vera.mosaic.look import Look
+from vera.mosaic.partners import LARGEST, PARTS, check_people, draw, weights
+from vera.mosaic.privacy import Judge
+from vera.mosaic.quality import Norms
 from vera.types import VeraError
 
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from tests.reference.drawn_portraits import landmarks
 
-from vera.data.mosaic.points import INNER, MARGIN, REGIONS, extend, mirrored
-from vera.data.mosaic.pyramid import collapse, fine_shares, join, laplacian
-from vera.data.mosaic.shapes import mixed
-from vera.data.mosaic.warping import Target, pull, triangulate
 from vera.data.procedural import draw_attributes
+from vera.mosaic.points import INNER, MARGIN, REGIONS, extend, mirrored
+from vera.mosaic.pyramid import collapse, fine_shares, join, laplacian
+from vera.mosaic.shapes import mixed
+from vera.mosaic.warping import Target, pull, triangulate
 from vera.types import VeraError
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from vera.data.mosaic.points import OUTLINE, scaled
-from vera.data.mosaic.pyramid import LEVELS, join, octaves_of
-from vera.data.mosaic.warping import Floats, Target, eroded, softened
+from vera.mosaic.points import OUTLINE, scaled
+from vera.mosaic.pyramid import LEVELS, join, octaves_of
+from vera.mosaic.warping import Floats, Target, eroded, softened
 from vera.types import Mask
 
 INNER = 0.97

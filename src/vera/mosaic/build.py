@@ -17,21 +17,21 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from vera.data.mosaic.bank import Bank
-from vera.data.mosaic.colour import to_lab
-from vera.data.mosaic.crew import deal
-from vera.data.mosaic.look import measure
-from vera.data.mosaic.partners import Recipe, check_people, draw
-from vera.data.mosaic.people import SourcePerson
-from vera.data.mosaic.portrait import Portrait, portrait
-from vera.data.mosaic.privacy import Distances, Judge
-from vera.data.mosaic.quality import Norms
-from vera.data.mosaic.records import Records, write
-from vera.data.mosaic.sources import Instruments, prepare_file, save_labels
-from vera.data.stream import key
 from vera.faces.detection import Detector
 from vera.faces.parsing import Parser
 from vera.faces.recognition import Recogniser
+from vera.mosaic.bank import Bank
+from vera.mosaic.colour import to_lab
+from vera.mosaic.crew import deal
+from vera.mosaic.look import measure
+from vera.mosaic.partners import Recipe, check_people, draw
+from vera.mosaic.people import SourcePerson
+from vera.mosaic.portrait import Portrait, portrait
+from vera.mosaic.privacy import Distances, Judge
+from vera.mosaic.quality import Norms
+from vera.mosaic.records import Records, write
+from vera.mosaic.sources import Instruments, prepare_file, save_labels
+from vera.rng import key
 from vera.types import Pixels, VeraError
 
 JPEG = 95
