@@ -38,13 +38,14 @@ NUMBERS = (
 SHOWN = 80
 """Characters of a foreign text that a message repeats."""
 T = TypeVar("T")
+N = TypeVar("N", int, float)
 
 
 class TensorFile(NamedTuple):
     """What a safetensors file holds.
 
     Attributes:
-        tensors: by name, on the CPU; all their numbers are finite.
+        tensors: by name, on the CPU; all numbers are finite.
         metadata: its texts.
 
     """
@@ -142,6 +143,30 @@ def field(record: Any, name: str, kind: type[T], *, what: str) -> T:
     value = record[name]
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise VeraError(f"{what}: the field '{name}' is a {type(value).__name__}, not a {kind.__name__}; fetch the file again")
+    return value
+
+
+def number(facts: Mapping[str, str], name: str, kind: type[N], low: float, high: float, *, what: str) -> N:
+    """A number that a file's metadata gives as text.
+
+    Args:
+        facts: the metadata.
+        name: of the number.
+        kind: int or float.
+        low: smallest value.
+        high: largest.
+        what: the file's name in messages.
+
+    Raises:
+        VeraError: it is missing, no such number, or outside.
+
+    """
+    try:
+        value = kind(facts[name])
+    except (KeyError, ValueError) as error:
+        raise VeraError(f"{what} does not say its {name}: it is damaged, or was not written by VerA") from error
+    if not low <= value <= high:
+        raise VeraError(f"{what} has a {name} of {shown(value)}, outside {low} to {high}: it is damaged, or was not written by VerA")
     return value
 
 
