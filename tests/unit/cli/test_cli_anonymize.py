@@ -326,7 +326,7 @@ def test_programming_errors_are_one_sentence_without_names_and_a_traceback_where
     studio.break_ = ("anna",)
     code, _, stderr = vera("anonymize", photo("a.jpg"), "--person", "anna", "--out", tmp_path / "out")
     assert code == 1
-    assert stderr.startswith("vera: internal error (ZeroDivisionError")
+    assert stderr.strip().startswith("vera: internal error (ZeroDivisionError")
     assert "VERA_DEBUG=1" in stderr
     assert "anna" not in stderr
     monkeypatch.setenv("VERA_DEBUG", "1")
