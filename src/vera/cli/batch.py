@@ -14,6 +14,7 @@ from vera import __version__
 from vera.cli.output import OutputFolder
 from vera.cli.plan import Person, digest, output_files
 from vera.cli.studio import Studio
+from vera.faces.image_file import legible
 from vera.types import Refused, VeraError
 
 
@@ -105,7 +106,7 @@ def one(
 def files(person: Person, *, written: bool) -> list[dict[str, Any]]:
     """What the audit says about a person's files; for a renamed person not what they are called."""
     return [
-        ({} if renamed(person) else {"source": entry.path.name})
+        ({} if renamed(person) else {"source": legible(entry.path.name)})
         | {"role": entry.role, "digest": digest(entry.path), "masks": [digest(mask) for mask in entry.masks]}
         | {"written": list(output_files(entry.name)) if written else []}
         for entry in person.entries
@@ -120,12 +121,12 @@ def reason(error: Exception, person: Person) -> str:
     """
     if not isinstance(error, VeraError):
         return f"an unforeseen {type(error).__name__}: make a call for this person alone to see where"
-    text = str(error)
+    text = legible(str(error))
     if renamed(person):
         names = {f"'{person.id}'": f"'{person.label}'"}
         for entry in person.entries:
             for path, neutral in [(entry.path, entry.name), *((mask, f"{entry.name} mask") for mask in entry.masks)]:
-                names |= {str(path): neutral, path.name: neutral}
+                names |= {legible(str(path)): neutral, legible(path.name): neutral}
         for name in sorted(names, key=len, reverse=True):
             text = text.replace(name, names[name])
     return text

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from vera.anonymization.request import unnamed
 from vera.data.manifest import check_files, read_manifest
+from vera.faces.image_file import legible
 from vera.types import Semantic, VeraError
 
 
@@ -108,7 +109,7 @@ def plan_photographs(photographs: Sequence[Path], *, person: str | None, masks: 
         )
     else:
         groups = [(mask,) for mask in masks] or [()] * len(photographs)
-    entries = tuple(Entry(path, path.stem, masks=group) for path, group in zip(photographs, groups, strict=True))
+    entries = tuple(Entry(path, legible(path.stem), masks=group) for path, group in zip(photographs, groups, strict=True))
     known = person or unnamed(content_digests(photographs))
     return name_outputs([Person(known, known, entries)], rename=rename)
 
@@ -122,7 +123,7 @@ def plan_manifest(manifest: Path, *, rename: bool) -> list[Person]:
     """
     people = []
     for person in read_manifest(manifest, groups=False):
-        entries = [Entry(file.path, file.path.stem, file.role, (file.mask,) if file.mask else ()) for file in person.photographs]
+        entries = [Entry(file.path, legible(file.path.stem), file.role, (file.mask,) if file.mask else ()) for file in person.photographs]
         people.append(Person(person.id, person.id, tuple(entries)))
     return name_outputs(people, rename=rename)
 

@@ -78,7 +78,8 @@ def check_files(paths: Sequence[Path], *, where: str = "") -> None:
     """Raise a VeraError for the first path that is not a file."""
     for path in paths:
         try:
-            fault = "" if path.is_file() else "is a folder, not a file" if path.is_dir() else "is not there"
+            kinds = (path.is_file, ""), (path.is_dir, "is a folder, not a file"), (path.exists, "is not a regular file")
+            fault = next((what for holds, what in kinds if holds()), "is not there")
         except OSError as error:
             fault = f"can't be read ({error.strerror})"
         if fault:
