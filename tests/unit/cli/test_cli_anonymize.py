@@ -1,5 +1,6 @@
 import hashlib
 import json
+import os
 import stat
 from pathlib import Path
 
