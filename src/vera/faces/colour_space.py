@@ -25,6 +25,7 @@ CICP_PRIMARIES = {1: icc.SRGB, 9: icc.BT_2020, 12: icc.DISPLAY_P3}
 """Primaries by their number in ITU-T H.273."""
 CICP_GAMMAS = {4: 2.2, 8: 1.0, 13: None}
 """Exponents by the number of the transfer curve in ITU-T H.273; None is sRGB's. Curves of video and of high dynamic range are left out."""
+EMPTY_EXIF = b"Exif\0\0"
 UNCALIBRATED, ADOBE = 65535, 2
 """Values of EXIF's ColorSpace beside 1, sRGB; 2 stands in no standard, but some cameras write it."""
 
@@ -65,6 +66,10 @@ def read_metadata(image: Image.Image) -> Metadata:
     """A file's EXIF data; damaged ones are no reason to refuse a photograph whose pixels are whole."""
     try:
         exif = image.getexif()
+        if not exif and len(image.info.get("exif") or b"") > len(
+            EMPTY_EXIF
+        ):  # an error that Pillow met, and forgot, when it opened the file
+            return Metadata(damaged=True)
         index = exif.get_ifd(ExifTags.IFD.Interop).get(ExifTags.Interop.InteropIndex, "")
         named = index.decode("ascii", "replace") if isinstance(index, bytes) else str(index)
         space = exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.ColorSpace)

@@ -70,7 +70,8 @@ BRANDS = {b"avif": "AVIF", b"avis": "AVIF", b"crx ": "camera raw (CR3)"} | dict.
 """Kinds of ISO media files (``ftyp`` at byte 4) by their major brand; any other one is a video."""
 
 FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {0xF7}
-"""JPEG markers that open a frame header; 0xF7 is JPEG-LS."""
+"""JPEG markers that open a frame header."""
+REFUSED_FRAMES = {0xC3: "lossless JPEG", 0xCB: "lossless JPEG", 0xF7: "JPEG-LS"}
 SUBFILE_TYPE, OLD_SUBFILE_TYPE, BITS, SAMPLE_FORMAT, DNG_VERSION = 254, 255, 258, 339, 50706
 """TIFF tags."""
 
@@ -100,13 +101,14 @@ def check_variant(data: bytes, known: str, shown: str) -> None:
     """Refuse what a supported format can hold, too, but no decoder here reads rightly.
 
     Raises:
-        VeraError: JPEG-LS, JPEG with more than 8 bits; camera raw files, previews, floating point or more than 8 bits in TIFF.
+        VeraError: lossless JPEG, JPEG-LS, JPEG with more than 8 bits; camera raw files, previews, signed or floating point
+            numbers or more than 8 bits in TIFF.
 
     """
     if known == "JPEG":
         marker, bits = _jpeg_frame(data)
-        if marker == 0xF7:
-            raise VeraError(f"'{shown}' cannot be used, JPEG-LS is not supported: {EXPORT}")
+        if marker in REFUSED_FRAMES:
+            raise VeraError(f"'{shown}' cannot be used, {REFUSED_FRAMES[marker]} is not supported: {EXPORT}")
         if bits != 8:
             raise VeraError(f"'{shown}' cannot be used, JPEG with {bits} bits a channel is not supported: {EXPORT}")
     if known == "TIFF":
@@ -118,16 +120,23 @@ def check_variant(data: bytes, known: str, shown: str) -> None:
         if any(sample != 1 for sample in tags.get(SAMPLE_FORMAT, ())):
             raise VeraError(f"'{shown}' cannot be used, TIFF with signed or floating point numbers is not supported: {EXPORT}")
         if any(bits > 8 for bits in tags.get(BITS, ())):
-            raise VeraError(f"'{shown}' does not have 8 bits a channel, and no other depth is supported: {EXPORT}")
+            raise too_deep(shown)
+
+
+def too_deep(shown: str) -> VeraError:
+    """The error for more than 8 bits a channel."""
+    return VeraError(f"'{shown}' does not have 8 bits a channel, and no other depth is supported: {EXPORT}")
 
 
 def check_size(size: tuple[int, int], shown: str) -> None:
     """Raise a VeraError if an image of ``(width, height)`` is too large; called before anything is decoded."""
-    width, height = size
-    if width * height > MOST_PIXELS:
-        raise VeraError(
-            f"'{shown}' has {width} by {height} pixels, more than the {MOST_PIXELS // 10**6} megapixels that are supported: make it smaller"
-        )
+    if size[0] * size[1] > MOST_PIXELS:
+        raise too_large(shown)
+
+
+def too_large(shown: str) -> VeraError:
+    """The error for too many pixels."""
+    return VeraError(f"'{shown}' has more than the {MOST_PIXELS // 10**6} megapixels that are supported: make it smaller")
 
 
 def png_chunk(data: bytes, name: bytes) -> bytes | None:

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image, ImageCms
 
 from vera.faces.colour_space import ToRgb, damaged_profile, read_metadata, to_srgb, told_by
-from vera.faces.formats import EXPORT, MOST_BYTES, check_size, check_variant, recognise
+from vera.faces.formats import EXPORT, MOST_BYTES, check_size, check_variant, recognise, too_deep, too_large
 from vera.types import Pixels, VeraError
 
 EIGHT_BIT_MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"})
@@ -121,7 +121,7 @@ def decode(data: bytes, shown: str) -> Decoded:
     except ImageCms.PyCMSError as error:
         raise damaged_profile(shown) from error
     except Image.DecompressionBombError as error:  # Pillow's own limit, above ours
-        raise VeraError(f"'{shown}' has too many pixels to be a photograph: make it smaller") from error
+        raise too_large(shown) from error
     except Exception as error:  # Pillow's decoders raise almost anything on damaged bytes
         raise VeraError(f"'{shown}' {DAMAGED}") from error
     notes = [told.warning] if told.warning else []
@@ -137,8 +137,10 @@ def _load(data: bytes, known: str, shown: str) -> Image.Image:
     image = Image.open(io.BytesIO(data), formats=[known])
     check_size(image.size, shown)
     deep = any(SIXTEEN_BIT.search(str(tile.args)) for tile in getattr(image, "tile", []))
-    if image.mode not in EIGHT_BIT_MODES or deep:
-        raise VeraError(f"'{shown}' does not have 8 bits a channel (mode {image.mode}), and nothing else is supported: {EXPORT}")
+    if deep or image.mode[0] in "IF":  # integers and floating point numbers of more bits
+        raise too_deep(shown)
+    if image.mode not in EIGHT_BIT_MODES:
+        raise VeraError(f"'{shown}' is in the colour mode {image.mode}, which is not supported: {EXPORT}")
     image.load()
     return image
 
