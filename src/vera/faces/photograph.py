@@ -74,7 +74,7 @@ def write_png(path: Path, pixels_or_mask: Pixels | Mask) -> None:
     is_mask = pixels_or_mask.dtype == np.bool_ and pixels_or_mask.ndim == 2
     if not is_mask:
         _check_pixels(pixels_or_mask)
-    array = pixels_or_mask.astype(np.uint8) * np.uint8(255 if is_mask else 1)
+    array = np.where(pixels_or_mask, np.uint8(255), np.uint8(0)) if is_mask else pixels_or_mask
     chunks = PngInfo()
     chunks.add(b"sRGB", b"\x01")  # rendering intent 1: relative colorimetric, as in reading
     encoded = io.BytesIO()
