@@ -82,7 +82,6 @@ class VeraAnonymizer:
             )
         if identity is not None:
             identity.require_bundle(self.bundle.digest)
-            identity.require_codes(tuple(self.network.mean.shape))
         clock = Clock()
         with clock("find"):
             found = [find_face(self.detector, photograph, self.options) for photograph in photographs]

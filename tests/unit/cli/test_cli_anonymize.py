@@ -351,3 +351,20 @@ def test_programming_errors_are_one_sentence_without_names_and_a_traceback_where
     monkeypatch.setattr("sys.argv", ["vera", "anonymize", str(photo("a.jpg")), "--out", str(tmp_path / "out")])
     with pytest.raises(ZeroDivisionError):
         main()
+
+
+def test_a_file_name_that_is_not_utf8_is_read_as_latin1(vera, studio, photo, tmp_path, files):
+    source = os.fsencode(photo("a.jpg"))
+    named = source.replace(b"a.jpg", b"M\xfcller\x80.jpg")
+    os.rename(source, named)
+    code, _, stderr = vera("anonymize", os.fsdecode(named), "--out", tmp_path / "out", "--person", "p1")
+    assert code == 0, stderr
+    assert files(tmp_path / "out") == ["Müller_.png", "Müller_.preserved.png", "audit.json"]
+    assert audit_of(tmp_path / "out")["people"][0]["files"][0]["source"] == "Müller_.jpg"
+
+
+def test_a_file_that_is_no_regular_one_is_bad_input(vera, studio, tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    code, _, stderr = vera("anonymize", tmp_path / "pipe.jpg", "--out", tmp_path / "out")
+    assert code == 2
+    assert "is not a regular file" in stderr
