@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from numbers import Integral
 from pathlib import Path
@@ -34,6 +34,8 @@ Source = str | Path | Pixels | Photograph
 
 MaskSource = str | Path | Mask
 """A drawn region as the Python interface takes it."""
+
+MASK = "give a path, an (H, W) bool array or None for each photograph"
 
 
 @dataclass(frozen=True)
@@ -141,10 +143,10 @@ def anonymize(
         Refused: the result did not pass the verification.
 
     """
-    given = [photographs] if isinstance(photographs, str | Path | np.ndarray | Photograph) else list(photographs)
+    given = _listed("photographs", photographs, str | Path | np.ndarray | Photograph, "give paths, (H, W, 3) uint8 arrays or photographs")
     read = [_read(source, f"photograph{number}") for number, source in enumerate(given, 1)]
-    drawn = None if masks is None else _masks([masks] if isinstance(masks, str | Path | np.ndarray) else list(masks), read)
-    named = [preserve] if isinstance(preserve, str | Semantic) else preserve
+    drawn = None if masks is None else _masks(_listed("masks", masks, str | Path | np.ndarray | None, MASK), read)
+    named = _listed("preserve", preserve, str | Semantic, "give names of classes such as 'mouth', or () for none")
     classes = tuple(known if isinstance(known, Semantic) else Semantic.named(known) for known in named)
     seed, saved = _seed_or_identity(identity)
     _check_options(options)
@@ -152,6 +154,19 @@ def anonymize(
     anonymizer = embedded(bundle, device, wanted, renderer=renderer, parser=parser, recognisers=recognisers, far=far)
     made = anonymizer(read, person=person or unnamed(photograph.digest for photograph in read), masks=drawn, identity=saved)
     return [Result(**vars(one), audit=made.audit, identity=made.identity) for one in made.photographs]
+
+
+def _listed(name: str, given: Any, kind: Any, advice: str) -> list[Any]:
+    """One thing or several as a list.
+
+    Raises:
+        VeraError: one of them is of another kind.
+
+    """
+    listed = list(given) if isinstance(given, Iterable) and not isinstance(given, kind) else [given]
+    if not all(isinstance(one, kind) for one in listed):
+        raise VeraError(f"{name}={' '.join(repr(given).split())[:60]} cannot be used: {advice}")
+    return listed
 
 
 def _read(source: Source, name: str) -> Photograph:

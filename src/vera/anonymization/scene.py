@@ -117,7 +117,7 @@ def find_face(detector: Detector, photograph: Photograph, options: Options, othe
             f"the face in photograph '{photograph.name}' is cut off at its border (brows to chin must be seen): "
             "give a photograph that shows the whole face"
         )
-    warnings = [
+    warnings = [f"{photograph.name}: {warning}" for warning in photograph.warnings] + [
         f"{photograph.name}: at ({find.box[0]:.0f}, {find.box[1]:.0f}) to ({find.box[2]:.0f}, {find.box[3]:.0f}) something looks a little "
         f"like a face (score {find.score:.2f}) and is left as it is: make sure that nobody is recognisable there"
         for find in (*weak, *unseen)

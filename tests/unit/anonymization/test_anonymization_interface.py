@@ -81,3 +81,20 @@ def test_wrong_arguments_are_bad_input(photograph, calls):
         anonymize(photograph, hairs=True, bundle="x")
     with pytest.raises(VeraError, match="identity="):
         anonymize(photograph, seed=3, bundle="x")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"preserve": None},
+        {"preserve": 4},
+        {"preserve": ["mouth", 4]},
+        {"masks": 4},
+        {"masks": [[True]]},
+        {"photographs": None},
+        {"photographs": [b"a.jpg"]},
+    ],
+)
+def test_arguments_of_another_type_are_bad_input(photograph, calls, arguments):
+    with pytest.raises(VeraError, match=f"^{next(iter(arguments))}=.* cannot be used: give "):
+        anonymize(**{"photographs": photograph, "bundle": "x"} | arguments)

@@ -1,5 +1,6 @@
 """Which face of a photograph is taken, and which is none to take."""
 
+from dataclasses import replace
 from itertools import cycle
 from types import SimpleNamespace
 
@@ -37,6 +38,12 @@ def test_a_face_that_is_cut_off_is_refused_with_what_to_do(photograph, points):
         find_face(detector, photograph, Options())
     whole = SimpleNamespace(name="drawn", search=lambda _: ([SimpleNamespace(landmarks=np.asarray(points), area=1.0)], []))
     assert find_face(whole, photograph, Options()).among == 1
+
+
+def test_what_reading_warned_of_is_in_the_audit_by_the_photographs_name(photograph, points):
+    detector = SimpleNamespace(search=lambda _: ([SimpleNamespace(landmarks=np.asarray(points))], []))
+    read = replace(photograph, warnings=("its file holds several images",))
+    assert find_face(detector, read, Options()).warnings == ("drawn: its file holds several images",)
 
 
 @pytest.fixture(scope="module")

@@ -337,7 +337,15 @@ def test_identity_is_saved(vera, studio, photo, tmp_path):
     assert not (tmp_path / "two").exists()
 
 
-def test_programming_errors_keep_their_traceback(studio, photo, tmp_path, monkeypatch):
+def test_programming_errors_are_one_sentence_without_names_and_a_traceback_where_asked(vera, studio, photo, tmp_path, monkeypatch):
+    studio.break_ = ("anna",)
+    code, _, stderr = vera("anonymize", photo("a.jpg"), "--person", "anna", "--out", tmp_path / "out")
+    assert code == 1
+    assert stderr.strip().startswith("vera: internal error (ZeroDivisionError")
+    assert "VERA_DEBUG=1" in stderr
+    assert "anna" not in stderr
+    monkeypatch.setenv("VERA_DEBUG", "1")
+
     def broken(self, person, identity, progress):
         raise ZeroDivisionError
 
@@ -345,6 +353,23 @@ def test_programming_errors_keep_their_traceback(studio, photo, tmp_path, monkey
     monkeypatch.setattr("sys.argv", ["vera", "anonymize", str(photo("a.jpg")), "--out", str(tmp_path / "out")])
     with pytest.raises(ZeroDivisionError):
         main()
+
+
+def test_a_file_name_that_is_not_utf8_is_read(vera, studio, photo, tmp_path, files):
+    source = os.fsencode(photo("a.jpg"))
+    named = source.replace(b"a.jpg", b"M\xfcller\x80.jpg")
+    os.rename(source, named)
+    code, _, stderr = vera("anonymize", os.fsdecode(named), "--out", tmp_path / "out", "--person", "p1")
+    assert code == 0, stderr
+    assert files(tmp_path / "out") == ["M%FCller%80.png", "M%FCller%80.preserved.png", "audit.json"]
+    assert audit_of(tmp_path / "out")["people"][0]["files"][0]["source"] == "M%FCller%80.jpg"
+
+
+def test_a_file_that_is_no_regular_one_is_bad_input(vera, studio, tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    code, _, stderr = vera("anonymize", tmp_path / "pipe.jpg", "--out", tmp_path / "out")
+    assert code == 2
+    assert "is a pipe or a device, not a file" in stderr
 
 
 def test_further_recognisers_and_the_false_accept_rate_are_handed_on(vera, studio, photo, tmp_path):
