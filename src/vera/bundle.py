@@ -31,6 +31,7 @@ LOADABLE: dict[str, str] = {
     "Generator": "vera.generator.network.Generator",
     "ControlledGenerator": "vera.attributes.control.ControlledGenerator",
     "Autoencoder": "vera.inversion.autoencoder.Autoencoder",
+    "ExemplarBank": "vera.exemplars.bank.ExemplarBank",
     "Segmenter": "vera.faces.segmenter.Segmenter",
     "Discriminator": "vera.generator.discriminator.Discriminator",
     "ProjectedDiscriminator": "vera.generator.projected.ProjectedDiscriminator",
