@@ -70,6 +70,11 @@ def default_bundle() -> Path:
     return Path(__file__).parent / "assets" / "default"
 
 
+def exemplar_bundle() -> Path:
+    """Folder of the bank of exemplars that ships with the package: what ``vera anonymize`` renders with by default."""
+    return Path(__file__).parent / "assets" / "exemplars"
+
+
 def controlled_bundle() -> Path:
     """Folder of the shipped generator with controls: the default bundle's, after stage 2."""
     return Path(__file__).parent / "assets" / "controlled"

@@ -103,12 +103,14 @@ class Photograph:
         pixels: ``(H, W, 3)`` uint8 RGB.
         name: file stem, used for output names.
         digest: SHA-256 of the file's bytes (of the pixels for one made in memory).
+        warnings: what somebody should look at in the file, for the audit.
 
     """
 
     pixels: Pixels
     name: str
     digest: str
+    warnings: tuple[str, ...] = ()
 
     @property
     def size(self) -> tuple[int, int]:
@@ -200,6 +202,7 @@ class Anonymized:
         image: ``(H, W, 3)`` uint8, the photograph's size.
         preserved: ``(H, W)`` bool, True = equal to the photograph bit for bit.
         replaced: ``(H, W)`` bool, True = no source pixel left.
+        hair_edge: ``(H, W)`` bool, True = kept hair mixed again over the new face, neither preserved nor replaced; None for no such band.
 
     """
 
@@ -207,6 +210,7 @@ class Anonymized:
     image: Pixels
     preserved: Mask
     replaced: Mask
+    hair_edge: Mask | None = None
 
 
 @dataclass(frozen=True)

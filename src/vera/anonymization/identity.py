@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save
@@ -68,6 +69,10 @@ class Identity:
                 f"this identity belongs to the bundle {shown(self.bundle[:12])}, not to {digest[:12]}: "
                 "use the bundle of the first visit, or draw a new identity for all photographs"
             )
+
+    def facts(self) -> dict[str, Any]:
+        """What the audit says about it."""
+        return {"renderer": "generator", "truncation": self.truncation, "harmonized": self.harmonized}
 
     def save(self, path: str | Path) -> None:
         """Write the identity (safetensors, readable by its owner only), whole or not at all.

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from vera.data.people import SUFFIXES, Person, existing, lines_of_words
+from vera.data.people import Person, existing, lines_of_words
+from vera.faces.formats import SUFFIXES
 from vera.rng import key
 from vera.types import VeraError
 

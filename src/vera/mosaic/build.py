@@ -18,6 +18,7 @@ import numpy as np
 from PIL import Image
 
 from vera.faces.detection import Detector
+from vera.faces.formats import FORMATS
 from vera.faces.parsing import Parser
 from vera.faces.recognition import Recogniser
 from vera.mosaic.bank import Bank
@@ -50,6 +51,7 @@ class Settings:
         size: side in pixels.
         k: people whose features are mixed.
         min_distance: to the nearest real person.
+        even: cover skin tones evenly, see :func:`vera.mosaic.partners.draw`.
 
     """
 
@@ -57,6 +59,7 @@ class Settings:
     size: int
     k: int
     min_distance: float
+    even: bool = False
 
     def __post_init__(self) -> None:
         """Check.
@@ -91,8 +94,8 @@ class Workshop:
     Args:
         out: the data set's folder.
         bank: prepared people.
-        settings: see there.
-        backends: see there.
+        settings: what mosaics depend on.
+        backends: what looks at faces.
 
     """
 
@@ -111,7 +114,12 @@ class Workshop:
         """
         rejected: Counter[str] = Counter()
         for attempt in range(ATTEMPTS):
-            recipe = draw(np.random.default_rng(key(self.settings.seed, f"mosaic {number}", attempt)), self.bank, self.settings.k)
+            recipe = draw(
+                np.random.default_rng(key(self.settings.seed, f"mosaic {number}", attempt)),
+                self.bank,
+                self.settings.k,
+                even=self.settings.even,
+            )
             made, reason = self._all_roles(recipe, number)
             if made is not None:
                 break
@@ -124,7 +132,8 @@ class Workshop:
             name = f"{number:06d}_{role}"
             write(self.out / "images" / f"{name}.jpg", encoded)
             save_labels(self.out / "masks" / f"{name}.png", picture.labels)
-            records.append(self._record(name, number, attempt, role, recipe, distances) | {"rejected": dict(rejected)})
+            points = np.round(picture.points, 5).tolist()
+            records.append(self._record(name, number, attempt, role, recipe, distances) | {"rejected": dict(rejected), "points": points})
         return records
 
     def _all_roles(self, recipe: Recipe, number: int) -> tuple[list[tuple[Portrait, bytes, Distances]] | None, str]:
@@ -134,7 +143,7 @@ class Workshop:
         for index, role in enumerate(self.bank.roles):
             picture = portrait(self.bank, recipe, index, self.settings.size)
             encoded = _encoded(picture.image)
-            pixels: Pixels = np.asarray(Image.open(io.BytesIO(encoded)).convert("RGB"))
+            pixels: Pixels = np.asarray(Image.open(io.BytesIO(encoded), formats=FORMATS).convert("RGB"))
             faults = self.norms.faults(measure(to_lab(pixels), picture.labels, picture.points))
             if faults:
                 return None, max(faults, key=faults.__getitem__)

@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from torch import Tensor
 
 from vera import bundle
-from vera.anonymization.pipeline import REFINEMENT
+from vera.anonymization.generator_renderer import REFINEMENT
 from vera.data.folder import FolderDataset
 from vera.data.sample import FaceDataset, decode_images, decode_labels
 from vera.features.perceptual import PerceptualDistance
