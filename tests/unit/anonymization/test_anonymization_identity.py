@@ -78,7 +78,7 @@ def test_an_interrupted_save_leaves_nothing_behind(bank, tmp_path, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("vera.anonymization.private.os.replace", interrupted)
+    monkeypatch.setattr("vera.files.os.replace", interrupted)
     with pytest.raises(KeyboardInterrupt):
         drawn(bank).save(tmp_path / "id")
     assert not list(tmp_path.iterdir())
