@@ -142,7 +142,9 @@ SENTENCES: dict[str, Callable[[Any], str | None]] = {
     "lightning_fabric.utilities.exceptions.MisconfigurationException": lambda error: (
         f"the trainer cannot be set up: {error}; choose another trainer=, or see `vera doctor`"
     ),
-    "safetensors.SafetensorError": lambda error: f"a file of tensors is damaged ({error}): fetch it again, or make it anew",
+    "safetensors._safetensors_rust.SafetensorError": lambda error: (
+        f"a file of tensors is damaged ({error}): fetch it again, or make it anew"
+    ),
     "torch.OutOfMemoryError": lambda error: MEMORY,
     "cv2.error": _of_opencv,
     "builtins.MemoryError": lambda error: MEMORY,
