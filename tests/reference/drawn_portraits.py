@@ -110,7 +110,7 @@ class DrawnRecogniser:
     """Tells faces apart by their coarse colours."""
 
     name = "drawn"
-    threshold = 0.1
+    threshold = refusal_threshold = 0.1
     false_accept_rate = float("nan")
     calibration = "none"
 

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from vera.anonymization.colour import tone
-from vera.anonymization.placement import Floats, eye_distance
+from vera.anonymization.placement import eye_distance
 from vera.anonymization.preservation import covered_classes, preserved_region, replaced_region
 from vera.anonymization.request import Options
-from vera.faces.alignment import align, pull
+from vera.anonymization.uprightness import confirmed, require_upright, unseen_faces
+from vera.faces.alignment import align
 from vera.faces.detection import DetectedFace, Detector
 from vera.faces.parsing import Parser
+from vera.faces.turns import TurnDetector, search_turns
 from vera.types import AlignedFace, Mask, Photograph, Points, Semantic, VeraError
 
 PARSING_SIZE = 256
@@ -31,26 +31,20 @@ class Scene:
         photograph: the source.
         face: aligned at :data:`PARSING_SIZE`.
         parsed: ``(K, S', S')`` class probabilities at that size.
-        image: ``(3, S, S)`` aligned at the network's size.
-        segmentation: ``(K, S, S)`` class probabilities at the network's size.
         preserved: ``(H, W)``, kept bit for bit.
         replaced: ``(H, W)``, no source pixel stays.
-        replaced_share: ``(1, S, S)``: which share of each aligned pixel is replaced.
-        kept_classes: classes whose codes stay the photograph's.
-        tone: median colour of the face's skin, in which the new face is shown: of the face itself three numbers pass on, no more.
+        kept_classes: classes of which more than half is kept.
+        hair_edge: ``(H, W)``, where kept hair is mixed again over the new face; None where the renderer has no such band.
 
     """
 
     photograph: Photograph
     face: AlignedFace
     parsed: Tensor
-    image: Tensor
-    segmentation: Tensor
     preserved: Mask
     replaced: Mask
-    replaced_share: Tensor
     kept_classes: tuple[Semantic, ...]
-    tone: Floats | None
+    hair_edge: Mask | None = None
 
     def facts(self) -> dict[str, Any]:
         """What the audit says about it."""
@@ -61,6 +55,7 @@ class Scene:
             "eye_distance": round(eye_distance(self.face), 1),
             "preserved_pixels": int(self.preserved.sum()),
             "replaced_pixels": int(self.replaced.sum()),
+            "hair_edge_pixels": 0 if self.hair_edge is None else int(self.hair_edge.sum()),
             "kept_classes": [known.name.lower() for known in self.kept_classes],
         }
 
@@ -81,22 +76,33 @@ class Chosen:
     warnings: tuple[str, ...]
 
 
-def find_face(detector: Detector, photograph: Photograph, options: Options) -> Chosen:
+def find_face(detector: Detector, photograph: Photograph, options: Options, others: Sequence[TurnDetector] = ()) -> Chosen:
     """The face to anonymize.
 
     With several faces in a photograph, ``options.face`` chooses (1 = largest) and ``options.leave_others`` must allow the
     others to stay. A number that a photograph does not have is refused, also where it shows one face: that one may be somebody else's.
 
+    Args:
+        detector: gives the face and its landmarks.
+        photograph: where to look.
+        options: which face.
+        others: look at the photograph in all quarter turns, for turned faces and for those that ``detector`` does not see.
+
     Raises:
-        VeraError: no face, several without a choice, no face of this number, or one that the photograph's border cuts off.
+        VeraError: no face, a turned one, several without a choice, no face of this number, or one that the photograph's border cuts off.
 
     """
+    seen = search_turns(others, photograph)
     faces, weak = detector.search(photograph)
+    faces, weak = confirmed(faces, weak, seen, detector.name)
+    require_upright(photograph, faces, seen, detector.name, others)
+    unseen = unseen_faces([*faces, *weak], seen, detector.name)
     if not faces:
         raise VeraError(f"no face found in photograph '{photograph.name}': give an upright, sharp photograph of one face, or crop closer")
-    if len(faces) > 1 and not (options.face and options.leave_others):
+    among = len(faces) + len(unseen)
+    if among > 1 and not (options.face and options.leave_others):
         raise VeraError(
-            f"{len(faces)} faces found in photograph '{photograph.name}': choose one (--face, 1 is the largest) "
+            f"{among} faces found in photograph '{photograph.name}': choose one (--face, 1 is the largest) "
             "and say that the others stay as they are (--leave-others), or crop the photograph"
         )
     number = options.face or 1
@@ -114,9 +120,9 @@ def find_face(detector: Detector, photograph: Photograph, options: Options) -> C
     warnings = [f"{photograph.name}: {warning}" for warning in photograph.warnings] + [
         f"{photograph.name}: at ({find.box[0]:.0f}, {find.box[1]:.0f}) to ({find.box[2]:.0f}, {find.box[3]:.0f}) something looks a little "
         f"like a face (score {find.score:.2f}) and is left as it is: make sure that nobody is recognisable there"
-        for find in weak
+        for find in (*weak, *unseen)
     ]
-    return Chosen(chosen, len(faces), tuple(warnings))
+    return Chosen(chosen, among, tuple(warnings))
 
 
 def cut_off(landmarks: Points, size: tuple[int, int]) -> bool:
@@ -127,37 +133,23 @@ def cut_off(landmarks: Points, size: tuple[int, int]) -> bool:
     return bool((landmarks < -0.5).any() or (landmarks > np.array(size[::-1]) - 0.5).any())
 
 
-def set_scene(photograph: Photograph, landmarks: Points, parser: Parser, *, size: int, mask: Mask | None, options: Options) -> Scene:
+def set_scene(photograph: Photograph, landmarks: Points, parser: Parser, *, mask: Mask | None, options: Options) -> Scene:
     """Align and parse a face and settle its regions.
 
     Args:
         photograph: the source.
         landmarks: ``(68, 2)`` of the chosen face.
         parser: segments it.
-        size: side S of the network's images.
         mask: ``(H, W)``: drawn region to preserve.
         options: classes to preserve, hair.
 
     Raises:
-        VeraError: see :mod:`vera.anonymization.preservation`.
+        VeraError: a class is not visible, a mask does not fit, or nothing is left to replace (:mod:`vera.anonymization.preservation`).
 
     """
-    face, small = align(photograph, landmarks, PARSING_SIZE), align(photograph, landmarks, size)
+    face = align(photograph, landmarks, PARSING_SIZE)
     parsed = parser.parse(face).detach().float().cpu()
     preserved = preserved_region(photograph, face, parsed, classes=options.preserve, mask=mask)
     replaced = replaced_region(photograph, face, parsed, preserved, hair=options.hair)
-    share = pull(replaced, small.to_photograph, size)
     kept = dict.fromkeys([*options.preserve, *covered_classes(face, parsed, preserved)])
-    segmentation = F.adaptive_avg_pool2d(parsed[None], size)[0]
-    return Scene(
-        photograph=photograph,
-        face=face,
-        parsed=parsed,
-        image=small.image,
-        segmentation=segmentation,
-        preserved=preserved,
-        replaced=replaced,
-        replaced_share=torch.from_numpy(np.ascontiguousarray(share))[None].clamp(0, 1),
-        kept_classes=tuple(kept),
-        tone=tone(small.image, segmentation),
-    )
+    return Scene(photograph, face, parsed, preserved, replaced, tuple(kept))

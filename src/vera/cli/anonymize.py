@@ -16,6 +16,13 @@ class Device(StrEnum):
     cuda = "cuda"
 
 
+class Renderer(StrEnum):
+    """What makes the new face."""
+
+    exemplars = "exemplars"
+    generator = "generator"
+
+
 def anonymize(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for NAME.png, NAME.preserved.png and audit.json.")],
     photographs: Annotated[list[Path] | None, typer.Argument(metavar="PHOTO...", help="All photographs of ONE person.")] = None,
@@ -36,12 +43,20 @@ def anonymize(
     leave_others: Annotated[bool, typer.Option("--leave-others", help="Leave the other faces alone: they stay recognisable.")] = False,
     hair: Annotated[bool, typer.Option("--hair/--keep-hair", help="Replace the hair too, or keep it.")] = False,
     rename: Annotated[bool, typer.Option("--rename", help="Neutral output names and person labels.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Remove what an earlier call over other photographs wrote.")] = False,
-    bundle: Annotated[Path | None, typer.Option(metavar="PATH", help="A trained network; the packaged one by default.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what an earlier call over other photographs wrote.")] = False,
+    renderer: Annotated[Renderer | None, typer.Option(help="Photographic exemplars (the default), or the generator of the paper.")] = None,
+    bundle: Annotated[Path | None, typer.Option(metavar="PATH", help="Another bank of exemplars, or a trained network.")] = None,
     parser: Annotated[
         str | None,
         typer.Option(metavar="WHICH", help="What finds the classes: shipped (the default), landmarks, a parser's bundle or .onnx file."),
     ] = None,
+    recogniser: Annotated[
+        list[str] | None,
+        typer.Option(metavar="WHICH", help="Verify with a further recogniser: an .onnx file or insightface:PACK; may be repeated."),
+    ] = None,
+    far: Annotated[
+        float, typer.Option(metavar="RATE", help="False-accept rate of the recognisers' thresholds: 0.01, 0.001 or 0.0001.")
+    ] = 0.001,
     device: Annotated[Device, typer.Option(help="Where the networks run.")] = Device.cpu,
 ) -> None:
     """Anonymize the photographs of one person, or of many people by a manifest.
@@ -50,8 +65,8 @@ def anonymize(
     """
     from vera.cli import batch
     from vera.cli.assembly import assemble, load_identity
-    from vera.cli.output import OutputFolder, check_identity_target
-    from vera.cli.plan import parse_preserve, plan
+    from vera.cli.output import OutputFolder
+    from vera.cli.plan import files_within, parse_preserve, plan
     from vera.types import VeraError
 
     if identity and seed is not None:
@@ -61,12 +76,21 @@ def anonymize(
     classes, masks = parse_preserve(preserve or ())
     people = plan(photographs or (), manifest, person=person, masks=masks, rename=rename, identity=identity or save_identity)
     sources = [file for known in people for entry in known.entries for file in (entry.path, *entry.masks)]
-    sources += [file for file in (manifest, identity, save_identity) if file]
-    if save_identity:
-        check_identity_target(save_identity, overwrite=overwrite)
-    studio = assemble(
-        bundle, device.value, parser=parser, preserve=classes, hair=hair, face=face, leave_others=leave_others, kind=kind, seed=seed
-    )
-    saved = load_identity(identity)
-    folder = OutputFolder(out, people, sources=sources, overwrite=overwrite)  # after the bundle: what fails until here touches no file
-    batch.run(people, folder, studio, identity=saved, save_identity=save_identity)
+    sources += [file for file in (manifest, identity) if file]
+    sources += files_within(bundle, *(Path(file) for file in (parser, *(recogniser or ())) if file))
+    with OutputFolder(out, people, sources=sources, overwrite=overwrite, identity=save_identity) as folder:  # before the slow work
+        studio = assemble(
+            bundle,
+            device.value,
+            renderer=renderer.value if renderer else None,
+            parser=parser,
+            preserve=classes,
+            hair=hair,
+            face=face,
+            leave_others=leave_others,
+            kind=kind,
+            seed=seed,
+            recognisers=recogniser or (),
+            far=far,
+        )
+        batch.run(people, folder, studio, identity=load_identity(identity), save_identity=save_identity)

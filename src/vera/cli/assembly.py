@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from vera.anonymization.identity import Identity
+from vera.anonymization.exemplar_identity import load_identity as read_identity
 from vera.anonymization.interface import embedded
-from vera.anonymization.pipeline import Progress, VeraAnonymizer
+from vera.anonymization.pipeline import VeraAnonymizer
+from vera.anonymization.renderer import Progress, SavedIdentity
 from vera.anonymization.request import Options
 from vera.cli.plan import Entry, Person
+from vera.faces.calibration import DEFAULT_FAR
 from vera.faces.masks import read_mask
 from vera.faces.photograph import read_photograph
 from vera.types import AnonymizedPerson, Mask, Photograph, Semantic, VeraError
@@ -33,14 +35,16 @@ class EmbeddedStudio:
     anonymizer: VeraAnonymizer
     settings: Mapping[str, Any]
 
-    def anonymize(self, person: Person, identity: Identity | None, progress: Progress) -> tuple[AnonymizedPerson, Identity | None]:
+    def anonymize(
+        self, person: Person, identity: SavedIdentity | None, progress: Progress
+    ) -> tuple[AnonymizedPerson, SavedIdentity | None]:
         """Read one person's photographs and masks, and anonymize them."""
         photographs = [replace(read_photograph(entry.path), name=entry.name) for entry in person.entries]
         masks = [drawn_region(entry, photograph) for entry, photograph in zip(person.entries, photographs, strict=True)]
         result = self.anonymizer(photographs, person=person.id, masks=masks, identity=identity, progress=progress)
         return result, result.identity
 
-    def save_identity(self, identity: Identity, path: Path) -> None:
+    def save_identity(self, identity: SavedIdentity, path: Path) -> None:
         """Keep an identity for a later visit, readable by its owner only."""
         identity.save(path)
 
@@ -49,6 +53,7 @@ def assemble(
     bundle: Path | None,
     device: str,
     *,
+    renderer: str | None,
     parser: str | None,
     preserve: Sequence[Semantic],
     hair: bool,
@@ -56,17 +61,21 @@ def assemble(
     leave_others: bool,
     kind: str | None,
     seed: int | None,
+    recognisers: Sequence[str] = (),
+    far: float = DEFAULT_FAR,
 ) -> EmbeddedStudio:
     """Load the bundle and the face parts.
 
     Raises:
-        VeraError: the bundle or a part's weights are missing or damaged, or the device is not there.
+        VeraError: the bundle or a part's weights are missing or damaged, the device is not there, or an unknown recogniser or rate.
 
     """
     require_device(device)
     options = Options(preserve=tuple(preserve), hair=hair, face=face, leave_others=leave_others, kind=kind, seed=seed)
     settings = {"device": device, "preserve": [known.name.lower() for known in preserve], "hair": hair, "leave_others": leave_others}
-    return EmbeddedStudio(embedded(bundle, device, options, parser=parser), settings)
+    settings |= {"false_accept_rate": far}
+    anonymizer = embedded(bundle, device, options, renderer=renderer, parser=parser, recognisers=recognisers, far=far)
+    return EmbeddedStudio(anonymizer, settings)
 
 
 def require_device(device: str) -> None:
@@ -86,11 +95,11 @@ def drawn_region(entry: Entry, photograph: Photograph) -> Mask | None:
     return np.logical_or.reduce(masks) if masks else None
 
 
-def load_identity(path: Path | None) -> Identity | None:
+def load_identity(path: Path | None) -> SavedIdentity | None:
     """A face that was saved at an earlier visit; None for none.
 
     Raises:
         VeraError: the file is missing or is no identity.
 
     """
-    return Identity.load(path) if path else None
+    return read_identity(path) if path else None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,18 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from vera import __version__
 from vera.cli.output import OutputFolder
-from vera.cli.plan import Person, digest, output_files
+from vera.cli.plan import Entry, Person, digest, shown
+from vera.cli.record import AUDIT
 from vera.cli.studio import Studio
-from vera.faces.image_file import legible
+from vera.files import printable
 from vera.types import Refused, VeraError
+
+NAMED = 5
+"""DECISION: people whom the last message names; the audit names all."""
+REASONS = 3
+"""DECISION: reasons that the last message gives."""
+OWN = re.compile(r"'[^']*'|[^ ]*[/\\\\.][^ ]*[a-z]|[0-9.]+")
+"""What differs between reasons of one kind: names in quotes, paths and file names, numbers."""
 
 
 def run(people: Sequence[Person], folder: OutputFolder, studio: Studio, *, identity: Any = None, save_identity: Path | None = None) -> None:
@@ -47,7 +57,8 @@ def run(people: Sequence[Person], folder: OutputFolder, studio: Studio, *, ident
             def tell(what: str, done: int, budget: int, steps: TaskID = steps, label: str = person.label) -> None:
                 progress.update(steps, description=f"{label}: {what}", completed=done, total=budget)
 
-            record, failure = one(person, folder, studio, audit, identity=identity, save_identity=save_identity, tell=tell)
+            last = person is people[-1] and not first
+            record, failure = one(person, folder, studio, audit, last=last, identity=identity, save_identity=save_identity, tell=tell)
             progress.remove_task(steps)
             first = first or failure  # no other is kept: its traceback holds the person's photographs and networks
             if not failure:
@@ -57,9 +68,7 @@ def run(people: Sequence[Person], folder: OutputFolder, studio: Studio, *, ident
     if first and len(people) == 1:
         raise first
     if first:
-        lost = [record["person"] for record in audit["people"] if record["status"] != "written"]
-        where = folder.path / "audit.json"
-        raise Refused(f"{len(lost)} of {len(people)} people were not written ({', '.join(lost)}): {where} says why") from first
+        raise Refused(report(audit["people"], folder.path / AUDIT)) from first
 
 
 def one(
@@ -68,6 +77,7 @@ def one(
     studio: Studio,
     audit: dict[str, Any],
     *,
+    last: bool,
     identity: Any,
     save_identity: Path | None,
     tell: Callable[[str, int, int], None],
@@ -76,41 +86,65 @@ def one(
 
     Whatever ends this early, an interruption too, leaves no image (and no identity) without its record.
     """
-    started, placed, failure = time.perf_counter(), list[Path](), None
+    started = time.perf_counter()
+    sources = [source_digests(entry) for entry in person.entries]
     record: dict[str, Any] = {"status": "written"}
     try:
-        try:
-            result, face = studio.anonymize(person, identity, tell)
-            record |= result.audit
-            placed += folder.write_person(result)
-            if save_identity:
-                studio.save_identity(face, save_identity)
-                placed.append(save_identity)
-        except Exception as error:
-            failure = error
-            record |= getattr(error, "audit", {}) | {"status": "refused" if isinstance(error, Refused) else "failed"}
-            record["reason"] = reason(error, person)
-            folder.remove(placed)
-            placed.clear()
-        record["person"] = person.label
+        result, face = studio.anonymize(person, identity, tell)
+        record |= result.audit | {"person": person.label, "files": files(person, sources)}
+        check_unchanged(person, sources, record)
         record["seconds_in_all"] = round(time.perf_counter() - started, 2)
-        record["files"] = files(person, written=bool(placed))
+        save = partial(studio.save_identity, face) if save_identity else None
+        folder.write_person(result, record, audit, last=last, save=save)
+    except Exception as error:
+        record |= getattr(error, "audit", {}) | {"status": "refused" if isinstance(error, Refused) else "failed"}
+        record |= {"reason": reason(error, person), "person": person.label, "files": files(person, sources)}
+        record["seconds_in_all"] = round(time.perf_counter() - started, 2)
         audit["people"].append(record)
         folder.write_audit(audit)
-    except BaseException:
-        folder.remove(placed)
-        raise
-    return record, failure
+        return record, error
+    return record, None
 
 
-def files(person: Person, *, written: bool) -> list[dict[str, Any]]:
-    """What the audit says about a person's files; for a renamed person not what they are called."""
+def source_digests(entry: Entry) -> list[str | None]:
+    """SHA-256 of a photograph's file and of its masks' files; None for one that can't be read."""
+    return [entry.digest or digest(entry.path), *map(digest, entry.masks)]
+
+
+def check_unchanged(person: Person, sources: Sequence[Sequence[str | None]], record: dict[str, Any]) -> None:
+    """See that the files that were digested are those that were anonymized, so that the audit names what was decoded.
+
+    Raises:
+        VeraError: a photograph has another digest than the one that was decoded, or a mask was changed since.
+
+    """
+    decoded = [known["digest"] for known in record.get("photographs", ())]
+    for number, (entry, known) in enumerate(zip(person.entries, sources, strict=True)):
+        read = decoded[number] if decoded else digest(entry.path)
+        if [read, *map(digest, entry.masks)] != known:
+            raise VeraError(f"{shown(entry.path)} or its mask was changed during the call: make the call again")
+
+
+def files(person: Person, sources: Sequence[Sequence[str | None]]) -> list[dict[str, Any]]:
+    """What the audit says about a person's files before any is written; for a renamed person not what they are called."""
     return [
-        ({} if renamed(person) else {"source": legible(entry.path.name)})
-        | {"role": entry.role, "digest": digest(entry.path), "masks": [digest(mask) for mask in entry.masks]}
-        | {"written": list(output_files(entry.name)) if written else []}
-        for entry in person.entries
+        ({} if renamed(person) else {"source": shown(entry.path.name)})
+        | {"role": entry.role, "digest": known[0], "masks": list(known[1:]), "written": {}}
+        for entry, known in zip(person.entries, sources, strict=True)
     ]
+
+
+def report(records: Sequence[dict[str, Any]], audit: Path) -> str:
+    """One sentence about the people who were not written: how many, the first of them, and the most frequent reasons."""
+    lost = [record for record in records if record["status"] != "written"]
+    names = ", ".join(record["person"] for record in lost[:NAMED]) + (f" and {len(lost) - NAMED} more" if lost[NAMED:] else "")
+    kinds: dict[str, list[str]] = {}
+    for record in lost:
+        kinds.setdefault(OWN.sub("...", record["reason"]), []).append(record["reason"])
+    frequent = sorted(kinds.values(), key=len, reverse=True)
+    whys = [f"{len(same)} because: {same[0]}" if same[1:] else same[0] for same in frequent[:REASONS]]
+    others = f"; and {len(frequent) - REASONS} other reasons" if frequent[REASONS:] else ""
+    return f"{len(lost)} of {len(records)} people were not written ({names}): {'; '.join(whys)}{others}; {audit} has all of them"
 
 
 def reason(error: Exception, person: Person) -> str:
@@ -121,12 +155,12 @@ def reason(error: Exception, person: Person) -> str:
     """
     if not isinstance(error, VeraError):
         return f"an unforeseen {type(error).__name__}: make a call for this person alone to see where"
-    text = legible(str(error))
+    text = printable(str(error))
     if renamed(person):
         names = {f"'{person.id}'": f"'{person.label}'"}
         for entry in person.entries:
             for path, neutral in [(entry.path, entry.name), *((mask, f"{entry.name} mask") for mask in entry.masks)]:
-                names |= {legible(str(path)): neutral, legible(path.name): neutral}
+                names |= {str(path): neutral, path.name: neutral, shown(path): neutral, shown(path.name): neutral}
         for name in sorted(names, key=len, reverse=True):
             text = text.replace(name, names[name])
     return text

@@ -2,150 +2,334 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 import math
 import os
-import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from vera.anonymization.private import write_private
-from vera.cli.plan import Person, digest, output_files
+from vera import files
+from vera.cli.lock import LOCK, locked
+from vera.cli.placing import Move, Staging, place_together, recover
+from vera.cli.plan import Person, digest, output_files, shown
+from vera.cli.record import AUDIT, Obstacle, outputs_of
+from vera.cli.stopping import Stopping
 from vera.types import AnonymizedPerson, VeraError
 
-AUDIT = "audit.json"
+LONGEST = 255
+"""Bytes of a file's name, where the file system does not say."""
 
 
-class OutputFolder:
-    """A folder that takes the outputs of one call.
+class OutputFolder(contextlib.AbstractContextManager["OutputFolder"]):
+    """A folder that takes the outputs of one call, while the context lasts: locked, and mended where a killed call left it half done.
+
+    What is there and is not recorded by VerA's audit, with the digest that it still has, is never replaced or removed. What an earlier
+    call wrote goes when it is replaced: each person's files with the new ones of the same names, the rest with the last person, if
+    everybody of this call was written. Until then its records stay in the audit, under ``earlier``.
 
     Args:
         path: the folder; made if it is not there.
         people: whose outputs will be written.
         sources: files that are read in this call and must not be overwritten whatever the options say.
         overwrite: outputs of any earlier call may be replaced. Without it only a call over the same photographs (by digest, as
-            the earlier audit records them) may be repeated. What the earlier call wrote is removed at once, all of it: its
-            record goes with its audit, and no image is left without one, nor for a person who is refused in this call.
+            the earlier audit records them) may be repeated.
+        identity: file for the new face.
 
     Raises:
-        VeraError: the folder can't be written, holds outputs of an earlier call, or an output would overwrite a source.
+        VeraError: on entering: the folder can't be written or another call is writing there, it holds outputs of an earlier call or
+            files of others with the same names, or an output would overwrite a source.
 
     """
 
-    def __init__(self, path: Path, people: Sequence[Person], *, sources: Iterable[Path], overwrite: bool) -> None:
-        self.path = path
-        names = [file for person in people for entry in person.entries for file in output_files(entry.name)]
-        earlier = _recorded(path / AUDIT)
-        written = [name for file in earlier for name in file["written"]]
-        targets = [path / name for name in dict.fromkeys((*names, AUDIT, *written))]
-        read = {os.path.realpath(source) for source in sources}
-        for target in targets:
-            if os.path.realpath(target) in read:
-                raise VeraError(f"{target} is read, but would be overwritten or removed: choose another folder with --out")
-        try:
-            existing = [target for target in targets if target.exists()]
-            if existing and not overwrite and not _repeats(earlier, existing, people):
-                raise VeraError(f"{existing[0]} is there already: choose another folder with --out, or add --overwrite")
-            path.mkdir(parents=True, exist_ok=True)
-            Path(tempfile.mkdtemp(prefix=".vera-", dir=path)).rmdir()
-            for target in existing:
-                target.unlink()
-        except OSError as error:
-            raise VeraError(f"the output folder {path} can't be written ({error.strerror}): choose another with --out") from error
+    def __init__(
+        self, path: Path, people: Sequence[Person], *, sources: Iterable[Path], overwrite: bool, identity: Path | None = None
+    ) -> None:
+        self.path, self.people, self.identity, self.overwrite = path, people, identity, overwrite
+        self.sources = list(sources)
+        self.earlier: list[dict[str, Any]] = []
+        self.stopping = Stopping()
+        self._left = contextlib.ExitStack()
+        self._before: bytes | None = None
+        self._texts: dict[int, tuple[dict[str, Any], str]] = {}
 
-    def write_person(self, result: AnonymizedPerson) -> list[Path]:
-        """Write a verified person's images: all of them or none.
+    def __enter__(self) -> OutputFolder:
+        with contextlib.ExitStack() as entered:
+            entered.enter_context(self.stopping)
+            with self._one_sentence("choose another with --out"):
+                with self.stopping.held():
+                    entered.enter_context(_made(self.path))
+                    entered.enter_context(locked(self.path))
+                    audit = recover(self.path, self._write, identity=self.identity)
+                self._check_names()
+                self._before = (self.path / AUDIT).read_bytes() if audit else None
+                self.earlier = _written(audit) if audit else []
+                self._check_targets()
+                if self.identity:
+                    self._check_identity(self.identity)
+            self._left = entered.pop_all()
+        return self
 
-        The files are made in a temporary folder, decoded again and compared, and only then moved to their names.
+    def __exit__(self, *what: Any) -> None:
+        with self.stopping.held():
+            self._left.close()
+
+    def write_person(
+        self,
+        result: AnonymizedPerson,
+        record: dict[str, Any],
+        audit: dict[str, Any],
+        *,
+        last: bool = False,
+        save: Callable[[Path], None] | None = None,
+    ) -> None:
+        """Write a verified person's images and the audit with the person's record: all of them or nothing.
+
+        The files are made in a hidden folder, decoded again and compared, and only then moved to their names
+        (:mod:`vera.cli.placing`).
+
+        Args:
+            result: the images.
+            record: what the audit will say; its ``files`` are in the result's order, and get the names and digests of what is written.
+            audit: of the call so far; gets the record.
+            last: everybody else of this call was written: what is left of earlier calls goes.
+            save: writes the identity to a file.
 
         Raises:
-            VeraError: they can't be written, or what was decoded is not what was to be written.
+            VeraError: they can't be written, or what was decoded is not what was to be written; nothing is left then.
 
         """
-        from vera.faces.photograph import read_photograph, write_png
-
-        placed: list[Path] = []
+        staging, parts = Staging(self.path), contextlib.ExitStack()
         try:
-            with tempfile.TemporaryDirectory(prefix=".vera-", dir=self.path, ignore_cleanup_errors=True) as staging:
-                for photograph in result.photographs:
-                    as_colours = np.repeat(photograph.preserved[:, :, None] * np.uint8(255), 3, axis=2)
-                    image, preserved = (Path(staging, name) for name in output_files(photograph.name))
-                    write_png(image, photograph.image)
-                    write_png(preserved, photograph.preserved)
-                    for file, pixels in ((image, photograph.image), (preserved, as_colours)):
-                        if not np.array_equal(read_photograph(file).pixels, pixels):
-                            raise VeraError(f"{file.name} reads back differently from what was written: check the disk of {self.path}")
-                for file in sorted(Path(staging).iterdir()):
-                    os.replace(file, self.path / file.name)
-                    placed.append(self.path / file.name)
-        except BaseException as error:
-            self.remove(placed)
-            if isinstance(error, OSError):
-                raise VeraError(f"{self.path} can't be written ({error.strerror}): nothing of this person was kept") from error
-            raise
-        return placed
-
-    def remove(self, files: Iterable[Path]) -> None:
-        """Take files away again."""
-        for file in files:
-            file.unlink(missing_ok=True)
+            with self._one_sentence("nothing of this person was kept"):
+                staging.make()
+                for file, photograph in zip(record["files"], result.photographs, strict=True):
+                    file["written"] = _stage(photograph, staging.new)
+                new = outputs_of(record)
+                gone = [known for known in self.earlier if last or outputs_of(known).keys() & new.keys()]
+                moves = staging.moves(new, {name: known for other in gone for name, known in outputs_of(other).items()})
+                saved = {}
+                if save and self.identity:
+                    moves.append(parts.enter_context(_staged_identity(self.identity, staging, save)))
+                    saved = {"saved_identity": {"digest": moves[-1].digest}}
+                with self.stopping.held():
+                    self._place(staging, moves, record | saved, audit, [known for known in self.earlier if known not in gone])
+        finally:
+            with self.stopping.held():
+                parts.close()
+                staging.discard()
 
     def write_audit(self, audit: dict[str, Any]) -> Path:
-        """Write ``audit.json``, readable by its owner only.
+        """Write ``audit.json``, readable by its owner only, with the records of earlier calls whose files are still there.
 
         Raises:
             VeraError: it can't be written.
 
         """
-        text = json.dumps(plain(audit), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         try:
-            return write_private(self.path / AUDIT, text.encode())
+            self._before = self._write(audit | {"earlier": self.earlier})
         except OSError as error:
             raise VeraError(f"{self.path / AUDIT} can't be written ({error.strerror})") from error
+        return self.path / AUDIT
+
+    def _place(
+        self, staging: Staging, moves: Sequence[Move], record: dict[str, Any], audit: dict[str, Any], stay: list[dict[str, Any]]
+    ) -> None:
+        waiting = record | {"status": "placing", "staging": staging.path.name}
+        for move in moves:
+            if move.staged and move.target == self.identity:
+                waiting["saved_identity"] = record["saved_identity"] | {"staged": move.staged.name, "aside": move.aside.name}
+        people = audit["people"]
+        self._before = place_together(
+            moves,
+            journal=lambda: self._write(audit | {"people": [*people, waiting], "earlier": self.earlier}),
+            commit=lambda: self._write(audit | {"people": [*people, record], "earlier": stay}),
+            back=self._write_back,
+        )
+        people.append(record)
+        self.earlier = stay
+        staging.remove(moves)
+
+    def _write(self, audit: dict[str, Any]) -> bytes:
+        """Write the audit; a record is turned into text once, since it is written again with each further person."""
+        records = [name for name in ("people", "earlier") if audit.get(name)]
+        parts = [f'  "{name}": {_json(value, 1)}' for name, value in audit.items() if name not in ("people", "earlier")]
+        parts += [f'  "{name}": [\n    ' + ",\n    ".join(map(self._text, audit[name])) + "\n  ]" for name in records]
+        content = ("{\n" + ",\n".join(parts) + "\n}\n").encode()
+        files.write_whole(self.path / AUDIT, content, private=True)
+        return content
+
+    def _text(self, record: dict[str, Any]) -> str:
+        if record["status"] == "placing":
+            return _json(record, 2)
+        if id(record) not in self._texts:
+            self._texts[id(record)] = (record, _json(record, 2))  # the record is kept, so that no other gets its id
+        return self._texts[id(record)][1]
+
+    def _write_back(self) -> None:
+        if self._before is None:
+            (self.path / AUDIT).unlink(missing_ok=True)
+        else:
+            files.write_whole(self.path / AUDIT, self._before, private=True)
+
+    def _check_names(self) -> None:
+        """Raise a VeraError for an output whose name the file system does not take."""
+        longest = os.pathconf(self.path, "PC_NAME_MAX") if hasattr(os, "pathconf") else LONGEST
+        for name in self._names():
+            if len(os.fsencode(name)) > longest:
+                raise VeraError(f"the output name {shown(name)} is longer than the {longest} bytes of a file name here: use --rename")
+
+    def _check_targets(self) -> None:
+        recorded = {name: known for record in self.earlier for name, known in outputs_of(record).items()}
+        for name in dict.fromkeys((*self._names(), AUDIT, *recorded)):
+            target = self.path / name
+            if not files.exists(target):
+                continue
+            self._check_unread(target)
+            if name == AUDIT:
+                continue
+            if name not in recorded:
+                raise VeraError(f"{target} is there, and no audit says that VerA wrote it: move it away, or choose another with --out")
+            if files.own_digest(target) != recorded[name]:
+                raise VeraError(f"{target} was changed after VerA wrote it: move it away, or choose another folder with --out")
+        if self.earlier and not self.overwrite and not _repeats(self.earlier, self.people):
+            raise VeraError(
+                f"{self.path / AUDIT} is there already, of other photographs: choose another folder with --out, or add --overwrite"
+            )
+
+    def _check_unread(self, target: Path) -> None:
+        """Raise a VeraError if a file is read in this call, whatever it is called."""
+        facts = target.stat() if target.exists() else target.lstat()
+        for source in self.sources:
+            if source.exists() and os.path.samestat(source.stat(), facts):
+                raise VeraError(f"{target} is read, but would be overwritten or removed: choose another folder with --out")
+
+    def _check_identity(self, path: Path) -> None:
+        """Raise a VeraError if an identity file can't be written, or would destroy what is read, or anything but an identity."""
+        from vera.anonymization.identity import Identity
+
+        names = {name.casefold() for name in (*self._names(), AUDIT, LOCK)}
+        try:
+            there = files.exists(path)
+            if not there and (not os.access(path.parent, os.W_OK) or not path.name):
+                raise PermissionError
+        except (OSError, ValueError) as error:
+            raise VeraError(f"the identity file {path} can't be written: its folder must be there and writable") from error
+        if path.name.casefold() in names and os.path.samefile(path.parent, self.path):
+            raise VeraError(f"the identity file {path} has the name of an output: name another with --save-identity")
+        if not there:
+            return
+        self._check_unread(path)
+        if not self.overwrite:
+            raise VeraError(f"the identity file {path} is there already: name another with --save-identity, or add --overwrite")
+        if files.own_digest(path) is None:
+            raise VeraError(f"the identity file {path} can't be written: it is there, and no file; name another with --save-identity")
+        try:
+            Identity.load(path)
+        except VeraError as error:
+            raise VeraError(f"{path} is there and is no identity, so it is not replaced: name another with --save-identity") from error
+
+    def _names(self) -> Iterator[str]:
+        return (file for person in self.people for entry in person.entries for file in output_files(entry.name))
+
+    @contextlib.contextmanager
+    def _one_sentence(self, advice: str) -> Iterator[None]:
+        try:
+            yield
+        except Obstacle as error:
+            raise VeraError(str(error)) from error
+        except OSError as error:
+            raise VeraError(f"the output folder {self.path} can't be written ({error.strerror or error}): {advice}") from error
 
 
-def check_identity_target(path: Path, *, overwrite: bool) -> None:
-    """Raise a VeraError if an identity file can't be written, or would destroy the face of an earlier visit."""
+@contextlib.contextmanager
+def _made(path: Path) -> Iterator[None]:
+    """Make a folder, and remove it again if nothing came into it."""
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    path.mkdir(parents=True, exist_ok=True)
     try:
-        path.stat()
-        there, wrong = True, path.is_dir()
-    except OSError as error:  # also a closed folder, or a name that is too long
-        there, wrong = False, not isinstance(error, FileNotFoundError)
-    if there and not overwrite:
-        raise VeraError(f"the identity file {path} is there already: name another with --save-identity, or add --overwrite")
-    if wrong or not os.access(path.parent, os.W_OK):
-        raise VeraError(f"the identity file {path} can't be written: its folder must be there and writable")
+        yield
+    finally:
+        with contextlib.suppress(OSError):  # not empty, as it should be
+            for folder in missing:
+                folder.rmdir()
 
 
-def _recorded(audit: Path) -> list[dict[str, Any]]:
-    """What an earlier audit says about the photographs it wrote images for; nothing if there is none, or none that can be read."""
+def _stage(photograph: Any, folder: Path) -> dict[str, str]:
+    """Write a photograph and its preserved region, and see that they read back as they are.
+
+    Returns:
+        The files' names and SHA-256.
+
+    Raises:
+        VeraError: they read back differently.
+
+    """
+    from vera.faces.photograph import read_photograph, write_png
+
+    as_colours = np.repeat(photograph.preserved[:, :, None] * np.uint8(255), 3, axis=2)
+    image, preserved = (folder / name for name in output_files(photograph.name))
+    write_png(image, photograph.image)
+    write_png(preserved, photograph.preserved)
+    digests = {}
+    for file, pixels in ((image, photograph.image), (preserved, as_colours)):
+        read = read_photograph(file)
+        if not np.array_equal(read.pixels, pixels):
+            raise VeraError(f"{file.name} reads back differently from what was written: check the disk of {folder.parents[1]}")
+        digests[file.name] = read.digest
+    return digests
+
+
+@contextlib.contextmanager
+def _staged_identity(path: Path, staging: Staging, save: Callable[[Path], None]) -> Iterator[Move]:
+    """The identity file beside its name, which may be on another file system than the output folder."""
+    save(staging.new / "identity")
+    content = (staging.new / "identity").read_bytes()
+    (staging.new / "identity").unlink()
+    staged, aside = files.part_of(path), files.part_of(path)
     try:
-        files = [file for person in json.loads(audit.read_bytes())["people"] for file in person["files"] if file["written"]]
-        plainly_named = all(Path(name).name == name for file in files for name in file["written"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
-    return files if plainly_named else []
+        files.write_new(staged, content, private=True)
+        yield Move(path, staged, hashlib.sha256(content).hexdigest(), aside, files.own_digest(path))
+    finally:
+        with contextlib.suppress(OSError):  # gone already when all went well; else the next call removes it
+            staged.unlink()
 
 
-def _repeats(earlier: Sequence[dict[str, Any]], existing: Iterable[Path], people: Sequence[Person]) -> bool:
-    """Whether this call repeats an earlier one: all that exists was written by it, from photographs that this call takes too."""
-    sources = {file.get("digest") for file in earlier}
-    written = {name for file in earlier for name in file["written"]}
-    taken = {digest(entry.path) for person in people for entry in person.entries} - {None}
-    return sources <= taken and {file.name for file in existing} <= written | {AUDIT}
+def _written(audit: dict[str, Any]) -> list[dict[str, Any]]:
+    """The records of an audit that have files, each with what the audit says about its call."""
+    call = {"vera": audit["vera"], "settings": audit.get("settings", {})}
+    records = [*audit["earlier"], *({"call": call} | record for record in audit["people"])]
+    return [record for record in records if outputs_of(record)]
+
+
+def _repeats(earlier: Sequence[dict[str, Any]], people: Sequence[Person]) -> bool:
+    """Whether this call takes every photograph that an earlier one wrote images for."""
+    taken = {entry.digest or digest(entry.path) for person in people for entry in person.entries}
+    return {file["digest"] for record in earlier for file in record["files"]} <= taken - {None}
+
+
+def _json(value: Any, depth: int) -> str:
+    """A value as JSON, its further lines so many times two spaces to the right."""
+    return json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False).replace("\n", "\n" + "  " * depth)
 
 
 def plain(value: Any) -> Any:
-    """JSON's own types for what numpy and pathlib leave in an audit; a number that is not finite (nothing to measure) is null."""
+    r"""JSON's own types for what numpy and pathlib leave in an audit; a number that is not finite (nothing to measure) is null.
+
+    Text that is no Unicode (a file's name in another encoding) is written with its bytes as ``\udcXX``.
+    """
     if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {plain(str(key)): plain(item) for key, item in value.items()}
     if isinstance(value, np.ndarray | np.generic):
         return plain(value.tolist())
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
-    return str(value) if isinstance(value, Path) else value
+    if isinstance(value, Path | str):
+        return str(value).encode("utf-8", "backslashreplace").decode()
+    return value

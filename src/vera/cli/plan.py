@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
+import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from vera import files
 from vera.anonymization.request import unnamed
 from vera.data.manifest import check_files, read_manifest
-from vera.faces.image_file import legible
 from vera.types import Semantic, VeraError
 
 
@@ -23,6 +23,7 @@ class Entry:
         name: output stem: ``name.png`` and ``name.preserved.png``.
         role: what the manifest says it is (before, after, ...); empty outside a manifest.
         masks: files of drawn regions to preserve.
+        digest: SHA-256 of the photograph's file, where it is known already.
 
     """
 
@@ -30,6 +31,7 @@ class Entry:
     name: str
     role: str = ""
     masks: tuple[Path, ...] = ()
+    digest: str | None = None
 
 
 @dataclass(frozen=True)
@@ -109,8 +111,13 @@ def plan_photographs(photographs: Sequence[Path], *, person: str | None, masks: 
         )
     else:
         groups = [(mask,) for mask in masks] or [()] * len(photographs)
-    entries = tuple(Entry(path, legible(path.stem), masks=group) for path, group in zip(photographs, groups, strict=True))
-    known = person or unnamed(content_digests(photographs))
+    check_person(person or "")
+    digests = content_digests(photographs)
+    entries = tuple(
+        Entry(path, files.printable(path.stem), masks=group, digest=known)
+        for path, group, known in zip(photographs, groups, digests, strict=True)
+    )
+    known = person or unnamed(digests)
     return name_outputs([Person(known, known, entries)], rename=rename)
 
 
@@ -123,7 +130,10 @@ def plan_manifest(manifest: Path, *, rename: bool) -> list[Person]:
     """
     people = []
     for person in read_manifest(manifest, groups=False):
-        entries = [Entry(file.path, legible(file.path.stem), file.role, (file.mask,) if file.mask else ()) for file in person.photographs]
+        check_person(person.id, f"{manifest}: ")
+        entries = [
+            Entry(file.path, files.printable(file.path.stem), file.role, (file.mask,) if file.mask else ()) for file in person.photographs
+        ]
         people.append(Person(person.id, person.id, tuple(entries)))
     return name_outputs(people, rename=rename)
 
@@ -132,7 +142,7 @@ def name_outputs(people: list[Person], *, rename: bool) -> list[Person]:
     """Settle the output names; with ``rename`` they and the labels say nothing about anybody.
 
     Raises:
-        VeraError: two outputs would have the same file name (also where only the case differs).
+        VeraError: two outputs would have the same file name (also where only the case differs, or how accents are coded).
 
     """
     if rename:
@@ -141,21 +151,40 @@ def name_outputs(people: list[Person], *, rename: bool) -> list[Person]:
             entries = []
             for entry in person.entries:
                 count += 1
-                entries.append(Entry(entry.path, f"{count:04d}", entry.role, entry.masks))
+                entries.append(replace(entry, name=f"{count:04d}"))
             numbered.append(Person(person.id, f"person-{position:04d}", tuple(entries)))
         people = numbered
     taken: dict[str, Path] = {}
     for entry in (entry for person in people for entry in person.entries):
         for file in output_files(entry.name):
-            other = taken.setdefault(file.casefold(), entry.path)
+            other = taken.setdefault(unicodedata.normalize("NFC", file.casefold()), entry.path)
             if other is not entry.path:
-                raise VeraError(f"{other} and {entry.path} would both be written as {file}: rename one of them, or use --rename")
+                raise VeraError(
+                    f"{shown(other)} and {shown(entry.path)} would both be written as {file}: rename one of them, or use --rename"
+                )
     return people
+
+
+def check_person(name: str, where: str = "") -> None:
+    """Raise a VeraError for an id that can't be shown on one line, or is no Unicode text."""
+    if files.printable(name) != name:
+        raise VeraError(f"{where}the person {files.printable(name)!r} has signs that can't be shown: use letters, digits and spaces")
+
+
+def shown(path: Path | str) -> str:
+    """A path for a message: on one line, whatever its name holds."""
+    return files.printable(str(path))
 
 
 def output_files(name: str) -> tuple[str, str]:
     """File names of an output: the photograph and its preserved region."""
     return f"{name}.png", f"{name}.preserved.png"
+
+
+def files_within(*paths: Path | None) -> list[Path]:
+    """The files themselves, and those in the folders."""
+    given = [path for path in paths if path]
+    return [file for path in given for file in (path, *(path.rglob("*") if path.is_dir() else ()))]
 
 
 def parse_preserve(values: Sequence[str]) -> tuple[tuple[Semantic, ...], tuple[Path, ...]]:
@@ -198,8 +227,4 @@ def content_digests(photographs: Sequence[Path]) -> list[str]:
 
 def digest(path: Path) -> str | None:
     """SHA-256 of a file's bytes; None for a file that can't be read."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return None
+    return files.digest(path)

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import csv
 import difflib
+import os
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 
+from vera import files
 from vera.data.people import Person, PhotographFile
 from vera.types import VeraError
 
 COLUMNS = ("person", "role", "path", "mask")
+LARGEST = 2**26
+"""DECISION: bytes of a manifest; some 500,000 rows."""
 
 
 def read_manifest(manifest: Path, *, groups: bool) -> list[Person]:
@@ -27,15 +32,18 @@ def read_manifest(manifest: Path, *, groups: bool) -> list[Person]:
 
     """
     check_files([manifest])
+    if manifest.stat().st_size > LARGEST:
+        raise VeraError(f"{manifest} has more than {LARGEST // 2**20} MiB, which no table of photographs has: check the path")
     try:
         with manifest.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, restkey="")
+            reader = csv.DictReader(file, restkey="", strict=True)
             header = tuple(reader.fieldnames or ())
             rows = [(reader.line_num, row) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise VeraError(f"{manifest} can't be read as CSV in UTF-8 ({error})") from error
     labels = further_columns(manifest, header, groups=groups)
     photographs: dict[str, list[PhotographFile]] = {}
+    unusable: list[str] = []
     known: dict[str, dict[str, str]] = {}
     for line, row in rows:
         where = f"{manifest}, line {line}"
@@ -46,11 +54,17 @@ def read_manifest(manifest: Path, *, groups: bool) -> list[Person]:
         if not person or not cells["path"]:
             raise VeraError(f"{where}: person and path must not be empty")
         path, mask = manifest.parent / cells["path"], manifest.parent / cells["mask"] if cells.get("mask") else None
-        check_files([path, mask] if mask else [path], where=f"{where}: ")
+        if fault := next((fault for file in (path, mask) if file and (fault := file_fault(file))), ""):
+            unusable.append(f"{where}: {fault}")
         photographs.setdefault(person, []).append(PhotographFile(cells["role"], path, mask))
         for column in labels:
             if cells[column] and known.setdefault(person, {}).setdefault(column, cells[column]) != cells[column]:
-                raise VeraError(f"{where}: '{person}' has another {column} in an earlier line: a group belongs to the person")
+                raise VeraError(
+                    files.printable(f"{where}: '{person}' has another {column} in an earlier line: a group belongs to the person")
+                )
+    if unusable:
+        more = f" (and {len(unusable) - 1} more lines with such faults)" if unusable[1:] else ""
+        raise VeraError(f"{unusable[0]}{more}: check the path")
     if not photographs:
         raise VeraError(f"{manifest} names no photograph: add a line for each")
     return [Person(person, tuple(files), known.get(person, {})) for person, files in photographs.items()]
@@ -67,20 +81,32 @@ def further_columns(manifest: Path, header: Sequence[str], *, groups: bool) -> l
     missing = set(COLUMNS[:3]) - set(header)
     if missing or (further and not groups) or "" in further or len(set(header)) < len(header):
         more = ", and any columns of groups" if groups else ""
-        raise VeraError(f"{manifest} has the columns {', '.join(header) or 'none'}: it needs person, role, path and, if wanted, mask{more}")
+        named = files.printable(", ".join(header)) or "none"
+        raise VeraError(f"{manifest} has the columns {named}: it needs person, role, path and, if wanted, mask{more}")
     misspelt = [column for column in further if difflib.get_close_matches(column.lower(), ["mask"], cutoff=0.7)]
     if misspelt and "mask" not in header:
-        raise VeraError(f"{manifest} has the column '{misspelt[0]}': if it means mask, call it so, else choose a name less alike")
+        named = files.printable(misspelt[0])
+        raise VeraError(f"{manifest} has the column '{named}': if it means mask, call it so, else choose a name less alike")
     return further
 
 
-def check_files(paths: Sequence[Path], *, where: str = "") -> None:
-    """Raise a VeraError for the first path that is not a file."""
+def check_files(paths: Sequence[Path]) -> None:
+    """Raise a VeraError for the first path that is not a file, or can't be read."""
     for path in paths:
-        try:
-            kinds = (path.is_file, ""), (path.is_dir, "is a folder, not a file"), (path.exists, "is not a regular file")
-            fault = next((what for holds, what in kinds if holds()), "is not there")
-        except OSError as error:
-            fault = f"can't be read ({error.strerror})"
-        if fault:
-            raise VeraError(f"{where}{path} {fault}: check the path")
+        if fault := file_fault(path):
+            raise VeraError(f"{fault}: check the path")
+
+
+def file_fault(path: Path) -> str:
+    """What is wrong with a file, seen without reading it; empty if nothing is."""
+    try:
+        kind = path.stat().st_mode
+        if stat.S_ISREG(kind):
+            fault = "" if os.access(path, os.R_OK) else "can't be read (Permission denied)"
+        else:
+            fault = "is a folder, not a file" if stat.S_ISDIR(kind) else "is a pipe or a device, not a file"
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: no file's name holds a NUL
+        fault = "is not there"
+    except OSError as error:
+        fault = f"can't be read ({error.strerror})"
+    return fault and f"{files.printable(str(path))} {fault}"

@@ -18,13 +18,12 @@ from PIL import Image, ImageCms
 
 from vera.faces.colour_space import ToRgb, damaged_profile, read_metadata, to_srgb, told_by
 from vera.faces.formats import EXPORT, MOST_BYTES, check_size, check_variant, recognise, too_deep, too_large
+from vera.files import printable
 from vera.types import Pixels, VeraError
 
 EIGHT_BIT_MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"})
 SIXTEEN_BIT = re.compile(r"(?<!BGR);16")
 """Pillow quietly halves the depth of 16-bit RGB; only the decoder's name tells ("BGR;16" is a bitmap with 16 bits a pixel)."""
-UNDECODED = re.compile("[\ud800-\udfff]")
-"""How Python writes bytes of a file name that are not UTF-8: 0xDC00 and the byte."""
 STRIP = 2**22
 """Pixels that are converted at a time."""
 DAMAGED = "cannot be read as an image, it may be damaged: copy it again from the camera or the archive, or export it as JPEG, PNG or TIFF"
@@ -55,14 +54,6 @@ class Decoded(NamedTuple):
     warnings: tuple[str, ...]
 
 
-def legible(name: str) -> str:
-    """A file name as text that any file can hold.
-
-    DECISION: bytes that are not UTF-8 (names on old shares) are taken for Latin-1; those that mean no character there become ``_``.
-    """
-    return UNDECODED.sub(lambda one: chr(ord(one[0]) - 0xDC00) if "\udca0" <= one[0] <= "\udcff" else "_", name)
-
-
 def read_file(path: Path) -> bytes:
     """The bytes of an image file.
 
@@ -70,7 +61,7 @@ def read_file(path: Path) -> bytes:
         VeraError: it is not there, not a regular file, empty or too large, or cannot be read.
 
     """
-    shown = legible(str(path))
+    shown = printable(str(path))
     try:  # looking already fails in a closed folder, and for a name that is too long
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):

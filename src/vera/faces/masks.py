@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from vera.faces.image_file import decode, legible, read_file
+from vera.faces.image_file import decode, read_file
+from vera.files import printable
 from vera.types import Mask, VeraError
 
 MOST_GREY = 0.05
@@ -27,7 +28,7 @@ def read_mask(path: str | Path, size: tuple[int, int]) -> Mask:
 
     """
     path = Path(path)
-    shown = legible(str(path))
+    shown = printable(str(path))
     image = decode(read_file(path), shown)
     if image.warnings:
         raise VeraError(f"mask '{shown}' cannot be used, {image.warnings[0]}; save it as a plain PNG")

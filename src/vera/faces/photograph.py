@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
-import secrets
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from vera.faces.image_file import decode, legible, read_file
+from vera.faces.image_file import decode, read_file
+from vera.files import printable, write_whole
 from vera.types import Mask, Photograph, Pixels, VeraError
 
 PNG_LEVEL = 3
@@ -38,9 +37,9 @@ def read_photograph(path: Path) -> Photograph:
     """
     path = Path(path)
     data = read_file(path)
-    image = decode(data, legible(str(path)))
+    image = decode(data, printable(str(path)))
     digest = hashlib.sha256(data).hexdigest()
-    return Photograph(pixels=image.pixels, name=legible(path.stem), digest=digest, warnings=image.warnings)
+    return Photograph(pixels=image.pixels, name=printable(path.stem), digest=digest, warnings=image.warnings)
 
 
 def photograph_from_pixels(pixels: Pixels, name: str) -> Photograph:
@@ -89,15 +88,7 @@ def _check_pixels(pixels: Pixels | Mask) -> None:
 
 def _replace_file(path: Path, content: bytes) -> None:
     """Write beside the target and move over it, so that no half-written file ever carries its name."""
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
-        try:
-            with part.open("xb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(part, path)
-        finally:
-            part.unlink(missing_ok=True)
+        write_whole(path, content)
     except OSError as error:
         raise VeraError(f"'{path}' cannot be written ({error.strerror}): choose a folder you may write to") from error

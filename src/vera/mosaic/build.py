@@ -51,6 +51,7 @@ class Settings:
         size: side in pixels.
         k: people whose features are mixed.
         min_distance: to the nearest real person.
+        even: cover skin tones evenly, see :func:`vera.mosaic.partners.draw`.
 
     """
 
@@ -58,6 +59,7 @@ class Settings:
     size: int
     k: int
     min_distance: float
+    even: bool = False
 
     def __post_init__(self) -> None:
         """Check.
@@ -92,8 +94,8 @@ class Workshop:
     Args:
         out: the data set's folder.
         bank: prepared people.
-        settings: see there.
-        backends: see there.
+        settings: what mosaics depend on.
+        backends: what looks at faces.
 
     """
 
@@ -112,7 +114,12 @@ class Workshop:
         """
         rejected: Counter[str] = Counter()
         for attempt in range(ATTEMPTS):
-            recipe = draw(np.random.default_rng(key(self.settings.seed, f"mosaic {number}", attempt)), self.bank, self.settings.k)
+            recipe = draw(
+                np.random.default_rng(key(self.settings.seed, f"mosaic {number}", attempt)),
+                self.bank,
+                self.settings.k,
+                even=self.settings.even,
+            )
             made, reason = self._all_roles(recipe, number)
             if made is not None:
                 break
@@ -125,7 +132,8 @@ class Workshop:
             name = f"{number:06d}_{role}"
             write(self.out / "images" / f"{name}.jpg", encoded)
             save_labels(self.out / "masks" / f"{name}.png", picture.labels)
-            records.append(self._record(name, number, attempt, role, recipe, distances) | {"rejected": dict(rejected)})
+            points = np.round(picture.points, 5).tolist()
+            records.append(self._record(name, number, attempt, role, recipe, distances) | {"rejected": dict(rejected), "points": points})
         return records
 
     def _all_roles(self, recipe: Recipe, number: int) -> tuple[list[tuple[Portrait, bytes, Distances]] | None, str]:

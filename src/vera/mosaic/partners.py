@@ -82,16 +82,18 @@ def enough(sexes: Sequence[str], clear: Sequence[bool], k: int) -> npt.NDArray[n
     return np.asarray((same.sum(1) > k) & ((same & np.asarray(clear, dtype=np.bool_)).sum(1) >= k))
 
 
-def draw(rng: np.random.Generator, bank: Bank, k: int) -> Recipe:
+def draw(rng: np.random.Generator, bank: Bank, k: int, *, even: bool = False) -> Recipe:
     """Draw an identity.
 
     Args:
         rng: the identity is a function of its state.
-        bank: see :func:`check_people`.
+        bank: the prepared people; they have passed :func:`check_people`.
         k: people whose features are mixed.
+        even: people of rare skin tones are drawn more often as the first, so that mosaics cover skin tones evenly; otherwise all alike.
 
     """
-    first = int(rng.choice(np.flatnonzero(bank.clear & enough(bank.sex.tolist(), bank.clear.tolist(), k))))
+    able = np.flatnonzero(bank.clear & enough(bank.sex.tolist(), bank.clear.tolist(), k))
+    first = int(rng.choice(able, p=_rarity(bank, able) if even else None))
     alike = np.exp(-((bank.tone - bank.tone[first]) ** 2).sum(1) / (2 * TONE**2)) + 1e-6
     alike *= bank.sex == bank.sex[first]
     alike[first] = 0
@@ -107,6 +109,14 @@ def draw(rng: np.random.Generator, bank: Bank, k: int) -> Recipe:
     castings = [dict(zip(PARTS, np.resize(rng.permutation(k), len(PARTS)).tolist(), strict=True)) for _ in range(CASTINGS)]
     parts = min(castings, key=lambda casting: discord(bank, people, donor, casting))
     return Recipe(people, donor, mirrored, donor_mirrored, whole, regions, parts, exaggeration)
+
+
+def _rarity(bank: Bank, able: npt.NDArray[np.intp]) -> Floats:
+    """Probability of each of these people: the inverse of how many people of the same sex have a like skin tone."""
+    tone, sex = bank.tone[able], bank.sex[able]
+    alike = np.exp(-((tone[:, None] - tone[None]) ** 2).sum(2) / (2 * TONE**2)) * (sex[:, None] == sex[None])
+    rare = 1 / alike.sum(1)
+    return np.asarray(rare / rare.sum())
 
 
 def weights(rng: np.random.Generator, k: int) -> Floats:

@@ -53,11 +53,29 @@ def extend(landmarks: Points) -> Points:
         VeraError: the face does not fit into the frame.
 
     """
+    return mesh(landmarks, forehead_arc(landmarks))
+
+
+def forehead_arc(landmarks: Points) -> Points:
+    """``(9, 2)``: points of the forehead where the landmarks alone suggest its border, from the face's right to its left."""
     brows = landmarks[17:27].mean(0)
     middle, half = (landmarks[0] + landmarks[16]) / 2, (landmarks[16] - landmarks[0]) / 2
     top = brows + TOP * (brows - landmarks[33]) - middle
     angles = np.linspace(np.pi, 0, len(FOREHEAD) + 2)[1:-1, None]
-    forehead = middle + np.cos(angles) * half + np.sin(angles) * top
+    return np.asarray(middle + np.cos(angles) * half + np.sin(angles) * top)
+
+
+def mesh(landmarks: Points, forehead: Points) -> Points:
+    """Landmarks and a forehead to the 105 points of the mesh.
+
+    Args:
+        landmarks: ``(68, 2)`` in units of the crop.
+        forehead: ``(9, 2)`` in units of the crop.
+
+    Raises:
+        VeraError: the face does not fit into the frame.
+
+    """
     centre = landmarks[27:31].mean(0)
     around = np.vstack([landmarks[:17:2], forehead[[7, 6, 5, 4, 2, 1, 0]]])
     low, high = -MARGIN, 1 + MARGIN

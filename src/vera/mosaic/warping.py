@@ -55,18 +55,20 @@ class Target:
         return filled(points, self.size)
 
 
-def pull(values: npt.NDArray[Any], way: Floats, *, nearest: bool = False) -> npt.NDArray[Any]:
+def pull(values: npt.NDArray[Any], way: Floats, *, nearest: bool = False, margin: float = MARGIN) -> npt.NDArray[Any]:
     """Bring a source's picture to the target.
 
     Args:
         values: ``(A, A)`` or ``(A, A, C)`` of the frame (the crop and its margin).
         way: ``(S, S, 2)`` in units of the crop.
         nearest: for labels.
+        margin: of the frame on each side, in units of the crop; 0 for a picture of the crop alone, which is sampled by cubic
+            interpolation, since it has no more pixels than the target.
 
     """
     side = values.shape[0]
-    place = (way + np.float32(MARGIN)) * np.float32(side / (1 + 2 * MARGIN)) - np.float32(0.5)
-    flag = cv2.INTER_NEAREST if nearest else cv2.INTER_LINEAR
+    place = (way + np.float32(margin)) * np.float32(side / (1 + 2 * margin)) - np.float32(0.5)
+    flag = cv2.INTER_NEAREST if nearest else cv2.INTER_LINEAR if margin else cv2.INTER_CUBIC
     return np.asarray(cv2.remap(values, place[..., 0], place[..., 1], flag, borderMode=cv2.BORDER_REFLECT_101))
 
 

@@ -26,7 +26,7 @@ def calls(monkeypatch):
             blank = [Anonymized(p.name, p.pixels, p.pixels[:, :, 0] > 0, p.pixels[:, :, 0] < 0) for p in photographs]
             return WithIdentity(arguments["person"], blank, {"made": "here"}, None)
 
-    for heavy in ("load", "DlibDetector", "choose_parser", "DlibRecogniser"):
+    for heavy in ("load", "DlibDetector", "choose_parser", "choose_recognisers", "quick_detectors"):
         monkeypatch.setattr(interface, heavy, lambda *_, **__: None)
     monkeypatch.setattr(interface, "VeraAnonymizer", Asked)
     return seen

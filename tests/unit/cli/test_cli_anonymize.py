@@ -10,6 +10,8 @@ from PIL import Image
 
 from vera.cli import main
 from vera.cli.output import OutputFolder
+from vera.faces.calibration import DEFAULT_FAR
+from vera.files import write_whole
 from vera.types import Refused, Semantic, VeraError
 
 
@@ -35,8 +37,8 @@ def test_writes_images_masks_and_a_private_audit(vera, studio, photo, tmp_path, 
     (record,) = audit_of(out)["people"]
     assert record["status"] == "written"
     assert record["distances"] == [0.75]
-    names, sha = ["before.png", "before.preserved.png"], digest_of(tmp_path / "before.jpg")
-    assert record["files"][0] == {"source": "before.jpg", "role": "", "digest": sha, "masks": [], "written": names}
+    written, sha = {name: digest_of(out / name) for name in ("before.png", "before.preserved.png")}, digest_of(tmp_path / "before.jpg")
+    assert record["files"][0] == {"source": "before.jpg", "role": "", "digest": sha, "masks": [], "written": written}
 
 
 def test_refused_leaves_3_and_no_image(vera, studio, photo, tmp_path, files):
@@ -52,7 +54,7 @@ def test_refused_leaves_3_and_no_image(vera, studio, photo, tmp_path, files):
         "reason": "'p1' is still recognised",
         "distances": [0.25],
         "seconds_in_all": 0,
-        "files": [{"source": "a.jpg", "role": "", "digest": digest_of(tmp_path / "a.jpg"), "masks": [], "written": []}],
+        "files": [{"source": "a.jpg", "role": "", "digest": digest_of(tmp_path / "a.jpg"), "masks": [], "written": {}}],
     }
 
 
@@ -101,21 +103,29 @@ def test_a_call_may_be_repeated_but_outputs_of_others_need_overwrite(vera, studi
     assert code == 2, "the record of a.jpg would be lost"
     assert "audit.json is there already" in stderr
     (out / "b.png").write_text("somebody's own file")
-    assert vera("anonymize", a, photo("b.jpg", 7), "--out", out)[0] == 2
+    for option in ([], ["--overwrite"]):
+        code, _, stderr = vera("anonymize", a, photo("b.jpg", 7), "--out", out, *option)
+        assert code == 2
+        assert "no audit says that VerA wrote it" in stderr
     (out / "b.png").unlink()
     studio.refuse = ("p",)
+    before = {name: digest_of(out / name) for name in ("a.png", "a.preserved.png")}
     assert vera("anonymize", a, "--person", "p", "--out", out, "--overwrite")[0] == 3
-    assert files(out) == ["audit.json"], "an earlier result must not stay beside an audit that says refused"
+    assert {name: digest_of(out / name) for name in before} == before, "what was there stays until there is something in its place"
+    assert [record["status"] for record in audit_of(out)["people"]] == ["refused"]
+    assert audit_of(out)["earlier"][0]["files"][0]["written"] == before, "with its record"
     studio.refuse = ()
     assert vera("anonymize", a, "--person", "p", "--out", out)[0] == 0, "the audit of a refusal may be replaced"
+    assert "earlier" not in audit_of(out)
 
 
 def test_an_output_folder_that_may_not_be_looked_into(vera, studio, photo, tmp_path, monkeypatch):
-    def closed(self, **options):
+    def closed(self):
         raise PermissionError(13, "Permission denied", str(self))
 
-    real = Path.exists
-    monkeypatch.setattr(Path, "exists", lambda self, **options: closed(self) if "out" in self.parts else real(self, **options))
+    (tmp_path / "out").mkdir()
+    real = Path.lstat
+    monkeypatch.setattr(Path, "lstat", lambda self: closed(self) if "out" in self.parts[:-1] else real(self))
     code, _, stderr = vera("anonymize", photo("a.jpg"), "--out", tmp_path / "out")
     assert code == 2
     assert "can't be written (Permission denied)" in stderr
@@ -161,7 +171,7 @@ def test_manifest_keeps_the_others(vera, studio, photo, tmp_path, files):
     out = tmp_path / "out"
     code, _, stderr = vera("anonymize", "--manifest", manifest(tmp_path, photo), "--out", out)
     assert code == 3
-    assert "1 of 3 people were not written (bert)" in stderr
+    assert "1 of 3 people were not written (bert): 'bert' is still recognised" in stderr
     assert [record["status"] for record in audit_of(out)["people"]] == ["written", "refused", "written"]
     assert files(out) == ["anna-before.png", "anna-before.preserved.png", "audit.json", "carl-before.png", "carl-before.preserved.png"]
     studio.refuse, studio.fail = (), ("anna",)
@@ -223,7 +233,7 @@ def test_the_audit_names_masks_and_an_unreadable_source(vera, studio, photo, tmp
 
     monkeypatch.setattr(type(studio), "anonymize", lost)
     assert vera("anonymize", photo("b.jpg"), "--out", tmp_path / "two")[0] == 2
-    assert audit_of(tmp_path / "two")["people"][0]["files"][0]["digest"] is None
+    assert audit_of(tmp_path / "two")["people"][0]["files"][0]["digest"], "it was there when the call began"
 
 
 def test_warnings_reach_the_terminal(vera, studio, photo, tmp_path):
@@ -245,16 +255,16 @@ def test_a_mask_that_reads_back_differently_is_not_kept(vera, studio, photo, tmp
 
 
 def test_a_folder_that_fills_up_is_one_line(vera, studio, photo, tmp_path, monkeypatch):
-    def full(**options):
+    def full(self):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("vera.cli.output.tempfile.TemporaryDirectory", full)
+    monkeypatch.setattr("vera.cli.output.Staging.make", full)
     code, _, stderr = vera("anonymize", photo("a.jpg"), "--out", tmp_path / "out")
     assert code == 2
     assert "No space left" in stderr
 
 
-@pytest.mark.parametrize("moment", ["save_identity", "write_audit"])
+@pytest.mark.parametrize("moment", ["save_identity", "_place"])
 def test_interruption_leaves_no_image_and_no_identity_without_record(vera, studio, photo, tmp_path, files, monkeypatch, moment):
     def interrupt(*arguments):
         raise KeyboardInterrupt
@@ -267,15 +277,15 @@ def test_interruption_leaves_no_image_and_no_identity_without_record(vera, studi
 
 
 def test_all_files_of_a_person_or_none(vera, studio, photo, tmp_path, files, monkeypatch):
-    real, moved = os.replace, []
+    real, moved = os.link, []
 
-    def replace(source, target):
+    def link(source, target, **options):
         moved.append(target)
         if len(moved) == 3:
             raise OSError(28, "No space left on device")
-        real(source, target)
+        real(source, target, **options)
 
-    monkeypatch.setattr("vera.cli.output.os.replace", replace)
+    monkeypatch.setattr("vera.files.os.link", link)
     out = tmp_path / "out"
     code, _, stderr = vera("anonymize", photo("a.jpg"), photo("b.jpg", 7), "--out", out)
     assert code == 2
@@ -285,10 +295,14 @@ def test_all_files_of_a_person_or_none(vera, studio, photo, tmp_path, files, mon
 
 
 def test_no_image_without_its_audit(vera, studio, photo, tmp_path, files, monkeypatch):
-    def full(path, content):
-        raise OSError(28, "No space left on device")
+    real = write_whole
 
-    monkeypatch.setattr("vera.cli.output.write_private", full)
+    def full(path, content, **options):
+        if path.name == "audit.json":
+            raise OSError(28, "No space left on device")
+        return real(path, content, **options)
+
+    monkeypatch.setattr("vera.files.write_whole", full)
     code, _, stderr = vera("anonymize", photo("a.jpg"), "--out", tmp_path / "out")
     assert code == 2
     assert "audit.json can't be written" in stderr
@@ -322,7 +336,15 @@ def test_identity_is_saved(vera, studio, photo, tmp_path):
     assert not (tmp_path / "two").exists()
 
 
-def test_programming_errors_keep_their_traceback(studio, photo, tmp_path, monkeypatch):
+def test_programming_errors_are_one_sentence_without_names_and_a_traceback_where_asked(vera, studio, photo, tmp_path, monkeypatch):
+    studio.break_ = ("anna",)
+    code, _, stderr = vera("anonymize", photo("a.jpg"), "--person", "anna", "--out", tmp_path / "out")
+    assert code == 1
+    assert stderr.strip().startswith("vera: internal error (ZeroDivisionError")
+    assert "VERA_DEBUG=1" in stderr
+    assert "anna" not in stderr
+    monkeypatch.setenv("VERA_DEBUG", "1")
+
     def broken(self, person, identity, progress):
         raise ZeroDivisionError
 
@@ -332,18 +354,37 @@ def test_programming_errors_keep_their_traceback(studio, photo, tmp_path, monkey
         main()
 
 
-def test_a_file_name_that_is_not_utf8_is_read_as_latin1(vera, studio, photo, tmp_path, files):
+def test_a_file_name_that_is_not_utf8_is_read(vera, studio, photo, tmp_path, files):
     source = os.fsencode(photo("a.jpg"))
     named = source.replace(b"a.jpg", b"M\xfcller\x80.jpg")
     os.rename(source, named)
     code, _, stderr = vera("anonymize", os.fsdecode(named), "--out", tmp_path / "out", "--person", "p1")
     assert code == 0, stderr
-    assert files(tmp_path / "out") == ["Müller_.png", "Müller_.preserved.png", "audit.json"]
-    assert audit_of(tmp_path / "out")["people"][0]["files"][0]["source"] == "Müller_.jpg"
+    assert files(tmp_path / "out") == ["M%FCller%80.png", "M%FCller%80.preserved.png", "audit.json"]
+    assert audit_of(tmp_path / "out")["people"][0]["files"][0]["source"] == "M%FCller%80.jpg"
 
 
 def test_a_file_that_is_no_regular_one_is_bad_input(vera, studio, tmp_path):
     os.mkfifo(tmp_path / "pipe.jpg")
     code, _, stderr = vera("anonymize", tmp_path / "pipe.jpg", "--out", tmp_path / "out")
     assert code == 2
-    assert "is not a regular file" in stderr
+    assert "is a pipe or a device, not a file" in stderr
+
+
+def test_further_recognisers_and_the_false_accept_rate_are_handed_on(vera, studio, photo, tmp_path):
+    assert vera("anonymize", photo("a.png"), "--out", tmp_path / "plain")[0] == 0
+    assert studio.arguments["far"] == DEFAULT_FAR
+    given = ["--recogniser", "mine.onnx", "--recogniser", "insightface:buffalo_l", "--far", "0.01"]
+    assert vera("anonymize", photo("a.png"), "--out", tmp_path / "more", *given)[0] == 0
+    assert studio.arguments["recognisers"] == ["mine.onnx", "insightface:buffalo_l"]
+    assert studio.arguments["far"] == 0.01
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "says"), [("--far", "0.5", "choose from 0.01, 0.001, 0.0001"), ("--recogniser", "mine", "give an .onnx file")]
+)
+def test_an_unknown_rate_or_recogniser_leaves_2(vera, photo, tmp_path, files, option, value, says):
+    code, _, stderr = vera("anonymize", photo("a.png"), "--out", tmp_path / "out", option, value)
+    assert code == 2
+    assert says in stderr
+    assert files(tmp_path / "out") == []

@@ -13,7 +13,19 @@ def test_preserve_takes_lists_repetitions_and_masks(photo):
     assert masks == (mask,)
 
 
-@pytest.mark.parametrize(("value", "says"), [("teeth", "choose from"), ("none.png", "not there"), ("mouth,,nose", "empty entry")])
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        ("teeth", "unknown semantic class 'teeth': the class that holds it is 'mouth', or draw a mask of it alone; the classes are "),
+        ("left_eye", "the class that holds it is 'eyes'"),
+        ("upper lip", "the class that holds it is 'mouth'"),
+        ("moth", "did you mean 'mouth'"),
+        ("scar", "draw a mask of it"),
+        ("chin", "'chin': draw a mask of it"),
+        ("none.png", "not there"),
+        ("mouth,,nose", "empty entry"),
+    ],
+)
 def test_preserve_refuses(value, says):
     with pytest.raises(VeraError, match=says):
         parse_preserve([value])
@@ -59,7 +71,7 @@ def test_the_same_photograph_twice_is_refused(photo):
         plan_photographs([photo("a.jpg"), photo("a.jpg")], person=None, masks=[], rename=False)
 
 
-@pytest.mark.parametrize("method", ["is_file", "open"])
+@pytest.mark.parametrize("method", ["stat", "open"])
 def test_a_photograph_that_may_not_be_read(photo, monkeypatch, method):
     path = photo("a.jpg")
 

@@ -1,0 +1,85 @@
+"""``audit.json`` as it is read again: the record of an output folder, checked before anything in it is believed.
+
+Its names lead to files that may be replaced, so a record is used only if it is a file of this user's, no link, and shaped as VerA writes
+it: every name is that of a PNG in the folder itself, with the SHA-256 of what was written. A file is then touched only if its bytes
+still have that digest.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+from pathlib import Path
+from typing import Any
+
+from vera import files
+
+AUDIT = "audit.json"
+LARGEST = 2**28
+"""DECISION: bytes of an audit that is read; a manifest of 10,000 people makes a tenth of it."""
+STATUSES = ("written", "refused", "failed", "placing")
+STAGING = re.compile(r"\.vera-staging-[0-9a-f]{16}")
+"""Names of the hidden folders in which a person's files wait, see :mod:`vera.cli.placing`."""
+PART = re.compile(r"\.vera-[0-9a-f]{8}-[0-9a-f]{16}")
+"""Names of unfinished files, see :func:`vera.files.part_of`."""
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+class Obstacle(Exception):
+    """Something in the output folder is not VerA's, or not as VerA left it: one sentence that says what to do."""
+
+
+def read_audit(path: Path) -> dict[str, Any] | None:
+    """The audit of earlier calls; None if there is none.
+
+    Returns:
+        ``vera``, ``people`` and ``earlier`` (records), and whatever else was written.
+
+    Raises:
+        Obstacle: what has its name is no audit of VerA and of this user.
+        OSError: it can't be read.
+
+    """
+    if not files.exists(path):
+        return None
+    foreign = f"{path} is not an audit that VerA wrote: move it away, or choose another folder with --out"
+    if not files.is_own(path, stat.S_IFREG) or path.stat().st_size > LARGEST:
+        raise Obstacle(foreign)
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+    with os.fdopen(descriptor, "rb") as file:
+        content = file.read()
+    try:
+        audit = json.loads(content)
+        audit.setdefault("earlier", [])
+        sound = isinstance(audit["vera"], str) and all(_is_record(known) for known in [*audit["people"], *audit["earlier"]])
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise Obstacle(foreign) from error
+    names = [name for record in (*audit["people"], *audit["earlier"]) if record["status"] != "placing" for name in outputs_of(record)]
+    if not sound or len(set(names)) < len(names):
+        raise Obstacle(foreign)
+    return dict(audit)
+
+
+def outputs_of(record: dict[str, Any]) -> dict[str, str]:
+    """Names of the files that a record says were written, and their SHA-256."""
+    return {name: known for file in record["files"] for name, known in file["written"].items()}
+
+
+def _is_record(record: dict[str, Any]) -> bool:
+    """Whether what is followed in a record has VerA's shape."""
+    for file in record["files"]:
+        if not (file["digest"] is None or _DIGEST.fullmatch(file["digest"])):
+            return False
+        for name, known in file["written"].items():
+            if Path(name).name != name or "\0" in name or not name.endswith(".png") or not _DIGEST.fullmatch(known):
+                return False
+    if record["status"] == "placing" and not STAGING.fullmatch(record["staging"]):
+        return False
+    saved = record.get("saved_identity")
+    if saved is not None and not _DIGEST.fullmatch(saved["digest"]):
+        return False
+    if saved is not None and record["status"] == "placing" and not (PART.fullmatch(saved["staged"]) and PART.fullmatch(saved["aside"])):
+        return False
+    return record["status"] in STATUSES

@@ -1,0 +1,195 @@
+"""The one place that writes files: whole or not at all, over nothing that is another's, readable by its owner only where it is private.
+
+A file is first written under a hidden name in the same folder (a *part*), brought to the disk, and only then moved to its name. A part's
+name has the same length whatever the file is called, so that every name that the file system takes can be written.
+
+Only the standard library is needed here: nothing is known of photographs, and faults are ``OSError`` as the system gives them.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import secrets
+import stat
+import unicodedata
+from pathlib import Path
+
+NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EACCES, errno.EINVAL})
+"""What file systems without hard links (FAT, some network shares) answer when they are asked for one."""
+
+TURNING = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
+TURNS = frozenset({chr(0x200E), chr(0x200F), chr(0x061C)})
+"""Marks of Unicode that change the direction of what follows: a name may look like another."""
+
+
+def part_of(path: Path) -> Path:
+    """A new hidden name beside a file: ``.vera-``, 8 digits that tell the file's name, ``-``, 16 random digits."""
+    return path.with_name(f"{_stem(path)}{secrets.token_hex(8)}")
+
+
+def write_whole(path: Path, content: bytes, *, private: bool = False) -> Path:
+    """Write a file, or replace it, whole or not at all; an interruption leaves the earlier file and no part.
+
+    Args:
+        path: the file; its folder must be there. A link is replaced, never followed.
+        content: all its bytes.
+        private: mode 0600. Otherwise what the process's umask leaves of 0666.
+
+    Raises:
+        OSError: it can't be written.
+
+    """
+    part = part_of(path)
+    try:
+        write_new(part, content, private=private)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)  # gone already when all went well
+    sync_folder(path.parent)
+    return path
+
+
+def write_new(path: Path, content: bytes, *, private: bool = False) -> None:
+    """Write a file that is not there yet, and bring it to the disk.
+
+    Raises:
+        OSError: it is there, or can't be written; part of it may then be there.
+
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600 if private else 0o666)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def place(source: Path, target: Path) -> None:
+    """Move a file to a name that nothing has; what is there, even if it came a moment ago, is never replaced.
+
+    A hard link fails where the name is taken, then the old name goes. Where there are no hard links, the name is taken with an empty
+    file, which the move replaces. A process that is killed in between leaves both names, or an empty file.
+
+    Args:
+        source: a file.
+        target: its new name, on the same file system.
+
+    Raises:
+        FileExistsError: the name is taken.
+        OSError: it can't be moved.
+
+    """
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+    else:
+        source.unlink()
+        return
+    os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    try:
+        os.replace(source, target)
+    except OSError:
+        target.unlink()
+        raise
+
+
+def is_empty(path: Path) -> bool:
+    """Whether a name is a file without a byte, and no link."""
+    try:
+        facts = path.lstat()
+    except OSError:
+        return False
+    return stat.S_ISREG(facts.st_mode) and facts.st_size == 0
+
+
+def exists(path: Path) -> bool:
+    """Whether a name is taken, be it by a link that leads nowhere.
+
+    Raises:
+        OSError: one may not look.
+
+    """
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
+def digest(path: Path) -> str | None:
+    """SHA-256 of a file's bytes, 64 hexadecimal digits; None for what is no file, or can't be read."""
+    try:
+        if not path.is_file():  # a pipe would never end
+            return None
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except (OSError, ValueError):  # ValueError: no file's name holds a NUL
+        return None
+
+
+def own_digest(path: Path) -> str | None:
+    """As :func:`digest`, but None for a link, too: what VerA wrote is a file."""
+    return None if path.is_symlink() else digest(path)
+
+
+def is_own(path: Path, kind: int) -> bool:
+    """Whether a name is a file (``stat.S_IFREG``) or folder (``stat.S_IFDIR``) of this process's user, and no link to one."""
+    try:
+        facts = path.lstat()
+    except OSError:
+        return False
+    return stat.S_IFMT(facts.st_mode) == kind and (not hasattr(os, "geteuid") or facts.st_uid == os.geteuid())
+
+
+def remove_parts(path: Path) -> None:
+    """Remove the parts of a file that a killed process left, if they are this user's.
+
+    To be called only while no other process writes this file.
+
+    Raises:
+        OSError: the folder can't be read, or a part can't be removed.
+
+    """
+    known = _stem(path)
+    for name in os.listdir(path.parent):
+        if name.startswith(known) and _is_hex(name.removeprefix(known), 16) and is_own(path.with_name(name), stat.S_IFREG):
+            path.with_name(name).unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring a folder's names to the disk, where the system does so."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in {errno.EINVAL, errno.EOPNOTSUPP, errno.EBADF}:  # some network shares only sync files
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def printable(text: str) -> str:
+    """Text without what can't be shown on one line: control characters, marks that turn the writing, bytes that are no UTF-8.
+
+    Each is written as its bytes in hexadecimal, as in addresses (``%0A``), so that a name stays one name.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join("".join(f"%{byte:02X}" for byte in os.fsencode(sign)) if _hides(sign) else sign for sign in text)
+
+
+def _hides(sign: str) -> bool:
+    return unicodedata.category(sign) in {"Cc", "Cs", "Zl", "Zp"} or sign in TURNS or unicodedata.bidirectional(sign) in TURNING
+
+
+def _stem(path: Path) -> str:
+    return f".vera-{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:8]}-"
+
+
+def _is_hex(text: str, digits: int) -> bool:
+    return len(text) == digits and set(text) <= set("0123456789abcdef")
