@@ -41,7 +41,7 @@ def test_a_face_that_is_cut_off_is_refused_with_what_to_do(photograph, points):
 
 
 def test_what_reading_warned_of_is_in_the_audit_by_the_photographs_name(photograph, points):
-    detector = SimpleNamespace(search=lambda _: ([SimpleNamespace(landmarks=np.asarray(points))], []))
+    detector = SimpleNamespace(name="drawn", search=lambda _: ([SimpleNamespace(landmarks=np.asarray(points), area=1.0)], []))
     read = replace(photograph, warnings=("its file holds several images",))
     assert find_face(detector, read, Options()).warnings == ("drawn: its file holds several images",)
 
