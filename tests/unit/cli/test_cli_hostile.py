@@ -186,7 +186,7 @@ NAMES = {
     "an escape": "\x1b[31m.jpg",
     "a turning mark": "a\u202egpj.jpg",
     "not UTF-8": LATIN,
-    "quotes": "it's \"a\".jpg",
+    "quotes": 'it\'s "a".jpg',
     "a leading dash": "-a.jpg",
     "dots": "...jpg",
     "only an ending": ".jpg",
