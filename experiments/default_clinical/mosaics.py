@@ -19,13 +19,13 @@ from PIL import Image
 from rich.progress import track
 
 from vera import __version__
-from vera.data.mosaic.people import SourcePerson, read_people
-from vera.data.mosaic.records import read_records, read_settings
-from vera.data.mosaic.report import SHEET, sheet, spread
 from vera.faces.detection import Detector, DlibDetector
 from vera.faces.insightface_backend import InsightFaceBackend
 from vera.faces.photograph import read_photograph
 from vera.faces.recognition import DlibRecogniser, Recogniser
+from vera.mosaic.people import SourcePerson, read_people
+from vera.mosaic.records import read_records, read_settings
+from vera.mosaic.report import SHEET, sheet, spread
 
 HERE = Path(__file__).parent
 

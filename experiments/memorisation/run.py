@@ -29,13 +29,13 @@ from vera.anonymization.proportions import NAMES
 from vera.anonymization.request import Options
 from vera.bundle import default_bundle, load
 from vera.cli.samples import sampler
-from vera.data.mosaic.people import chosen, read_people
-from vera.data.mosaic.report import spread
 from vera.evaluation.protocol_judges import Judge, dlib_judge
 from vera.evaluation.report_figures import save
 from vera.faces.insightface_backend import InsightFaceBackend
 from vera.features.perceptual import PerceptualDistance
 from vera.inversion.autoencoder import Autoencoder
+from vera.mosaic.people import chosen, read_people
+from vera.mosaic.report import spread
 from vera.types import Pixels, VeraError, tensor_to_image
 
 HERE = Path(__file__).parent

@@ -12,20 +12,39 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import nn
 
 from vera.types import VeraError
+from vera.untrusted import field, parse_json, read_json, read_tensors, require_finite, shown
 
 WEIGHTS, RECORD, CARD = "weights.safetensors", "bundle.json", "MODEL_CARD.md"
 FORMAT = 1
+LOADABLE: dict[str, str] = {
+    "Generator": "vera.generator.network.Generator",
+    "ControlledGenerator": "vera.attributes.control.ControlledGenerator",
+    "Autoencoder": "vera.inversion.autoencoder.Autoencoder",
+    "Segmenter": "vera.faces.segmenter.Segmenter",
+    "Discriminator": "vera.generator.discriminator.Discriminator",
+    "ProjectedDiscriminator": "vera.generator.projected.ProjectedDiscriminator",
+}
+"""All classes that a bundle or a checkpoint may name, and where they are defined. A new kind of bundle is a new line here."""
+ALIASES: dict[str, str] = {}
+"""Paths of older versions, and the names in :data:`LOADABLE` of what they are now: bundles keep their records and digests."""
+LARGEST = 1 << 16
+"""DECISION: no whole number in a network's configuration is larger (sides, channels, layers, identities of a bank), but for those
+that count bytes of a tensor: tensors are compared with the file's."""
+TABLES = 1 << 26
+"""DECISION: most numbers that a network computes for itself and does not store (position encodings, filters)."""
+CLASS_KEYS = ("_target_", "class")
+"""Keys of a configuration under which a class is named."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +70,11 @@ def default_bundle() -> Path:
     return Path(__file__).parent / "assets" / "default"
 
 
+def exemplar_bundle() -> Path:
+    """Folder of the bank of exemplars that ships with the package: what ``vera anonymize`` renders with by default."""
+    return Path(__file__).parent / "assets" / "exemplars"
+
+
 def controlled_bundle() -> Path:
     """Folder of the shipped generator with controls: the default bundle's, after stage 2."""
     return Path(__file__).parent / "assets" / "controlled"
@@ -69,17 +93,19 @@ def save(
 
     Args:
         path: the folder to make; it must not exist.
-        network: a network of a ``vera`` class with a ``config`` dictionary: its constructor's keyword arguments.
+        network: of a class in :data:`LOADABLE`, with a ``config`` dictionary: its constructor's keyword arguments.
         provenance: how the weights were made.
         licence: of the weights.
         card: the model card, Markdown.
         dtype: of the weights on disk: bfloat16 is half as large and good enough to look at; float32 keeps converted weights exact.
 
     Raises:
-        VeraError: when the folder exists or cannot be made.
+        VeraError: when the folder exists or cannot be made, or no bundle can hold such a network.
 
     """
-    path = Path(path)
+    path, name = Path(path), f"{type(network).__module__}.{type(network).__qualname__}"
+    if name not in LOADABLE.values():
+        raise VeraError(f"a bundle holds one of {', '.join(LOADABLE)}, not a '{name}': add it to vera.bundle.LOADABLE")
     if path.exists():
         raise VeraError(f"'{path}' exists: a bundle is never overwritten; choose another folder or remove it")
     try:
@@ -92,7 +118,7 @@ def save(
         save_file(tensors, partial / WEIGHTS)
         record: dict[str, Any] = {
             "format": FORMAT,
-            "class": f"{type(network).__module__}.{type(network).__qualname__}",
+            "class": name,
             "config": json.loads(json.dumps(network.config)),  # as it will be read: keys are strings there
             "licence": licence,
             "provenance": dict(provenance),
@@ -117,20 +143,23 @@ def read(path: str | Path) -> dict[str, Any]:
     """A bundle's record, its digest checked.
 
     Raises:
-        VeraError: for a folder that is missing, incomplete, truncated or altered.
+        VeraError: for a folder that is missing, incomplete, truncated or altered, or a record with fields of other types.
 
     """
     path = Path(path)
     for name in (RECORD, WEIGHTS):
         if not os.path.isfile(path / name):  # False, too, where the folder may not be read
             raise VeraError(f"no bundle at '{path}': {name} is missing; a bundle is a folder with {RECORD} and {WEIGHTS}")
+    what = f"bundle '{path}': {RECORD}"
+    record: dict[str, Any] = read_json(path / RECORD, what=what)
+    if (found := field(record, "format", int, what=what)) != FORMAT:
+        raise VeraError(f"bundle '{path}' has format {found}; this version reads format {FORMAT}")
+    for name, kind in (("class", str), ("config", dict), ("licence", str), ("provenance", dict), ("digest", str)):
+        field(record, name, kind, what=what)
+    if "dtype" in record:
+        field(record, "dtype", str, what=what)
     try:
-        record: dict[str, Any] = json.loads((path / RECORD).read_text())
-        if record["format"] != FORMAT:
-            raise VeraError(f"bundle '{path}' has format {record['format']}; this version reads format {FORMAT}")
         intact = _digest(path / WEIGHTS, record) == record["digest"]
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
-        raise VeraError(f"bundle '{path}': {RECORD} is damaged; fetch the bundle again") from error
     except OSError as error:
         raise VeraError(f"bundle '{path}' cannot be read: {error.strerror}") from error
     if not intact:
@@ -154,41 +183,112 @@ def load(path: str | Path, *, device: str = "cpu") -> nn.Module:
     """
     path = Path(path)
     record = read(path)
-    try:
-        tensors = {key: value.float() if value.is_floating_point() else value for key, value in load_file(path / WEIGHTS).items()}
-    except SafetensorError as error:
-        raise VeraError(f"bundle '{path}' is damaged: {error}") from error
+    stored = read_tensors(path / WEIGHTS, what=f"bundle '{path}': {WEIGHTS}").tensors
+    tensors = {key: value.float() if value.is_floating_point() else value for key, value in stored.items()}
     network: Any = rebuild(record, tensors, source=f"bundle '{path}'")
     network.info = BundleInfo(path, str(record["digest"]), str(record["licence"]), dict(record["provenance"]))
     frozen: nn.Module = network.eval().requires_grad_(False).to(device)
     return frozen
 
 
-def rebuild(described: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], *, source: str) -> nn.Module:
+def rebuild(described: Any, tensors: Any, *, source: str) -> nn.Module:
     """A network from what a file says of it: the one place where a name in a file becomes code that runs.
 
+    The network is first built without memory (on torch's ``meta`` device) and compared with the tensors, so that a configuration
+    cannot ask for more memory than the file holds.
+
     Args:
-        described: ``class`` (of the package vera) and ``config`` (its constructor's keyword arguments).
-        tensors: all of its state.
+        described: ``class`` (one of :data:`LOADABLE`, or an older path of it) and ``config`` (its constructor's keyword arguments).
+        tensors: all of its state, by name.
         source: the file, for messages.
 
     Raises:
-        VeraError: for a class that is not a network of VerA, and for tensors that do not fit it.
+        VeraError: for any other class, a configuration that is not plain, and tensors that do not fit or are not finite.
 
     """
-    module, _, name = str(described["class"]).rpartition(".")
-    if not module.startswith("vera."):
-        raise VeraError(f"{source} names the class '{described['class']}': only classes of the package vera are loaded")
+    kind = loadable(field(described, "class", str, what=source), source=source)
+    config = _plain(field(described, "config", dict, what=source), source=source)
+    if not isinstance(tensors, Mapping) or not all(isinstance(tensor, torch.Tensor) for tensor in tensors.values()):
+        raise VeraError(f"{source} holds no network's weights: name one that VerA wrote")
+    require_finite(tensors, what=source)
     try:
-        kind = getattr(importlib.import_module(module), name)
-        # A name that a module merely imports (a function of a library, say) is not VerA's.
-        if not (isinstance(kind, type) and issubclass(kind, nn.Module) and kind.__module__ == module):
-            raise VeraError(f"{source} names '{described['class']}', which is no network of VerA: nothing was loaded")
-        network: nn.Module = kind(**described["config"])
+        with warnings.catch_warnings(), torch.random.fork_rng(devices=[]), torch.device("meta"):
+            warnings.simplefilter("ignore")  # pretrained weights are not copied to where there is no memory
+            blank = kind(**config)
+        _require_fit(blank, tensors)
+        network: nn.Module = kind(**config)
         network.load_state_dict(dict(tensors), strict=True)
-    except (ImportError, AttributeError, TypeError, ValueError, RuntimeError) as error:
-        raise VeraError(f"{source} does not fit this version of VerA: {str(error).splitlines()[0]}") from error
+    except VeraError:
+        raise
+    except Exception as error:  # a constructor says in many ways that it cannot take a foreign configuration
+        raise VeraError(f"{source} does not fit this version of VerA: {shown(str(error).partition(chr(10))[0])}") from error
     return network
+
+
+def loadable(name: str, *, source: str) -> type[nn.Module]:
+    """The class of this name, if it is on the list of those that files may name.
+
+    Args:
+        name: its path, as :func:`save` writes it, or one of :data:`ALIASES`.
+        source: the file, for messages.
+
+    Raises:
+        VeraError: it is not on the list; nothing was imported.
+
+    """
+    path = LOADABLE[ALIASES[name]] if name in ALIASES else name
+    if path not in LOADABLE.values():
+        raise VeraError(f"{source} names the class '{shown(name)}': only {', '.join(LOADABLE)} of the package vera are loaded")
+    module, _, last = path.rpartition(".")
+    found: type[nn.Module] = getattr(importlib.import_module(module), last)
+    return found
+
+
+def _plain(config: Any, *, source: str) -> dict[str, Any]:
+    """A configuration as JSON has it, that names no class beside those on the list, nor numbers beyond any network.
+
+    Raises:
+        VeraError: it is not so.
+
+    """
+    what = f"{source}: the network's configuration"
+    try:
+        content = json.dumps(config).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise VeraError(f"{what} has other than texts, numbers, lists and mappings: it was not written by VerA") from error
+    plain: dict[str, Any] = parse_json(content, what=what)
+    for key, value in _leaves(plain):
+        if key in CLASS_KEYS:
+            loadable(str(value), source=source)
+        if isinstance(value, int) and abs(value) > LARGEST and not key.endswith("_bytes"):
+            raise VeraError(f"{what} asks for {key} = {value}, and no network of VerA has more than {LARGEST}")
+    return plain
+
+
+def _leaves(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    """All texts and numbers of nested lists and mappings, with the last key that leads to them."""
+    if isinstance(value, dict):
+        for name, part in value.items():
+            yield from _leaves(part, name)
+    elif isinstance(value, list):
+        for part in value:
+            yield from _leaves(part, key)
+    else:
+        yield key, value
+
+
+def _require_fit(network: nn.Module, found: Mapping[str, torch.Tensor]) -> None:
+    """Raise a ValueError unless the tensors have a network's names and shapes, and fractions where it has them."""
+    wanted = network.state_dict()
+    for name in sorted({*wanted, *found}):
+        if name not in found or name not in wanted:
+            raise ValueError(f"the tensor '{name}' is {'missing' if name in wanted else 'not of this network'}")
+        if wanted[name].shape != found[name].shape:
+            raise ValueError(f"the tensor '{name}' is {tuple(found[name].shape)}, not {tuple(wanted[name].shape)}")
+        if wanted[name].is_floating_point() != found[name].is_floating_point():
+            raise ValueError(f"the tensor '{name}' is {found[name].dtype}, not {wanted[name].dtype}")
+    if sum(buffer.numel() for buffer in network.buffers()) > TABLES + sum(tensor.numel() for tensor in found.values()):
+        raise ValueError(f"it computes tables of more than {TABLES:,} numbers")
 
 
 def _stored(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:

@@ -6,6 +6,8 @@ Pixel coordinates follow OpenCV: ``(x, y)``, the centre of the first pixel is ``
 
 from __future__ import annotations
 
+import difflib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
@@ -58,16 +60,34 @@ class Semantic(IntEnum):
         """Look a class up by its lower-case name.
 
         Raises:
-            VeraError: for an unknown name; lists the known ones.
+            VeraError: for an unknown name; says which class holds what is asked for, and lists all.
 
         """
-        try:
-            return cls[name.strip().upper()]
-        except KeyError:
-            known = ", ".join(c.name.lower() for c in cls)
-            raise VeraError(f"unknown semantic class '{name}': choose from {known}") from None
+        known = ", ".join(c.name.lower() for c in cls)
+        if not isinstance(name, str):
+            raise VeraError(f"{name!r} is no semantic class: give names from {known}")
+        asked = name.strip().upper()
+        if asked in cls.__members__:
+            return cls[asked]
+        words = re.split(r"[\W_]+", asked.lower())
+        holds = next((whole for part, whole in PARTS_OF.items() if part in words), None)
+        near = difflib.get_close_matches(asked.lower(), [c.name.lower() for c in cls], n=1)
+        if holds:
+            advice = f"the class that holds it is '{holds}', or draw a mask of it alone"
+        else:
+            advice = f"did you mean '{near[0]}'" if near and holds is None else "draw a mask of it"
+        raise VeraError(f"unknown semantic class '{name}': {advice}; the classes are {known}")
 
 
+PARTS_OF = {
+    **dict.fromkeys(("tooth", "teeth", "dentition", "gum", "gums", "gingiva", "lip", "lips", "tongue", "smile"), "mouth"),
+    **dict.fromkeys(("eye", "eyelid", "eyelids", "eyelash", "lashes", "iris", "pupil", "sclera", "eyeball"), "eyes"),
+    **dict.fromkeys(("brow", "eyebrow", "eyebrows"), "brows"),
+    **dict.fromkeys(("nostril", "nostrils", "columella", "septum"), "nose"),
+    **dict.fromkeys(("ear", "earlobe", "auricle"), "ears"),
+    **dict.fromkeys(("cheek", "cheeks", "chin", "forehead", "jaw", "face", "scar", "mole", "beard", "moustache"), ""),
+}
+"""What people ask for that is no class of its own, and the class that holds it; empty for parts of the skin, which is too large to keep."""
 NUM_CLASSES = len(Semantic)
 TRANSPARENT = (Semantic.GLASSES, Semantic.EARRINGS)
 """Classes that do not hide what lies under them (SemanticStyleGAN, section 3.2)."""
@@ -180,6 +200,7 @@ class Anonymized:
         image: ``(H, W, 3)`` uint8, the photograph's size.
         preserved: ``(H, W)`` bool, True = equal to the photograph bit for bit.
         replaced: ``(H, W)`` bool, True = no source pixel left.
+        hair_edge: ``(H, W)`` bool, True = kept hair mixed again over the new face, neither preserved nor replaced; None for no such band.
 
     """
 
@@ -187,6 +208,7 @@ class Anonymized:
     image: Pixels
     preserved: Mask
     replaced: Mask
+    hair_edge: Mask | None = None
 
 
 @dataclass(frozen=True)

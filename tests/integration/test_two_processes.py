@@ -10,6 +10,7 @@ import time
 import pytest
 import torch
 from hydra import compose, initialize_config_module
+from tests.integration.equal_runs import DOUBLE, assert_equal_runs
 
 from vera.training.run import train
 
@@ -43,7 +44,7 @@ def state(folder):
     ("batch", "per_device"), [(8, "null"), pytest.param(16, 4, marks=pytest.mark.slow)], ids=["four-each", "accumulated"]
 )
 def test_two_processes_equal_one(tmp_path, batch, per_device):
-    overrides = [f"batch_size={batch}", f"images={4 * batch}", f"stage.module.per_device={per_device}"]
+    overrides = [DOUBLE, f"batch_size={batch}", f"images={4 * batch}", f"stage.module.per_device={per_device}"]
     two = start_two(tmp_path / "two", *overrides)
     with initialize_config_module("vera.conf", version_base="1.3"):
         train(compose("train", [*RUN, *overrides, f"run.folder={tmp_path / 'one'}"]))
@@ -59,8 +60,7 @@ def test_two_processes_equal_one(tmp_path, batch, per_device):
     assert one["strength"]["strength"] != 0.5
     assert one["images_seen"] == both["images_seen"] == 4 * batch
     assert expected["game.path_mean"] > 0
-    for name, value in expected.items():
-        torch.testing.assert_close(got[name], value, rtol=0, atol=1e-6, msg=lambda why, name=name: f"{name}: {why}")
+    assert_equal_runs(expected, got)
 
 
 @pytest.mark.slow

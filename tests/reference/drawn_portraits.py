@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 
 from vera.data.procedural import Attributes, draw_attributes, render
-from vera.data.stream import key
 from vera.faces.alignment import pull
 from vera.faces.detection import DetectedFace, Finds
+from vera.rng import key
 from vera.types import Semantic
 
 SIDE = 160
@@ -110,7 +110,7 @@ class DrawnRecogniser:
     """Tells faces apart by their coarse colours."""
 
     name = "drawn"
-    threshold = 0.1
+    threshold = refusal_threshold = 0.1
     false_accept_rate = float("nan")
     calibration = "none"
 

@@ -79,13 +79,13 @@ def test_missing_truncated_altered_foreign(made, tmp_path):
     record.write_text(text[:40])
     with pytest.raises(VeraError, match="damaged"):
         bundle.load(path)
-    for name, says in (("os.system", "only classes of the package vera"), ("vera.training.run.instantiate", "no network of VerA")):
+    for name in ("os.system", "vera.training.run.instantiate"):
         described = json.loads(text)
         described["class"] = name
         described["config"] = {"config": {"_target_": "pathlib.Path.touch", "_args_": [str(tmp_path / "executed")]}}
         described["digest"] = bundle._digest(weights, described)
         record.write_text(json.dumps(described))
-        with pytest.raises(VeraError, match=says):
+        with pytest.raises(VeraError, match=r"only Generator, .* are loaded"):
             bundle.load(path)
         assert not (tmp_path / "executed").exists()
     described = json.loads(text)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
@@ -15,11 +15,18 @@ import PIL
 import torch
 import torchvision
 
-from vera.anonymization.identity import Identity
 from vera.anonymization.request import Options
 from vera.anonymization.scene import Scene
 from vera.bundle import BundleInfo
 from vera.faces.detection import load_dlib
+
+
+class HasFacts(Protocol):
+    """An identity."""
+
+    def facts(self) -> dict[str, Any]:
+        """What the audit says about it."""
+        ...
 
 
 def opening(
@@ -27,7 +34,8 @@ def opening(
     *,
     person: str,
     seed: int,
-    identity: Identity | None,
+    given: bool,
+    renderer: str,
     bundle: BundleInfo,
     options: Options,
     backends: dict[str, str],
@@ -37,8 +45,9 @@ def opening(
     return {
         "person": person,
         "seed": seed,
-        "seed_source": "identity" if identity else "operating system" if options.seed is None else "given",
-        "identity": "given" if identity else "drawn",
+        "seed_source": "identity" if given else "operating system" if options.seed is None else "given",
+        "identity": "given" if given else "drawn",
+        "renderer": renderer,
         "bundle": {"name": bundle.path.name, "digest": bundle.digest, "licence": bundle.licence},
         "backends": backends,
         "options": asdict(options) | {"preserve": [known.name.lower() for known in options.preserve], "seed": seed},
@@ -76,9 +85,17 @@ class Clock:
             self.seconds[step] = round(self.seconds.get(step, 0.0) + time.perf_counter() - started, 3)
 
 
-def outcome(record: dict[str, Any], attempt: int, identity: Identity) -> dict[str, Any]:
-    """What an attempt adds: the verification's record, and what its distances mean."""
-    chosen = attempt > 1
+def outcome(record: dict[str, Any], attempt: int, identity: HasFacts, *, searched: Mapping[str, Any]) -> dict[str, Any]:
+    """What an attempt adds: the verification's record, and what its distances mean.
+
+    Args:
+        record: of the verification.
+        attempt: number of the attempt, from 1.
+        identity: that was tried.
+        searched: what the renderer says of its search for this identity; ``candidates`` is how many it looked at.
+
+    """
+    chosen = attempt > 1 or searched["candidates"] > 1
     words = (
         "the recognisers chose among several identities: that they do not recognise the person is a condition, not an independent finding"
         if chosen
@@ -86,7 +103,7 @@ def outcome(record: dict[str, Any], attempt: int, identity: Identity) -> dict[st
     )
     return {
         "attempt": attempt,
-        "truncation": identity.truncation,
-        "harmonized": identity.harmonized,
+        **searched,
+        **identity.facts(),
         "verification": record | {"took_part_in_selection": chosen, "took_part_in_optimisation": False, "meaning": words},
     }

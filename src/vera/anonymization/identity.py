@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 from vera.anonymization.private import write_private
-from vera.anonymization.proportions import draw_proportions
+from vera.anonymization.proportions import LIMIT, NAMES, draw_proportions
+from vera.rng import derived_seed
 from vera.types import LatentCodes, Semantic, VeraError
+from vera.untrusted import number, read_tensors, shown
 
 FORMAT = "1"
+FILE_LIMIT = 8 << 20
+"""DECISION: bytes of an identity's file; those of the default bundle have 15 kB."""
+FARTHEST, WIDEST = 1e4, 16.0
+"""DECISION: no code of an identity is larger, nor its truncation (both are far beyond any face)."""
 BLENDED = 4
 """DECISION: rows of the bank in a mixture (at least three; each row is a mixture itself)."""
 EVENNESS = 0.75
@@ -61,9 +66,13 @@ class Identity:
         """Raise a VeraError unless the identity was drawn with this bundle."""
         if self.bundle != digest:
             raise VeraError(
-                f"this identity belongs to the bundle {self.bundle[:12]}, not to {digest[:12]}: "
+                f"this identity belongs to the bundle {shown(self.bundle[:12])}, not to {digest[:12]}: "
                 "use the bundle of the first visit, or draw a new identity for all photographs"
             )
+
+    def facts(self) -> dict[str, Any]:
+        """What the audit says about it."""
+        return {"renderer": "generator", "truncation": self.truncation, "harmonized": self.harmonized}
 
     def save(self, path: str | Path) -> None:
         """Write the identity (safetensors, readable by its owner only), whole or not at all.
@@ -93,25 +102,33 @@ class Identity:
         """Read a saved identity.
 
         Raises:
-            VeraError: the file is missing, damaged, or no identity.
+            VeraError: the file is missing, damaged, no identity, or holds what no drawing gives (shapes, ranges, not finite).
 
         """
-        try:
-            with safe_open(str(path), framework="pt") as file:  # type: ignore[no-untyped-call]
-                facts = file.metadata() or {}
-                if facts.get("vera_identity") != FORMAT:
-                    raise VeraError(f"'{path}' is not an identity of this version: give a file written with --save-identity")
-                return cls(
-                    local=file.get_tensor("local"),
-                    proportions=file.get_tensor("proportions"),
-                    bundle=facts["bundle"],
-                    seed=int(facts["seed"]),
-                    attempt=int(facts["attempt"]),
-                    truncation=float(facts["truncation"]),
-                    harmonized=facts["harmonized"] == "1",
-                )
-        except (OSError, SafetensorError, KeyError, ValueError) as error:
-            raise VeraError(f"cannot read the identity '{path}': give a file written with --save-identity") from error
+        what = f"the identity '{path}'"
+        tensors, facts = read_tensors(path, what=what, limit=FILE_LIMIT)
+        if facts.get("vera_identity") != FORMAT or set(tensors) != {"local", "proportions"}:
+            raise VeraError(f"'{path}' is not an identity of this version: give a file written with --save-identity")
+        local, proportions = tensors["local"], tensors["proportions"]
+        read = cls(
+            local=local.float(),
+            proportions=proportions.float(),
+            bundle=facts.get("bundle", ""),
+            seed=number(facts, "seed", int, 0, 2**63 - 1, what=what),
+            attempt=number(facts, "attempt", int, 1, 2**31, what=what),
+            truncation=number(facts, "truncation", float, 0, WIDEST, what=what),
+            harmonized=bool(number(facts, "harmonized", int, 0, 1, what=what)),
+        )
+        kinds = local.is_floating_point() and proportions.is_floating_point()
+        sound = kinds and local.dim() == 2 and local.numel() > 0 and proportions.shape == (len(NAMES),)
+        if not sound or local.abs().max() > FARTHEST or proportions.abs().max() > LIMIT * WIDEST:
+            raise VeraError(f"{what} holds no face: it is damaged, or was not written by VerA; use the file of the first visit")
+        return read
+
+    def require_codes(self, shape: tuple[int, ...]) -> None:
+        """Raise a VeraError unless the codes have the shape of the bundle's, ``(2 + 2K, D)``."""
+        if tuple(self.local.shape) != shape:
+            raise VeraError(f"this identity has codes of {tuple(self.local.shape)}, the bundle takes {shape}: the file is damaged")
 
 
 def draw(
@@ -151,12 +168,6 @@ def draw(
     centre = alike.mean(dim=0)
     local[textures] = (centre + truncation * TEXTURE * _mixture(alike - centre, generator))[textures]
     return Identity(local, truncation * draw_proportions(generator), bundle, seed, attempt, truncation)
-
-
-def derived_seed(*parts: object) -> int:
-    """A 63-bit seed from SHA-256 over the parts; no two lists of parts collide by their lengths."""
-    text = "".join(f"{len(str(part))}:{part}" for part in parts)
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
 def _alike(bank: Tensor, skin: Tensor | None) -> Tensor:

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from numbers import Integral
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from vera.anonymization.exemplar_identity import ExemplarIdentity, load_identity
+from vera.anonymization.exemplar_renderer import ExemplarRenderer
+from vera.anonymization.generator_renderer import GeneratorRenderer
 from vera.anonymization.identity import Identity
 from vera.anonymization.pipeline import VeraAnonymizer
+from vera.anonymization.renderer import Renderer, SavedIdentity
 from vera.anonymization.request import Options, unnamed
-from vera.bundle import default_bundle, load
+from vera.bundle import default_bundle, exemplar_bundle, load
+from vera.exemplars.bank import ExemplarBank
 from vera.faces.detection import DlibDetector
 from vera.faces.masks import read_mask
 from vera.faces.parser_choice import choose_parser
 from vera.faces.photograph import photograph_from_pixels, read_photograph
-from vera.faces.recognition import DlibRecogniser
+from vera.faces.recogniser_choice import embedded_recognisers
+from vera.inversion.autoencoder import Autoencoder
 from vera.types import Anonymized, Mask, Photograph, Pixels, Semantic, VeraError
 
 Source = str | Path | Pixels | Photograph
@@ -38,26 +44,53 @@ class Result(Anonymized):
 
     """
 
-    audit: dict[str, Any]
-    identity: Identity | None
+    audit: dict[str, Any] = field(default_factory=dict)
+    identity: SavedIdentity | None = None
 
 
-def embedded(bundle: str | Path | None, device: str, options: Options, *, parser: str | Path | None = None) -> VeraAnonymizer:
-    """The anonymizer that needs no download: a bundle (the default one if None) and the embedded face parts.
+RENDERERS = ("exemplars", "generator")
+
+
+def embedded(
+    bundle: str | Path | None,
+    device: str,
+    options: Options,
+    *,
+    renderer: str | None = None,
+    parser: str | Path | None = None,
+    leave_out_person: bool = False,
+) -> VeraAnonymizer:
+    """The anonymizer that needs no download: a bundle and the embedded face parts.
 
     Args:
-        bundle: folder of a bundle; the default one if None.
+        bundle: folder of a bundle; the one that ships with the package for this renderer if None.
         device: where the networks run.
-        options: what is to be done.
+        options: the choices of the call.
+        renderer: ``exemplars`` or ``generator``; None: what the bundle is for, exemplars without one.
         parser: another parser than the default one, see :func:`vera.faces.parser_choice.choose_parser`.
+        leave_out_person: do not use rows of the bank that the person of a call (by id) went into; for evaluation on the donors.
 
     Raises:
-        VeraError: the bundle or a part's weights are missing or damaged.
+        VeraError: the bundle or a part's weights are missing or damaged, or the bundle is not for this renderer.
 
     """
-    network = load(bundle or default_bundle(), device=device)
+    if renderer not in (None, *RENDERERS):
+        raise VeraError(f"unknown renderer '{renderer}': choose from {', '.join(RENDERERS)}")
+    network = load(bundle or (default_bundle() if renderer == "generator" else exemplar_bundle()), device=device)
+    detector = DlibDetector()
+    made: Renderer
+    if isinstance(network, ExemplarBank):
+        made = ExemplarRenderer(network, leave_out_person=leave_out_person)
+    elif isinstance(network, Autoencoder):
+        made = GeneratorRenderer(network, detector=detector)
+    else:
+        raise VeraError(
+            f"the bundle '{bundle}' holds a {type(network).__name__}: `vera anonymize` takes a bank of exemplars or an autoencoder"
+        )
+    if renderer not in (None, made.name):
+        raise VeraError(f"the bundle '{bundle}' is for --renderer {made.name}, not {renderer}: leave one of the two out")
     seeing = choose_parser(parser, device=device)
-    return VeraAnonymizer(network, detector=DlibDetector(), parser=seeing, recognisers=[DlibRecogniser()], options=options)
+    return VeraAnonymizer(made, detector=detector, parser=seeing, recognisers=embedded_recognisers(), options=options)
 
 
 def anonymize(
@@ -65,9 +98,10 @@ def anonymize(
     *,
     preserve: str | Semantic | Sequence[str | Semantic] = (),
     masks: MaskSource | Sequence[MaskSource | None] | None = None,
-    identity: int | str | Path | Identity | None = None,
+    identity: int | str | Path | SavedIdentity | None = None,
     person: str | None = None,
     bundle: str | Path | None = None,
+    renderer: str | None = None,
     parser: str | Path | None = None,
     device: str = "cpu",
     **options: Any,
@@ -81,7 +115,8 @@ def anonymize(
             A single one need not be in a list.
         identity: a seed, a saved identity (or its file), or None for a face nobody can draw again.
         person: an id; another id, another face. None: derived from the photographs, as the command line does.
-        bundle: folder of a bundle; the default one if None.
+        bundle: folder of a bundle; the one that ships with the package if None.
+        renderer: ``exemplars`` (photographic; the default) or ``generator`` (the paper's); None: what the bundle is for.
         parser: ``shipped``, ``landmarks``, the folder of a parser's bundle or an ONNX file; the default one if None.
         device: where the networks run.
         options: further fields of :class:`~vera.anonymization.request.Options`.
@@ -101,7 +136,7 @@ def anonymize(
     classes = tuple(known if isinstance(known, Semantic) else Semantic.named(known) for known in named)
     seed, saved = _seed_or_identity(identity)
     _check_options(options)
-    anonymizer = embedded(bundle, device, Options(preserve=classes, seed=seed, **options), parser=parser)
+    anonymizer = embedded(bundle, device, Options(preserve=classes, seed=seed, **options), renderer=renderer, parser=parser)
     made = anonymizer(read, person=person or unnamed(photograph.digest for photograph in read), masks=drawn, identity=saved)
     return [Result(**vars(one), audit=made.audit, identity=made.identity) for one in made.photographs]
 
@@ -121,12 +156,12 @@ def _masks(masks: Sequence[MaskSource | None], photographs: Sequence[Photograph]
     ]
 
 
-def _seed_or_identity(identity: object) -> tuple[int | None, Identity | None]:
+def _seed_or_identity(identity: object) -> tuple[int | None, SavedIdentity | None]:
     if isinstance(identity, Integral) and not isinstance(identity, bool):
         return int(identity), None
     if isinstance(identity, str | Path):
-        return None, Identity.load(identity)
-    if identity is None or isinstance(identity, Identity):
+        return None, load_identity(identity)
+    if identity is None or isinstance(identity, ExemplarIdentity | Identity):
         return None, identity
     raise VeraError(f"identity {identity!r}: give a seed (a whole number), a saved identity or its file, or None")
 
@@ -134,7 +169,7 @@ def _seed_or_identity(identity: object) -> tuple[int | None, Identity | None]:
 def _check_options(options: dict[str, Any]) -> None:
     if "seed" in options:
         raise VeraError("give the seed as identity=, not as seed=")
-    known = sorted({field.name for field in fields(Options)} - {"preserve", "seed"})
+    known = sorted({known.name for known in fields(Options)} - {"preserve", "seed"})
     for name in options:
         if name not in known:
             raise VeraError(f"unknown option '{name}': choose from {', '.join(known)}")

@@ -6,15 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from vera.anonymization.colour import tone
-from vera.anonymization.placement import Floats, eye_distance
+from vera.anonymization.placement import eye_distance
 from vera.anonymization.preservation import covered_classes, preserved_region, replaced_region
 from vera.anonymization.request import Options
-from vera.faces.alignment import align, pull
+from vera.faces.alignment import align
 from vera.faces.detection import DetectedFace, Detector
 from vera.faces.parsing import Parser
 from vera.types import AlignedFace, Mask, Photograph, Points, Semantic, VeraError
@@ -31,26 +28,20 @@ class Scene:
         photograph: the source.
         face: aligned at :data:`PARSING_SIZE`.
         parsed: ``(K, S', S')`` class probabilities at that size.
-        image: ``(3, S, S)`` aligned at the network's size.
-        segmentation: ``(K, S, S)`` class probabilities at the network's size.
         preserved: ``(H, W)``, kept bit for bit.
         replaced: ``(H, W)``, no source pixel stays.
-        replaced_share: ``(1, S, S)``: which share of each aligned pixel is replaced.
-        kept_classes: classes whose codes stay the photograph's.
-        tone: median colour of the face's skin, in which the new face is shown: of the face itself three numbers pass on, no more.
+        kept_classes: classes of which more than half is kept.
+        hair_edge: ``(H, W)``, where kept hair is mixed again over the new face; None where the renderer has no such band.
 
     """
 
     photograph: Photograph
     face: AlignedFace
     parsed: Tensor
-    image: Tensor
-    segmentation: Tensor
     preserved: Mask
     replaced: Mask
-    replaced_share: Tensor
     kept_classes: tuple[Semantic, ...]
-    tone: Floats | None
+    hair_edge: Mask | None = None
 
     def facts(self) -> dict[str, Any]:
         """What the audit says about it."""
@@ -61,6 +52,7 @@ class Scene:
             "eye_distance": round(eye_distance(self.face), 1),
             "preserved_pixels": int(self.preserved.sum()),
             "replaced_pixels": int(self.replaced.sum()),
+            "hair_edge_pixels": 0 if self.hair_edge is None else int(self.hair_edge.sum()),
             "kept_classes": [known.name.lower() for known in self.kept_classes],
         }
 
@@ -127,37 +119,23 @@ def cut_off(landmarks: Points, size: tuple[int, int]) -> bool:
     return bool((landmarks < -0.5).any() or (landmarks > np.array(size[::-1]) - 0.5).any())
 
 
-def set_scene(photograph: Photograph, landmarks: Points, parser: Parser, *, size: int, mask: Mask | None, options: Options) -> Scene:
+def set_scene(photograph: Photograph, landmarks: Points, parser: Parser, *, mask: Mask | None, options: Options) -> Scene:
     """Align and parse a face and settle its regions.
 
     Args:
         photograph: the source.
         landmarks: ``(68, 2)`` of the chosen face.
         parser: segments it.
-        size: side S of the network's images.
         mask: ``(H, W)``: drawn region to preserve.
         options: classes to preserve, hair.
 
     Raises:
-        VeraError: see :mod:`vera.anonymization.preservation`.
+        VeraError: a class is not visible, a mask does not fit, or nothing is left to replace (:mod:`vera.anonymization.preservation`).
 
     """
-    face, small = align(photograph, landmarks, PARSING_SIZE), align(photograph, landmarks, size)
+    face = align(photograph, landmarks, PARSING_SIZE)
     parsed = parser.parse(face).detach().float().cpu()
     preserved = preserved_region(photograph, face, parsed, classes=options.preserve, mask=mask)
     replaced = replaced_region(photograph, face, parsed, preserved, hair=options.hair)
-    share = pull(replaced, small.to_photograph, size)
     kept = dict.fromkeys([*options.preserve, *covered_classes(face, parsed, preserved)])
-    segmentation = F.adaptive_avg_pool2d(parsed[None], size)[0]
-    return Scene(
-        photograph=photograph,
-        face=face,
-        parsed=parsed,
-        image=small.image,
-        segmentation=segmentation,
-        preserved=preserved,
-        replaced=replaced,
-        replaced_share=torch.from_numpy(np.ascontiguousarray(share))[None].clamp(0, 1),
-        kept_classes=tuple(kept),
-        tone=tone(small.image, segmentation),
-    )
+    return Scene(photograph, face, parsed, preserved, replaced, tuple(kept))

@@ -60,8 +60,8 @@ class Verdict:
 class Verifier:
     """Judges outputs against the sources of one person; the sources are embedded once.
 
-    Requirements: a face is found in every output; every recogniser puts every output at its threshold or farther from every
-    source of the person (over mirrored and rescaled views); every two outputs are closer to each other than the threshold, for
+    Requirements: a face is found in every output; every recogniser puts every output at its refusal threshold or farther from
+    every source of the person (over mirrored and rescaled views); every two outputs are closer to each other than the threshold, for
     every recogniser; every pixel outside the replaced region is the source's; at least :data:`LEAST_CHANGED` of the replaced
     pixels changed.
 
@@ -102,9 +102,10 @@ class Verifier:
         reasons: list[str] = []
         shares = [_changed(photograph, output) for photograph, output in zip(self.photographs, outputs, strict=True)]
         for photograph, output, share in zip(self.photographs, outputs, shares, strict=True):
-            if not np.array_equal(photograph.pixels[~output.replaced], output.image[~output.replaced]):
+            covered = output.replaced if output.hair_edge is None else output.replaced | output.hair_edge
+            if not np.array_equal(photograph.pixels[~covered], output.image[~covered]):
                 reasons.append(f"{output.name}: a pixel outside the replaced region changed")
-            if (output.preserved & output.replaced).any():
+            if (output.preserved & covered).any():
                 reasons.append(f"{output.name}: a preserved pixel was replaced")
             if share < LEAST_CHANGED:
                 reasons.append(f"{output.name}: only {share:.0%} of the replaced region really changed")
@@ -143,9 +144,9 @@ class Verifier:
         between = [recogniser.distance(a[0], b[0]) for a, b in combinations(views, 2)]
         objections = [
             f"{output.name}: {recogniser.name} still recognises the person "
-            f"(distance {min(distances):.3f}, at least {recogniser.threshold:.3f} is needed)"
+            f"(distance {min(distances):.3f}, at least {recogniser.refusal_threshold:.3f} is needed)"
             for output, distances in zip(outputs, to_source, strict=True)
-            if not min(distances) >= recogniser.threshold  # a NaN is refused
+            if not min(distances) >= recogniser.refusal_threshold  # a NaN is refused
         ]
         if between and not max(between) < recogniser.threshold:
             objections.append(
@@ -155,6 +156,7 @@ class Verifier:
         record = {
             "name": recogniser.name,
             "threshold": recogniser.threshold,
+            "refusal_threshold": recogniser.refusal_threshold,
             "false_accept_rate": recogniser.false_accept_rate if np.isfinite(recogniser.false_accept_rate) else None,
             "calibration": recogniser.calibration,
             "output_to_source": [[_number(d) for d in distances] for distances in to_source],

@@ -13,10 +13,7 @@ EXIT_FAULT, EXIT_BAD_INPUT, EXIT_REFUSED, EXIT_INTERRUPTED = 1, 2, 3, 130
 
 
 def main() -> None:
-    """Run ``vera``; what a user can put right is one line on stderr, everything else is a traceback.
-
-    ``VERA_DEBUG=1`` shows tracebacks for all of them.
-    """
+    """Run ``vera``; an error is one sentence on stderr. ``VERA_DEBUG=1`` shows the traceback instead."""
     from vera.cli.app import app
 
     try:
@@ -24,17 +21,10 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
     except Exception as error:
-        code = exit_code(error)
-        if code is None or os.environ.get("VERA_DEBUG") == "1":
+        if os.environ.get("VERA_DEBUG") == "1":
             raise
-        sys.stderr.write(f"vera: {error}\n")
+        from vera.cli.errors import told
+
+        said, code = told(error)
+        sys.stderr.write(f"vera: {said}\n")
         sys.exit(code)
-
-
-def exit_code(error: Exception) -> int | None:
-    """The exit code of an error that a user can put right; None for any other."""
-    from vera.types import Refused, VeraError  # here, since it imports torch: `vera --help` must not wait for that
-
-    if isinstance(error, Refused):
-        return EXIT_REFUSED
-    return EXIT_BAD_INPUT if isinstance(error, VeraError) else None

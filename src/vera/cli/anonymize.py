@@ -16,6 +16,13 @@ class Device(StrEnum):
     cuda = "cuda"
 
 
+class Renderer(StrEnum):
+    """What makes the new face."""
+
+    exemplars = "exemplars"
+    generator = "generator"
+
+
 def anonymize(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for NAME.png, NAME.preserved.png and audit.json.")],
     photographs: Annotated[list[Path] | None, typer.Argument(metavar="PHOTO...", help="All photographs of ONE person.")] = None,
@@ -37,7 +44,8 @@ def anonymize(
     hair: Annotated[bool, typer.Option("--hair/--keep-hair", help="Replace the hair too, or keep it.")] = False,
     rename: Annotated[bool, typer.Option("--rename", help="Neutral output names and person labels.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what an earlier call over other photographs wrote.")] = False,
-    bundle: Annotated[Path | None, typer.Option(metavar="PATH", help="A trained network; the packaged one by default.")] = None,
+    renderer: Annotated[Renderer | None, typer.Option(help="Photographic exemplars (the default), or the generator of the paper.")] = None,
+    bundle: Annotated[Path | None, typer.Option(metavar="PATH", help="Another bank of exemplars, or a trained network.")] = None,
     parser: Annotated[
         str | None,
         typer.Option(metavar="WHICH", help="What finds the classes: shipped (the default), landmarks, a parser's bundle or .onnx file."),
@@ -65,6 +73,15 @@ def anonymize(
     sources += files_within(bundle, Path(parser) if parser else None)
     with OutputFolder(out, people, sources=sources, overwrite=overwrite, identity=save_identity) as folder:  # before the slow work
         studio = assemble(
-            bundle, device.value, parser=parser, preserve=classes, hair=hair, face=face, leave_others=leave_others, kind=kind, seed=seed
+            bundle,
+            device.value,
+            renderer=renderer.value if renderer else None,
+            parser=parser,
+            preserve=classes,
+            hair=hair,
+            face=face,
+            leave_others=leave_others,
+            kind=kind,
+            seed=seed,
         )
         batch.run(people, folder, studio, identity=load_identity(identity), save_identity=save_identity)

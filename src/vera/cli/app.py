@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from vera.cli.anonymize import anonymize
 from vera.cli.convert import convert
@@ -12,10 +13,21 @@ from vera.cli.data import data
 from vera.cli.doctor import doctor
 from vera.cli.edit import edit
 from vera.cli.evaluate import evaluate
+from vera.cli.exemplars import exemplars
 from vera.cli.export import export
 from vera.cli.report import report
 from vera.cli.sample import sample
 from vera.cli.train import train
+
+
+class RunByDefault(TyperGroup):
+    """A group whose command ``run`` need not be named: ``vera export RUN --out BUNDLE``."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put ``run`` first where no command is named."""
+        named = any(argument in self.commands for argument in args[:1])
+        return super().parse_args(ctx, args if named or args in ([], ["--help"]) else ["run", *args])
+
 
 app = typer.Typer(
     help="VerA anonymizes clinical face photographs: what is to be seen is kept bit for bit, the rest of the face is replaced.",
@@ -46,7 +58,10 @@ app.add_typer(convert, name="convert")
 app.add_typer(data, name="data")
 app.command()(doctor)
 app.command()(edit)
-app.command()(export)
+exports = typer.Typer(cls=RunByDefault, help="Make a bundle of a training run (vera export RUN ...), or of mosaics.", no_args_is_help=True)
+exports.command("run")(export)
+exports.command("exemplars")(exemplars)
+app.add_typer(exports, name="export")
 app.command()(report)
 app.command()(sample)
 # Hydra reads the rest of the line itself, `--help` included.

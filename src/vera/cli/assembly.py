@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from vera.anonymization.identity import Identity
+from vera.anonymization.exemplar_identity import load_identity as read_identity
 from vera.anonymization.interface import embedded
-from vera.anonymization.pipeline import Progress, VeraAnonymizer
+from vera.anonymization.pipeline import VeraAnonymizer
+from vera.anonymization.renderer import Progress, SavedIdentity
 from vera.anonymization.request import Options
 from vera.cli.plan import Entry, Person
 from vera.faces.masks import read_mask
@@ -33,14 +34,16 @@ class EmbeddedStudio:
     anonymizer: VeraAnonymizer
     settings: Mapping[str, Any]
 
-    def anonymize(self, person: Person, identity: Identity | None, progress: Progress) -> tuple[AnonymizedPerson, Identity | None]:
+    def anonymize(
+        self, person: Person, identity: SavedIdentity | None, progress: Progress
+    ) -> tuple[AnonymizedPerson, SavedIdentity | None]:
         """Read one person's photographs and masks, and anonymize them."""
         photographs = [replace(read_photograph(entry.path), name=entry.name) for entry in person.entries]
         masks = [drawn_region(entry, photograph) for entry, photograph in zip(person.entries, photographs, strict=True)]
         result = self.anonymizer(photographs, person=person.id, masks=masks, identity=identity, progress=progress)
         return result, result.identity
 
-    def save_identity(self, identity: Identity, path: Path) -> None:
+    def save_identity(self, identity: SavedIdentity, path: Path) -> None:
         """Keep an identity for a later visit, readable by its owner only."""
         identity.save(path)
 
@@ -49,6 +52,7 @@ def assemble(
     bundle: Path | None,
     device: str,
     *,
+    renderer: str | None,
     parser: str | None,
     preserve: Sequence[Semantic],
     hair: bool,
@@ -66,7 +70,7 @@ def assemble(
     require_device(device)
     options = Options(preserve=tuple(preserve), hair=hair, face=face, leave_others=leave_others, kind=kind, seed=seed)
     settings = {"device": device, "preserve": [known.name.lower() for known in preserve], "hair": hair, "leave_others": leave_others}
-    return EmbeddedStudio(embedded(bundle, device, options, parser=parser), settings)
+    return EmbeddedStudio(embedded(bundle, device, options, renderer=renderer, parser=parser), settings)
 
 
 def require_device(device: str) -> None:
@@ -86,11 +90,11 @@ def drawn_region(entry: Entry, photograph: Photograph) -> Mask | None:
     return np.logical_or.reduce(masks) if masks else None
 
 
-def load_identity(path: Path | None) -> Identity | None:
+def load_identity(path: Path | None) -> SavedIdentity | None:
     """A face that was saved at an earlier visit; None for none.
 
     Raises:
         VeraError: the file is missing or is no identity.
 
     """
-    return Identity.load(path) if path else None
+    return read_identity(path) if path else None

@@ -9,8 +9,12 @@ from collections.abc import Callable, Iterator
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vera.cli.findings import Finding, attempt
+
+if TYPE_CHECKING:
+    from vera.faces.recognition import Recogniser
 
 DISTRIBUTION = "vera-anonymization"
 ONNXRUNTIMES = ("onnxruntime", "onnxruntime-gpu")
@@ -127,17 +131,6 @@ def backends() -> Iterator[Finding]:
         found = DlibDetector().detect(photograph_from_pixels(np.zeros((96, 96, 3), dtype=np.uint8), "black"))
         return f"loaded and run ({len(found)} faces in a black image); {dlib_weights('shape_predictor_68_face_landmarks.dat')}"
 
-    def recogniser() -> str:
-        import numpy as np
-
-        from vera.faces.recognition import DlibRecogniser
-
-        judge = DlibRecogniser()
-        somewhere = np.stack([np.linspace(20, 76, 68), np.linspace(20, 76, 68) % 19 + 40], axis=1)  # landmarks of nobody
-        if not np.isfinite(judge.embed(np.zeros((96, 96, 3), dtype=np.uint8), somewhere)).all():
-            raise RuntimeError("its network computes numbers that are not finite on this processor: reinstall dlib-bin")
-        return f"loaded and run; same person below {judge.threshold:g}, false accepts {judge.false_accept_rate:.2g} ({judge.calibration})"
-
     def perceptual() -> str:
         import torch
 
@@ -148,11 +141,47 @@ def backends() -> Iterator[Finding]:
         return f"loaded and run (distance of an image to itself {float(PerceptualDistance()(image, image)[0]):g}); {weights_path()}"
 
     yield attempt("faces: dlib detector, 68 landmarks", detector, licence=LANDMARK_LICENCE)
-    yield attempt("faces: dlib recogniser", recogniser, licence="CC0")
+    yield from recognisers()
     yield attempt("features: EfficientNet-Lite0", perceptual, licence="Apache-2.0")
     yield insightface()
     yield lpips()
     yield inception()
+
+
+def recognisers() -> Iterator[Finding]:
+    """The embedded recognisers: weights, thresholds and where these come from; each is run on an empty image."""
+
+    def trial(build: Callable[[], Recogniser], weights: Callable[[], Path], package: str) -> str:
+        import numpy as np
+
+        judge = build()
+        somewhere = np.stack([np.linspace(20, 76, 68), np.linspace(20, 76, 68) % 19 + 40], axis=1)  # landmarks of nobody
+        if not np.isfinite(judge.embed(np.zeros((96, 96, 3), dtype=np.uint8), somewhere)).all():
+            raise RuntimeError(f"its network computes numbers that are not finite on this processor: reinstall {package}")
+        return (
+            f"loaded and run; same person below {judge.threshold:.3f}, another person from {judge.refusal_threshold:.3f} on; "
+            f"{judge.calibration}; {sized(weights())}"
+        )
+
+    def dlib() -> str:
+        from vera.faces.detection import dlib_weights
+        from vera.faces.recognition import DlibRecogniser
+
+        return trial(DlibRecogniser, lambda: dlib_weights("dlib_face_recognition_resnet_model_v1.dat"), "dlib-bin")
+
+    def sface() -> str:
+        from vera.faces.opencv_zoo import SFACE, zoo_weights
+        from vera.faces.sface import SFaceRecogniser
+
+        return trial(SFaceRecogniser, lambda: zoo_weights(SFACE), "onnxruntime")
+
+    yield attempt("faces: dlib recogniser", dlib, licence="CC0")
+    yield attempt("faces: SFace recogniser", sface, licence="Apache-2.0")
+
+
+def sized(path: Path) -> str:
+    """A file and its size."""
+    return f"{path} ({path.stat().st_size / 1e6:.1f} MB)"
 
 
 def insightface() -> Finding:

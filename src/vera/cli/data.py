@@ -27,6 +27,7 @@ def mosaic(
     min_distance: Annotated[float, typer.Option(min=0.0, help="To the nearest real person (dlib); what is nearer is thrown away.")] = 0.55,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="The same seed and people give the same mosaics.")] = 0,
     size: Annotated[int, typer.Option(help="Side in pixels: 64, 128, 256, 512 or 1024.")] = 256,
+    even: Annotated[bool, typer.Option("--even", help="Cover skin tones evenly, as far as the people's differ.")] = False,
     workers: Annotated[int, typer.Option(min=1, help="Processes; the result does not depend on it.")] = 1,
     only: Annotated[Path | None, typer.Option(metavar="FILE", help="Mix these people only (held-out mosaics): ids, one a line.")] = None,
     without: Annotated[Path | None, typer.Option(metavar="FILE", help="Do not mix these people: ids, one a line.")] = None,
@@ -42,16 +43,16 @@ def mosaic(
     from rich.console import Console
 
     from vera.cli.batch import progress_bar
-    from vera.data.mosaic.bank import Bank
-    from vera.data.mosaic.build import Backends, Settings, make, prepare_all
-    from vera.data.mosaic.partners import check_people
-    from vera.data.mosaic.people import chosen, read_people
-    from vera.data.mosaic.report import write_report
     from vera.faces.detection import DlibDetector
     from vera.faces.parsing import LandmarkParser
     from vera.faces.recognition import DlibRecogniser
+    from vera.mosaic.bank import Bank
+    from vera.mosaic.build import Backends, Settings, make, prepare_all
+    from vera.mosaic.partners import check_people
+    from vera.mosaic.people import chosen, read_people
+    from vera.mosaic.report import write_report
 
-    settings = Settings(seed=seed, size=size, k=k, min_distance=min_distance)
+    settings = Settings(seed=seed, size=size, k=k, min_distance=min_distance, even=even)
     everybody = read_people(people, photos)
     mixed = chosen(everybody, only=only, without=without)
     check_people([person.sex for person in mixed], [True] * len(mixed), k)  # the rest is known when they are prepared

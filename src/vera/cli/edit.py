@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -39,15 +40,17 @@ def edit(
     from vera.bundle import controlled_bundle, load
     from vera.cli.assembly import require_device
     from vera.cli.batch import progress_bar
-    from vera.cli.samples import Sample, write_samples
+    from vera.cli.samples import Sample, sample_of, write_samples
     from vera.data.generated import mapped
-    from vera.types import VeraError, tensor_to_image
+    from vera.types import VeraError
 
     require_device(device.value)
+    if not 0 <= truncation <= 4:
+        raise VeraError(f"--truncation {truncation}: choose a value from 0 to 4")
     asked = [Asked.parse(text) for text in wanted]
     path = bundle or controlled_bundle()
     loaded: Any = load(path, device=device.value)
-    network, known = loaded, loaded.info.provenance.get("controls", {})
+    network, known = loaded, loaded.info.provenance.get("controls")
     if not isinstance(network, ControlledGenerator):
         raise VeraError(f"'{path}' is a {type(network).__name__} without controls: give the bundle of a stage 2 run")
     columns = steps if any(one.low != one.high for one in asked) else 1
@@ -58,12 +61,13 @@ def edit(
         row, column = divmod(number, columns)
         way = column / max(columns - 1, 1)
         made = network(network.edit(draw(row), {one.name: one.low + way * (one.high - one.low) for one in asked}))
-        return Sample(tensor_to_image(made.image[0]), made.segmentation[0].argmax(dim=0).to(torch.uint8).cpu().numpy())
+        return sample_of(made.image[0], made.segmentation[0])
 
     console = Console(stderr=True)
     for one in asked:
-        explained = known.get(one.name, {}).get("explained", 1.0)
-        if explained < OBEYED:
+        about = known.get(one.name) if isinstance(known, dict) else None
+        explained = about.get("explained") if isinstance(about, dict) else None
+        if isinstance(explained, int | float) and explained < OBEYED:
             said = f"vera: '{one.name}' hardly obeys in this generator: its code explains {max(explained, 0):.0%} of it"
             console.print(said, soft_wrap=True)
     with progress_bar(console) as progress:
@@ -83,7 +87,7 @@ class Asked(NamedTuple):
         """Read one argument.
 
         Raises:
-            VeraError: it is neither.
+            VeraError: it is neither, or not finite.
 
         """
         from vera.types import VeraError
@@ -91,6 +95,9 @@ class Asked(NamedTuple):
         name, _, value = text.partition("=")
         low, _, high = value.partition(":")
         try:
-            return cls(name.strip(), float(low), float(high or low))
+            asked = cls(name.strip(), float(low), float(high or low))
         except ValueError:
             raise VeraError(f"'{text}' asks for nothing: write NAME=VALUE, for example yaw=15, or NAME=FROM:TO") from None
+        if not (math.isfinite(asked.low) and math.isfinite(asked.high)):
+            raise VeraError(f"'{text}': give a number that is finite, for example yaw=15")
+        return asked

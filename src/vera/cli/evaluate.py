@@ -21,7 +21,9 @@ def evaluate(context: typer.Context) -> None:
 
 def _start(config: DictConfig) -> None:
     from vera.cli.evaluation import run
+    from vera.cli.settings import EVALUATE, require_settings
 
+    require_settings(config, EVALUATE)
     failed = run(config)
     if failed:
         sys.stderr.write(f"vera: {failed} items failed by a fault of an anonymizer: {config.run.folder}/records-*.jsonl says why\n")

@@ -49,11 +49,22 @@ class Gallery(Mapping[str, Photograph]):
         return len(self.people)
 
 
-def ours(*, bundle: str | None, preserve: Sequence[str | Semantic], seed: int, device: str, **options: Any) -> VeraAnonymizer:
+def ours(
+    *,
+    bundle: str | None,
+    renderer: str | None,
+    leave_out_donors: bool,
+    preserve: Sequence[str | Semantic],
+    seed: int,
+    device: str,
+    **options: Any,
+) -> VeraAnonymizer:
     """VerA's own anonymizer, for ``conf/anonymizer/vera.yaml``.
 
     Args:
         bundle: folder of a bundle; None for the default one.
+        renderer: ``exemplars`` or ``generator``; None: what the bundle is for.
+        leave_out_donors: no face is mixed from rows that its own owner went into, where the people are the bank's donors.
         preserve: classes that are kept, by name or as such.
         seed: of the identities.
         device: where the network runs.
@@ -61,7 +72,7 @@ def ours(*, bundle: str | None, preserve: Sequence[str | Semantic], seed: int, d
 
     """
     classes = tuple(known if isinstance(known, Semantic) else Semantic.named(known) for known in preserve)
-    return embedded(bundle, device, Options(preserve=classes, seed=seed, **options))
+    return embedded(bundle, device, Options(preserve=classes, seed=seed, **options), renderer=renderer, leave_out_person=leave_out_donors)
 
 
 def run(config: DictConfig) -> int:

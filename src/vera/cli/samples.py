@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from vera.anonymization.identity import derived_seed, draw
+from vera.anonymization.identity import draw
 from vera.anonymization.portrait import portrait
 from vera.cli.stopping import Stopping
 from vera.faces.photograph import PNG_LEVEL, write_png
@@ -23,12 +23,15 @@ from vera.generator.network import Generator
 from vera.generator.sampling import middle, truncate
 from vera.inversion.autoencoder import Autoencoder
 from vera.ops.palette import PALETTE
+from vera.rng import derived_seed
 from vera.training.draws import Draws
 from vera.types import Pixels, VeraError, tensor_to_image
 
 SHEET = "sheet.png"
 SHEET_SIDE = 4096
 """DECISION: longest side of the sheet in pixels; faces are shown smaller on it if need be."""
+MOST = 100_000
+"""DECISION: faces of one call: twice what a Fréchet distance is measured on."""
 
 
 class Sample(NamedTuple):
@@ -77,7 +80,7 @@ def _mapped(generator: Generator, *, seed: int, truncation: float) -> Callable[[
         attributes = {name: draws.normal(f"sample {name}", [number], dim).to(like) for name, dim in generator.attributes.items()}
         codes = generator.map(z, attributes)
         synthesis = generator(truncate(codes, centre(codes), truncation))
-        return _sample(synthesis.image[0], synthesis.segmentation[0])
+        return sample_of(synthesis.image[0], synthesis.segmentation[0])
 
     return one
 
@@ -88,12 +91,26 @@ def _identities(network: Autoencoder, *, seed: int, truncation: float) -> Callab
     def one(number: int) -> Sample:
         bank, mean = network.identities(kinds[derived_seed(seed, number, "kind") % len(kinds)])
         identity = draw(bank.cpu(), mean.cpu(), bundle="", seed=seed, person=str(number), attempt=1, truncation=truncation)
-        return _sample(*portrait(network, identity))
+        return sample_of(*portrait(network, identity))
 
     return one
 
 
-def _sample(image: torch.Tensor, segmentation: torch.Tensor) -> Sample:
+def sample_of(image: torch.Tensor, segmentation: torch.Tensor) -> Sample:
+    """A face as a network made it.
+
+    Args:
+        image: ``(3, S, S)`` in [-1, 1].
+        segmentation: ``(K, S, S)``.
+
+    Raises:
+        VeraError: it has numbers that are not finite, and would be black.
+
+    """
+    if not (image.isfinite().all() and segmentation.isfinite().all()):
+        raise VeraError(
+            "the network made a face of numbers that are not finite: ask for values nearer to usual faces, or use another bundle"
+        )
     return Sample(tensor_to_image(image), segmentation.argmax(dim=0).to(torch.uint8).cpu().numpy())
 
 
@@ -107,9 +124,11 @@ def write_samples(out: Path, count: int, faces: Callable[[], Iterable[Sample]], 
         columns: of the sheet; None for about as many as rows.
 
     Raises:
-        VeraError: a file is there already, or can't be written.
+        VeraError: more than :data:`MOST` faces are asked for, a file is there already, or can't be written.
 
     """
+    if count > MOST:
+        raise VeraError(f"{count:,} faces are asked for, one call makes up to {MOST:,}: ask for fewer, and call again with another --seed")
     names = [name for number in range(count) for name in (f"{number:04d}.png", f"{number:04d}.seg.png")] + [SHEET]
     placed: list[Path] = []
     with Stopping() as stopping:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 CONFIG_PACKAGE = "vera.conf"
+FULL_ERROR = "HYDRA_FULL_ERROR"
 
 
 def train(context: typer.Context) -> None:
@@ -26,8 +27,10 @@ def train(context: typer.Context) -> None:
 
 
 def _start(config: DictConfig) -> float | None:
+    from vera.cli.settings import TRAIN, require_settings
     from vera.training.job import run
 
+    require_settings(config, TRAIN)
     return run(config)
 
 
@@ -44,13 +47,15 @@ def run_hydra(config: str, overrides: list[str], *, start: Callable[[DictConfig]
 
     Raises:
         VeraError: the configuration groups are not installed.
-        SystemExit: Hydra could not compose the configuration (1), bad input (2), or the experiment failed (1).
+        Exception: Hydra's, for a configuration that cannot be composed, and whatever ended the experiment (:mod:`vera.cli.errors` has
+            the sentences); a multirun tells of its runs' errors itself.
 
     """
     import hydra
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
+    from vera.cli.errors import sentence
     from vera.evaluation.report_runs import FAILURE, INTERRUPTED
     from vera.types import VeraError
 
@@ -75,29 +80,25 @@ def run_hydra(config: str, overrides: list[str], *, start: Callable[[DictConfig]
                 raise
             told = INTERRUPTED
         except (Exception, SystemExit) as error:
-            sentence = _sentence(error)
             if isinstance(error, SystemExit) and (folder is None or error.code not in {EXIT_FAULT, EXIT_BAD_INPUT}):
                 raise  # as it was meant; in a multirun also submitit, which has put the job back into its queue
-            if folder is None and sentence is None:
-                raise
-            # Hydra turns any Exception into exit code 1 with a traceback, here or in a job on a cluster; SystemExit it leaves alone.
-            told = sentence or traceback.format_exc().strip()
-            sys.stderr.write(f"vera: {told}\n")
             if folder is None:
-                sys.exit(EXIT_BAD_INPUT)
-        (folder / FAILURE).write_text(f"{told}\n", encoding="utf-8")
+                ended.append(error)  # Hydra would tell of it in words of its own
+                return None
+            # Hydra turns any Exception into exit code 1 with a traceback, here or in a job on a cluster; SystemExit it leaves alone.
+            told = sentence(error) or traceback.format_exc().strip()
+            sys.stderr.write(f"vera: {told}\n")
+        if folder:
+            (folder / FAILURE).write_text(f"{told}\n", encoding="utf-8")
         return None
 
-    here = os.getpid()
+    here, ended = os.getpid(), list[BaseException]()
     entered, sys.argv = sys.argv, [f"vera {config}", *overrides]  # hydra.main reads nothing else
-    experiment()
-
-
-def _sentence(error: BaseException) -> str | None:
-    """What a user can put right, in its own words, also when a part said it while Hydra built it; None for a fault."""
-    from hydra.errors import InstantiationException
-
-    from vera.types import VeraError
-
-    cause = error.__cause__ if isinstance(error, InstantiationException) else error
-    return str(cause) if isinstance(cause, VeraError) else None
+    before = os.environ.get(FULL_ERROR)
+    os.environ[FULL_ERROR] = "1"  # Hydra raises its errors, instead of showing them and leaving with 1
+    try:
+        experiment()
+    finally:
+        os.environ.pop(FULL_ERROR) if before is None else os.environ.update({FULL_ERROR: before})
+    if ended:
+        raise ended[0]

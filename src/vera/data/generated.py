@@ -15,10 +15,10 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from vera.data.people import Person, PhotographFile
-from vera.data.stream import key
 from vera.faces.photograph import write_png
 from vera.generator.network import Generator
 from vera.generator.sampling import middle, truncate
+from vera.rng import key
 from vera.types import LatentCodes, VeraError, tensor_to_image
 
 Draw = Callable[[int], LatentCodes]

@@ -10,11 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from vera.faces.photograph import read_photograph
+from vera.faces.photograph import SUFFIXES, read_photograph
 from vera.types import Photograph, VeraError
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp"})
-"""Files that are taken for photographs."""
 Found = TypeVar("Found")
 
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 
 from vera.data.sample import Sample
-from vera.data.stream import key
+from vera.rng import key
 from vera.types import Semantic
 
 SCALE = 4

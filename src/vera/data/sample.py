@@ -35,10 +35,10 @@ class FaceDataset(Protocol):
 
 
 def decode_images(images: UInt8[Tensor, "b 3 s s"]) -> Float[Tensor, "b 3 s s"]:
-    """Bytes to [-1, 1]."""
-    return images.float() / 127.5 - 1
+    """Bytes to [-1, 1], in torch's default type."""
+    return images / 127.5 - 1
 
 
 def decode_labels(labels: UInt8[Tensor, "b s s"]) -> Float[Tensor, "b k s s"]:
-    """Class numbers to one-hot probabilities."""
-    return F.one_hot(labels.long(), NUM_CLASSES).permute(0, 3, 1, 2).to(torch.float32)
+    """Class numbers to one-hot probabilities, in torch's default type."""
+    return F.one_hot(labels.long(), NUM_CLASSES).permute(0, 3, 1, 2).to(torch.get_default_dtype())

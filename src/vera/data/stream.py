@@ -6,7 +6,6 @@ processes, workers or interruptions (DESIGN: contracts 5 and 6).
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
@@ -16,11 +15,7 @@ import torch
 from torch.utils.data import Dataset, Sampler
 
 from vera.data.sample import FaceDataset, Sample
-
-
-def key(seed: int, stream: str, index: int) -> int:
-    """64-bit number that depends on its arguments alone."""
-    return int.from_bytes(hashlib.blake2b(f"{seed}/{stream}/{index}".encode(), digest_size=8).digest(), "little")
+from vera.rng import key
 
 
 def draws(seed: int, index: int, numbers: int) -> npt.NDArray[np.float64]:

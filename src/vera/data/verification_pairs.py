@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from vera.data.people import SUFFIXES, Person, existing, lines_of_words
-from vera.data.stream import key
+from vera.data.people import Person, existing, lines_of_words
+from vera.faces.photograph import SUFFIXES
+from vera.rng import key
 from vera.types import VeraError
 
 

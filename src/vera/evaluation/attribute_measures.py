@@ -11,13 +11,13 @@ from torch import Tensor
 
 from vera.attributes.control import ControlledGenerator
 from vera.attributes.encoder import AttributeEncoder
-from vera.data.stream import key
 from vera.evaluation.metrics.control import AttributeControl
 from vera.evaluation.metrics.disentanglement import Disentanglement
 from vera.evaluation.metrics.separability import Separability
 from vera.generator.mapping import PrincipalMapping
 from vera.generator.network import Generator
 from vera.generator.sampling import middle, truncate
+from vera.rng import key
 from vera.types import LatentCodes, to_probabilities
 
 Identity = Callable[[Tensor, Tensor], Tensor]

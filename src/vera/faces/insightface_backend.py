@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from vera.faces.detection import DetectedFace, Finds
-from vera.faces.recognition import Embedding, face_crop
+from vera.faces.recognition import Embedding, face_crop, five_points
 from vera.types import Photograph, Pixels, Points, VeraError
 
 RELEASES = "https://github.com/deepinsight/insightface/releases/tag/model-zoo"
@@ -106,7 +106,7 @@ class InsightFaceDetector:
 class InsightFaceRecogniser:
     """The pack's ArcFace model, compared by ``1 - cos``; its five points are taken from the 68 landmarks."""
 
-    threshold = COSINE_THRESHOLD
+    threshold = refusal_threshold = COSINE_THRESHOLD
     false_accept_rate = float("nan")
     calibration = "not measured by this project: run experiments/recogniser_calibration with --insightface on your own photographs"
 
@@ -130,11 +130,6 @@ class InsightFaceRecogniser:
         """``1 - cos``: 0 for the same direction, 1 for unrelated faces, at most 2."""
         norms = float(np.linalg.norm(a) * np.linalg.norm(b))
         return 1.0 - float(np.dot(a, b)) / max(norms, 1e-12)
-
-
-def five_points(landmarks: Points) -> Points:
-    """``(5, 2)``: left eye, right eye, nose tip, left and right corner of the mouth (as seen), from ``(68, 2)``."""
-    return np.stack([landmarks[36:42].mean(0), landmarks[42:48].mean(0), landmarks[30], landmarks[48], landmarks[54]])
 
 
 def find_pack(name_or_directory: str | Path, root: str | Path) -> Path:

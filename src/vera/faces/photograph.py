@@ -21,6 +21,8 @@ from PIL.PngImagePlugin import PngInfo
 from vera.files import write_whole
 from vera.types import Mask, Photograph, Pixels, VeraError
 
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp"})
+"""Files in a folder that are taken for photographs."""
 EIGHT_BIT_MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"})
 SIXTEEN_BIT = re.compile(r"(?<!BGR);16")
 """Pillow quietly halves the depth of 16-bit RGB; only the decoder's name tells ("BGR;16" is a bitmap with 16 bits a pixel)."""

@@ -1,4 +1,10 @@
-"""Recognising people: embeddings, their distance, and the threshold under which two photographs are taken for one person."""
+"""Recognising people: embeddings, their distance, and the threshold under which two photographs are taken for one person.
+
+Each recogniser has two thresholds. Below ``threshold`` two photographs are taken for one person; it is calibrated at a
+false-accept rate. At ``refusal_threshold`` or beyond an anonymized face counts as somebody else; it is the larger of the calibrated
+threshold and the one that the recogniser's authors give. A lower false-accept rate makes the first smaller: right for saying "the same
+person", but too easy for saying "another person". Between the two thresholds nothing is certain, so there an output is refused.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from vera.faces.calibration import DEFAULT_FAR, calibrated
 from vera.faces.detection import crop_around, dlib_weights, load_dlib
 from vera.types import Pixels, Points, VeraError
 
@@ -33,6 +40,11 @@ class Recogniser(Protocol):
     @property
     def threshold(self) -> float:
         """Distance below which two photographs are taken for the same person."""
+        ...
+
+    @property
+    def refusal_threshold(self) -> float:
+        """Least distance of an anonymized face to its source, at least :attr:`threshold`."""
         ...
 
     @property
@@ -66,23 +78,24 @@ class Recogniser(Protocol):
 class DlibRecogniser:
     """dlib's 128-d ResNet (weights in the public domain, CC0), compared by Euclidean distance.
 
-    No second detection: the face is taken from the landmarks. Its author gives 0.6 as the threshold
+    No second detection: the face is taken from the landmarks. Its author takes two faces for one person below a distance of 0.6
     (dlib.net/dnn_face_recognition_ex.cpp.html).
 
+    Args:
+        far: false-accept rate of :attr:`threshold`, see :func:`vera.faces.calibration.calibrated`.
+
     Raises:
-        VeraError: when dlib or its weights are not installed.
+        VeraError: when dlib or its weights are not installed, or for a rate that was not calibrated.
 
     """
 
     name = "dlib-resnet-128"
-    threshold = 0.6
-    false_accept_rate = 0.0055
-    calibration = (
-        "2731 of 497699 pairs of different people, 400 people of LFW, with dlib's detector: "
-        "experiments/recogniser_calibration/run.py prints it again"
-    )
+    authors_threshold = 0.6
 
-    def __init__(self) -> None:
+    def __init__(self, *, far: float = DEFAULT_FAR) -> None:
+        found = calibrated(self.name, far)
+        self.threshold, self.false_accept_rate, self.calibration = found.threshold, found.false_accept_rate, found.text
+        self.refusal_threshold = max(self.threshold, self.authors_threshold)
         self._dlib: Any = load_dlib()
         self._network: Any = self._dlib.face_recognition_model_v1(str(dlib_weights("dlib_face_recognition_resnet_model_v1.dat")))
 
@@ -131,3 +144,15 @@ def check_landmarks(landmarks: Points) -> Points:
     if points.shape != (68, 2) or not np.isfinite(points).all() or np.ptp(points, axis=0).max() < 1:
         raise VeraError("recognition needs 68 finite landmarks (x, y) in iBUG order: take a detector that gives them")
     return points
+
+
+def require_inside(points: Points, pixels: Pixels) -> None:
+    """Raise a VeraError when none of these points ``(N, 2)`` lies in the photograph ``(H, W, 3)``."""
+    height, width = pixels.shape[:2]
+    if not ((points >= -0.5) & (points <= np.array([width, height]) - 0.5)).all(axis=1).any():
+        raise VeraError("the face lies outside the photograph: give landmarks in this photograph's pixels")
+
+
+def five_points(landmarks: Points) -> Points:
+    """``(5, 2)``: left eye, right eye, nose tip, left and right corner of the mouth (as seen), from ``(68, 2)``."""
+    return np.stack([landmarks[36:42].mean(0), landmarks[42:48].mean(0), landmarks[30], landmarks[48], landmarks[54]])

@@ -52,7 +52,8 @@ class EfficientNetLite0(nn.Module):
                 raise VeraError(f"the weights in {weights_path()} are not EfficientNet-Lite0's: reinstall {PACKAGE.replace('_', '-')}")
             network.load_state_dict(dict(zip(own, packaged.values(), strict=True)))
         pyramid = timm.create_model("tf_efficientnet_lite0", pretrained=False, features_only=True, out_indices=tuple(stages))
-        pyramid.load_state_dict({k: v for k, v in network.state_dict().items() if k in pyramid.state_dict()})
+        wanted = pyramid.state_dict()
+        pyramid.load_state_dict({k: v for k, v in network.state_dict().items() if k in wanted})
         self.network = pyramid.eval().requires_grad_(False)
 
     def train(self, mode: bool = True) -> EfficientNetLite0:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from vera.features.backbone import Lite0Trunk
 from vera.ops.layers import EqualizedConv, EqualizedLinear, leaky
+from vera.ops.precision import at_least_single
 from vera.types import NUM_CLASSES, LatentCodes
 
 
@@ -36,7 +37,7 @@ def geometry(segmentation: Float[Tensor, "b k h w"]) -> Float[Tensor, "b k 6"]:
     mean = moments[..., 1:3]
     second = moments[..., 3:5] - mean.square()
     cross = moments[..., 5:6] - mean[..., :1] * mean[..., 1:]
-    present = (area > 1e-4).float()[..., None]
+    present = (area > 1e-4).to(area.dtype)[..., None]
     return torch.cat([area[..., None].sqrt(), present * mean, present * (second.clamp(min=0) + 1e-6).sqrt(), present * cross], dim=-1)
 
 
@@ -115,7 +116,7 @@ class Encoder(nn.Module):
         made = torch.zeros_like(photograph) if before is None else torch.cat([before[1], 2 * before[2] - 1], dim=1)
         features = self._features(torch.cat([photograph, made], dim=1))
         with torch.autocast(images.device.type, enabled=False):  # moments are small differences of large sums
-            return self._codes(features.float(), segmentations.float(), before)
+            return self._codes(at_least_single(features), at_least_single(segmentations), before)
 
     def _shown(self) -> Float[Tensor, "k"]:
         """1 for classes that training has shown; a face that wears another one (glasses, a hat) is encoded as if it were absent.

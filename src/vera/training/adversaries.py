@@ -21,6 +21,7 @@ from vera.generator.objective import (
     path_lengths,
     path_penalty,
 )
+from vera.ops.precision import at_least_single
 from vera.training.draws import Draws
 from vera.training.faces import Faces
 from vera.training.judge import Judge, penalise, tell_apart
@@ -142,7 +143,7 @@ class Adversaries(nn.Module):
     def _make(self, stream: str, faces: Faces) -> Synthesis:
         codes = self._codes(stream, faces)
         made = self._fast["generator"](self.generator.expand(codes), codes.attributes, self._noise(stream, faces))
-        return Synthesis(*(part.float() for part in made))
+        return Synthesis(*map(at_least_single, made))
 
     def _codes(self, stream: str, faces: Faces) -> LatentCodes:
         width, indices = self.generator, faces.indices

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from vera.attributes.mirrored import mirror
 from vera.attributes.objective import ContrastiveObjective
-from vera.generator.network import Generator
+from vera.generator.network import Generator, Synthesis
+from vera.ops.precision import at_least_single
 from vera.training.adversaries import Adversaries
 from vera.training.faces import Faces
 from vera.training.phases import Terms
@@ -83,8 +84,8 @@ class ContrastiveAdversaries(Adversaries):
         places = range(len(batch.z) // len(faces))  # in a group; the batch is ordered by place, then by anchor
         drawn = [self._noise(f"contrast/{0 if self.shared_noise else place}", faces) for place in places]
         noise = [torch.cat(maps) for maps in zip(*drawn, strict=True)]
-        made = self._fast["generator"](self.generator.expand(codes), codes.attributes, noise)
+        made = Synthesis(*map(at_least_single, self._fast["generator"](self.generator.expand(codes), codes.attributes, noise)))
         with torch.autocast(device, enabled=False):  # differences of centroids and fits are small: float32
-            values = self.contrast.read(made.image.float(), to_probabilities(made.segmentation.float()))
+            values = self.contrast.read(made.image, to_probabilities(made.segmentation))
             losses: dict[str, Tensor] = self.contrast(values, batch.shares)
             return losses

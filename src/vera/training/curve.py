@@ -64,7 +64,7 @@ class FrechetCurve(Periodic):
     def measure(self, trainer: pl.Trainer, module: Any) -> float:
         """The distance, logged at the images seen."""
         metric = FrechetDistance(self.features, reference=self._reference(trainer, module)).to(module.device)
-        network, draws = module.ema.network, Draws(module.seed, module.device)
+        network, draws = module.ema.network, Draws(module.seed, module.device, module.dtype)
         for indices in self._shares(trainer, self.images):
             attributes = {name: draws.normal(f"curve/z/{name}", indices, dim) for name, dim in network.attributes.items()}
             codes = network.map(draws.normal("curve/z", indices, network.latent), attributes)

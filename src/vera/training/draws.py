@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from vera.data.stream import key
+from vera.rng import key
 
 
 class Draws:
@@ -19,11 +19,12 @@ class Draws:
     Args:
         seed: the run's seed.
         device: where the numbers are drawn.
+        dtype: of the numbers; None for torch's default when they are drawn. Other types give other numbers.
 
     """
 
-    def __init__(self, seed: int, device: torch.device) -> None:
-        self.seed, self.generator = seed, torch.Generator(device)
+    def __init__(self, seed: int, device: torch.device, dtype: torch.dtype | None = None) -> None:
+        self.seed, self.generator, self.dtype = seed, torch.Generator(device), dtype
 
     def normal(self, stream: str, indices: Sequence[int], *shape: int) -> Tensor:
         """``(B, *shape)`` standard normal numbers, one row for each global image index.
@@ -34,13 +35,13 @@ class Draws:
             *shape: of one row.
 
         """
-        device = self.generator.device
-        return torch.stack([torch.randn(shape, generator=self._at(stream, index), device=device) for index in indices])
+        device, dtype = self.generator.device, self.dtype
+        return torch.stack([torch.randn(shape, generator=self._at(stream, i), device=device, dtype=dtype) for i in indices])
 
     def uniform(self, stream: str, indices: Sequence[int], *shape: int) -> Tensor:
         """``(B, *shape)`` uniform numbers in [0, 1); see :meth:`normal`."""
-        device = self.generator.device
-        return torch.stack([torch.rand(shape, generator=self._at(stream, index), device=device) for index in indices])
+        device, dtype = self.generator.device, self.dtype
+        return torch.stack([torch.rand(shape, generator=self._at(stream, i), device=device, dtype=dtype) for i in indices])
 
     def maps(self, stream: str, indices: Sequence[int], sides: Sequence[int]) -> list[Tensor]:
         """Injected noise: ``(B, 1, h, h)`` standard normal for each side h."""

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import OmegaConf
 
 from vera.bundle import BundleInfo
 from vera.training.checkpoint import read_checkpoint
@@ -16,7 +15,9 @@ from vera.training.export_autoencoder import Bank, export_autoencoder
 from vera.training.export_contrastive import export_contrastive
 from vera.training.export_generator import export_discriminator, export_generator
 from vera.training.export_parsing import export_parsing
+from vera.training.stored import read_config
 from vera.types import VeraError
+from vera.untrusted import shown
 
 
 @dataclass(frozen=True)
@@ -65,14 +66,14 @@ def export(
             raise VeraError(f"'{path}' exists: a bundle is never overwritten; choose another folder or remove it")
     saved = read_checkpoint(run / checkpoint)
     state = saved["vera"]
-    config: Any = OmegaConf.load(run / "config.yaml")
+    config = read_config(run / "config.yaml")
     stated: dict[str, Any] = {"licence": statement.licence, "card": statement.card, "dtype": torch.float32 if exact else torch.bfloat16}
     provenance: dict[str, Any] = {
         "data": statement.data,
-        "images_seen": int(state["images_seen"]),
+        "images_seen": state["images_seen"],
         "versions": {"torch": torch.__version__, "pytorch-lightning": version("pytorch-lightning"), "vera": version("vera-anonymization")},
     }
-    stage = state.get("stage")
+    stage = state["stage"]
     if stage in ("generator", "contrastive"):
         if bank.pattern is not None:
             raise VeraError("--pattern chooses faces for a bank of identities; a generator draws its own: leave it out")
@@ -89,4 +90,8 @@ def export(
         if bank.pattern is not None:
             raise VeraError("--pattern chooses faces for a bank of identities; a parser has none: leave it out")
         return [export_parsing(state, out, provenance=provenance, **stated)]
+    if stage not in ("autoencoder", "inversion"):
+        raise VeraError(
+            f"the checkpoint is of the stage '{shown(stage)}', which this version of VerA does not know: export it with its own"
+        )
     return [export_autoencoder(config, state, out, bank=bank, provenance=provenance, **stated)]

@@ -9,23 +9,24 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from torch import Tensor
 
 from vera import bundle
-from vera.anonymization.pipeline import REFINEMENT
+from vera.anonymization.generator_renderer import REFINEMENT
 from vera.data.folder import FolderDataset
-from vera.data.mosaic.records import META, labels
 from vera.data.sample import FaceDataset, decode_images, decode_labels
 from vera.features.perceptual import PerceptualDistance
 from vera.inversion.autoencoder import Autoencoder
 from vera.inversion.axes import learn_axes
 from vera.inversion.bank import PEOPLE, mix
 from vera.inversion.objective import InversionObjective
+from vera.mosaic.records import META, labels
+from vera.training.stored import build
 from vera.types import VeraError
+from vera.untrusted import field
 
-SOURCE = "the checkpoint"
+SOURCE, CONFIG = "the checkpoint", "the run's config.yaml"
 GRADIENTS = 1.2
 """DECISION: for the axes; so many for each number of a code. A minute on one core for the default bundle."""
 
@@ -66,12 +67,12 @@ def export_autoencoder(
 
     """
     if bank.pattern is not None:
-        if "pattern" not in config.datamodule.dataset:
+        if OmegaConf.select(config, "datamodule.dataset.pattern") is None:
             raise VeraError("--pattern: this run's faces have no names to choose by; leave it out")
         OmegaConf.update(config, "datamodule.dataset.pattern", bank.pattern)
-    network: Any = bundle.rebuild(state["networks"]["autoencoder"], state["ema"], source=SOURCE)
+    network: Any = bundle.rebuild(field(state["networks"], "autoencoder", dict, what=SOURCE), state["ema"], source=SOURCE)
     network.eval().requires_grad_(False)
-    dataset: FaceDataset = instantiate(config.datamodule.dataset, _convert_="all")
+    dataset = build(config, "datamodule.dataset", FaceDataset, rooms=("data",), what=CONFIG)  # type: ignore[type-abstract]
     if len(dataset) < PEOPLE:
         raise VeraError(f"the bank mixes {PEOPLE} faces at a time, there are {len(dataset)}: widen --pattern")
     members = _kinds(dataset, bank.alike)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from hydra.utils import instantiate
 from torch import Tensor
 
 from vera import bundle
@@ -15,11 +14,14 @@ from vera.attributes.control import ControlledGenerator
 from vera.attributes.encoder import AttributeEncoder
 from vera.generator.network import Generator
 from vera.training.draws import Draws
+from vera.training.stored import build
 from vera.types import VeraError, to_probabilities
+from vera.untrusted import field
 
 FACES, BATCH = 4096, 32
 """DECISION: generated faces that the regressors are fitted on, and how many of them are made at once."""
 GENERATOR = "vera.generator.network.Generator"
+SOURCE, CONFIG = "the checkpoint", "the run's config.yaml"
 
 
 def export_contrastive(
@@ -35,10 +37,13 @@ def export_contrastive(
         **stated: licence, card and dtype, see :func:`vera.bundle.save`.
 
     """
-    described = {"class": GENERATOR, "config": state["networks"]["generator"]["config"]}
-    network: Any = bundle.rebuild(described, state["ema"], source="the checkpoint")
-    encoders = {str(name): instantiate(entry.encoder, _convert_="all") for name, entry in config.attributes.items()}
-    controlled = with_controls(network, encoders, faces=FACES, seed=int(config.seed))
+    stored = field(field(state["networks"], "generator", dict, what=SOURCE), "config", dict, what=SOURCE)
+    network: Any = bundle.rebuild({"class": GENERATOR, "config": stored}, state["ema"], source=SOURCE)
+    attributes = field(config, "attributes", Mapping, what=CONFIG)  # type: ignore[type-abstract]
+    encoders = {
+        str(name): build(attributes, f"{name}.encoder", AttributeEncoder, rooms=("attributes",), what=CONFIG) for name in attributes
+    }
+    controlled = with_controls(network, encoders, faces=FACES, seed=field(config, "seed", int, what=CONFIG))
     fitted = {
         q: {"unit": encoders[place.attribute].quantities[place.number].unit, "explained": _explained(controlled, q)}
         for q, place in controlled.places.items()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vera import bundle
+from vera.untrusted import field
 
 PREFIX = "game.discriminator."
 SOURCE = "the checkpoint"
@@ -22,7 +23,7 @@ def export_generator(state: Mapping[str, Any], out: Path, *, provenance: Mapping
         **stated: licence, card and dtype, see :func:`vera.bundle.save`.
 
     """
-    network = bundle.rebuild(state["networks"]["generator"], state["ema"], source=SOURCE)
+    network = bundle.rebuild(field(state["networks"], "generator", dict, what=SOURCE), state["ema"], source=SOURCE)
     return bundle.save(out, network, provenance={**provenance, "stage": "generator pretraining"}, **stated)
 
 
@@ -36,6 +37,8 @@ def export_discriminator(checkpoint: Mapping[str, Any], out: Path, *, provenance
         **stated: likewise.
 
     """
-    tensors = {name.removeprefix(PREFIX): t for name, t in checkpoint["state_dict"].items() if name.startswith(PREFIX)}
-    network = bundle.rebuild(checkpoint["vera"]["networks"]["discriminator"], tensors, source=SOURCE)
+    own = field(checkpoint, "state_dict", dict, what=SOURCE)
+    tensors = {str(name).removeprefix(PREFIX): tensor for name, tensor in own.items() if str(name).startswith(PREFIX)}
+    described = field(checkpoint["vera"]["networks"], "discriminator", dict, what=SOURCE)
+    network = bundle.rebuild(described, tensors, source=SOURCE)
     return bundle.save(out, network, provenance={**provenance, "stage": "generator pretraining, discriminator"}, **stated)

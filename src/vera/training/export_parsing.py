@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from vera import bundle
+from vera.untrusted import field
+
+SOURCE = "the checkpoint"
 
 
 def export_parsing(state: Mapping[str, Any], out: Path, *, provenance: Mapping[str, Any], **stated: Any) -> bundle.BundleInfo:
@@ -19,5 +22,5 @@ def export_parsing(state: Mapping[str, Any], out: Path, *, provenance: Mapping[s
         **stated: licence, card and dtype, see :func:`vera.bundle.save`.
 
     """
-    network = bundle.rebuild(state["networks"]["segmenter"], state["ema"], source="the checkpoint")
+    network = bundle.rebuild(field(state["networks"], "segmenter", dict, what=SOURCE), state["ema"], source=SOURCE)
     return bundle.save(out, network, provenance={**provenance, "stage": "parsing"}, **stated)

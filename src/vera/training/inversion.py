@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from vera.generator.network import Synthesis
 from vera.inversion.autoencoder import Autoencoder, decided
 from vera.inversion.objective import InversionObjective
+from vera.ops.precision import at_least_single
 from vera.training.draws import Draws
 from vera.training.faces import Faces
 from vera.training.phases import Phase, Terms
@@ -116,8 +117,8 @@ class Inversion(nn.Module):
 
     def _make(self, codes: LatentCodes) -> Synthesis:
         made: Any = self.network.generator(codes)
-        return Synthesis(*(part.float() for part in made))
+        return Synthesis(*map(at_least_single, made))
 
 
 def _floats(codes: LatentCodes, part: slice) -> LatentCodes:
-    return codes.map(lambda whole: whole[part].float())
+    return codes.map(lambda whole: at_least_single(whole[part]))

@@ -10,6 +10,7 @@ from torch import Tensor
 from vera.generator.adaptation import AdaptiveStrength
 from vera.generator.augmentation import Augmentation
 from vera.generator.objective import discriminator_loss, gradient_penalty
+from vera.ops.precision import at_least_single
 from vera.training.draws import Draws
 from vera.training.phases import Terms
 
@@ -37,7 +38,7 @@ class Judge:
         stream: str,
         indices: Sequence[int],
     ) -> Tensor:
-        """Logits, float32.
+        """Logits, at least float32.
 
         Args:
             discriminator: compiled or not.
@@ -51,7 +52,7 @@ class Judge:
         if self.augmentation is not None and self.strength is not None:
             uniform = draws.uniform(f"{stream}/augmentation", indices, self.augmentation.numbers)
             images, segmentations = self.augmentation(images, segmentations, self.strength.strength, uniform)
-        return discriminator(images, segmentations).float()
+        return at_least_single(discriminator(images, segmentations))
 
 
 def tell_apart(real: Tensor, fake: Tensor) -> tuple[Tensor, Terms]:

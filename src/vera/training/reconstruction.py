@@ -17,6 +17,7 @@ from vera.generator.objective import generator_loss, mask_consistency
 from vera.inversion.autoencoder import Autoencoder
 from vera.inversion.bank import mix_within
 from vera.inversion.objective import InversionObjective
+from vera.ops.precision import at_least_single
 from vera.training.draws import Draws
 from vera.training.faces import Faces
 from vera.training.judge import Judge, penalise, tell_apart
@@ -177,7 +178,7 @@ class Reconstruction(nn.Module):
         generator = self.network.generator
         noise = self.draws.maps(f"{stream}/noise", faces.indices, generator.noise_sides)
         made = self._synthesise(generator.expand(codes), codes.attributes, noise)
-        return Synthesis(*(part.float() for part in made))
+        return Synthesis(*map(at_least_single, made))
 
     def _judged(self, stream: str, faces: Faces, images: Tensor, segmentations: Tensor, *, fast: bool = True) -> Tensor:
         discriminator: Any = self._discriminate if fast else self.discriminator
@@ -185,7 +186,7 @@ class Reconstruction(nn.Module):
 
 
 def mixed(stream: str, faces: Faces, codes: LatentCodes, draws: Draws) -> LatentCodes:
-    """Codes as anonymization mixes them: of each face's group, over the photograph's base codes and what it keeps; float32.
+    """Codes as anonymization mixes them: of each face's group, over the photograph's base codes and what it keeps; at least float32.
 
     Args:
         stream: what they are for.
@@ -194,7 +195,7 @@ def mixed(stream: str, faces: Faces, codes: LatentCodes, draws: Draws) -> Latent
         draws: source of randomness.
 
     """
-    local = codes.local.float()
+    local = at_least_single(codes.local)
     mixtures = mix_within(local, draws.normal(f"{stream}/weights", faces.indices, MIXED))
     own = own_rows(draws.uniform(f"{stream}/own", faces.indices, 2 + len(PARTS)), rows=local.shape[1])
     return codes.with_local(torch.where(own[..., None], local, mixtures))

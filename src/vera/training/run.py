@@ -110,7 +110,9 @@ def _made(config: DictConfig, **arguments: Any) -> Any:
         cause: BaseException | None = error
         while cause is not None and not isinstance(cause, VeraError):
             cause = cause.__cause__
-        raise cause or error from error
+        if cause is None:
+            raise
+        raise cause from error
 
 
 def _checkpoint(resume: str | None, last: Path) -> str | None:

@@ -58,10 +58,10 @@ class Reconstructions(Sheet):
 
     def rows(self, module: Any, batch: Sample) -> tuple[Tensor, int]:
         """Faces of the last batch, and what the autoencoder makes of them."""
-        images = decode_images(batch["image"][: self.faces])
+        images = decode_images(batch["image"][: self.faces]).to(module.dtype)
         network = module.ema.network
-        codes = network.encode(images, decode_labels(batch["labels"][: self.faces]))
-        weights = Draws(module.seed, module.device).normal("sheet/weights", range(len(images)), len(images))
+        codes = network.encode(images, decode_labels(batch["labels"][: self.faces]).to(module.dtype))
+        weights = Draws(module.seed, module.device, module.dtype).normal("sheet/weights", range(len(images)), len(images))
         mixed = network.generator(codes.with_local(mix_within(codes.local, weights)))
         colours = colourise(mixed.segmentation.argmax(dim=1)).float() / 127.5 - 1
         return torch.cat([images, network.generator(codes).image, mixed.image, colours]), len(images)
@@ -72,7 +72,7 @@ class Samples(Sheet):
 
     def rows(self, module: Any, batch: Sample) -> tuple[Tensor, int]:
         """One code after the other, as many columns as rows of faces, about."""
-        network, draws = module.ema.network, Draws(module.seed, module.device)
+        network, draws = module.ema.network, Draws(module.seed, module.device, module.dtype)
         columns = max(1, round((2 * self.faces) ** 0.5))
         rows = []
         for start in range(0, self.faces, columns):

@@ -144,13 +144,14 @@ class StageModule(pl.LightningModule):
         return nullcontext() if last or self.trainer.world_size == 1 else strategy.block_backward_sync()
 
     def on_fit_start(self) -> None:
-        """The average and the random numbers live where the networks live; a finished run does not go on."""
+        """The average and the random numbers live where the networks live, in their precision; a finished run does not go on."""
         if self.images_seen >= self.schedule.total:
             raise VeraError(f"this run has seen {self.images_seen} images, images={self.schedule.total} are asked for: ask for more")
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
         require_whole_groups(data.batch_size // self.trainer.world_size, self.per_device, self.game.group)
-        self.ema.network.to(self.device)
-        self.game.draws = Draws(self.seed, self.device)
+        dtype: Any = self.dtype
+        self.ema.network.to(self.device, dtype)
+        self.game.draws = Draws(self.seed, self.device, dtype)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what Lightning does not know of: the average, the count of images, and what the networks are."""

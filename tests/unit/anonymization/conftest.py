@@ -84,7 +84,7 @@ class Detector:
 class Recogniser:
     """Mean colour between brows and chin; distances in grey levels / 255."""
 
-    name, threshold, false_accept_rate, calibration = "mean colour", 0.05, 0.5, "drawn"
+    name, threshold, refusal_threshold, false_accept_rate, calibration = "mean colour", 0.05, 0.05, 0.5, "drawn"
 
     def embed(self, pixels, landmarks):
         canvas = np.zeros(pixels.shape[:2], dtype=np.uint8)

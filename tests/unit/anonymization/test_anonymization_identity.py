@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from vera.anonymization.assembly import assemble, kept_rows
-from vera.anonymization.identity import TEXTURE, Identity, derived_seed, draw
+from vera.anonymization.identity import TEXTURE, Identity, draw
+from vera.rng import derived_seed
 from vera.types import LatentCodes, Semantic, VeraError
 
 
@@ -81,8 +82,8 @@ def test_an_interrupted_save_leaves_nothing_behind(bank, tmp_path, monkeypatch):
 
 def test_what_is_no_identity(bank, tmp_path):
     (tmp_path / "text").write_text("hello")
-    for name in ("text", "absent"):
-        with pytest.raises(VeraError, match="cannot read the identity"):
+    for name, says in (("text", "cannot be read"), ("absent", "is missing")):
+        with pytest.raises(VeraError, match=f"the identity .*{name}' {says}"):
             Identity.load(tmp_path / name)
     with pytest.raises(VeraError, match="cannot write the identity"):
         drawn(bank).save(tmp_path / "no folder" / "id")

@@ -364,7 +364,15 @@ def test_identity_is_saved(vera, studio, photo, tmp_path):
     assert not (tmp_path / "two").exists()
 
 
-def test_programming_errors_keep_their_traceback(studio, photo, tmp_path, monkeypatch):
+def test_programming_errors_are_one_sentence_without_names_and_a_traceback_where_asked(vera, studio, photo, tmp_path, monkeypatch):
+    studio.break_ = ("anna",)
+    code, _, stderr = vera("anonymize", photo("a.jpg"), "--person", "anna", "--out", tmp_path / "out")
+    assert code == 1
+    assert stderr.strip().startswith("vera: internal error (ZeroDivisionError")
+    assert "VERA_DEBUG=1" in stderr
+    assert "anna" not in stderr
+    monkeypatch.setenv("VERA_DEBUG", "1")
+
     def broken(self, person, identity, progress):
         raise ZeroDivisionError
 

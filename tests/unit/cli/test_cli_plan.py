@@ -13,7 +13,19 @@ def test_preserve_takes_lists_repetitions_and_masks(photo):
     assert masks == (mask,)
 
 
-@pytest.mark.parametrize(("value", "says"), [("teeth", "choose from"), ("none.png", "not there"), ("mouth,,nose", "empty entry")])
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        ("teeth", "unknown semantic class 'teeth': the class that holds it is 'mouth', or draw a mask of it alone; the classes are background"),
+        ("left_eye", "the class that holds it is 'eyes'"),
+        ("upper lip", "the class that holds it is 'mouth'"),
+        ("moth", "did you mean 'mouth'"),
+        ("scar", "draw a mask of it"),
+        ("chin", "'chin': draw a mask of it"),
+        ("none.png", "not there"),
+        ("mouth,,nose", "empty entry"),
+    ],
+)
 def test_preserve_refuses(value, says):
     with pytest.raises(VeraError, match=says):
         parse_preserve([value])

@@ -32,3 +32,8 @@ def test_noise_maps_have_their_sides():
     assert [tuple(m.shape) for m in maps] == [(2, 1, 4, 4), (2, 1, 4, 4), (2, 1, 8, 8)]
     assert not torch.equal(maps[0], maps[1])
     assert torch.equal(maps[2][1], Draws(0, CPU).maps("noise", [9], [4, 4, 8])[2][0])
+
+
+def test_a_run_in_double_precision_draws_in_double_precision():
+    draws = Draws(0, CPU, torch.float64)
+    assert {x.dtype for x in (draws.normal("n", [0], 3), draws.uniform("u", [0], 3), *draws.maps("m", [0], [4]))} == {torch.float64}

@@ -1,0 +1,130 @@
+"""Identities of the exemplar renderer on disk: which rows of which bank, and how they are mixed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from vera.anonymization.identity import Identity
+from vera.anonymization.private import write_private
+from vera.exemplars.bank import ExemplarBank
+from vera.exemplars.identity import LARGEST, Exemplar
+from vera.mosaic.partners import PARTS
+from vera.mosaic.points import REGIONS
+from vera.types import VeraError
+
+FORMAT = "2"
+
+
+@dataclass(frozen=True)
+class ExemplarIdentity:
+    """An identity mixed from the rows of a bank.
+
+    Attributes:
+        exemplar: rows and weights.
+        bundle: digest of the bank's bundle; rows mean nothing to another one.
+        seed: from which it was drawn.
+        number: of the draw, from 0.
+
+    """
+
+    exemplar: Exemplar
+    bundle: str
+    seed: int
+    number: int
+
+    def require_bundle(self, digest: str) -> None:
+        """Raise a VeraError unless the identity was drawn with this bundle."""
+        if self.bundle != digest:
+            raise VeraError(
+                f"this identity belongs to the bundle {self.bundle[:12]}, not to {digest[:12]}: "
+                "use the bundle of the first visit (--bundle), or draw a new identity for all photographs"
+            )
+
+    def facts(self) -> dict[str, Any]:
+        """What the audit says about it."""
+        return {"renderer": "exemplars", "number": self.number, "rows": self.exemplar.rows.tolist()}
+
+    def save(self, path: str | Path) -> None:
+        """Write the identity (safetensors, readable by its owner only), whole or not at all.
+
+        Raises:
+            VeraError: the file cannot be written.
+
+        """
+        path = Path(path)
+        own = self.exemplar
+        tensors = {
+            "rows": torch.from_numpy(own.rows.astype(np.int64)),
+            "weights": torch.from_numpy(own.weights.astype(np.float64)),
+            "shapes": torch.from_numpy(own.shapes.astype(np.float64)),
+            "parts": torch.from_numpy(own.parts.astype(np.int64)),
+            "exaggeration": torch.tensor([own.exaggeration], dtype=torch.float64),
+        }
+        metadata = {"vera_identity": FORMAT, "bundle": self.bundle, "seed": str(self.seed), "number": str(self.number)}
+        try:
+            write_private(path, save(tensors, metadata))
+        except OSError as error:
+            raise VeraError(f"cannot write the identity '{path}': {error.strerror}") from error
+
+    @classmethod
+    def load(cls, path: str | Path) -> ExemplarIdentity:
+        """Read a saved identity.
+
+        Raises:
+            VeraError: the file is missing, damaged, or no identity of this renderer.
+
+        """
+        wrong = f"cannot read the identity '{path}': give a file written with --save-identity"
+        try:
+            with safe_open(str(path), framework="pt") as file:  # type: ignore[no-untyped-call]
+                facts = file.metadata() or {}
+                if facts.get("vera_identity") != FORMAT:
+                    raise VeraError(f"'{path}' is not an identity of the exemplar renderer: give a file written with --save-identity")
+                own = {name: file.get_tensor(name).numpy() for name in ("rows", "weights", "shapes", "parts", "exaggeration")}
+            exemplar = Exemplar(own["rows"], own["weights"], own["shapes"], own["parts"], float(own["exaggeration"][0]))
+            identity = cls(exemplar, facts["bundle"], int(facts["seed"]), int(facts["number"]))
+        except (OSError, SafetensorError, KeyError, ValueError, IndexError) as error:
+            raise VeraError(wrong) from error
+        if not _sound(exemplar):
+            raise VeraError(wrong)
+        return identity
+
+    def require_rows(self, bank: ExemplarBank) -> None:
+        """Raise a VeraError where the bank has no such rows."""
+        if self.exemplar.rows.min() < 0 or self.exemplar.rows.max() >= bank.rows:
+            raise VeraError("this identity names rows that its bank does not have: the file is damaged, use the one of the first visit")
+
+
+def _sound(own: Exemplar) -> bool:
+    """Whether all values have the shapes and ranges that drawing gives them."""
+    rows = own.rows.shape[0] if own.rows.ndim == 1 else 0
+    shapes = own.weights.shape == (rows,) and own.shapes.shape == (len(REGIONS), rows) and own.parts.shape == (len(PARTS),)
+    if rows < 3 or not shapes or own.rows.dtype != np.int64 or own.parts.dtype != np.int64:
+        return False
+    shares = np.vstack([own.weights, own.shapes])
+    if not np.isfinite(shares).all() or not np.allclose(shares.sum(axis=1), 1, rtol=1e-6):
+        return False
+    within = 0 <= shares.min() <= shares.max() <= LARGEST + 1e-6 and 0 <= own.parts.min() <= own.parts.max() < rows
+    return bool(within and 0 < own.exaggeration < 4)
+
+
+def load_identity(path: str | Path) -> Identity | ExemplarIdentity:
+    """Read an identity of either renderer.
+
+    Raises:
+        VeraError: the file is missing, damaged, or no identity of this version.
+
+    """
+    try:
+        with safe_open(str(path), framework="pt") as file:  # type: ignore[no-untyped-call]
+            written = (file.metadata() or {}).get("vera_identity")
+    except (OSError, SafetensorError) as error:
+        raise VeraError(f"cannot read the identity '{path}': give a file written with --save-identity") from error
+    return ExemplarIdentity.load(path) if written == FORMAT else Identity.load(path)

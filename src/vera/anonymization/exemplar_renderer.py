@@ -1,0 +1,263 @@
+"""The default renderer: photographic faces of nobody, mixed from a bank and fitted to each photograph. It is not the paper's method."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+
+from vera.anonymization.exemplar_identity import ExemplarIdentity
+from vera.anonymization.joining import join
+from vera.anonymization.placement import Window, to_window
+from vera.anonymization.renderer import Request, SavedIdentity
+from vera.anonymization.request import Options
+from vera.anonymization.scene import Scene
+from vera.bundle import BundleInfo
+from vera.exemplars.bank import ExemplarBank
+from vera.exemplars.fitting import Fitter, Subject, observe
+from vera.exemplars.hair import HairEdge
+from vera.exemplars.identity import STUBBLE, Appearance, Exemplar, draw, pool
+from vera.exemplars.pose import eye_distance
+from vera.faces.alignment import align, pull, transform
+from vera.rng import derived_seed
+from vera.types import AlignedFace, Anonymized, Mask, Pixels, Semantic, VeraError
+
+Floats = npt.NDArray[np.float32]
+
+SEARCH_SIZE = 192
+"""DECISION: side at which candidates are rendered and shown to the recognisers."""
+CANDIDATES = 16
+"""DECISION: candidates of a first search; as many again are drawn, twice at most, while none reaches :data:`WANTED`."""
+SEARCHES = 3
+WANTED = 1.2
+"""DECISION: distance to the source, in thresholds of the recogniser, that a candidate should have by every recogniser."""
+MOST_TURNED = 25.0
+"""DECISION: degrees of yaw beyond which a frontal face cannot be made to fit."""
+GLASSES = 0.1
+"""DECISION: from this area on, in squared eye distances, frames of spectacles are in the way."""
+BEARD = 9.0
+"""DECISION: lightness by which chin and upper lip are darker than the cheeks of a face that is called bearded."""
+
+
+class ExemplarRenderer:
+    """Renders with a bank of exemplars; implements :class:`vera.anonymization.renderer.Renderer`.
+
+    Args:
+        bank: from a bundle.
+        leave_out_person: rows that the person of this id went into are not used; for evaluation on the bank's own donors.
+
+    """
+
+    name = "exemplars"
+
+    def __init__(self, bank: torch.nn.Module, *, leave_out_person: bool = False) -> None:
+        self.bank, self.leave_out_person = cast(ExemplarBank, bank), leave_out_person
+        self.fitter = Fitter(self.bank)
+
+    @property
+    def info(self) -> BundleInfo:
+        """What is known of the bank's bundle."""
+        return cast(BundleInfo, self.bank.info)
+
+    def check(self, options: Options) -> None:
+        """Raise a VeraError for options that exemplars cannot meet."""
+        if options.hair:
+            raise VeraError("--hair: exemplars are faces without hair; leave it out, or take the generator (--renderer generator)")
+        if options.kind is not None and options.kind not in self.bank.sexes:
+            raise VeraError(f"--kind {options.kind}: this bundle knows {', '.join(self.bank.sexes)}")
+
+    def open(self, request: Request) -> ExemplarCase:
+        """Look at a person's photographs.
+
+        Raises:
+            VeraError: a head that is turned too far, spectacles, a face of which hardly any skin is seen.
+
+        """
+        if request.identity is not None:
+            if not isinstance(request.identity, ExemplarIdentity):
+                raise VeraError("this identity was drawn by another renderer: use the renderer of the first visit (--renderer)")
+            request.identity.require_rows(self.bank)
+        with request.clock("fit"):
+            views = [self._view(scene) for scene in request.scenes]
+        return ExemplarCase(self, request, views)
+
+    def _view(self, scene: Scene) -> View:
+        size, photograph = self.bank.size, scene.photograph
+        crop = align(photograph, scene.face.landmarks, size)
+        image = ((crop.image + 1) * 127.5).permute(1, 2, 0).numpy()
+        labels = (
+            F.interpolate(scene.parsed[None], size=size, mode="bilinear", align_corners=False)[0].argmax(dim=0).numpy().astype(np.uint8)
+        )
+        landmarks = (transform(crop.landmarks, crop.from_photograph) + 0.5) / size
+        if (labels == Semantic.GLASSES).sum() > GLASSES * (eye_distance(landmarks) * size) ** 2:
+            raise VeraError(
+                f"photograph '{photograph.name}' shows spectacles, which would be cut in half: take a photograph without them, "
+                "or the generator, which replaces them by bare eyes (--renderer generator)"
+            )
+        subject = observe(self.bank, image, labels, landmarks)
+        if abs(subject.camera.yaw) > MOST_TURNED:
+            raise VeraError(
+                f"the head in photograph '{photograph.name}' is turned by about {abs(subject.camera.yaw):.0f} degrees, "
+                f"at most {MOST_TURNED:.0f} can be anonymized: give a photograph from the front"
+            )
+        edge = self.fitter.hair(subject)
+        window = Window.around_face(crop, photograph.size)
+        region, band = (window.into(_in_photograph(mask, crop, window) > 0.5, photograph.size) for mask in (subject.region, edge.band))
+        band &= ~scene.preserved
+        replaced = region & ~band & ~scene.preserved
+        if replaced.sum() < 0.15 * region.sum():
+            raise VeraError(
+                f"the preserved region covers almost all of the face in photograph '{photograph.name}': "
+                "almost nothing would be anonymized; preserve less"
+            )
+        return View(replace(scene, replaced=replaced, hair_edge=band), crop, subject, edge)
+
+
+@dataclass(frozen=True)
+class View:
+    """One photograph, made ready.
+
+    Attributes:
+        scene: with the regions of this renderer.
+        crop: the face at the bank's size.
+        subject: what is known of it.
+        edge: the hair over it.
+
+    """
+
+    scene: Scene
+    crop: AlignedFace
+    subject: Subject
+    edge: HairEdge
+
+
+class ExemplarCase:
+    """One person's photographs with the rows that fit them.
+
+    Args:
+        renderer: the renderer.
+        request: the person.
+        views: the photographs.
+
+    """
+
+    def __init__(self, renderer: ExemplarRenderer, request: Request, views: Sequence[View]) -> None:
+        self.renderer, self.request, self.views = renderer, request, list(views)
+        self.scenes = [view.scene for view in views]
+        self.appearance = self._appearance()
+        self.warnings = [
+            f"{view.scene.photograph.name}: the face is bearded, and the new one will not be as bearded: look at chin and neck"
+            for view in views
+            if view.subject.beard > BEARD
+        ]
+        self._ranked: list[tuple[float, int]] = []
+
+    def identity(self, attempt: int) -> ExemplarIdentity:
+        """The candidate that the recognisers find the most different (attempt 1), the next one, and so on."""
+        if not self._ranked:
+            with self.request.clock("search"):
+                self._search()
+        number = self._ranked[min(attempt, len(self._ranked)) - 1][1]
+        return ExemplarIdentity(self._draw(number), self.renderer.info.digest, self.request.seed, number)
+
+    def render(self, identity: SavedIdentity) -> list[Anonymized]:
+        """The photographs with this identity."""
+        own = cast(ExemplarIdentity, identity).exemplar
+        seed = derived_seed(self.request.seed, self.request.person, "grain")
+        return [self._photograph(view, own, derived_seed(seed, number)) for number, view in enumerate(self.views)]
+
+    def facts(self) -> dict[str, Any]:
+        """The group, how many candidates were looked at, and the score of the best."""
+        found = {"kind": self.renderer.bank.sexes[self.appearance.sex], "candidates": len(self._ranked) or 1}
+        return found | ({"score": round(self._ranked[0][0], 4)} if self._ranked else {})
+
+    def _appearance(self) -> Appearance:
+        bank, request = self.renderer.bank, self.request
+        tone = np.mean([view.subject.tone for view in self.views], axis=0)
+        beard = float(np.mean([view.subject.beard for view in self.views]))
+        names = [recogniser.name for recogniser in request.recognisers]
+        if bank.recogniser not in names:
+            raise VeraError(f"this bank of exemplars needs the recogniser {bank.recogniser} to find rows that fit: add it")
+        seen = [embedding for photograph in request.sources[names.index(bank.recogniser)] for embedding in photograph]
+        read = np.append(np.mean(seen, axis=0), 1.0)
+        scores = bank.facts["sex_head"] @ read
+        sex = bank.sexes.index(request.options.kind) if request.options.kind else int(np.argmax(scores))
+        return Appearance(sex, tone, float(bank.facts["age_head"] @ read), max(beard, STUBBLE))
+
+    def _draw(self, number: int) -> Exemplar:
+        leave_out = (self.request.person,) if self.renderer.leave_out_person else ()
+        rows = pool(self.renderer.bank, self.appearance, leave_out=leave_out)
+        return draw(rows, seed=self.request.seed, person=self.request.person, number=number)
+
+    def _search(self) -> None:
+        """Render candidates small and rank them by the worst distance to the sources, in thresholds."""
+        small = [(view, view.subject.at(SEARCH_SIZE), _small(view, SEARCH_SIZE)) for view in self.views]
+        found: list[tuple[float, int]] = []
+        for number in range(SEARCHES * CANDIDATES):
+            if number % CANDIDATES == 0 and found and max(found)[0] >= WANTED:
+                break
+            found.append((min(self._score(self._draw(number), *one) for one in small), number))
+            if self.request.progress:
+                self.request.progress("searching for a different face", number + 1, CANDIDATES)
+        self._ranked = sorted(found, key=lambda pair: (-pair[0], pair[1]))
+
+    def _score(self, own: Exemplar, view: View, subject: Subject, layers: tuple[Floats, Floats]) -> float:
+        face = self.renderer.fitter.fit(own, subject, view.scene.kept_classes)
+        share, over = layers
+        pixels = (share * face.image + over).clip(0, 255).round().astype(np.uint8)
+        landmarks = np.asarray(face.points, dtype=np.float64) * SEARCH_SIZE - 0.5
+        worst = np.inf
+        for recogniser, sources in zip(self.request.recognisers, self.request.sources, strict=True):
+            embedding = recogniser.embed(pixels, landmarks)
+            nearest = min(recogniser.distance(embedding, other) for photograph in sources for other in photograph)
+            worst = min(worst, nearest / recogniser.refusal_threshold)
+        return float(worst)
+
+    def _photograph(self, view: View, own: Exemplar, seed: int) -> Anonymized:
+        scene, edge = view.scene, view.edge
+        face = self.renderer.fitter.fit(own, view.subject, scene.kept_classes)
+        band = cast(Mask, scene.hair_edge)
+        covered = scene.replaced | band
+        labels = view.subject.labels.astype(np.float32)
+        pixels = join(scene.photograph, view.crop, labels, face.image, covered, scene.preserved, seed=seed)
+        if band.any():
+            _lay_hair_over(pixels, edge, view.crop, band)
+        return Anonymized(scene.photograph.name, pixels, scene.preserved, scene.replaced, band)
+
+
+def _lay_hair_over(pixels: Pixels, edge: HairEdge, crop: AlignedFace, band: Mask) -> None:
+    """Mix the hair's colours over the new face, within the band, in place."""
+    window = Window.around_mask(band, margin=1)
+    alpha = _in_photograph(edge.alpha, crop, window)[..., None]
+    colour = to_window(torch.from_numpy(edge.colour).permute(2, 0, 1), crop, window)[0]
+    part, where = pixels[window.slices], band[window.slices]
+    mixed = alpha * colour + (1 - alpha) * part
+    part[where] = mixed[where].round().clip(0, 255).astype(np.uint8)
+
+
+def _in_photograph(plane: npt.NDArray[Any], crop: AlignedFace, window: Window) -> Floats:
+    """Something of the crop, ``(S, S)``, in a window of the photograph, ``(h, w)``."""
+    return to_window(torch.from_numpy(plane.astype(np.float32))[None], crop, window)[0][..., 0]
+
+
+def _small(view: View, size: int) -> tuple[Floats, Floats]:
+    """For the search: the share of the new face in each pixel of a small crop, and what lies over and around it."""
+    scene, crop = view.scene, view.crop
+    ratio = crop.size / size
+    smaller = crop.to_photograph @ np.array([[ratio, 0, (ratio - 1) / 2], [0, ratio, (ratio - 1) / 2], [0, 0, 1]])
+    preserved = pull(scene.preserved, smaller, size)[..., None]
+    subject, edge = view.subject, view.edge
+    image, region, band, alpha, colour = (
+        np.asarray(cv2.resize(np.ascontiguousarray(plane, np.float32), (size, size), interpolation=cv2.INTER_AREA), np.float32)
+        for plane in (subject.image, subject.region, edge.band, edge.alpha, edge.colour * edge.alpha[..., None])
+    )
+    band, hair = band[..., None], alpha[..., None]
+    new = np.maximum(region[..., None], band) * (1 - preserved)
+    share = new * (1 - hair)
+    return share, (1 - new) * image + new * colour

@@ -1,0 +1,125 @@
+"""What the anonymizer asks of a renderer: new faces for one person's photographs.
+
+Two implement it: exemplars (:mod:`vera.anonymization.exemplar_renderer`, the default) and the generator of the paper
+(:mod:`vera.anonymization.generator_renderer`). Finding faces, regions, verification and the audit are the same for both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from vera.anonymization.audit import Clock
+from vera.anonymization.request import Options
+from vera.anonymization.scene import Scene
+from vera.anonymization.verification import Embedding
+from vera.bundle import BundleInfo
+from vera.faces.recognition import Recogniser
+from vera.types import Anonymized
+
+Progress = Callable[[str, int, int], None]
+"""Takes what is going on, the steps done, and the budget of steps."""
+
+
+class SavedIdentity(Protocol):
+    """What an anonymized person looks like: shared by all photographs, and kept for later visits."""
+
+    @property
+    def seed(self) -> int:
+        """From which it was drawn."""
+        ...
+
+    def require_bundle(self, digest: str) -> None:
+        """Raise a VeraError unless it was drawn with this bundle."""
+        ...
+
+    def save(self, path: str | Path) -> None:
+        """Write it, readable by its owner only."""
+        ...
+
+    def facts(self) -> dict[str, Any]:
+        """What the audit says about it."""
+        ...
+
+
+@dataclass(frozen=True)
+class Request:
+    """One person, as the anonymizer hands it to a renderer.
+
+    Attributes:
+        scenes: the photographs, their faces found and parsed.
+        seed: identities are a function of (seed, person).
+        person: id.
+        identity: of an earlier visit, or None: draw one.
+        recognisers: whose judgement the search for a different face takes.
+        sources: embeddings of the sources: for each recogniser, for each photograph, those of its views.
+        options: the choices of the call.
+        clock: seconds per step, for the audit.
+        progress: told of every step; None for nobody.
+
+    """
+
+    scenes: Sequence[Scene]
+    seed: int
+    person: str
+    identity: SavedIdentity | None
+    recognisers: Sequence[Recogniser]
+    sources: Sequence[Sequence[Sequence[Embedding]]]
+    options: Options
+    clock: Clock
+    progress: Progress | None = None
+
+
+class Case(Protocol):
+    """One person's photographs, made ready by a renderer."""
+
+    @property
+    def scenes(self) -> Sequence[Scene]:
+        """The photographs with the regions that this renderer replaces."""
+        ...
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What somebody must look at."""
+        ...
+
+    def identity(self, attempt: int) -> SavedIdentity:
+        """The identity of an attempt, from 1; another face each."""
+        ...
+
+    def render(self, identity: SavedIdentity) -> list[Anonymized]:
+        """The photographs with this identity."""
+        ...
+
+    def facts(self) -> dict[str, Any]:
+        """What the audit says about the case, beyond the identity."""
+        ...
+
+
+class Renderer(Protocol):
+    """Makes new faces from a bundle."""
+
+    @property
+    def name(self) -> str:
+        """``exemplars`` or ``generator``."""
+        ...
+
+    @property
+    def info(self) -> BundleInfo:
+        """What is known of the bundle."""
+        ...
+
+    def check(self, options: Options) -> None:
+        """Raise a VeraError for options that this renderer or bundle cannot meet, before anything is read."""
+        ...
+
+    def open(self, request: Request) -> Case:
+        """Look at a person's photographs.
+
+        Raises:
+            VeraError: a photograph that this renderer cannot work on.
+
+        """
+        ...

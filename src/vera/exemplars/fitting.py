@@ -1,0 +1,188 @@
+"""Fitting an identity to a photograph: all that is known of the photograph's face, and the new face in its crop."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import lru_cache
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from vera.exemplars.bank import ExemplarBank
+from vera.exemplars.building import beard_of
+from vera.exemplars.hair import HairEdge, hair_edge
+from vera.exemplars.identity import Exemplar, frontal
+from vera.exemplars.layout import hairline, mouth_is_open, smile_of, target
+from vera.exemplars.light import Light, measure_light, relit, to_lab
+from vera.exemplars.pose import Camera, fit_camera
+from vera.exemplars.region import face_region, skin_of
+from vera.exemplars.texture import mixed_texture
+from vera.mosaic.look import measure
+from vera.mosaic.masks import with_features
+from vera.mosaic.partners import PARTS
+from vera.mosaic.points import BROWS, extend
+from vera.mosaic.warping import Target, filled
+from vera.types import Mask, Points, Semantic, VeraError
+
+Floats = npt.NDArray[np.float32]
+Labels = npt.NDArray[np.uint8]
+
+FOREHEAD_CLASSES = (Semantic.SKIN, Semantic.BROWS, Semantic.EYES, Semantic.NOSE, Semantic.GLASSES)
+"""Classes that the rays to the hairline may cross."""
+EYES_FOLLOW = 0.4
+"""DECISION: share of the change of colour that eyes take: their white is no skin, and would turn blue or yellow."""
+LEAST_SKIN = 0.01
+"""Share of the crop that must be the face's skin for its light to be measured."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is known of the face in one photograph; pictures are of its FFHQ crop, S pixels a side.
+
+    Attributes:
+        image: ``(S, S, 3)`` RGB, 0 to 255.
+        labels: ``(S, S)`` class numbers.
+        points: ``(105, 2)`` mesh in units of the crop, its forehead at the hairline.
+        camera: how the head is turned.
+        smile: 0 to 1.
+        light: of the skin.
+        region: ``(S, S)``: what the new face covers.
+        tone: ``(3,)`` CIELAB of the skin.
+        beard: how much darker chin and upper lip are than the cheeks.
+
+    """
+
+    image: Floats
+    labels: Labels
+    points: Points
+    camera: Camera
+    smile: float
+    light: Light
+    region: Mask
+    tone: npt.NDArray[np.float64]
+    beard: float
+
+    @property
+    def size(self) -> int:
+        """Side S."""
+        return len(self.labels)
+
+    def at(self, size: int) -> Subject:
+        """The same face in a smaller crop: what is measured stays, pictures shrink."""
+        image = cv2.resize(self.image, (size, size), interpolation=cv2.INTER_AREA)
+        labels, region = (cv2.resize(a.astype(np.uint8), (size, size), interpolation=cv2.INTER_NEAREST) for a in (self.labels, self.region))
+        return Subject(
+            np.asarray(image, np.float32), np.asarray(labels, np.uint8), self.points, self.camera, self.smile, self.light,
+            region.astype(np.bool_), self.tone, self.beard,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class NewFace:
+    """A new face in the crop of a photograph.
+
+    Attributes:
+        image: ``(S, S, 3)`` RGB, 0 to 255; skin goes on beyond the region.
+        labels: ``(S, S)`` class numbers.
+        points: ``(68, 2)`` landmarks in units of the crop.
+
+    """
+
+    image: Floats
+    labels: Labels
+    points: Points
+
+
+def observe(bank: ExemplarBank, image: Floats, labels: Labels, landmarks: Points) -> Subject:
+    """Look at the face of a photograph.
+
+    Args:
+        bank: gives the mean faces.
+        image: ``(S, S, 3)`` RGB, 0 to 255: the crop.
+        labels: ``(S, S)`` class numbers of it.
+        landmarks: ``(68, 2)`` in units of the crop.
+
+    Raises:
+        VeraError: hardly any skin is seen in the face.
+
+    """
+    points = hairline(extend(landmarks), labels, FOREHEAD_CLASSES)
+    smile, camera = 0.0, fit_camera(bank.mean.neutral, landmarks)
+    for _ in range(2):
+        smile = smile_of(points, bank.mean, camera)
+        camera = fit_camera(bank.mean.at(smile), landmarks)
+    region = face_region(points, labels)
+    skin = skin_of(labels, region)
+    if skin.sum() < LEAST_SKIN * labels.size:
+        raise VeraError("hardly any skin is seen in the face: is it covered? Give a photograph of the bare face")
+    lab = to_lab(image)
+    look = measure(lab, labels, points)
+    tone = look.skin if np.isfinite(look.skin).all() else np.median(lab[skin], axis=0)
+    light = measure_light(lab, skin)
+    return Subject(image, labels, points, camera, smile, light, region, np.asarray(tone, np.float64), beard_of(look))
+
+
+class Fitter:
+    """Puts identities of a bank into photographs; decoded rows are kept for the next one.
+
+    Args:
+        bank: see there.
+
+    """
+
+    def __init__(self, bank: ExemplarBank) -> None:
+        self.bank = bank
+        self._image = lru_cache(maxsize=64)(self._decoded)
+
+    def fit(self, identity: Exemplar, subject: Subject, kept: Collection[Semantic]) -> NewFace:
+        """The new face in a photograph's crop.
+
+        Args:
+            identity: whose face.
+            subject: the photograph's face.
+            kept: classes that are kept, so that their points stay where they are.
+
+        """
+        own = frontal(self.bank, identity)
+        points = target(own, subject.points, camera=subject.camera, smile=subject.smile, kept=kept)
+        mesh = Target(points, self.bank.triangles, subject.size)
+        reduced = next((r for r in (8, 4, 2) if self.bank.size // r >= subject.size), 1)
+        rows = [int(row) for row in identity.rows]
+        texture = mixed_texture(
+            [(self._image(row, 0, reduced), self._image(row, 1, reduced)) for row in rows],
+            [(self.bank.mesh(row, 0), self.bank.mesh(row, 1)) for row in rows],
+            self.bank.facts["tone"][identity.rows],
+            identity.weights,
+            dict(zip(PARTS, identity.parts.tolist(), strict=True)),
+            mesh,
+            smile=subject.smile,
+            teeth=mouth_is_open(points) and Semantic.MOUTH not in kept,
+        )
+        labels = _labels(points, subject)
+        lab = to_lab(texture)
+        skin = skin_of(labels, subject.region)
+        share = np.where(labels == Semantic.EYES, EYES_FOLLOW, 1.0).astype(np.float32)
+        follow = np.asarray(cv2.GaussianBlur(share, (0, 0), 0.006 * subject.size), np.float32)[..., None]
+        lit = relit(lab, measure_light(lab, skin), subject.light, follow=follow)
+        image = np.asarray(cv2.cvtColor(lit, cv2.COLOR_LAB2RGB) * 255, dtype=np.float32)
+        return NewFace(image.clip(0, 255), labels, points[:68])
+
+    def hair(self, subject: Subject) -> HairEdge:
+        """What of the photograph's hair lies over any new face."""
+        return hair_edge(subject.image, subject.labels, subject.region)
+
+    def _decoded(self, row: int, role: int, reduced: int) -> Floats:
+        return self.bank.image(row, role, reduced=reduced)
+
+
+def _labels(points: Points, subject: Subject) -> Labels:
+    """Class numbers of the new face: its features at its points, all else as in the photograph, covered skin filled in."""
+    around = np.where(subject.region, Semantic.SKIN, subject.labels).astype(np.uint8)
+    size = subject.size
+    brow = np.zeros((size, size), dtype=np.bool_)
+    thickness = 0.014 * np.array([0, 1.0])
+    for line in BROWS:
+        brow |= filled(np.vstack([points[list(line)] - thickness, (points[list(line)] + thickness)[::-1]]), size)
+    return with_features(around, points, brow)

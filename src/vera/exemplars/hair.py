@@ -1,0 +1,108 @@
+"""Hair over a new face: a matte of the kept hair in a band along its border with the face, and the hair's own colours there.
+
+The band is the *hair edge*: its pixels are neither kept nor replaced but mixed again, ``alpha * hair + (1 - alpha) * new face``.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from vera.types import Mask, Semantic
+
+Floats = npt.NDArray[np.float32]
+
+REACH = 0.024
+"""DECISION: half width of the band, in units of the crop's side."""
+STEPS = ((0.047, 1e-3), (0.023, 3e-4), (0.012, 1e-4))
+"""DECISION: radius (units of the side) and smoothness of each pass of the guided filter, coarse to fine."""
+CUT = 0.08
+"""DECISION: mattes below this are face and above one minus this are hair."""
+FUSION = (0.117, 0.012)
+"""Radii of the two passes of blur fusion, in units of the side."""
+
+
+class HairEdge(NamedTuple):
+    """What lies over the new face.
+
+    Attributes:
+        alpha: ``(S, S)`` in [0, 1]: share of hair.
+        colour: ``(S, S, 3)`` RGB, 0 to 255: the hair's colour where alpha is above 0.
+        band: ``(S, S)``: where both hold.
+
+    """
+
+    alpha: Floats
+    colour: Floats
+    band: Mask
+
+
+def hair_edge(image: Floats, labels: npt.NDArray[np.uint8], region: Mask) -> HairEdge:
+    """Find the matte of the hair beside a region.
+
+    Guided filter (He, Sun, Tang, 2013) on the parser's hair, then foreground colours by blur fusion (Forte, 2021).
+
+    Args:
+        image: ``(S, S, 3)`` RGB, 0 to 255: the photograph's crop.
+        labels: ``(S, S)`` class numbers.
+        region: ``(S, S)``: what the new face covers.
+
+    """
+    size = len(labels)
+    hair = (labels == Semantic.HAIR).astype(np.float32)
+    reach = max(1, round(REACH * size))
+    band = (_dilated(hair > 0, reach) & _dilated(region, reach)).astype(bool)
+    if not band.any():
+        return HairEdge(np.zeros_like(hair), np.zeros_like(image), band)
+    rows, columns = _window(band, round(2 * FUSION[0] * size), size)
+    guide = np.ascontiguousarray(image[rows, columns]) / np.float32(255)
+    inside, sure = band[rows, columns], hair[rows, columns]
+    alpha = sure
+    for radius, smoothness in STEPS:
+        alpha = np.where(inside, _guided(guide, alpha, max(1, round(radius * size)), smoothness), sure).astype(np.float32).clip(0, 1)
+    alpha = ((alpha - CUT) / (1 - 2 * CUT)).clip(0, 1)
+    front, back = _fused(guide, guide, guide, alpha, max(1, round(FUSION[0] * size)))
+    front, _ = _fused(guide, front, back, alpha, max(1, round(FUSION[1] * size)))
+    whole, colour = np.zeros_like(hair), np.zeros_like(image)
+    whole[rows, columns], colour[rows, columns] = alpha, front * 255
+    return HairEdge(whole * band, colour, band)
+
+
+def _window(mask: Mask, margin: int, size: int) -> tuple[slice, slice]:
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return (
+        slice(max(0, rows[0] - margin), min(size, rows[-1] + margin + 1)),
+        slice(max(0, columns[0] - margin), min(size, columns[-1] + margin + 1)),
+    )
+
+
+def _dilated(mask: Mask, radius: int) -> Mask:
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    return np.asarray(cv2.dilate(mask.astype(np.uint8), disc) > 0, dtype=np.bool_)
+
+
+def _mean(values: Floats, radius: int) -> Floats:
+    return np.asarray(cv2.blur(values, (2 * radius + 1, 2 * radius + 1), borderType=cv2.BORDER_REFLECT), dtype=np.float32)
+
+
+def _guided(guide: Floats, values: Floats, radius: int, smoothness: float) -> Floats:
+    """Colour guided filter: locally, values become a linear function of the guide's colours."""
+    centre, level = _mean(guide, radius), _mean(values, radius)
+    covariance = _mean(guide * values[..., None], radius) - centre * level[..., None]
+    pairs = [(i, j) for i in range(3) for j in range(i, 3)]
+    products = {(i, j): _mean(guide[..., i] * guide[..., j], radius) - centre[..., i] * centre[..., j] for i, j in pairs}
+    matrix = np.stack([np.stack([products[min(i, j), max(i, j)] for j in range(3)], -1) for i in range(3)], -2)
+    slope = np.linalg.solve(matrix + smoothness * np.eye(3, dtype=np.float32), covariance[..., None])[..., 0].astype(np.float32)
+    offset = level - (slope * centre).sum(-1)
+    return np.asarray((_mean(slope, radius) * guide).sum(-1) + _mean(offset, radius))
+
+
+def _fused(image: Floats, front: Floats, back: Floats, alpha: Floats, radius: int) -> tuple[Floats, Floats]:
+    """Foreground and background colours that explain the image, nearly constant over the radius."""
+    share, wide = alpha[..., None], _mean(alpha, radius)[..., None]
+    front = _mean(front * share, radius) / (wide + 1e-5)
+    back = _mean(back * (1 - share), radius) / (1 - wide + 1e-5)
+    return np.clip(front + share * (image - share * front - (1 - share) * back), 0, 1), back

@@ -1,0 +1,161 @@
+"""Identities mixed from the bank: which rows, their weights in shapes and colours, whose detail each feature takes.
+
+An identity is a function of (seed, person, number) and of the pool of rows that fit the person (sex, skin, age). It is what a person's
+photographs share: pose, expression and light are each photograph's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from vera.exemplars.bank import ROLES, ExemplarBank
+from vera.exemplars.layout import Frontal
+from vera.mosaic.partners import PARTS
+from vera.mosaic.points import INNER, REGIONS
+from vera.rng import derived_seed
+from vera.types import VeraError
+
+Floats = npt.NDArray[np.float64]
+
+MIXED = 4
+"""DECISION: rows in an identity (each a mosaic of several people itself)."""
+LARGEST = 0.5
+"""DECISION: most that one row may weigh in broad colours and in any feature's shape: no row reappears whole."""
+SPREAD = 1.5
+"""Of the Dirichlet distribution of the weights."""
+EXAGGERATION = (1.3, 1.7)
+"""DECISION: a mean of faces is nearer to the mean face than a face is: its deviation is brought back."""
+POOL = 14
+"""DECISION: rows that identities of one person are mixed from: those whose skin is nearest to the photographs'. Rows of another complexion,
+recoloured, look grey."""
+FEWEST = 6
+SPREAD_OF_POOL = 6.0
+"""DECISION: where the bank has few rows of a complexion, those farther than this from the :data:`FEWEST` nearest (CIELAB units) are not
+used: few rows of like complexion look better than many that are recoloured."""
+TONE = np.array([0.6, 1.0, 1.0])
+"""DECISION: weight of lightness and the two colour axes in the distance between skins: light depends on the lamp, too."""
+YEARS = 0.35
+"""DECISION: CIELAB units that a year of difference counts for, beyond :data:`SAME_AGE` years."""
+SAME_AGE = 5.0
+BROWN_EYES_BELOW = 28.0
+"""DECISION: skin of a lower typology angle (degrees; "tan" and darker) gets rows with brown eyes: blue eyes in dark skin look made up."""
+BROWN_EYES, LIGHT_EYES = 16.0, 0.7
+"""Lightness of irises up to which they are brown, and CIELAB units that each unit above it counts for."""
+SMOOTH_SKIN = 4.0
+"""CIELAB units that each unit of a row's beard counts for beyond :data:`STUBBLE` where the photographs show no beard."""
+STUBBLE = 5.0
+
+
+@dataclass(frozen=True)
+class Appearance:
+    """What rows have to fit: measured on a person's photographs.
+
+    Attributes:
+        sex: number of the bank's group.
+        tone: ``(3,)`` CIELAB of the skin.
+        age: years, as far as the bank's head can tell.
+        beard: see :class:`~vera.exemplars.bank.ExemplarBank`.
+
+    """
+
+    sex: int
+    tone: npt.NDArray[np.floating]
+    age: float
+    beard: float
+
+
+@dataclass(frozen=True)
+class Exemplar:
+    """An identity.
+
+    Attributes:
+        rows: ``(R,)`` numbers in the bank, R >= 3.
+        weights: ``(R,)`` shares in the broad colours, sum 1.
+        shapes: ``(regions, R)`` shares in the shape of each region, in the order of :data:`vera.mosaic.points.REGIONS`.
+        parts: ``(features,)`` position of the row whose detail a feature takes, in the order of :data:`vera.mosaic.partners.PARTS`.
+        exaggeration: scale of the shape's deviation from the group's mean.
+
+    """
+
+    rows: npt.NDArray[np.int64]
+    weights: Floats
+    shapes: Floats
+    parts: npt.NDArray[np.int64]
+    exaggeration: float
+
+
+def pool(bank: ExemplarBank, wanted: Appearance, *, leave_out: Collection[str] = ()) -> npt.NDArray[np.int64]:
+    """The rows that fit a person, nearest first; as many as :data:`POOL` (fewer where the bank has no more of this sex).
+
+    Args:
+        bank: see there.
+        wanted: the person's appearance.
+        leave_out: donors whose rows must not be used (evaluation on the donors themselves).
+
+    Raises:
+        VeraError: fewer than :data:`MIXED` rows are left.
+
+    """
+    facts = bank.facts
+    usable = (facts["sex"] == wanted.sex) & bank.made_of_none(leave_out)
+    distance = np.linalg.norm((facts["tone"] - wanted.tone) * TONE, axis=1)
+    distance += YEARS * np.maximum(np.abs(facts["age"] - wanted.age) - SAME_AGE, 0)
+    distance += SMOOTH_SKIN * np.maximum(facts["beard"] - max(wanted.beard, STUBBLE), 0)
+    typology = float(np.degrees(np.arctan2(wanted.tone[0] - 50, wanted.tone[2])))
+    if typology < BROWN_EYES_BELOW:
+        distance += LIGHT_EYES * np.maximum(facts["eyes"] - BROWN_EYES, 0)
+    distance = np.where(usable, distance, np.inf)
+    order = np.argsort(distance, kind="stable")[: min(POOL, int(usable.sum()))]
+    if len(order) > FEWEST:
+        order = order[distance[order] <= distance[order[FEWEST - 1]] + SPREAD_OF_POOL]
+    if len(order) < MIXED:
+        raise VeraError(f"the bank of exemplars has {len(order)} rows for this person, {MIXED} are needed: use another bundle")
+    return np.asarray(order, dtype=np.int64)
+
+
+def draw(rows: npt.NDArray[np.int64], *, seed: int, person: str, number: int) -> Exemplar:
+    """Draw an identity from a pool of rows.
+
+    Args:
+        rows: from :func:`pool`.
+        seed: 0 to 2^63 - 1.
+        person: the person's id.
+        number: of the draw, from 0; another face each.
+
+    """
+    rng = np.random.default_rng(derived_seed(seed, person, number, "exemplar"))
+    chosen = rng.choice(rows, MIXED, replace=False)
+    parts = np.resize(rng.permutation(MIXED), len(PARTS))
+    return Exemplar(
+        rows=np.asarray(chosen, dtype=np.int64),
+        weights=_weights(rng),
+        shapes=np.stack([_weights(rng) for _ in REGIONS]),
+        parts=np.asarray(parts, dtype=np.int64),
+        exaggeration=float(rng.uniform(*EXAGGERATION)),
+    )
+
+
+def frontal(bank: ExemplarBank, identity: Exemplar) -> Frontal:
+    """An identity's layout: each region's own mixture of the rows' shapes, exaggerated; its smile is the mixture's."""
+    meshes = np.array([[bank.mesh(int(row), role)[:INNER] for role in range(ROLES)] for row in identity.rows])
+    mean = bank.mean_of(int(bank.facts["sex"][identity.rows[0]]))
+    shape = np.tensordot(identity.weights, meshes, 1)
+    for number, points in enumerate(REGIONS.values()):
+        own = np.tensordot(identity.shapes[number], meshes[:, :, points], 1)
+        # A feature's place follows its own mixture half-way, the whole face's otherwise: features must not collide.
+        shape[:, points] = own + 0.5 * (shape[:, points].mean(axis=1, keepdims=True) - own.mean(axis=1, keepdims=True))
+    neutral = mean.neutral + identity.exaggeration * (shape[0] - mean.neutral)
+    return Frontal(neutral, neutral + shape[1] - shape[0])
+
+
+def _weights(rng: np.random.Generator) -> Floats:
+    """``(MIXED,)``: Dirichlet, none above :data:`LARGEST`."""
+    drawn = rng.dirichlet([SPREAD] * MIXED)
+    excess = np.maximum(drawn - LARGEST, 0).sum()
+    capped = np.minimum(drawn, LARGEST)
+    room = np.where(drawn < LARGEST, LARGEST - capped, 0)
+    return np.asarray(capped + excess * room / max(room.sum(), 1e-12))

@@ -1,0 +1,169 @@
+"""Where the features of a new face lie in a photograph: between the identity's layout and the photograph's."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from vera.exemplars.pose import Camera, eye_distance
+from vera.mosaic.points import EYES, FOREHEAD, OPENING, mesh
+from vera.types import Points, Semantic
+
+BROWS_NOSE_EYES = slice(17, 48)
+NOSE, EYE_POINTS, BROW_POINTS, MOUTH = slice(27, 36), slice(36, 48), slice(17, 27), slice(48, 68)
+FEATURES = 1.25
+"""DECISION: share of the identity in the layout of brows, eyes and nose; above 1, the difference to the photograph is exaggerated."""
+JAW = 0.35
+"""DECISION: share of the identity in the jaw line; more uncovers background beside a narrower jaw."""
+LIPS = 0.6
+"""DECISION: share of the identity in the mouth, where the mouth is not kept."""
+CENTRED = 0.5
+"""DECISION: share of the identity's shift of the nose that is taken back for all features: they stay in the middle of the face."""
+STEPS = np.arange(0.45, 1.45, 0.01)
+"""Where the border of the forehead is looked for, along rays from the nose's bridge, in units of the arc of :mod:`vera.mosaic.points`."""
+GAP = 0.06
+"""Hair this far along a ray ends the forehead; less is a strand that hangs into it."""
+REACH = (0.62, 1.3)
+"""DECISION: nearest and farthest border of a forehead, in the same unit."""
+DEFAULT_REACH = 0.8
+"""Border of a forehead of which no skin is seen."""
+WIDEST_LIDS = 1.25
+"""DECISION: most that an identity's eyes open beyond their own opening."""
+
+
+@dataclass(frozen=True)
+class Frontal:
+    """A face from the front, in its two expressions; ``(77, 2)`` each, in units of the crop."""
+
+    neutral: Points
+    smiling: Points
+
+    def at(self, smile: float) -> Points:
+        """The face with this share of its smile."""
+        return np.asarray((1 - smile) * self.neutral + smile * self.smiling)
+
+
+def hairline(points: Points, labels: npt.NDArray[np.uint8], skinlike: Collection[Semantic]) -> Points:
+    """The mesh with its forehead where the forehead's skin ends.
+
+    Args:
+        points: ``(105, 2)`` in units of the crop.
+        labels: ``(S, S)`` class numbers of the crop.
+        skinlike: classes that a ray may cross.
+
+    """
+    size = len(labels)
+    centre = points[27:31].mean(axis=0)
+    known = np.isin(labels, [int(c) for c in skinlike])
+    reach = []
+    for number in FOREHEAD:
+        ray = (centre + (points[number] - centre) * STEPS[:, None]) * size
+        cells = ray.astype(int)
+        inside = ((cells >= 0) & (cells < size)).all(axis=1)
+        skin = np.zeros(len(STEPS), dtype=bool)
+        skin[inside] = known[cells[inside, 1], cells[inside, 0]]
+        reach.append(_last(skin, inside))
+    smooth = np.convolve(np.pad(np.clip(reach, *REACH), 1, mode="edge"), [0.25, 0.5, 0.25], "valid")
+    forehead = centre + (points[FOREHEAD] - centre) * smooth[:, None]
+    return mesh(points[:68], forehead)
+
+
+def smile_of(points: Points, mean: Frontal, camera: Camera) -> float:
+    """Share of a smile, 0 to 1: where the corners and the middle of the lips lie between the two mean faces.
+
+    Args:
+        points: ``(68, 2)`` or more of the photograph.
+        mean: of the bank.
+        camera: of the photograph.
+
+    """
+    outer = [48, 54, 51, 57, 60, 64, 62, 66]
+    neutral, smiling = camera.place(mean.neutral), camera.place(mean.smiling)
+    anchor = points[27:36].mean(axis=0)
+    way = (smiling[outer] - smiling[27:36].mean(axis=0)) - (neutral[outer] - neutral[27:36].mean(axis=0))
+    seen = (points[outer] - anchor) - (neutral[outer] - neutral[27:36].mean(axis=0))
+    # The width counts most: lips part in speech, too, and long faces have low mouths.
+    weight = np.array([1.0, 0.3])
+    return float(np.clip((way * seen * weight).sum() / max((way * way * weight).sum(), 1e-12), 0, 1))
+
+
+def opening_of(points: Points, eye: Collection[int]) -> float:
+    """Opening of an eye as a share of its width."""
+    corner, a, b, other, c, d = (points[i] for i in eye)
+    return float((np.linalg.norm(a - d) + np.linalg.norm(b - c)) / 2 / max(float(np.linalg.norm(other - corner)), 1e-9))
+
+
+def mouth_is_open(points: Points) -> bool:
+    """Whether the lips are parted so far that teeth show."""
+    return float(np.ptp(points[list(OPENING), 1])) > 0.05 * eye_distance(points)
+
+
+def target(own: Frontal, source: Points, *, camera: Camera, smile: float, kept: Collection[Semantic], strength: float = 1.0) -> Points:
+    """The mesh of the new face in the photograph.
+
+    Args:
+        own: the identity's layout.
+        source: ``(105, 2)`` mesh of the photograph.
+        camera: of the photograph.
+        smile: share of the smile in the photograph, 0 to 1.
+        kept: classes that are kept; their points stay.
+        strength: scale of the identity's share; 1 as designed.
+
+    """
+    placed = camera.place(own.at(smile))
+    shape = source.copy()
+    share = FEATURES * strength
+    shape[BROWS_NOSE_EYES] = share * placed[BROWS_NOSE_EYES] + (1 - share) * source[BROWS_NOSE_EYES]
+    shape[BROWS_NOSE_EYES] += CENTRED * (source[NOSE].mean(axis=0) - shape[NOSE].mean(axis=0))
+    shape[:17] = JAW * strength * placed[:17] + (1 - JAW * strength) * source[:17]
+    if Semantic.MOUTH not in kept:
+        shape[MOUTH] = _mouth(placed[MOUTH], source[MOUTH])
+    for eye in EYES:
+        shape[list(eye)] = _with_opening(shape[list(eye)], opening_of(source, eye))
+    for known, part in ((Semantic.NOSE, NOSE), (Semantic.EYES, EYE_POINTS), (Semantic.BROWS, BROW_POINTS)):
+        if known in kept:
+            shape[part] = source[part]
+    return mesh(shape[:68], source[FOREHEAD])
+
+
+def _mouth(own: Points, source: Points) -> Points:
+    """The identity's lips at the photograph's opening."""
+    lips = LIPS * own + (1 - LIPS) * source
+    gap = source[[15, 14, 13, 17, 18, 19]]  # inner lips: upper from the right corner, lower from the left one
+    middle = (gap[:3] + gap[[5, 4, 3]]) / 2
+    mine = lips[[15, 14, 13, 17, 18, 19]]
+    centre = (mine[:3] + mine[[5, 4, 3]]) / 2
+    lips = lips.copy()
+    for n, (upper, lower) in enumerate(((15, 19), (14, 18), (13, 17))):
+        for point, outer in ((upper, {15: 4, 14: 3, 13: 2}[upper]), (lower, {19: 8, 18: 9, 17: 10}[lower])):
+            moved = centre[n] + (source[point] - middle[n]) - lips[point]
+            lips[point] += moved
+            lips[outer] += moved
+    return lips
+
+
+def _with_opening(eye: Points, opening: float) -> Points:
+    """An eye whose lids are as far apart as asked for (share of its width), no wider than the identity can open it."""
+    width = float(np.linalg.norm(eye[3] - eye[0]))
+    now = (float(np.linalg.norm(eye[1] - eye[5])) + float(np.linalg.norm(eye[2] - eye[4]))) / 2
+    factor = min(opening * width / max(now, 1e-9), WIDEST_LIDS)
+    axis = (eye[3] - eye[0]) / max(width, 1e-9)
+    normal = np.array([-axis[1], axis[0]])
+    height = (eye - eye[0]) @ normal
+    return np.asarray(eye + ((factor - 1) * height)[:, None] * normal)
+
+
+def _last(skin: npt.NDArray[np.bool_], inside: npt.NDArray[np.bool_]) -> float:
+    """Where along the ray the skin ends."""
+    last: float | None = None
+    for step, seen, there in zip(STEPS, skin, inside, strict=True):
+        if not there:
+            break
+        if seen:
+            last = float(step)
+        elif last is not None and step - last > GAP:
+            break
+    return DEFAULT_REACH if last is None else last

@@ -1,0 +1,79 @@
+"""What the new face covers in the crop: the skin between jaw line and hair, without ears and neck."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from vera.mosaic.points import OUTLINE, scaled
+from vera.mosaic.warping import filled
+from vera.types import Mask, Points, Semantic
+
+Labels = npt.NDArray[np.uint8]
+
+UPWARDS = 1.22
+"""DECISION: how far above the hairline's points skin still belongs to the face (temples, a receding hairline), as a factor on the rays."""
+BEYOND = 1.03
+"""DECISION: how far over the outline the region may reach, as a factor on the rays."""
+OTHERS = (Semantic.BACKGROUND, Semantic.EARS, Semantic.NECK, Semantic.CLOTHES, Semantic.HAT)
+"""Classes that the new face never covers outside the landmarks' hull."""
+SMOOTH = 0.003
+"""Gaussian width, in units of the side, that smooths the border of the hair."""
+OPENING, GROWTH = 0.009, 0.007
+"""Sizes, in units of the side, by which specks are removed and the region grows over its border."""
+CORE = 0.93
+"""DECISION: inside the landmarks' hull shrunk by this factor everything belongs to the face, whatever a parser says: no piece of the old
+face may stay."""
+
+
+def face_region(points: Points, labels: Labels) -> Mask:
+    """The region of the crop that the new face covers.
+
+    Args:
+        points: ``(105, 2)`` mesh of the photograph, its forehead at the hairline.
+        labels: ``(S, S)`` class numbers.
+
+    """
+    size = len(labels)
+    centre = points[27:31].mean(axis=0)
+    outline = points[OUTLINE].copy()
+    above = outline[:, 1] < centre[1]
+    outline[above] = scaled(outline[above], UPWARDS, centre)
+    hair = cv2.GaussianBlur((labels == Semantic.HAIR).astype(np.float32), (0, 0), max(SMOOTH * size, 0.5)) > 0.5
+    region = filled(outline, size) & ~hair & ~np.isin(labels, [int(c) for c in OTHERS])
+    hull = cv2.convexHull(points[:68].astype(np.float32))[:, 0].astype(np.float64)
+    brows_to_chin = cv2.convexHull(np.vstack([points[17:68], points[4:13]]).astype(np.float32))[:, 0].astype(np.float64)
+    # A fringe may hang over the hull; from the brows to the chin there is none.
+    core = filled(scaled(hull, CORE, centre), size) & ~hair | filled(scaled(brows_to_chin, CORE, centre), size)
+    region = _opened(region | core, max(1, round(OPENING * size)))
+    region = _largest(region | core)
+    grown = cv2.dilate(region.astype(np.uint8), _square(GROWTH, size)) > 0
+    return np.asarray(grown & (filled(scaled(outline, BEYOND, centre), size) | core), dtype=np.bool_)
+
+
+def skin_of(labels: Labels, region: Mask) -> Mask:
+    """Pixels that surely show the skin of the face: where its light is measured."""
+    skin = np.isin(labels, (Semantic.SKIN, Semantic.NOSE)) & region
+    eroded = cv2.erode(skin.astype(np.uint8), _square(2 * OPENING, len(labels))) > 0
+    return np.asarray(eroded if eroded.sum() > 0.2 * skin.sum() else skin, dtype=np.bool_)
+
+
+def _square(side: float, size: int) -> npt.NDArray[np.uint8]:
+    width = max(1, round(side * size))
+    return np.ones((width, width), np.uint8)
+
+
+def _opened(mask: Mask, width: int) -> Mask:
+    return np.asarray(cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, np.ones((width, width), np.uint8)) > 0, dtype=np.bool_)
+
+
+def _largest(mask: Mask) -> Mask:
+    """The largest connected part, its holes filled."""
+    _, pieces, statistics, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
+    if len(statistics) < 2:
+        return mask
+    part = (pieces == 1 + int(statistics[1:, cv2.CC_STAT_AREA].argmax())).astype(np.uint8)
+    outlines, _ = cv2.findContours(part, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    cv2.drawContours(part, outlines, -1, 1, thickness=cv2.FILLED)
+    return np.asarray(part, dtype=np.bool_)

@@ -1,0 +1,157 @@
+"""Which mosaics may become rows: those farther from every donor than strangers are from each other, by every recogniser.
+
+Also what is learnt from the donors' own photographs: linear heads that tell sex and age from an embedding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vera.exemplars.building import Candidate, read_picture
+from vera.faces.detection import Detector
+from vera.faces.photograph import photograph_from_pixels, read_photograph
+from vera.faces.recognition import Recogniser
+from vera.mosaic.people import SourcePerson
+from vera.types import Photograph, VeraError
+
+Vectors = npt.NDArray[np.float64]
+
+NEAREST_STRANGERS = 0.05
+"""DECISION: quantile of the distances between each donor's photograph and the nearest one of another donor: no row is nearer to a donor."""
+RIDGE = 0.5
+"""Penalty of the linear heads (embeddings have length 1 or so, and there are fewer people than numbers in one)."""
+
+
+@dataclass(frozen=True)
+class Donors:
+    """All photographs of the donors, as recognisers see them.
+
+    Attributes:
+        owners: ``(M,)`` whose each photograph is.
+        embeddings: recogniser's name to ``(M, D)``.
+
+    """
+
+    owners: list[str]
+    embeddings: Mapping[str, Vectors]
+
+    def nearest_strangers(self, recogniser: Recogniser) -> Vectors:
+        """For each photograph the distance to the nearest one of somebody else, ``(M,)``."""
+        own = self.embeddings[recogniser.name]
+        nearest = []
+        for vector, owner in zip(own, self.owners, strict=True):
+            nearest.append(min(recogniser.distance(vector, o) for o, name in zip(own, self.owners, strict=True) if name != owner))
+        return np.array(nearest)
+
+
+def look_at_donors(people: Sequence[SourcePerson], detector: Detector, recognisers: Sequence[Recogniser]) -> Donors:
+    """Embed all photographs of the donors.
+
+    Raises:
+        VeraError: no face in a photograph.
+
+    """
+    owners: list[str] = []
+    seen: dict[str, list[Vectors]] = {recogniser.name: [] for recogniser in recognisers}
+    for person in people:
+        for path in person.photographs.values():
+            found = _embed(read_photograph(path), detector, recognisers)
+            if found is None:
+                raise VeraError(f"no face is found in '{path}': leave this person out")
+            owners.append(person.id)
+            for recogniser, vector in zip(recognisers, found, strict=True):
+                seen[recogniser.name].append(vector)
+    return Donors(owners, {name: np.array(vectors) for name, vectors in seen.items()})
+
+
+def limits(donors: Donors, recognisers: Sequence[Recogniser]) -> dict[str, float]:
+    """For each recogniser the least distance of a row to every donor."""
+    return {r.name: float(np.quantile(donors.nearest_strangers(r), NEAREST_STRANGERS)) for r in recognisers}
+
+
+def far_enough(
+    candidates: Sequence[Candidate], donors: Donors, detector: Detector, recognisers: Sequence[Recogniser]
+) -> Iterator[tuple[Candidate, dict[str, float] | None]]:
+    """Each candidate with its distances to the nearest donor, or with None where it is nearer than the limit, or no face is found."""
+    least = limits(donors, recognisers)
+    for candidate in candidates:
+        nearest: dict[str, float] | None = {recogniser.name: float("inf") for recogniser in recognisers}
+        for record in candidate.records:
+            pixels, _, _ = read_picture(candidate.folder, record)
+            found = _embed(photograph_from_pixels(pixels, str(record["name"])), detector, recognisers)
+            if found is None:
+                nearest = None
+                break
+            for recogniser, vector in zip(recognisers, found, strict=True):
+                distance = min(recogniser.distance(vector, other) for other in donors.embeddings[recogniser.name])
+                if nearest is not None:
+                    nearest[recogniser.name] = min(nearest[recogniser.name], distance)
+        if nearest is not None and any(nearest[name] < least[name] for name in nearest):
+            nearest = None
+        yield candidate, nearest
+
+
+@dataclass(frozen=True)
+class Heads:
+    """Linear readers of an embedding (and 1), learnt from the donors, each with its error on people left out.
+
+    Attributes:
+        sex: ``(groups, D + 1)``, groups in alphabetical order; the largest score wins.
+        age: ``(D + 1,)`` years.
+        sex_right: share of the donors' photographs of which the sex is told rightly when their person is left out.
+        age_error: mean absolute error in years, their person left out.
+
+    """
+
+    sex: Vectors
+    age: Vectors
+    sex_right: float
+    age_error: float
+
+
+def learn_heads(donors: Donors, people: Sequence[SourcePerson], recogniser: str) -> Heads:
+    """Fit the heads by ridge regression.
+
+    Args:
+        donors: their embeddings.
+        people: with sex and age; who has no age says nothing about age.
+        recogniser: whose embeddings are read.
+
+    """
+    known = {person.id: person for person in people}
+    inputs = np.column_stack([donors.embeddings[recogniser], np.ones(len(donors.owners))])
+    owners = np.array(donors.owners)
+    sexes = sorted({person.sex for person in people})
+    wanted = np.array([[1.0 if known[o].sex == sex else -1.0 for sex in sexes] for o in donors.owners])
+    ages = np.array([np.nan if known[o].age is None else known[o].age for o in donors.owners], dtype=np.float64)
+    told, years = np.zeros(len(owners), dtype=bool), np.full(len(owners), np.nan)
+    for person in known:
+        out = owners == person
+        told[out] = (inputs[out] @ _ridge(inputs[~out], wanted[~out])).argmax(axis=1) == wanted[out].argmax(axis=1)
+        years[out] = inputs[out] @ _age_head(inputs[~out], ages[~out])
+    return Heads(_ridge(inputs, wanted).T, _age_head(inputs, ages), float(told.mean()), float(np.nanmean(np.abs(years - ages))))
+
+
+def _age_head(inputs: Vectors, ages: Vectors) -> Vectors:
+    there = np.isfinite(ages)
+    middle = float(ages[there].mean())
+    head = _ridge(inputs[there], (ages[there] - middle)[:, None])[:, 0]
+    head[-1] += middle
+    return head
+
+
+def _ridge(inputs: Vectors, outputs: Vectors) -> Vectors:
+    """``(D + 1, outputs)``; the constant is not penalised."""
+    penalty = RIDGE * np.eye(inputs.shape[1])
+    penalty[-1, -1] = 0
+    return np.asarray(np.linalg.solve(inputs.T @ inputs + penalty, inputs.T @ outputs))
+
+
+def _embed(photograph: Photograph, detector: Detector, recognisers: Sequence[Recogniser]) -> list[Any] | None:
+    faces = detector.detect(photograph)
+    return [recogniser.embed(photograph.pixels, faces[0].landmarks) for recogniser in recognisers] if faces else None

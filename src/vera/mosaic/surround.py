@@ -1,0 +1,35 @@
+"""Joining a mixed face to its surround: hair, ears, neck, clothes and background are the donor's, as they are."""
+
+from __future__ import annotations
+
+from vera.mosaic.points import OUTLINE, scaled
+from vera.mosaic.pyramid import LEVELS, join, octaves_of
+from vera.mosaic.warping import Floats, Target, eroded, softened
+from vera.types import Mask
+
+INNER = 0.97
+"""DECISION: the joint lies inside the outline by this factor."""
+FEATHER = 3.0
+"""DECISION: width in pixels of its edge, at 256 px."""
+
+
+def face_mask(target: Target, valid: Floats) -> Mask:
+    """What the mixed face may cover: inside the outline, and only where the donor shows skin: hair that hangs in stays."""
+    scale = target.size / 256
+    points = target.points
+    inside = target.polygon(scaled(points[OUTLINE], INNER, points[27:31].mean(0)))
+    free = eroded(valid > 0.9, max(1, round(scale)))
+    return eroded(inside & free, max(1, round(2 * scale)))
+
+
+def joined(face: Floats, surround: Floats, mask: Mask) -> Floats:
+    """The face in its surround.
+
+    Args:
+        face: ``(S, S, 3)``, the mixed face in the surround's tone.
+        surround: ``(S, S, 3)``, the donor, warped.
+        mask: ``(S, S)``.
+
+    """
+    size = mask.shape[0]
+    return join(face, surround, softened(mask, FEATHER * size / 256), max(1, LEVELS + octaves_of(size)))

@@ -1,0 +1,90 @@
+"""Piecewise affine warps of faces: triangles are found once for the target, then each source is one remap."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from scipy.spatial import Delaunay
+
+from vera.mosaic.points import MARGIN
+from vera.types import Points
+
+Floats = npt.NDArray[np.float32]
+Triangles = npt.NDArray[np.int32]
+"""``(T, 3)`` numbers of points."""
+
+
+def triangulate(points: Points) -> Triangles:
+    """Delaunay's triangles of the mean face; the same for all faces."""
+    return np.asarray(Delaunay(points).simplices, dtype=np.int32)
+
+
+class Target:
+    """The face to be made: for each pixel its triangle and where it lies in it.
+
+    Args:
+        points: ``(105, 2)`` in units of the crop.
+        triangles: of the mesh.
+        size: side S of the crop in pixels.
+
+    """
+
+    def __init__(self, points: Points, triangles: Triangles, size: int) -> None:
+        self.points, self.triangles, self.size = points, triangles, size
+        places = points * size - 0.5
+        number = np.zeros((size, size), np.int32)
+        for n, corners in enumerate(triangles):
+            cv2.fillConvexPoly(number, np.round(places[corners]).astype(np.int32), n)
+        corners = np.ones((len(triangles), 3, 3))
+        corners[:, :2] = places[triangles].transpose(0, 2, 1)
+        inverse = np.linalg.inv(corners + 1e-9 * np.eye(3)).astype(np.float32)[number]
+        rows, columns = np.mgrid[:size, :size].astype(np.float32)
+        self._number = number
+        self._shares: Floats = inverse[..., 0] * columns[..., None] + inverse[..., 1] * rows[..., None] + inverse[..., 2]
+
+    def way_to(self, points: Points) -> Floats:
+        """Where each pixel lies in a source with these points: ``(S, S, 2)`` in units of the source's crop."""
+        corners = points.astype(np.float32)[self.triangles][self._number]
+        return np.asarray((self._shares[..., None] * corners).sum(2), dtype=np.float32)
+
+    def polygon(self, points: Points) -> npt.NDArray[np.bool_]:
+        """``(S, S)``: inside a polygon, in units of the crop."""
+        return filled(points, self.size)
+
+
+def pull(values: npt.NDArray[Any], way: Floats, *, nearest: bool = False, margin: float = MARGIN) -> npt.NDArray[Any]:
+    """Bring a source's picture to the target.
+
+    Args:
+        values: ``(A, A)`` or ``(A, A, C)`` of the frame (the crop and its margin).
+        way: ``(S, S, 2)`` in units of the crop.
+        nearest: for labels.
+        margin: of the frame on each side, in units of the crop; 0 for a picture of the crop alone, which is sampled by cubic
+            interpolation, since it has no more pixels than the target.
+
+    """
+    side = values.shape[0]
+    place = (way + np.float32(margin)) * np.float32(side / (1 + 2 * margin)) - np.float32(0.5)
+    flag = cv2.INTER_NEAREST if nearest else cv2.INTER_LINEAR if margin else cv2.INTER_CUBIC
+    return np.asarray(cv2.remap(values, place[..., 0], place[..., 1], flag, borderMode=cv2.BORDER_REFLECT_101))
+
+
+def filled(polygon: Points, side: int) -> npt.NDArray[np.bool_]:
+    """``(side, side)``: inside a polygon, in units of the side."""
+    canvas = np.zeros((side, side), np.uint8)
+    cv2.fillPoly(canvas, [np.round(polygon * side - 0.5).astype(np.int32)], 1)
+    return canvas.astype(np.bool_)
+
+
+def softened(mask: npt.NDArray[Any], sigma: float) -> Floats:
+    """``(S, S, 1)``: a mask with a Gaussian edge."""
+    return np.asarray(cv2.GaussianBlur(mask.astype(np.float32), (0, 0), max(sigma, 0.3))[..., None], dtype=np.float32)
+
+
+def eroded(mask: npt.NDArray[Any], radius: int) -> npt.NDArray[np.bool_]:
+    """A mask without its outermost pixels."""
+    kernel = np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)
+    return cv2.erode(mask.astype(np.uint8), kernel).astype(np.bool_) if radius > 0 else mask.astype(np.bool_)
