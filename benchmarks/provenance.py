@@ -14,7 +14,16 @@ import torch
 import vera
 
 ROOT = Path(__file__).parents[1]
-MEASURED = ("src/vera/generator", "src/vera/ops", "src/vera/training", "conf", "benchmarks/*.py", "tests/reference")
+MEASURED = (
+    "src/vera/generator",
+    "src/vera/ops",
+    "src/vera/training",
+    "src/vera/faces",
+    "src/vera/anonymization",
+    "conf",
+    "benchmarks/*.py",
+    "tests/reference",
+)
 
 
 def provenance(device: torch.device) -> dict[str, Any]:

@@ -103,12 +103,14 @@ class Photograph:
         pixels: ``(H, W, 3)`` uint8 RGB.
         name: file stem, used for output names.
         digest: SHA-256 of the file's bytes (of the pixels for one made in memory).
+        warnings: what somebody should look at in the file, for the audit.
 
     """
 
     pixels: Pixels
     name: str
     digest: str
+    warnings: tuple[str, ...] = ()
 
     @property
     def size(self) -> tuple[int, int]:

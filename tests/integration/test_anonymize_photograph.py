@@ -126,12 +126,15 @@ def bad_inputs(portrait, folder):
     empty = save(Image.fromarray(np.zeros(size, np.uint8)), folder / "empty.png")
     small = save(Image.fromarray(np.full((10, 10), 255, np.uint8)), folder / "small.png")
     blank = save(Image.fromarray(np.full((200, 200, 3), 200, np.uint8)), folder / "blank.png")
+    scan = folder / "scan.jpg"
+    scan.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n")
     taken = folder / "taken"
     taken.write_text("a file")
     return {
         "no face": ([blank], "no face found in photograph"),
         "several faces": ([save(two, folder / "two.png")], "2 faces found in photograph"),
         "unreadable": ([broken], "cannot be read as an image"),
+        "another format": ([scan], "EPS is not supported: export it as 8-bit JPEG, PNG or TIFF"),
         "missing": ([folder / "nobody.jpg"], "is not there: check the path"),
         "empty mask": ([face, "--preserve", empty], "is empty: paint"),
         "mask of the wrong size": ([face, "--preserve", small], "its photograph (320, 300)"),
@@ -144,8 +147,8 @@ def bad_inputs(portrait, folder):
 
 
 CASES = (
-    "no face", "several faces", "unreadable", "missing", "empty mask", "mask of the wrong size", "unknown class", "missing bundle",
-    "truncated bundle", "colliding names", "unwritable",
+    "no face", "several faces", "unreadable", "another format", "missing", "empty mask", "mask of the wrong size", "unknown class",
+    "missing bundle", "truncated bundle", "colliding names", "unwritable",
 )  # fmt: skip
 
 

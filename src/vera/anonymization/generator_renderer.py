@@ -69,8 +69,10 @@ class GeneratorRenderer:
 
     def open(self, request: Request) -> GeneratorCase:
         """Invert a person's photographs."""
-        if request.identity is not None and not isinstance(request.identity, Identity):
-            raise VeraError("this identity was drawn by another renderer: use the renderer of the first visit (--renderer)")
+        if request.identity is not None:
+            if not isinstance(request.identity, Identity):
+                raise VeraError("this identity was drawn by another renderer: use the renderer of the first visit (--renderer)")
+            request.identity.require_codes(tuple(self.network.mean.shape))
         case = GeneratorCase(self, request)
         with request.clock("invert"):
             case.invert()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from numbers import Integral
 from pathlib import Path
@@ -19,11 +19,13 @@ from vera.anonymization.renderer import Renderer, SavedIdentity
 from vera.anonymization.request import Options, unnamed
 from vera.bundle import default_bundle, exemplar_bundle, load
 from vera.exemplars.bank import ExemplarBank
+from vera.faces.calibration import DEFAULT_FAR
 from vera.faces.detection import DlibDetector
 from vera.faces.masks import read_mask
 from vera.faces.parser_choice import choose_parser
 from vera.faces.photograph import photograph_from_pixels, read_photograph
-from vera.faces.recogniser_choice import embedded_recognisers
+from vera.faces.recogniser_choice import choose_recognisers
+from vera.faces.turns import quick_detectors
 from vera.inversion.autoencoder import Autoencoder
 from vera.types import Anonymized, Mask, Photograph, Pixels, Semantic, VeraError
 
@@ -32,6 +34,8 @@ Source = str | Path | Pixels | Photograph
 
 MaskSource = str | Path | Mask
 """A drawn region as the Python interface takes it."""
+
+MASK = "give a path, an (H, W) bool array or None for each photograph"
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,8 @@ def embedded(
     *,
     renderer: str | None = None,
     parser: str | Path | None = None,
+    recognisers: Sequence[str] = (),
+    far: float = DEFAULT_FAR,
     leave_out_person: bool = False,
 ) -> VeraAnonymizer:
     """The anonymizer that needs no download: a bundle and the embedded face parts.
@@ -68,14 +74,18 @@ def embedded(
         options: the choices of the call.
         renderer: ``exemplars`` or ``generator``; None: what the bundle is for, exemplars without one.
         parser: another parser than the default one, see :func:`vera.faces.parser_choice.choose_parser`.
+        recognisers: beside the embedded ones, see :func:`vera.faces.recogniser_choice.choose_recognisers`.
+        far: false-accept rate of the embedded recognisers' thresholds.
         leave_out_person: do not use rows of the bank that the person of a call (by id) went into; for evaluation on the donors.
 
     Raises:
-        VeraError: the bundle or a part's weights are missing or damaged, or the bundle is not for this renderer.
+        VeraError: the bundle or a part's weights are missing or damaged, the bundle is not for this renderer, or an unknown recogniser or
+            rate.
 
     """
     if renderer not in (None, *RENDERERS):
         raise VeraError(f"unknown renderer '{renderer}': choose from {', '.join(RENDERERS)}")
+    judges = choose_recognisers(recognisers, far=far, device=device)
     network = load(bundle or (default_bundle() if renderer == "generator" else exemplar_bundle()), device=device)
     detector = DlibDetector()
     made: Renderer
@@ -90,7 +100,7 @@ def embedded(
     if renderer not in (None, made.name):
         raise VeraError(f"the bundle '{bundle}' is for --renderer {made.name}, not {renderer}: leave one of the two out")
     seeing = choose_parser(parser, device=device)
-    return VeraAnonymizer(made, detector=detector, parser=seeing, recognisers=embedded_recognisers(), options=options)
+    return VeraAnonymizer(made, detector=detector, parser=seeing, recognisers=judges, options=options, others=quick_detectors(detector))
 
 
 def anonymize(
@@ -104,6 +114,8 @@ def anonymize(
     renderer: str | None = None,
     parser: str | Path | None = None,
     device: str = "cpu",
+    recognisers: Sequence[str] = (),
+    far: float = DEFAULT_FAR,
     **options: Any,
 ) -> list[Result]:
     """Anonymize all photographs of one person.
@@ -119,6 +131,8 @@ def anonymize(
         renderer: ``exemplars`` (photographic; the default) or ``generator`` (the paper's); None: what the bundle is for.
         parser: ``shipped``, ``landmarks``, the folder of a parser's bundle or an ONNX file; the default one if None.
         device: where the networks run.
+        recognisers: to verify with, beside the embedded ones: ``insightface:PACK`` or an ONNX file each.
+        far: false-accept rate of the embedded recognisers' thresholds.
         options: further fields of :class:`~vera.anonymization.request.Options`.
 
     Returns:
@@ -129,16 +143,30 @@ def anonymize(
         Refused: the result did not pass the verification.
 
     """
-    given = [photographs] if isinstance(photographs, str | Path | np.ndarray | Photograph) else list(photographs)
+    given = _listed("photographs", photographs, str | Path | np.ndarray | Photograph, "give paths, (H, W, 3) uint8 arrays or photographs")
     read = [_read(source, f"photograph{number}") for number, source in enumerate(given, 1)]
-    drawn = None if masks is None else _masks([masks] if isinstance(masks, str | Path | np.ndarray) else list(masks), read)
-    named = [preserve] if isinstance(preserve, str | Semantic) else preserve
+    drawn = None if masks is None else _masks(_listed("masks", masks, str | Path | np.ndarray | None, MASK), read)
+    named = _listed("preserve", preserve, str | Semantic, "give names of classes such as 'mouth', or () for none")
     classes = tuple(known if isinstance(known, Semantic) else Semantic.named(known) for known in named)
     seed, saved = _seed_or_identity(identity)
     _check_options(options)
-    anonymizer = embedded(bundle, device, Options(preserve=classes, seed=seed, **options), renderer=renderer, parser=parser)
+    wanted = Options(preserve=classes, seed=seed, **options)
+    anonymizer = embedded(bundle, device, wanted, renderer=renderer, parser=parser, recognisers=recognisers, far=far)
     made = anonymizer(read, person=person or unnamed(photograph.digest for photograph in read), masks=drawn, identity=saved)
     return [Result(**vars(one), audit=made.audit, identity=made.identity) for one in made.photographs]
+
+
+def _listed(name: str, given: Any, kind: Any, advice: str) -> list[Any]:
+    """One thing or several as a list.
+
+    Raises:
+        VeraError: one of them is of another kind.
+
+    """
+    listed = list(given) if isinstance(given, Iterable) and not isinstance(given, kind) else [given]
+    if not all(isinstance(one, kind) for one in listed):
+        raise VeraError(f"{name}={' '.join(repr(given).split())[:60]} cannot be used: {advice}")
+    return listed
 
 
 def _read(source: Source, name: str) -> Photograph:

@@ -36,9 +36,7 @@ FLESH = (Semantic.SKIN, Semantic.NOSE, Semantic.EARS, Semantic.NECK)
 """Classes of kept pixels whose shade the new skin has to meet."""
 
 
-def join(
-    photograph: Photograph, face: AlignedFace, parsed: Floats, image: Floats, covered: Mask, preserved: Mask, *, seed: int
-) -> Pixels:
+def join(photograph: Photograph, face: AlignedFace, parsed: Floats, image: Floats, covered: Mask, preserved: Mask, *, seed: int) -> Pixels:
     """Put a fitted face into its photograph.
 
     Args:

@@ -15,6 +15,7 @@ from vera.bundle import BundleInfo
 from vera.faces.detection import Detector
 from vera.faces.parsing import Parser
 from vera.faces.recognition import Recogniser
+from vera.faces.turns import TurnDetector
 from vera.types import AnonymizedPerson, Mask, Photograph, Refused, VeraError
 
 __all__ = ["Progress", "VeraAnonymizer", "WithIdentity"]
@@ -36,12 +37,21 @@ class VeraAnonymizer:
         parser: segments an aligned face.
         recognisers: at least one; all must agree that the person is not recognised.
         options: the choices of the call.
+        others: further detectors, which look for turned faces and for the person anywhere in an output.
 
     """
 
     def __init__(
-        self, renderer: Renderer, *, detector: Detector, parser: Parser, recognisers: Sequence[Recogniser], options: Options
+        self,
+        renderer: Renderer,
+        *,
+        detector: Detector,
+        parser: Parser,
+        recognisers: Sequence[Recogniser],
+        options: Options,
+        others: Sequence[TurnDetector] = (),
     ) -> None:
+        self.others = list(others)
         if not recognisers:
             raise VeraError("anonymization needs at least one recogniser to verify with")
         renderer.check(options)
@@ -82,13 +92,12 @@ class VeraAnonymizer:
             )
         if identity is not None:
             identity.require_bundle(self.bundle.digest)
-            identity.require_codes(tuple(self.network.mean.shape))
         clock = Clock()
         with clock("find"):
-            found = [find_face(self.detector, photograph, self.options) for photograph in photographs]
+            found = [find_face(self.detector, photograph, self.options, self.others) for photograph in photographs]
             faces = [one.face for one in found]
         with clock("verify"):
-            verifier = Verifier(photographs, faces, detector=self.detector, recognisers=self.recognisers)
+            verifier = Verifier(photographs, faces, detector=self.detector, recognisers=self.recognisers, others=self.others)
         warnings = [warning for one in found for warning in one.warnings] + _one_person(verifier, found)
         with clock("regions"):
             scenes = [

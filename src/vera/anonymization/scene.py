@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +12,11 @@ from torch import Tensor
 from vera.anonymization.placement import eye_distance
 from vera.anonymization.preservation import covered_classes, preserved_region, replaced_region
 from vera.anonymization.request import Options
+from vera.anonymization.uprightness import confirmed, require_upright, unseen_faces
 from vera.faces.alignment import align
 from vera.faces.detection import DetectedFace, Detector
 from vera.faces.parsing import Parser
+from vera.faces.turns import TurnDetector, search_turns
 from vera.types import AlignedFace, Mask, Photograph, Points, Semantic, VeraError
 
 PARSING_SIZE = 256
@@ -73,22 +76,33 @@ class Chosen:
     warnings: tuple[str, ...]
 
 
-def find_face(detector: Detector, photograph: Photograph, options: Options) -> Chosen:
+def find_face(detector: Detector, photograph: Photograph, options: Options, others: Sequence[TurnDetector] = ()) -> Chosen:
     """The face to anonymize.
 
     With several faces in a photograph, ``options.face`` chooses (1 = largest) and ``options.leave_others`` must allow the
     others to stay. A number that a photograph does not have is refused, also where it shows one face: that one may be somebody else's.
 
+    Args:
+        detector: gives the face and its landmarks.
+        photograph: where to look.
+        options: which face.
+        others: look at the photograph in all quarter turns, for turned faces and for those that ``detector`` does not see.
+
     Raises:
-        VeraError: no face, several without a choice, no face of this number, or one that the photograph's border cuts off.
+        VeraError: no face, a turned one, several without a choice, no face of this number, or one that the photograph's border cuts off.
 
     """
+    seen = search_turns(others, photograph)
     faces, weak = detector.search(photograph)
+    faces, weak = confirmed(faces, weak, seen, detector.name)
+    require_upright(photograph, faces, seen, detector.name, others)
+    unseen = unseen_faces([*faces, *weak], seen, detector.name)
     if not faces:
         raise VeraError(f"no face found in photograph '{photograph.name}': give an upright, sharp photograph of one face, or crop closer")
-    if len(faces) > 1 and not (options.face and options.leave_others):
+    among = len(faces) + len(unseen)
+    if among > 1 and not (options.face and options.leave_others):
         raise VeraError(
-            f"{len(faces)} faces found in photograph '{photograph.name}': choose one (--face, 1 is the largest) "
+            f"{among} faces found in photograph '{photograph.name}': choose one (--face, 1 is the largest) "
             "and say that the others stay as they are (--leave-others), or crop the photograph"
         )
     number = options.face or 1
@@ -103,12 +117,12 @@ def find_face(detector: Detector, photograph: Photograph, options: Options) -> C
             f"the face in photograph '{photograph.name}' is cut off at its border (brows to chin must be seen): "
             "give a photograph that shows the whole face"
         )
-    warnings = [
+    warnings = [f"{photograph.name}: {warning}" for warning in photograph.warnings] + [
         f"{photograph.name}: at ({find.box[0]:.0f}, {find.box[1]:.0f}) to ({find.box[2]:.0f}, {find.box[3]:.0f}) something looks a little "
         f"like a face (score {find.score:.2f}) and is left as it is: make sure that nobody is recognisable there"
-        for find in weak
+        for find in (*weak, *unseen)
     ]
-    return Chosen(chosen, len(faces), tuple(warnings))
+    return Chosen(chosen, among, tuple(warnings))
 
 
 def cut_off(landmarks: Points, size: tuple[int, int]) -> bool:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from vera.anonymization.placement import Window
 from vera.faces.detection import DetectedFace, Detector
 from vera.faces.recognition import Recogniser
+from vera.faces.turns import SAME, UPRIGHT, TurnDetector, TurnedFind, distinct, overlap, search_turns
 from vera.types import Anonymized, Photograph, Pixels, Points
 
 SCALES = (1.0, 0.7, 0.5)
@@ -57,27 +58,50 @@ class Verdict:
         return not self.reasons
 
 
+@dataclass(frozen=True)
+class Look:
+    """What the detectors see in one output.
+
+    Attributes:
+        new: the face in the source's place; None when there is none.
+        others: everything else that looks like a face, anywhere and in any quarter turn.
+
+    """
+
+    new: DetectedFace | None
+    others: list[TurnedFind]
+
+
 class Verifier:
     """Judges outputs against the sources of one person; the sources are embedded once.
 
     Requirements: a face is found in every output; every recogniser puts every output at its refusal threshold or farther from
     every source of the person (over mirrored and rescaled views); every two outputs are closer to each other than the threshold, for
     every recogniser; every pixel outside the replaced region is the source's; at least :data:`LEAST_CHANGED` of the replaced
-    pixels changed.
+    pixels changed; no face that any detector finds anywhere in an output, in any quarter turn, is the person to any recogniser. Faces
+    that stay by choice (bystanders) are only refused below the plain threshold: they are other people, whom a wider one would
+    take for the person more often.
 
     Args:
         photographs: the sources.
         faces: the chosen face of each.
-        detector: looks for a face in the outputs.
+        detector: looks for the new face in the outputs.
         recognisers: at least one.
+        others: further detectors, which look for faces anywhere in the outputs and in all quarter turns.
 
     """
 
     def __init__(
-        self, photographs: Sequence[Photograph], faces: Sequence[DetectedFace], *, detector: Detector, recognisers: Sequence[Recogniser]
+        self,
+        photographs: Sequence[Photograph],
+        faces: Sequence[DetectedFace],
+        *,
+        detector: Detector,
+        recognisers: Sequence[Recogniser],
+        others: Sequence[TurnDetector] = (),
     ) -> None:
         self.photographs, self.faces = list(photographs), list(faces)
-        self.detector, self.recognisers = detector, list(recognisers)
+        self.detector, self.recognisers, self.others = detector, list(recognisers), list(others)
         self.sources = [
             [embeddings(recogniser, photograph.pixels, face.landmarks, scales=(1.0,)) for photograph, face in self._pairs()]
             for recogniser in self.recognisers
@@ -103,15 +127,16 @@ class Verifier:
         shares = [_changed(photograph, output) for photograph, output in zip(self.photographs, outputs, strict=True)]
         for photograph, output, share in zip(self.photographs, outputs, shares, strict=True):
             covered = output.replaced if output.hair_edge is None else output.replaced | output.hair_edge
-            if not np.array_equal(photograph.pixels[~covered], output.image[~covered]):
+            if ((photograph.pixels != output.image).any(axis=2) & ~covered).any():
                 reasons.append(f"{output.name}: a pixel outside the replaced region changed")
             if (output.preserved & covered).any():
                 reasons.append(f"{output.name}: a preserved pixel was replaced")
             if share < LEAST_CHANGED:
                 reasons.append(f"{output.name}: only {share:.0%} of the replaced region really changed")
-        found = [self._find(output, face) for output, face in zip(outputs, self.faces, strict=True)]
+        looks = [self._look(output, face) for output, face in zip(outputs, self.faces, strict=True)]
+        found = [look.new for look in looks]
         reasons += [f"{output.name}: no face is found in the output" for output, face in zip(outputs, found, strict=True) if face is None]
-        judged = [self._compare(number, outputs, found) for number in range(len(self.recognisers))]
+        judged = [self._compare(number, outputs, looks) for number in range(len(self.recognisers))]
         for _, objections in judged:
             reasons += objections
         record = {
@@ -126,20 +151,29 @@ class Verifier:
     def _pairs(self) -> list[tuple[Photograph, DetectedFace]]:
         return list(zip(self.photographs, self.faces, strict=True))
 
-    def _find(self, output: Anonymized, source: DetectedFace) -> DetectedFace | None:
-        seen = self.detector.detect(Photograph(output.image, output.name, ""))
-        return max((face for face in seen if _overlap(face, source) >= OVERLAP), key=lambda face: _overlap(face, source), default=None)
+    def _look(self, output: Anonymized, source: DetectedFace) -> Look:
+        """The new face in the source's place, and all other finds anywhere in the output."""
+        photograph = Photograph(output.image, output.name, "")
+        faces, weak = self.detector.search(photograph)
+        there = [face for face in (*faces, *weak) if overlap(face.box, source.box) >= OVERLAP]
+        new = max(there, key=lambda face: overlap(face.box, source.box), default=None)
+        finds = [TurnedFind(face, UPRIGHT, self.detector.name) for face in (*faces, *weak)] + search_turns(self.others, photograph)
+        margins = {other.name: other.turn_margin for other in self.others}
+        rest = [find for find in distinct(finds, margins) if not (new and self._again(find, new))]
+        return Look(new, rest)
 
-    def _compare(
-        self, number: int, outputs: Sequence[Anonymized], found: Sequence[DetectedFace | None]
-    ) -> tuple[dict[str, Any], list[str]]:
+    def _again(self, find: TurnedFind, new: DetectedFace) -> bool:
+        """Whether a find is the new face, found by the same detector; that one is compared more thoroughly."""
+        return find.detector == self.detector.name and find.turn == UPRIGHT and overlap(find.face.box, new.box) > SAME
+
+    def _compare(self, number: int, outputs: Sequence[Anonymized], looks: Sequence[Look]) -> tuple[dict[str, Any], list[str]]:
         """Distances by one recogniser, and what is wrong with them."""
         recogniser, sources = self.recognisers[number], self.sources[number]
         views: list[list[Embedding]] = []
-        for output, seen, source in zip(outputs, found, self.faces, strict=True):
+        for output, look, source in zip(outputs, looks, self.faces, strict=True):
             # also where the source's face was: a recogniser must not find it there either
             there = embeddings(recogniser, output.image, source.landmarks, scales=(1.0,))
-            views.append((embeddings(recogniser, output.image, seen.landmarks, scales=SCALES) if seen else []) + there)
+            views.append((embeddings(recogniser, output.image, look.new.landmarks, scales=SCALES) if look.new else []) + there)
         to_source = [[min(recogniser.distance(a, b) for a in mine for b in theirs) for theirs in sources] for mine in views]
         between = [recogniser.distance(a[0], b[0]) for a, b in combinations(views, 2)]
         objections = [
@@ -153,6 +187,14 @@ class Verifier:
                 f"{recogniser.name} does not take the outputs for one person "
                 f"(distance {max(between):.3f}, less than {recogniser.threshold:.3f} is needed)"
             )
+        anywhere = [self._elsewhere(number, output, look, face) for output, look, face in zip(outputs, looks, self.faces, strict=True)]
+        for output, finds in zip(outputs, anywhere, strict=True):
+            objections += [
+                f"{output.name}: {recogniser.name} recognises the person at ({find['box'][0]}, {find['box'][1]}) to ({find['box'][2]}, "
+                f"{find['box'][3]}) (distance {find['distance']}, at least {find['needed']:.3f} is needed)"
+                for find in finds
+                if not find["passed"]
+            ]
         record = {
             "name": recogniser.name,
             "threshold": recogniser.threshold,
@@ -161,12 +203,35 @@ class Verifier:
             "calibration": recogniser.calibration,
             "output_to_source": [[_number(d) for d in distances] for distances in to_source],
             "between_outputs": [_number(d) for d in between],
+            "elsewhere": anywhere,
         }
         return record, objections
 
+    def _elsewhere(self, number: int, output: Anonymized, look: Look, source: DetectedFace) -> list[dict[str, Any]]:
+        """How far every other find of an output is from the person, for the audit."""
+        recogniser, sources = self.recognisers[number], self.sources[number]
+        result = []
+        for find in look.others:
+            view = embeddings(recogniser, output.image, find.face.landmarks, scales=(1.0,), mirrored=False)
+            distance = min(recogniser.distance(a, b) for a in view for theirs in sources for b in theirs)
+            needed = recogniser.refusal_threshold if overlap(find.face.box, source.box) >= OVERLAP else recogniser.threshold
+            result.append(
+                {
+                    "box": [round(corner) for corner in find.face.box],
+                    "detector": find.detector,
+                    "quarter_turns": find.turn,
+                    "distance": _number(distance),
+                    "needed": needed,
+                    "passed": bool(distance >= needed),  # a NaN is refused
+                }
+            )
+        return result
 
-def embeddings(recogniser: Recogniser, pixels: Pixels, landmarks: Points, *, scales: Sequence[float]) -> list[Embedding]:
-    """Embeddings of one face at several scales, each as it is and mirrored; the first is the plain one."""
+
+def embeddings(
+    recogniser: Recogniser, pixels: Pixels, landmarks: Points, *, scales: Sequence[float], mirrored: bool = True
+) -> list[Embedding]:
+    """Embeddings of one face at several scales, each as it is and (if so asked for) mirrored; the first is the plain one."""
     extent = float(np.ptp(landmarks, axis=0).max())
     window = Window.around_points(landmarks, (pixels.shape[0], pixels.shape[1]), margin=CONTEXT * extent)
     part, points = np.ascontiguousarray(pixels[window.slices]), landmarks - (window.left, window.top)
@@ -176,8 +241,10 @@ def embeddings(recogniser: Recogniser, pixels: Pixels, landmarks: Points, *, sca
         ratio = np.array(size) / (part.shape[1], part.shape[0])
         view = part if scale == 1.0 else np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
         at = (points + 0.5) * ratio - 0.5
-        turned = np.column_stack([view.shape[1] - 1 - at[:, 0], at[:, 1]])[MIRRORED]
-        result += [recogniser.embed(view, at), recogniser.embed(np.ascontiguousarray(view[:, ::-1]), turned)]
+        result.append(recogniser.embed(view, at))
+        if mirrored:
+            other = np.column_stack([view.shape[1] - 1 - at[:, 0], at[:, 1]])[MIRRORED]
+            result.append(recogniser.embed(np.ascontiguousarray(view[:, ::-1]), other))
     return result
 
 
@@ -192,11 +259,3 @@ def _changed(photograph: Photograph, output: Anonymized) -> float:
         return 0.0
     before, after = (image[output.replaced].astype(np.int16) for image in (photograph.pixels, output.image))
     return float((np.abs(after - before).max(axis=1) >= VISIBLE).mean())
-
-
-def _overlap(a: DetectedFace, b: DetectedFace) -> float:
-    """Intersection over union of two boxes."""
-    width = min(a.box[2], b.box[2]) - max(a.box[0], b.box[0])
-    height = min(a.box[3], b.box[3]) - max(a.box[1], b.box[1])
-    shared = max(width, 0.0) * max(height, 0.0)
-    return shared / max(a.area + b.area - shared, 1e-9)

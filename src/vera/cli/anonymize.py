@@ -50,6 +50,13 @@ def anonymize(
         str | None,
         typer.Option(metavar="WHICH", help="What finds the classes: shipped (the default), landmarks, a parser's bundle or .onnx file."),
     ] = None,
+    recogniser: Annotated[
+        list[str] | None,
+        typer.Option(metavar="WHICH", help="Verify with a further recogniser: an .onnx file or insightface:PACK; may be repeated."),
+    ] = None,
+    far: Annotated[
+        float, typer.Option(metavar="RATE", help="False-accept rate of the recognisers' thresholds: 0.01, 0.001 or 0.0001.")
+    ] = 0.001,
     device: Annotated[Device, typer.Option(help="Where the networks run.")] = Device.cpu,
 ) -> None:
     """Anonymize the photographs of one person, or of many people by a manifest.
@@ -70,7 +77,7 @@ def anonymize(
     people = plan(photographs or (), manifest, person=person, masks=masks, rename=rename, identity=identity or save_identity)
     sources = [file for known in people for entry in known.entries for file in (entry.path, *entry.masks)]
     sources += [file for file in (manifest, identity) if file]
-    sources += files_within(bundle, Path(parser) if parser else None)
+    sources += files_within(bundle, *(Path(file) for file in (parser, *(recogniser or ())) if file))
     with OutputFolder(out, people, sources=sources, overwrite=overwrite, identity=save_identity) as folder:  # before the slow work
         studio = assemble(
             bundle,
@@ -83,5 +90,7 @@ def anonymize(
             leave_others=leave_others,
             kind=kind,
             seed=seed,
+            recognisers=recogniser or (),
+            far=far,
         )
         batch.run(people, folder, studio, identity=load_identity(identity), save_identity=save_identity)

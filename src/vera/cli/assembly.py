@@ -16,6 +16,7 @@ from vera.anonymization.pipeline import VeraAnonymizer
 from vera.anonymization.renderer import Progress, SavedIdentity
 from vera.anonymization.request import Options
 from vera.cli.plan import Entry, Person
+from vera.faces.calibration import DEFAULT_FAR
 from vera.faces.masks import read_mask
 from vera.faces.photograph import read_photograph
 from vera.types import AnonymizedPerson, Mask, Photograph, Semantic, VeraError
@@ -60,17 +61,21 @@ def assemble(
     leave_others: bool,
     kind: str | None,
     seed: int | None,
+    recognisers: Sequence[str] = (),
+    far: float = DEFAULT_FAR,
 ) -> EmbeddedStudio:
     """Load the bundle and the face parts.
 
     Raises:
-        VeraError: the bundle or a part's weights are missing or damaged, or the device is not there.
+        VeraError: the bundle or a part's weights are missing or damaged, the device is not there, or an unknown recogniser or rate.
 
     """
     require_device(device)
     options = Options(preserve=tuple(preserve), hair=hair, face=face, leave_others=leave_others, kind=kind, seed=seed)
     settings = {"device": device, "preserve": [known.name.lower() for known in preserve], "hair": hair, "leave_others": leave_others}
-    return EmbeddedStudio(embedded(bundle, device, options, renderer=renderer, parser=parser), settings)
+    settings |= {"false_accept_rate": far}
+    anonymizer = embedded(bundle, device, options, renderer=renderer, parser=parser, recognisers=recognisers, far=far)
+    return EmbeddedStudio(anonymizer, settings)
 
 
 def require_device(device: str) -> None:

@@ -17,6 +17,7 @@ from vera.cli.output import OutputFolder
 from vera.cli.plan import Entry, Person, digest, shown
 from vera.cli.record import AUDIT
 from vera.cli.studio import Studio
+from vera.files import printable
 from vera.types import Refused, VeraError
 
 NAMED = 5
@@ -154,7 +155,7 @@ def reason(error: Exception, person: Person) -> str:
     """
     if not isinstance(error, VeraError):
         return f"an unforeseen {type(error).__name__}: make a call for this person alone to see where"
-    text = str(error)
+    text = printable(str(error))
     if renamed(person):
         names = {f"'{person.id}'": f"'{person.label}'"}
         for entry in person.entries:

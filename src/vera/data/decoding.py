@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from vera.data.sample import Sample
-from vera.faces.photograph import DECODE_ERRORS
+from vera.faces.formats import DECODE_ERRORS, FORMATS
 from vera.types import NUM_CLASSES, VeraError
 
 
@@ -38,7 +38,7 @@ def decode(source: Path | IO[bytes], name: str) -> Image.Image:
 
     """
     try:
-        with Image.open(source) as image:
+        with Image.open(source, formats=FORMATS) as image:
             image.load()
             return image
     except DECODE_ERRORS as error:

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from vera.faces.photograph import SUFFIXES, read_photograph
+from vera.faces.formats import SUFFIXES
+from vera.faces.photograph import read_photograph
 from vera.types import Photograph, VeraError
 
 Found = TypeVar("Found")

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from vera.data.people import Person, existing, lines_of_words
-from vera.faces.photograph import SUFFIXES
+from vera.faces.formats import SUFFIXES
 from vera.rng import key
 from vera.types import VeraError
 

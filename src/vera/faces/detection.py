@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import importlib.util
 import math
@@ -25,7 +26,7 @@ ENLARGE_BELOW = 1024
 MOST_PIXELS = 48_000_000
 """DECISION: larger photographs are shrunk for the search only (memory: about 15 bytes a pixel, time: about 0.1 s a megapixel)."""
 WEAK = 0.2
-"""DECISION: finds with a lower score count only when there is no better one: patterns on clothes score so, but so do some faces."""
+"""DECISION: finds with a lower score are no faces by themselves: patterns on clothes, chins of turned faces, and some faces."""
 LANDMARK_BOX = 320
 """DECISION: side in pixels to which a detected box is brought before the landmarks are read: dlib answers in whole pixels."""
 LANDMARK_LOOKS = ((0, 0, 1), (-0.03, 0, 1), (0.03, 0, 1), (0, -0.03, 1), (0, 0.03, 1), (0, 0, 0.95), (0, 0, 1.05))
@@ -58,7 +59,7 @@ class Finds(NamedTuple):
 
     Attributes:
         faces: what counts as a face, largest first; empty when there is none.
-        weak: what looks a little like a face but is not counted beside the better ones; somebody must look there.
+        weak: what looks a little like a face but does not count as one; somebody must look there.
 
     """
 
@@ -96,28 +97,35 @@ class DlibDetector:
     """
 
     name = "dlib-hog-68"
+    turn_margin = 0.3  # DECISION: what is no face scores up to 0.3, upright faces mostly above 1
 
     def __init__(self) -> None:
         dlib: Any = load_dlib()
+        self._enlarges = True
         self._rectangle: Any = dlib.rectangle
         self._detector: Any = dlib.get_frontal_face_detector()
         self._predictor: Any = dlib.shape_predictor(str(dlib_weights("shape_predictor_68_face_landmarks.dat")))
+
+    def as_given(self) -> DlibDetector:
+        """This detector for quick searches: it does not enlarge small photographs, so faces under 80 px are missed."""
+        quick = copy.copy(self)
+        quick._enlarges = False
+        return quick
 
     def detect(self, photograph: Photograph) -> list[DetectedFace]:
         """All faces, largest first; an empty list when there is none."""
         return self.search(photograph).faces
 
     def search(self, photograph: Photograph) -> Finds:
-        """All faces, and the finds that score under :data:`WEAK` beside a better one."""
+        """All faces, and the finds that score under :data:`WEAK`."""
         pixels = photograph.pixels
-        scale = search_scale(*photograph.size)
+        scale = search_scale(*photograph.size) if self._enlarges else min(1.0, search_scale(*photograph.size))
         found, scores, _ = self._detector.run(_resized(pixels, scale), 0, 0.0)
         boxes = [_to_photograph_box((r.left(), r.top(), r.right(), r.bottom()), scale) for r in found]
-        enough = min(WEAK, max(scores, default=0.0))
         distinct = merge_duplicates(boxes, [float(s) for s in scores])
         every = [DetectedFace(boxes[i], self.landmarks(pixels, boxes[i]), float(scores[i])) for i in distinct]
         every.sort(key=lambda face: face.area, reverse=True)
-        return Finds([face for face in every if face.score >= enough], [face for face in every if face.score < enough])
+        return Finds([face for face in every if face.score >= WEAK], [face for face in every if face.score < WEAK])
 
     def landmarks(self, pixels: Pixels, box: Box) -> Points:
         """The 68 landmarks inside a box.

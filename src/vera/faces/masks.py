@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from vera.faces.photograph import is_opaque, read_photograph
+from vera.faces.image_file import decode, read_file
+from vera.files import printable
 from vera.types import Mask, VeraError
 
 MOST_GREY = 0.05
@@ -27,18 +28,22 @@ def read_mask(path: str | Path, size: tuple[int, int]) -> Mask:
 
     """
     path = Path(path)
-    values = read_photograph(path).pixels.min(axis=2)
-    if not is_opaque(path):
+    shown = printable(str(path))
+    image = decode(read_file(path), shown)
+    if image.warnings:
+        raise VeraError(f"mask '{shown}' cannot be used, {image.warnings[0]}; save it as a plain PNG")
+    if not image.opaque:
         raise VeraError(
-            f"mask '{path}' is transparent in places: save it without an alpha channel, white for what is kept, black elsewhere"
+            f"mask '{shown}' is transparent in places: save it without an alpha channel, white for what is kept, black elsewhere"
         )
+    values = image.pixels.min(axis=2)
     grey = float(((values > GREYS[0]) & (values < GREYS[1])).mean())
     if grey > MOST_GREY:
         raise VeraError(
-            f"mask '{path}' is neither black nor white in {grey:.0%} of its pixels, as a photograph is: "
+            f"mask '{shown}' is neither black nor white in {grey:.0%} of its pixels, as a photograph is: "
             "give an image that is white where the photograph is kept and black elsewhere"
         )
-    return check_mask(values > 127, size, str(path))
+    return check_mask(values > 127, size, shown)
 
 
 def check_mask(mask: Mask, size: tuple[int, int], name: str) -> Mask:

@@ -18,6 +18,7 @@ import numpy as np
 from PIL import Image
 
 from vera.faces.detection import Detector
+from vera.faces.formats import FORMATS
 from vera.faces.parsing import Parser
 from vera.faces.recognition import Recogniser
 from vera.mosaic.bank import Bank
@@ -142,7 +143,7 @@ class Workshop:
         for index, role in enumerate(self.bank.roles):
             picture = portrait(self.bank, recipe, index, self.settings.size)
             encoded = _encoded(picture.image)
-            pixels: Pixels = np.asarray(Image.open(io.BytesIO(encoded)).convert("RGB"))
+            pixels: Pixels = np.asarray(Image.open(io.BytesIO(encoded), formats=FORMATS).convert("RGB"))
             faults = self.norms.faults(measure(to_lab(pixels), picture.labels, picture.points))
             if faults:
                 return None, max(faults, key=faults.__getitem__)

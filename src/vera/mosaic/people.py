@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vera.faces.photograph import SUFFIXES
+from vera.faces.formats import SUFFIXES
 from vera.types import VeraError
 
 SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*")

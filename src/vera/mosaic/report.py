@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from vera.faces.formats import FORMATS
 from vera.faces.photograph import write_png
 from vera.faces.recognition import Recogniser
 from vera.mosaic.bank import Bank
@@ -106,7 +107,7 @@ def _groups(bank: Bank) -> dict[str, dict[str, int]]:
 
 
 def _read(path: Path) -> Pixels:
-    return np.asarray(Image.open(path).convert("RGB"))
+    return np.asarray(Image.open(path, formats=FORMATS).convert("RGB"))
 
 
 def _markdown(report: Mapping[str, Any]) -> str:

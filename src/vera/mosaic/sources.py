@@ -19,8 +19,9 @@ from PIL import Image
 
 from vera.faces.alignment import ffhq_similarity, pull, transform
 from vera.faces.detection import Detector
+from vera.faces.formats import DECODE_ERRORS, FORMATS
 from vera.faces.parsing import Parser
-from vera.faces.photograph import DECODE_ERRORS, read_photograph, write_png
+from vera.faces.photograph import read_photograph, write_png
 from vera.faces.recognition import Embedding, Recogniser
 from vera.mosaic.colour import to_lab
 from vera.mosaic.masks import Labels, refined
@@ -130,8 +131,8 @@ def read_source(folder: Path, person: str, role: str) -> Source:
     stem = folder / f"{person}_{role}"
     try:
         record = json.loads(stem.with_name(stem.name + ".json").read_text(encoding="utf-8"))
-        image = np.asarray(Image.open(stem.with_name(stem.name + ".png")).convert("RGB"))
-        mask = Image.open(stem.with_name(stem.name + ".labels.png"))
+        image = np.asarray(Image.open(stem.with_name(stem.name + ".png"), formats=FORMATS).convert("RGB"))
+        mask = Image.open(stem.with_name(stem.name + ".labels.png"), formats=FORMATS)
         labels = np.asarray(mask)
     except DECODE_ERRORS as error:
         raise VeraError(f"the prepared '{stem}.png' cannot be read ({error}): remove its three files, they are made anew") from error

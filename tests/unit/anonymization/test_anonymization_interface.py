@@ -26,7 +26,7 @@ def calls(monkeypatch):
             blank = [Anonymized(p.name, p.pixels, p.pixels[:, :, 0] > 0, p.pixels[:, :, 0] < 0) for p in photographs]
             return WithIdentity(arguments["person"], blank, {"made": "here"}, None)
 
-    for heavy in ("load", "DlibDetector", "choose_parser", "DlibRecogniser"):
+    for heavy in ("load", "DlibDetector", "choose_parser", "choose_recognisers", "quick_detectors"):
         monkeypatch.setattr(interface, heavy, lambda *_, **__: None)
     monkeypatch.setattr(interface, "VeraAnonymizer", Asked)
     return seen
@@ -81,3 +81,20 @@ def test_wrong_arguments_are_bad_input(photograph, calls):
         anonymize(photograph, hairs=True, bundle="x")
     with pytest.raises(VeraError, match="identity="):
         anonymize(photograph, seed=3, bundle="x")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"preserve": None},
+        {"preserve": 4},
+        {"preserve": ["mouth", 4]},
+        {"masks": 4},
+        {"masks": [[True]]},
+        {"photographs": None},
+        {"photographs": [b"a.jpg"]},
+    ],
+)
+def test_arguments_of_another_type_are_bad_input(photograph, calls, arguments):
+    with pytest.raises(VeraError, match=f"^{next(iter(arguments))}=.* cannot be used: give "):
+        anonymize(**{"photographs": photograph, "bundle": "x"} | arguments)

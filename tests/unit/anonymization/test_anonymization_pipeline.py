@@ -103,7 +103,7 @@ def test_a_given_identity_is_applied_as_it_is(make, photograph):
 
 def test_refused_after_the_limit_without_images(make, photograph):
     class Stern(Recogniser):
-        threshold = 10.0
+        threshold = refusal_threshold = 10.0
 
     with pytest.raises(Refused, match="refused after 3 attempts") as refusal:
         make(recogniser=Stern(), attempts=3)([photograph], person="p")

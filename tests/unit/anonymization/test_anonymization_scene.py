@@ -1,13 +1,22 @@
 """Which face of a photograph is taken, and which is none to take."""
 
+from dataclasses import replace
+from itertools import cycle
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from skimage import data
 
 from vera.anonymization.request import Options
 from vera.anonymization.scene import cut_off, find_face
+from vera.anonymization.uprightness import confirmed, require_upright, unseen_faces
+from vera.faces.detection import DetectedFace, DlibDetector
+from vera.faces.photograph import photograph_from_pixels
+from vera.faces.turns import TurnedFind, quick_detectors
 from vera.types import VeraError
+
+from .conftest import Detector as DrawnDetector
 
 
 def test_a_face_is_cut_off_where_a_landmark_lies_outside(points):
@@ -24,8 +33,68 @@ def test_a_face_is_cut_off_where_a_landmark_lies_outside(points):
 
 def test_a_face_that_is_cut_off_is_refused_with_what_to_do(photograph, points):
     low = points + np.array([0, 240 - points[:, 1].max() + 3])
-    detector = SimpleNamespace(search=lambda _: ([SimpleNamespace(landmarks=low)], []))
+    detector = SimpleNamespace(name="drawn", search=lambda _: ([SimpleNamespace(landmarks=low, area=1.0)], []))
     with pytest.raises(VeraError, match=r"'drawn' is cut off at its border .* give a photograph that shows the whole face"):
         find_face(detector, photograph, Options())
-    whole = SimpleNamespace(search=lambda _: ([SimpleNamespace(landmarks=np.asarray(points))], []))
+    whole = SimpleNamespace(name="drawn", search=lambda _: ([SimpleNamespace(landmarks=np.asarray(points), area=1.0)], []))
     assert find_face(whole, photograph, Options()).among == 1
+
+
+def test_what_reading_warned_of_is_in_the_audit_by_the_photographs_name(photograph, points):
+    detector = SimpleNamespace(search=lambda _: ([SimpleNamespace(landmarks=np.asarray(points))], []))
+    read = replace(photograph, warnings=("its file holds several images",))
+    assert find_face(detector, read, Options()).warnings == ("drawn: its file holds several images",)
+
+
+@pytest.fixture(scope="module")
+def eyes():
+    """dlib's detector, and the detectors that look in quarter turns."""
+    detector = DlibDetector()
+    return detector, quick_detectors(detector)
+
+
+@pytest.mark.parametrize(("turn", "how"), [(1, "a quarter turn clockwise"), (2, "a half turn"), (3, "a quarter turn anticlockwise")])
+def test_a_turned_photograph_is_refused_with_how_to_turn_it(eyes, turn, how):
+    detector, others = eyes
+    portrait = data.astronaut()[:320, 60:380]
+    upright = find_face(detector, photograph_from_pixels(portrait, "astronaut"), Options(), others)
+    assert upright.among == 1
+    turned = photograph_from_pixels(np.ascontiguousarray(np.rot90(portrait, turn)), "astronaut")
+    with pytest.raises(VeraError, match=rf"'astronaut' is not upright: turn the photograph upright \({how}\)"):
+        find_face(detector, turned, Options(), others)
+
+
+def seen(score, *, turn=0, detector="second", left=0.0, size=100.0):
+    return TurnedFind(DetectedFace((left, 0.0, left + size, size), np.zeros((68, 2)), score), turn, detector)
+
+
+def test_a_lone_weak_find_is_a_face_only_where_another_detector_sees_one():
+    weak = [seen(0.1).face]
+    assert confirmed([], weak, [], "first") == ([], weak)
+    assert confirmed([], weak, [seen(0.9, turn=2)], "first") == ([], weak)
+    assert confirmed([], weak, [seen(0.9, detector="first")], "first") == ([], weak)
+    assert confirmed([], weak, [seen(0.9, left=10.0)], "first") == (weak, [])
+
+
+def test_a_face_that_only_another_detector_sees_counts(points, photograph):
+    other = seen(0.9, left=160.0, size=40.0)
+    assert unseen_faces([seen(1.0).face], [other, seen(0.9), seen(0.5, left=300.0), seen(0.9, turn=1, left=300.0)], "first") == [other.face]
+    first = DrawnDetector(points)
+    both, nothing = ([DetectedFace(first.detect(photograph)[0].box, points, 0.9), other.face], []), ([], [])
+    answers = cycle([both, nothing, nothing, nothing])  # of the four turns
+    second = SimpleNamespace(name="second", turn_margin=0.1, search=lambda view: next(answers))
+    with pytest.raises(VeraError, match="2 faces found in photograph 'drawn'"):
+        find_face(first, photograph, Options(), [second])
+    chosen = find_face(first, photograph, Options(face=1, leave_others=True), [second])
+    assert chosen.among == 2
+    assert "left as it is" in chosen.warnings[0]
+
+
+def test_a_better_find_in_another_turn_is_refused(photograph):
+    judge = SimpleNamespace(name="second", turn_margin=0.1)
+    faces = [seen(1.0, detector="first").face]
+    require_upright(photograph, faces, [seen(0.8), seen(0.85, turn=1)], "first", [judge])
+    require_upright(photograph, [], [seen(0.8), seen(0.85, turn=1)], "first", [judge])  # no face, but not for being turned
+    for finds in ([seen(0.8), seen(0.95, turn=1)], [seen(0.7, turn=1)], [seen(0.8, left=300.0), seen(0.7, turn=1)]):
+        with pytest.raises(VeraError, match="a quarter turn anticlockwise"):
+            require_upright(photograph, faces, finds, "first", [judge])

@@ -1,9 +1,15 @@
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from skimage import data
 
 from vera.anonymization.verification import MIRRORED, Verifier
+from vera.faces.detection import DlibDetector
+from vera.faces.photograph import photograph_from_pixels
+from vera.faces.recogniser_choice import embedded_recognisers
+from vera.faces.turns import quick_detectors
 from vera.types import Anonymized
 
 from .conftest import Detector, Recogniser, face_points
@@ -91,3 +97,26 @@ def test_sources_of_different_people_are_told(photograph):
     assert told[0] == []
     assert len(told[1]) == 1
     assert "'drawn' and 'other'" in told[1][0]
+
+
+def test_the_person_anywhere_in_the_output_is_refused():
+    """The face is gone from its place and lies upside down in a corner, as a photograph on the wall might show it."""
+    detector = DlibDetector()
+    canvas = np.full((420, 420, 3), 128, dtype=np.uint8)
+    canvas[:210, 210:] = data.astronaut()[:210, 120:330]
+    photograph = photograph_from_pixels(canvas, "one")
+    (face,) = detector.detect(photograph)
+    replaced = np.zeros(photograph.size, dtype=bool)
+    replaced[:210, 210:] = True
+    gone = np.where(replaced[:, :, None], 90, canvas).astype(np.uint8)
+    pasted = gone.copy()
+    pasted[210:, :210] = canvas[:210, 210:][::-1, ::-1]
+    judge = Verifier([photograph], [face], detector=detector, recognisers=embedded_recognisers(), others=quick_detectors(detector))
+    for image, recognised in ((gone, False), (pasted, True)):
+        verdict = judge.judge([Anonymized("one", image, np.zeros_like(replaced), replaced)])
+        told = [reason for reason in verdict.reasons if "recognises the person at" in reason]
+        assert [name in " ".join(told) for name in ("dlib-resnet-128", "sface-128")] == [recognised] * 2
+    finds = verdict.record["recognisers"][1]["elsewhere"][0]
+    assert {find["quarter_turns"] for find in finds if not find["passed"]} == {2}
+    assert {find["detector"] for find in finds if not find["passed"]} == {"dlib-hog-68", "yunet-68"}
+    json.dumps(verdict.record)

@@ -10,6 +10,7 @@ from PIL import Image
 
 from vera.cli import main
 from vera.cli.output import OutputFolder
+from vera.faces.calibration import DEFAULT_FAR
 from vera.files import write_whole
 from vera.types import Refused, Semantic, VeraError
 
@@ -380,3 +381,39 @@ def test_programming_errors_are_one_sentence_without_names_and_a_traceback_where
     monkeypatch.setattr("sys.argv", ["vera", "anonymize", str(photo("a.jpg")), "--out", str(tmp_path / "out")])
     with pytest.raises(ZeroDivisionError):
         main()
+
+
+def test_a_file_name_that_is_not_utf8_is_read(vera, studio, photo, tmp_path, files):
+    source = os.fsencode(photo("a.jpg"))
+    named = source.replace(b"a.jpg", b"M\xfcller\x80.jpg")
+    os.rename(source, named)
+    code, _, stderr = vera("anonymize", os.fsdecode(named), "--out", tmp_path / "out", "--person", "p1")
+    assert code == 0, stderr
+    assert files(tmp_path / "out") == ["M%FCller%80.png", "M%FCller%80.preserved.png", "audit.json"]
+    assert audit_of(tmp_path / "out")["people"][0]["files"][0]["source"] == "M%FCller%80.jpg"
+
+
+def test_a_file_that_is_no_regular_one_is_bad_input(vera, studio, tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    code, _, stderr = vera("anonymize", tmp_path / "pipe.jpg", "--out", tmp_path / "out")
+    assert code == 2
+    assert "is a pipe or a device, not a file" in stderr
+
+
+def test_further_recognisers_and_the_false_accept_rate_are_handed_on(vera, studio, photo, tmp_path):
+    assert vera("anonymize", photo("a.png"), "--out", tmp_path / "plain")[0] == 0
+    assert studio.arguments["far"] == DEFAULT_FAR
+    given = ["--recogniser", "mine.onnx", "--recogniser", "insightface:buffalo_l", "--far", "0.01"]
+    assert vera("anonymize", photo("a.png"), "--out", tmp_path / "more", *given)[0] == 0
+    assert studio.arguments["recognisers"] == ["mine.onnx", "insightface:buffalo_l"]
+    assert studio.arguments["far"] == 0.01
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "says"), [("--far", "0.5", "choose from 0.01, 0.001, 0.0001"), ("--recogniser", "mine", "give an .onnx file")]
+)
+def test_an_unknown_rate_or_recogniser_leaves_2(vera, photo, tmp_path, files, option, value, says):
+    code, _, stderr = vera("anonymize", photo("a.png"), "--out", tmp_path / "out", option, value)
+    assert code == 2
+    assert says in stderr
+    assert files(tmp_path / "out") == []

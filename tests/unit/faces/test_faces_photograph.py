@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageCms, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
-from vera.faces.photograph import is_opaque, photograph_from_pixels, read_photograph, write_png
+from vera.faces.photograph import photograph_from_pixels, read_photograph, write_png
 from vera.types import VeraError
 
 RNG_SEED = 3
@@ -86,7 +86,7 @@ def test_a_damaged_profile_is_refused(tmp_path: Path) -> None:
 def test_more_than_8_bits_is_refused(tmp_path: Path, mode: str) -> None:
     path = tmp_path / "deep.tiff"
     Image.new(mode, (8, 8)).save(path)
-    with pytest.raises(VeraError, match="8 bits"):
+    with pytest.raises(VeraError, match=r"8.bit"):
         read_photograph(path)
 
 
@@ -99,7 +99,7 @@ def test_16_bit_colour_that_pillow_would_halve_is_refused(tmp_path: Path) -> Non
             read_photograph(tmp_path / name)
 
 
-def test_unreadable_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreadable_files_are_refused(tmp_path: Path) -> None:
     whole = tmp_path / "whole.jpg"
     picture("RGB", (200, 200)).save(whole)
     data = whole.read_bytes()
@@ -107,12 +107,9 @@ def test_unreadable_files_are_refused(tmp_path: Path, monkeypatch: pytest.Monkey
         (tmp_path / name).write_bytes(content)
         with pytest.raises(VeraError, match=name):
             read_photograph(tmp_path / name)
-    for path in (tmp_path, tmp_path / "missing.png"):
-        with pytest.raises(VeraError, match="not a file"):
+    for path, what in ((tmp_path, "not a file"), (tmp_path / "missing.png", "not there")):
+        with pytest.raises(VeraError, match=what):
             read_photograph(path)
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
-    with pytest.raises(VeraError, match="too many pixels"):
-        read_photograph(whole)
 
 
 def test_every_truncation_of_a_png_is_one_clear_error(tmp_path: Path) -> None:
@@ -176,21 +173,9 @@ def test_a_closed_folder_and_a_name_too_long_are_bad_input(tmp_path: Path, monke
     with pytest.raises(VeraError, match="check the path"):
         read_photograph(tmp_path / ("x" * 300 + ".png"))
 
-    def closed(path: Path) -> bool:
+    def closed(path: Path, **_: object) -> bool:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "is_file", closed)
+    monkeypatch.setattr(Path, "stat", closed)
     with pytest.raises(VeraError, match="Permission denied"):
         read_photograph(tmp_path / "photograph.png")
-
-
-def test_opaque_or_not(tmp_path: Path) -> None:
-    image = Image.new("RGBA", (4, 4), (255, 255, 255, 255))
-    for name, expected in (("opaque.png", True), ("hole.png", False)):
-        image.save(tmp_path / name)
-        assert is_opaque(tmp_path / name) is expected
-        image.putpixel((0, 0), (255, 255, 255, 0))
-    picture("RGB").save(tmp_path / "rgb.png")
-    assert is_opaque(tmp_path / "rgb.png")
-    with pytest.raises(VeraError, match="cannot be read"):
-        is_opaque(tmp_path / "absent.png")

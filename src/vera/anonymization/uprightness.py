@@ -1,0 +1,85 @@
+"""Whether the face that was found is the one that is there: an upright one, seen by more than one detector."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from vera.faces.detection import DetectedFace
+from vera.faces.turns import UPRIGHT, TurnDetector, TurnedFind, overlap
+from vera.types import Photograph, VeraError
+
+OVERLAP = 0.3
+"""DECISION: least intersection over union of two detectors' boxes of one face."""
+ANOTHER = 0.8
+"""DECISION: score from which a face that only a further detector sees counts as a face."""
+TURNS = {1: "a quarter turn anticlockwise", 2: "a half turn", 3: "a quarter turn clockwise"}
+"""What makes a face upright that was found in this turn."""
+
+
+def confirmed(
+    faces: Sequence[DetectedFace], weak: Sequence[DetectedFace], seen: Sequence[TurnedFind], detector: str
+) -> tuple[list[DetectedFace], list[DetectedFace]]:
+    """The faces and the weak finds, when a weak find that another detector sees in the same place counts as a face.
+
+    Args:
+        faces: of the detector that gives landmarks, largest first.
+        weak: what it does not count as a face.
+        seen: in quarter turns.
+        detector: its name.
+
+    """
+    upright = [find.face for find in seen if find.turn == UPRIGHT and find.detector != detector]
+    known, doubtful = list(faces), list[DetectedFace]()
+    for face in weak:
+        (known if any(_same(face, other) for other in upright) else doubtful).append(face)
+    return sorted(known, key=lambda face: face.area, reverse=True), doubtful
+
+
+def unseen_faces(known: Sequence[DetectedFace], seen: Sequence[TurnedFind], detector: str) -> list[DetectedFace]:
+    """Faces of the upright photograph that only further detectors see.
+
+    Args:
+        known: what the detector that gives landmarks found.
+        seen: in quarter turns.
+        detector: its name.
+
+    """
+    upright = [find.face for find in seen if find.turn == UPRIGHT and find.detector != detector and find.face.score >= ANOTHER]
+    return [face for face in upright if not any(_same(face, other) for other in known)]
+
+
+def require_upright(
+    photograph: Photograph, faces: Sequence[DetectedFace], seen: Sequence[TurnedFind], detector: str, others: Sequence[TurnDetector]
+) -> None:
+    """Refuse a photograph in which any detector finds a better face in another turn than the best one found upright.
+
+    A face in the photograph as it is counts only where the detector that gives landmarks found one too, if it found any: so a
+    false find, such as a chin, cannot stand for the true face.
+
+    Args:
+        photograph: for its name.
+        faces: found upright by the detector that gives landmarks.
+        seen: in quarter turns.
+        detector: its name.
+        others: the detectors that looked in quarter turns.
+
+    Raises:
+        VeraError: it says how to turn the photograph.
+
+    """
+    for other in others:
+        finds = [find for find in seen if find.detector == other.name]
+        there = [find.face for find in finds if find.turn == UPRIGHT]
+        upright = [face.score for face in there if not faces or any(_same(face, known) for known in faces)]
+        if other.name == detector:
+            upright += [face.score for face in faces]
+        best = max((find for find in finds if find.turn != UPRIGHT), key=lambda find: find.face.score, default=None)
+        if best and best.face.score > max(upright, default=0.0) + other.turn_margin:
+            raise VeraError(
+                f"the face in photograph '{photograph.name}' is not upright: turn the photograph upright ({TURNS[best.turn]}), "
+                "or crop it to one upright face"
+            )
+
+
+def _same(a: DetectedFace, b: DetectedFace) -> bool:
+    return overlap(a.box, b.box) >= OVERLAP
