@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from vera.cli import EXIT_BAD_INPUT, EXIT_FAULT, EXIT_REFUSED
+from vera.files import printable
 
 MEMORY = "there is not enough memory: close other programs, or ask for less at once (smaller photographs, a smaller batch_size)"
 HINTS = {
@@ -47,7 +48,7 @@ def sentence(error: BaseException) -> str | None:
     for name in _names(error):
         if name in SENTENCES:
             said = SENTENCES[name](error)
-            return None if said is None else " ".join(said.split())
+            return None if said is None else printable(" ".join(said.split()))
     return None
 
 
