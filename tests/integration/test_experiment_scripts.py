@@ -107,3 +107,37 @@ def test_pictures_of_another_side_stay_what_they_show(script):
     large = judged.shown(ramp, 128)
     assert large.shape == (128, 128, 3)
     assert np.abs(judged.shown(large, 64).astype(int) - ramp).max() <= 6
+
+
+def test_a_threshold_lets_the_wanted_share_of_strangers_pass(script, monkeypatch):
+    calibration = script("recogniser_calibration", "run")
+    monkeypatch.setattr(calibration, "DRAWS", 40)
+    people = np.repeat(np.arange(40), 3)
+    first, second = np.triu_indices(len(people), k=1)
+    same = people[first] == people[second]
+    distances = np.where(same, 0.2, 0.0) + np.where(same, 0, np.random.default_rng(0).uniform(0.3, 1.3, len(first)))
+    found = calibration.calibrate(distances, people, 0.4)
+    assert (found["pairs_same"], found["pairs_different"]) == (120, 7020)
+    assert found["authors"]["false_accept_rate"] == pytest.approx(0.1, rel=0.2)
+    assert found["authors"]["true_accept_rate"] == 1
+    assert set(found["at"]) == {"0.01", "0.001"}  # 7020 pairs cannot show one in 10,000
+    for rate, point in found["at"].items():
+        assert point["threshold"] == pytest.approx(0.3 + float(rate), abs=0.005)
+        assert point["false_accepts"] == int(float(rate) * 7020)
+        for value in ("threshold", "false_accept_rate"):
+            low, high = point[f"{value}_interval"]
+            assert low < point[value] < high
+
+
+def test_a_turned_face_is_known_by_its_landmarks(script):
+    turned = script("turned", "run")
+    from vera.faces.detection import DetectedFace
+    from vera.faces.photograph import photograph_from_pixels
+
+    pixels = np.zeros((90, 120, 3), np.uint8)
+    pixels[20:23, 80:83] = 255
+    spot = np.argwhere(turned.rotated(photograph_from_pixels(pixels, "x"), 90).pixels[..., 0] > 128).mean(0)[::-1]
+    points = np.array([[80.0, 20.0], [82.0, 22.0]])
+    true = DetectedFace((0, 0, 1, 1), points, 1.0)
+    assert turned.is_true(DetectedFace((0, 0, 1, 1), np.add(spot, [[-1, 1], [1, -1]]), 1.0), true, (90, 120), 90)
+    assert not turned.is_true(true, true, (90, 120), 90)

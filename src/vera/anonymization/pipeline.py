@@ -10,6 +10,7 @@ from vera.anonymization.audit import Clock, opening, outcome
 from vera.anonymization.renderer import Progress, Renderer, Request, SavedIdentity
 from vera.anonymization.request import Options
 from vera.anonymization.scene import Chosen, find_face, set_scene
+from vera.anonymization.uprightness import uprighted
 from vera.anonymization.verification import Verifier
 from vera.bundle import BundleInfo
 from vera.faces.detection import Detector
@@ -93,12 +94,17 @@ class VeraAnonymizer:
         if identity is not None:
             identity.require_bundle(self.bundle.digest)
         clock = Clock()
+        told: list[str] = []
         with clock("find"):
+            if self.options.upright == "auto":
+                upright = [uprighted(self.detector, *given, self.others) for given in zip(photographs, masks, strict=True)]
+                photographs, masks = [one for one, _, _ in upright], [mask for _, mask, _ in upright]
+                told = [sentence for _, _, sentences in upright for sentence in sentences]
             found = [find_face(self.detector, photograph, self.options, self.others) for photograph in photographs]
             faces = [one.face for one in found]
         with clock("verify"):
             verifier = Verifier(photographs, faces, detector=self.detector, recognisers=self.recognisers, others=self.others)
-        warnings = [warning for one in found for warning in one.warnings] + _one_person(verifier, found)
+        warnings = told + [warning for one in found for warning in one.warnings] + _one_person(verifier, found)
         with clock("regions"):
             scenes = [
                 set_scene(photograph, face.landmarks, self.parser, mask=mask, options=self.options)

@@ -18,6 +18,8 @@ class Options:
         hair: replace the hair too.
         face: which face to take in a photograph that shows several: 1 for the largest, 2 for the next. None: refuse such a photograph.
         leave_others: the other faces of such a photograph may stay as they are; without it ``face`` is refused too.
+        upright: what becomes of a photograph whose face is found in another quarter turn: ``refuse``, or ``auto``: it is turned upright,
+            pixel for pixel, and its output stays so.
         kind: of identity, where a bundle's bank knows several (see :class:`vera.inversion.autoencoder.Autoencoder`); None: the one whose
             faces are nearest to the person's (see :class:`vera.anonymization.kinds.Kinds`).
         seed: identities are a function of (seed, person); None draws a seed from the operating system and records it.
@@ -32,6 +34,7 @@ class Options:
     hair: bool = False
     face: int | None = None
     leave_others: bool = False
+    upright: str = "refuse"
     kind: str | None = None
     seed: int | None = None
     truncation: float = 1.1  # DECISION: a little more than the bank's own variety; from about 1.3 on complexions leave the neck's
@@ -42,6 +45,8 @@ class Options:
     def __post_init__(self) -> None:
         if self.face is not None and self.face < 1:
             raise VeraError(f"face {self.face}: faces are numbered from 1 (the largest)")
+        if self.upright not in ("refuse", "auto"):
+            raise VeraError(f"upright '{self.upright}': choose refuse or auto")
         if self.attempts < 1:
             raise VeraError(f"attempts {self.attempts}: allow at least 1")
         if min(self.refine_steps, self.harmonize_steps) < 0:

@@ -12,7 +12,7 @@ from torch import Tensor
 from vera.anonymization.placement import eye_distance
 from vera.anonymization.preservation import covered_classes, preserved_region, replaced_region
 from vera.anonymization.request import Options
-from vera.anonymization.uprightness import confirmed, require_upright, unseen_faces
+from vera.anonymization.uprightness import better_turn, confirmed, require_upright, unseen_faces
 from vera.faces.alignment import align
 from vera.faces.detection import DetectedFace, Detector
 from vera.faces.parsing import Parser
@@ -95,7 +95,7 @@ def find_face(detector: Detector, photograph: Photograph, options: Options, othe
     seen = search_turns(others, photograph)
     faces, weak = detector.search(photograph)
     faces, weak = confirmed(faces, weak, seen, detector.name)
-    require_upright(photograph, faces, seen, detector.name, others)
+    require_upright(photograph, better_turn(faces, seen, detector.name, others))
     unseen = unseen_faces([*faces, *weak], seen, detector.name)
     if not faces:
         raise VeraError(f"no face found in photograph '{photograph.name}': give an upright, sharp photograph of one face, or crop closer")

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from vera.faces.detection import DetectedFace
-from vera.faces.turns import UPRIGHT, TurnDetector, TurnedFind, overlap
-from vera.types import Photograph, VeraError
+import numpy as np
+
+from vera.faces.detection import DetectedFace, Detector
+from vera.faces.turns import UPRIGHT, TurnDetector, TurnedFind, overlap, search_turns, turned
+from vera.types import Mask, Photograph, VeraError
 
 OVERLAP = 0.3
 """DECISION: least intersection over union of two detectors' boxes of one face."""
 ANOTHER = 0.8
 """DECISION: score from which a face that only a further detector sees counts as a face."""
-TURNS = {1: "a quarter turn anticlockwise", 2: "a half turn", 3: "a quarter turn clockwise"}
+HOW = {1: "a quarter turn anticlockwise", 2: "a half turn", 3: "a quarter turn clockwise"}
 """What makes a face upright that was found in this turn."""
 
 
@@ -48,23 +51,20 @@ def unseen_faces(known: Sequence[DetectedFace], seen: Sequence[TurnedFind], dete
     return [face for face in upright if not any(_same(face, other) for other in known)]
 
 
-def require_upright(
-    photograph: Photograph, faces: Sequence[DetectedFace], seen: Sequence[TurnedFind], detector: str, others: Sequence[TurnDetector]
-) -> None:
-    """Refuse a photograph in which any detector finds a better face in another turn than the best one found upright.
+def better_turn(faces: Sequence[DetectedFace], seen: Sequence[TurnedFind], detector: str, others: Sequence[TurnDetector]) -> int:
+    """The turn in which any detector finds a better face than the best one found upright; 0 when there is none.
 
     A face in the photograph as it is counts only where the detector that gives landmarks found one too, if it found any: so a
     false find, such as a chin, cannot stand for the true face.
 
     Args:
-        photograph: for its name.
         faces: found upright by the detector that gives landmarks.
         seen: in quarter turns.
         detector: its name.
         others: the detectors that looked in quarter turns.
 
-    Raises:
-        VeraError: it says how to turn the photograph.
+    Returns:
+        Quarter turns anticlockwise that make the photograph upright.
 
     """
     for other in others:
@@ -75,10 +75,49 @@ def require_upright(
             upright += [face.score for face in faces]
         best = max((find for find in finds if find.turn != UPRIGHT), key=lambda find: find.face.score, default=None)
         if best and best.face.score > max(upright, default=0.0) + other.turn_margin:
-            raise VeraError(
-                f"the face in photograph '{photograph.name}' is not upright: turn the photograph upright ({TURNS[best.turn]}), "
-                "or crop it to one upright face"
-            )
+            return best.turn
+    return UPRIGHT
+
+
+def require_upright(photograph: Photograph, turn: int) -> None:
+    """Refuse a photograph that must be turned to be upright.
+
+    Args:
+        photograph: for its name.
+        turn: see :func:`better_turn`.
+
+    Raises:
+        VeraError: it says how to turn the photograph.
+
+    """
+    if turn != UPRIGHT:
+        raise VeraError(
+            f"the face in photograph '{photograph.name}' is not upright: turn the photograph upright ({HOW[turn]}), "
+            "let it be turned (--upright auto), or crop it to one upright face"
+        )
+
+
+def uprighted(
+    detector: Detector, photograph: Photograph, mask: Mask | None, others: Sequence[TurnDetector]
+) -> tuple[Photograph, Mask | None, list[str]]:
+    """A photograph and its drawn mask turned upright by quarter turns, pixel for pixel.
+
+    Args:
+        detector: gives landmarks.
+        photograph: as it is.
+        mask: ``(H, W)`` in its pixels.
+        others: the detectors that look in quarter turns.
+
+    Returns:
+        Both of them, and a sentence that says so if they were turned; the output has the turned orientation.
+
+    """
+    turn = better_turn(detector.search(photograph).faces, search_turns(others, photograph), detector.name, others)
+    if turn == UPRIGHT:
+        return photograph, mask, []
+    upright = replace(photograph, pixels=turned(photograph.pixels, turn))
+    told = f"{photograph.name}: the photograph was turned upright ({HOW[turn]}), and so is its output"
+    return upright, None if mask is None else np.ascontiguousarray(np.rot90(mask, turn)), [told]
 
 
 def _same(a: DetectedFace, b: DetectedFace) -> bool:

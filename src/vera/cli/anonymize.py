@@ -23,6 +23,13 @@ class Renderer(StrEnum):
     generator = "generator"
 
 
+class Upright(StrEnum):
+    """What becomes of a photograph whose face is found in another quarter turn."""
+
+    refuse = "refuse"
+    auto = "auto"
+
+
 def anonymize(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for NAME.png, NAME.preserved.png and audit.json.")],
     photographs: Annotated[list[Path] | None, typer.Argument(metavar="PHOTO...", help="All photographs of ONE person.")] = None,
@@ -41,6 +48,9 @@ def anonymize(
     manifest: Annotated[Path | None, typer.Option(metavar="CSV", help="Many people: columns person, role, path, mask (optional).")] = None,
     face: Annotated[int | None, typer.Option(min=1, metavar="N", help="Which face, 1 = the largest; needs --leave-others.")] = None,
     leave_others: Annotated[bool, typer.Option("--leave-others", help="Leave the other faces alone: they stay recognisable.")] = False,
+    upright: Annotated[
+        Upright, typer.Option(help="A turned photograph is refused, or turned upright; its output stays so.")
+    ] = Upright.refuse,
     hair: Annotated[bool, typer.Option("--hair/--keep-hair", help="Replace the hair too, or keep it.")] = False,
     rename: Annotated[bool, typer.Option("--rename", help="Neutral output names and person labels.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what an earlier call over other photographs wrote.")] = False,
@@ -92,5 +102,6 @@ def anonymize(
             seed=seed,
             recognisers=recogniser or (),
             far=far,
+            upright=upright.value,
         )
         batch.run(people, folder, studio, identity=load_identity(identity), save_identity=save_identity)

@@ -63,6 +63,7 @@ def assemble(
     seed: int | None,
     recognisers: Sequence[str] = (),
     far: float = DEFAULT_FAR,
+    upright: str = "refuse",
 ) -> EmbeddedStudio:
     """Load the bundle and the face parts.
 
@@ -71,9 +72,9 @@ def assemble(
 
     """
     require_device(device)
-    options = Options(preserve=tuple(preserve), hair=hair, face=face, leave_others=leave_others, kind=kind, seed=seed)
+    options = Options(preserve=tuple(preserve), hair=hair, face=face, leave_others=leave_others, upright=upright, kind=kind, seed=seed)
     settings = {"device": device, "preserve": [known.name.lower() for known in preserve], "hair": hair, "leave_others": leave_others}
-    settings |= {"false_accept_rate": far}
+    settings |= {"upright": upright, "false_accept_rate": far}
     anonymizer = embedded(bundle, device, options, renderer=renderer, parser=parser, recognisers=recognisers, far=far)
     return EmbeddedStudio(anonymizer, settings)
 

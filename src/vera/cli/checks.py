@@ -141,11 +141,29 @@ def backends() -> Iterator[Finding]:
         return f"loaded and run (distance of an image to itself {float(PerceptualDistance()(image, image)[0]):g}); {weights_path()}"
 
     yield attempt("faces: dlib detector, 68 landmarks", detector, licence=LANDMARK_LICENCE)
+    yield yunet()
     yield from recognisers()
     yield attempt("features: EfficientNet-Lite0", perceptual, licence="Apache-2.0")
     yield insightface()
     yield lpips()
     yield inception()
+
+
+def yunet() -> Finding:
+    """The second detector, run on an empty image."""
+
+    def trial() -> str:
+        import numpy as np
+
+        from vera.faces.detection import DlibDetector
+        from vera.faces.opencv_zoo import YUNET, zoo_weights
+        from vera.faces.photograph import photograph_from_pixels
+        from vera.faces.yunet import YuNetDetector
+
+        found = YuNetDetector(DlibDetector()).detect(photograph_from_pixels(np.zeros((96, 96, 3), dtype=np.uint8), "black"))
+        return f"loaded and run ({len(found)} faces in a black image); {sized(zoo_weights(YUNET))}"
+
+    return attempt("faces: YuNet detector", trial, licence="MIT")
 
 
 def recognisers() -> Iterator[Finding]:

@@ -75,7 +75,9 @@ def search_turns(detectors: Sequence[Detector], photograph: Photograph, *, turns
     size = (max(1, round(photograph.size[1] * scale)), max(1, round(photograph.size[0] * scale)))
     ratio = np.array([photograph.size[1] / size[0], photograph.size[0] / size[1]])
     pixels = photograph.pixels
-    small = pixels if scale == 1 else np.asarray(cv2.resize(np.ascontiguousarray(pixels), size, interpolation=cv2.INTER_AREA), np.uint8)
+    small = (
+        pixels if scale == 1 else np.asarray(cv2.resize(np.ascontiguousarray(pixels), size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    )
     found = []
     for turn in turns:
         view = replace(photograph, pixels=turned(small, turn))

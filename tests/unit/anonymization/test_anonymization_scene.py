@@ -10,7 +10,7 @@ from skimage import data
 
 from vera.anonymization.request import Options
 from vera.anonymization.scene import cut_off, find_face
-from vera.anonymization.uprightness import confirmed, require_upright, unseen_faces
+from vera.anonymization.uprightness import better_turn, confirmed, unseen_faces, uprighted
 from vera.faces.detection import DetectedFace, DlibDetector
 from vera.faces.photograph import photograph_from_pixels
 from vera.faces.turns import TurnedFind, quick_detectors
@@ -90,11 +90,25 @@ def test_a_face_that_only_another_detector_sees_counts(points, photograph):
     assert "left as it is" in chosen.warnings[0]
 
 
-def test_a_better_find_in_another_turn_is_refused(photograph):
+def test_a_better_find_in_another_turn_wins():
     judge = SimpleNamespace(name="second", turn_margin=0.1)
     faces = [seen(1.0, detector="first").face]
-    require_upright(photograph, faces, [seen(0.8), seen(0.85, turn=1)], "first", [judge])
-    require_upright(photograph, [], [seen(0.8), seen(0.85, turn=1)], "first", [judge])  # no face, but not for being turned
+    assert better_turn(faces, [seen(0.8), seen(0.85, turn=1)], "first", [judge]) == 0
+    assert better_turn([], [seen(0.8), seen(0.85, turn=1)], "first", [judge]) == 0  # no face, but not for being turned
     for finds in ([seen(0.8), seen(0.95, turn=1)], [seen(0.7, turn=1)], [seen(0.8, left=300.0), seen(0.7, turn=1)]):
-        with pytest.raises(VeraError, match="a quarter turn anticlockwise"):
-            require_upright(photograph, faces, finds, "first", [judge])
+        assert better_turn(faces, finds, "first", [judge]) == 1
+
+
+def test_a_photograph_and_its_mask_are_turned_upright_where_that_is_asked_for(eyes):
+    detector, others = eyes
+    portrait = data.astronaut()[:320, 60:380]
+    mask = np.zeros((320, 320), dtype=bool)
+    mask[200:220, 100:150] = True
+    given = photograph_from_pixels(np.ascontiguousarray(np.rot90(portrait, 1)), "astronaut")
+    upright, drawn, told = uprighted(detector, given, np.rot90(mask, 1), others)
+    np.testing.assert_array_equal(upright.pixels, portrait)
+    np.testing.assert_array_equal(drawn, mask)
+    assert upright.digest == given.digest
+    assert told == ["astronaut: the photograph was turned upright (a quarter turn clockwise), and so is its output"]
+    again = uprighted(detector, upright, None, others)
+    assert again == (upright, None, [])

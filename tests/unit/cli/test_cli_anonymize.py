@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from vera.anonymization.request import Options
 from vera.cli import main
 from vera.cli.output import OutputFolder
 from vera.faces.calibration import DEFAULT_FAR
@@ -403,10 +404,12 @@ def test_a_file_that_is_no_regular_one_is_bad_input(vera, studio, tmp_path):
 def test_further_recognisers_and_the_false_accept_rate_are_handed_on(vera, studio, photo, tmp_path):
     assert vera("anonymize", photo("a.png"), "--out", tmp_path / "plain")[0] == 0
     assert studio.arguments["far"] == DEFAULT_FAR
-    given = ["--recogniser", "mine.onnx", "--recogniser", "insightface:buffalo_l", "--far", "0.01"]
+    assert studio.arguments["upright"] == Options().upright == "refuse"
+    given = ["--recogniser", "mine.onnx", "--recogniser", "insightface:buffalo_l", "--far", "0.01", "--upright", "auto"]
     assert vera("anonymize", photo("a.png"), "--out", tmp_path / "more", *given)[0] == 0
     assert studio.arguments["recognisers"] == ["mine.onnx", "insightface:buffalo_l"]
     assert studio.arguments["far"] == 0.01
+    assert studio.arguments["upright"] == "auto"
 
 
 @pytest.mark.parametrize(

