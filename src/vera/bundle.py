@@ -31,9 +31,11 @@ LOADABLE: dict[str, str] = {
     "Generator": "vera.generator.network.Generator",
     "ControlledGenerator": "vera.attributes.control.ControlledGenerator",
     "Autoencoder": "vera.inversion.autoencoder.Autoencoder",
+    "ExemplarBank": "vera.exemplars.bank.ExemplarBank",
     "Segmenter": "vera.faces.segmenter.Segmenter",
     "Discriminator": "vera.generator.discriminator.Discriminator",
     "ProjectedDiscriminator": "vera.generator.projected.ProjectedDiscriminator",
+    "ExemplarBank": "vera.exemplars.bank.ExemplarBank",
 }
 """All classes that a bundle or a checkpoint may name, and where they are defined. A new kind of bundle is a new line here."""
 ALIASES: dict[str, str] = {}

@@ -8,18 +8,27 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from vera.anonymization.identity import Identity
+from vera.anonymization.identity import FILE_LIMIT, Identity
 from vera.anonymization.private import write_private
 from vera.exemplars.bank import ExemplarBank
 from vera.exemplars.identity import LARGEST, Exemplar
 from vera.mosaic.partners import PARTS
 from vera.mosaic.points import REGIONS
 from vera.types import VeraError
+from vera.untrusted import number, read_tensors, shown
 
 FORMAT = "2"
+TENSORS = {
+    "rows": torch.int64,
+    "weights": torch.float64,
+    "shapes": torch.float64,
+    "parts": torch.int64,
+    "exaggeration": torch.float64,
+}
+"""Tensors of an identity's file, and their types."""
+DAMAGED = "holds no face: it is damaged, or was not written by VerA; use the file of the first visit"
 
 
 @dataclass(frozen=True)
@@ -43,7 +52,7 @@ class ExemplarIdentity:
         """Raise a VeraError unless the identity was drawn with this bundle."""
         if self.bundle != digest:
             raise VeraError(
-                f"this identity belongs to the bundle {self.bundle[:12]}, not to {digest[:12]}: "
+                f"this identity belongs to the bundle {shown(self.bundle[:12])}, not to {digest[:12]}: "
                 "use the bundle of the first visit (--bundle), or draw a new identity for all photographs"
             )
 
@@ -81,20 +90,18 @@ class ExemplarIdentity:
             VeraError: the file is missing, damaged, or no identity of this renderer.
 
         """
-        wrong = f"cannot read the identity '{path}': give a file written with --save-identity"
-        try:
-            with safe_open(str(path), framework="pt") as file:  # type: ignore[no-untyped-call]
-                facts = file.metadata() or {}
-                if facts.get("vera_identity") != FORMAT:
-                    raise VeraError(f"'{path}' is not an identity of the exemplar renderer: give a file written with --save-identity")
-                own = {name: file.get_tensor(name).numpy() for name in ("rows", "weights", "shapes", "parts", "exaggeration")}
-            exemplar = Exemplar(own["rows"], own["weights"], own["shapes"], own["parts"], float(own["exaggeration"][0]))
-            identity = cls(exemplar, facts["bundle"], int(facts["seed"]), int(facts["number"]))
-        except (OSError, SafetensorError, KeyError, ValueError, IndexError) as error:
-            raise VeraError(wrong) from error
+        what = f"the identity '{path}'"
+        tensors, facts = read_tensors(path, what=what, limit=FILE_LIMIT)
+        if facts.get("vera_identity") != FORMAT:
+            raise VeraError(f"'{path}' is not an identity of the exemplar renderer: give a file written with --save-identity")
+        if {name: tensor.dtype for name, tensor in tensors.items()} != TENSORS or tensors["exaggeration"].shape != (1,):
+            raise VeraError(f"{what} {DAMAGED}")
+        own = {name: tensor.numpy() for name, tensor in tensors.items()}
+        exemplar = Exemplar(own["rows"], own["weights"], own["shapes"], own["parts"], float(own["exaggeration"][0]))
         if not _sound(exemplar):
-            raise VeraError(wrong)
-        return identity
+            raise VeraError(f"{what} {DAMAGED}")
+        seed, drawn = number(facts, "seed", int, 0, 2**63 - 1, what=what), number(facts, "number", int, 0, 2**31, what=what)
+        return cls(exemplar, facts.get("bundle", ""), seed, drawn)
 
     def require_rows(self, bank: ExemplarBank) -> None:
         """Raise a VeraError where the bank has no such rows."""
@@ -122,9 +129,5 @@ def load_identity(path: str | Path) -> Identity | ExemplarIdentity:
         VeraError: the file is missing, damaged, or no identity of this version.
 
     """
-    try:
-        with safe_open(str(path), framework="pt") as file:  # type: ignore[no-untyped-call]
-            written = (file.metadata() or {}).get("vera_identity")
-    except (OSError, SafetensorError) as error:
-        raise VeraError(f"cannot read the identity '{path}': give a file written with --save-identity") from error
+    written = read_tensors(path, what=f"the identity '{path}'", limit=FILE_LIMIT).metadata.get("vera_identity")
     return ExemplarIdentity.load(path) if written == FORMAT else Identity.load(path)

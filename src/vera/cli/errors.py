@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from vera.cli import EXIT_BAD_INPUT, EXIT_FAULT, EXIT_REFUSED
+from vera.files import printable
 
 MEMORY = "there is not enough memory: close other programs, or ask for less at once (smaller photographs, a smaller batch_size)"
 HINTS = {
@@ -47,7 +48,7 @@ def sentence(error: BaseException) -> str | None:
     for name in _names(error):
         if name in SENTENCES:
             said = SENTENCES[name](error)
-            return None if said is None else " ".join(said.split())
+            return None if said is None else printable(" ".join(said.split()))
     return None
 
 
@@ -142,7 +143,9 @@ SENTENCES: dict[str, Callable[[Any], str | None]] = {
     "lightning_fabric.utilities.exceptions.MisconfigurationException": lambda error: (
         f"the trainer cannot be set up: {error}; choose another trainer=, or see `vera doctor`"
     ),
-    "safetensors.SafetensorError": lambda error: f"a file of tensors is damaged ({error}): fetch it again, or make it anew",
+    "safetensors._safetensors_rust.SafetensorError": lambda error: (
+        f"a file of tensors is damaged ({error}): fetch it again, or make it anew"
+    ),
     "torch.OutOfMemoryError": lambda error: MEMORY,
     "cv2.error": _of_opencv,
     "builtins.MemoryError": lambda error: MEMORY,

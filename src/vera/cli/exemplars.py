@@ -47,14 +47,16 @@ def exemplars(
     donors = read_people(people, photos)
     ages = {person.id: person.age for person in donors if person.age is not None}
     read = [one for folder in data for one in read_candidates(folder, ages)]
-    candidates = [one for one in read if one.name not in rejected]
+    candidates = [one for one in read if one.natural and one.name not in rejected]
     console = Console(stderr=True)
     with progress_bar(console) as progress:
         detector, recognisers = DlibDetector(), embedded_recognisers()
         progress.add_task("donors", total=None)
         seen = look_at_donors(donors, detector, recognisers)
-        screened = progress.track(far_enough(candidates, seen, detector, recognisers), total=len(candidates), description="mosaics")
-        passed = [(one, distances) for one, distances in screened if distances is not None]
+        least = limits(seen, recognisers)
+        screened = ((one, far_enough(one, seen, least, recognisers)) for one in candidates)
+        tracked = progress.track(screened, total=len(candidates), description="mosaics")
+        passed = [(one, distances) for one, distances in tracked if distances is not None]
     chosen = even_choice([one for one, _ in passed], rows, bands)
     if len(chosen) < rows:
         raise VeraError(
@@ -62,7 +64,6 @@ def exemplars(
         )
     heads = learn_heads(seen, donors, recognisers[0].name)
     bank = build_bank(chosen, recogniser=recognisers[0].name, sex_head=heads.sex, age_head=heads.age)
-    least = limits(seen, recognisers)
     nearest = {name: round(min(d[name] for one, d in passed if one in chosen), 4) for name in least}
     provenance = {
         "data": source,

@@ -156,7 +156,7 @@ class OutputFolder(contextlib.AbstractContextManager["OutputFolder"]):
 
     def _write(self, audit: dict[str, Any]) -> bytes:
         """Write the audit; a record is turned into text once, since it is written again with each further person."""
-        records = [name for name in ("people", "earlier") if audit.get(name)]
+        records = ["people", "earlier"] if audit.get("earlier") else ["people"]
         parts = [f'  "{name}": {_json(value, 1)}' for name, value in audit.items() if name not in ("people", "earlier")]
         parts += [f'  "{name}": [\n    ' + ",\n    ".join(map(self._text, audit[name])) + "\n  ]" for name in records]
         content = ("{\n" + ",\n".join(parts) + "\n}\n").encode()

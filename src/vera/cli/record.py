@@ -44,7 +44,7 @@ def read_audit(path: Path) -> dict[str, Any] | None:
     """
     if not files.exists(path):
         return None
-    foreign = f"{path} is not an audit that VerA wrote: move it away, or choose another folder with --out"
+    foreign = f"{path} is not an audit that VerA wrote for this user: move it away, or choose another folder with --out"
     if not files.is_own(path, stat.S_IFREG) or path.stat().st_size > LARGEST:
         raise Obstacle(foreign)
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))

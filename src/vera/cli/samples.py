@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -17,7 +16,9 @@ from torch import nn
 
 from vera.anonymization.identity import draw
 from vera.anonymization.portrait import portrait
+from vera.cli.stopping import Stopping
 from vera.faces.photograph import PNG_LEVEL, write_png
+from vera.files import place
 from vera.generator.network import Generator
 from vera.generator.sampling import middle, truncate
 from vera.inversion.autoencoder import Autoencoder
@@ -130,28 +131,31 @@ def write_samples(out: Path, count: int, faces: Callable[[], Iterable[Sample]], 
         raise VeraError(f"{count:,} faces are asked for, one call makes up to {MOST:,}: ask for fewer, and call again with another --seed")
     names = [name for number in range(count) for name in (f"{number:04d}.png", f"{number:04d}.seg.png")] + [SHEET]
     placed: list[Path] = []
-    try:
-        for name in names:
-            if (out / name).exists():
-                raise VeraError(f"{out / name} is there already: choose another folder with --out")
-        out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".vera-", dir=out, ignore_cleanup_errors=True) as staging:
-            sheet = Sheet(count, columns or math.ceil(math.sqrt(count)))
-            for number, face in enumerate(faces()):
-                image, labels = (Path(staging, name) for name in names[2 * number : 2 * number + 2])
-                write_png(image, face.image)
-                _indexed(face.labels).save(labels, compress_level=PNG_LEVEL)
-                sheet.add(face)
-            write_png(Path(staging, SHEET), sheet.pixels)
+    with Stopping() as stopping:
+        try:
             for name in names:
-                os.replace(Path(staging, name), out / name)
-                placed.append(out / name)
-    except BaseException as error:
-        for file in placed:
-            file.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise VeraError(f"the folder {out} can't be written ({error.strerror}): choose another with --out") from error
-        raise
+                if (out / name).exists():
+                    raise VeraError(f"{out / name} is there already: choose another folder with --out")
+            out.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix=".vera-", dir=out, ignore_cleanup_errors=True) as staging:
+                sheet = Sheet(count, columns or math.ceil(math.sqrt(count)))
+                for number, face in enumerate(faces()):
+                    image, labels = (Path(staging, name) for name in names[2 * number : 2 * number + 2])
+                    write_png(image, face.image)
+                    _indexed(face.labels).save(labels, compress_level=PNG_LEVEL)
+                    sheet.add(face)
+                write_png(Path(staging, SHEET), sheet.pixels)
+                with stopping.held():
+                    for name in names:
+                        place(Path(staging, name), out / name)
+                        placed.append(out / name)
+        except BaseException as error:
+            with stopping.held():
+                for file in placed:
+                    file.unlink(missing_ok=True)
+            if isinstance(error, OSError):
+                raise VeraError(f"the folder {out} can't be written ({error.strerror}): choose another with --out") from error
+            raise
 
 
 class Sheet:

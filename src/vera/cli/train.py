@@ -98,6 +98,8 @@ def run_hydra(config: str, overrides: list[str], *, start: Callable[[DictConfig]
     os.environ[FULL_ERROR] = "1"  # Hydra raises its errors, instead of showing them and leaving with 1
     try:
         experiment()
+    except ValueError as error:  # the experiment's own errors do not come this way
+        raise VeraError(f"the configuration cannot be composed: {str(error).partition(chr(10))[0]}") from error
     finally:
         os.environ.pop(FULL_ERROR) if before is None else os.environ.update({FULL_ERROR: before})
     if ended:

@@ -12,7 +12,6 @@ import hashlib
 import json
 import math
 import os
-import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from urllib.parse import quote
 
 import numpy as np
 
+from vera.files import write_whole as write_file
 from vera.types import VeraError
 
 LONGEST = 100
@@ -151,14 +151,7 @@ def write_whole(path: Path, content: bytes) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(prefix=".vera-", dir=path.parent)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-            Path(temporary).chmod(0o644)
-            os.replace(temporary, path)
-        finally:
-            Path(temporary).unlink(missing_ok=True)  # gone already when all went well
+        write_file(path, content)
     except OSError as error:
         raise VeraError(f"{path} can't be written ({error.strerror}): choose another folder with run.folder=DIR") from error
 

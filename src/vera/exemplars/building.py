@@ -40,6 +40,8 @@ BEARD_COUNTS = 4.0
 """Lightness by which chin and upper lip of a bearded face are darker than its cheeks (CIELAB)."""
 IRIS = (0.09, 0.16)
 """Ring of the iris around the middle of the eye, in widths of the eye: inside is the pupil, outside the white."""
+LEAST_HUE = 37.0
+"""DECISION: hue angle of skin in CIELAB, degrees: mosaics below it are purple, from mixing people who were lit differently."""
 FACE_CLASSES = (Semantic.SKIN, Semantic.BROWS, Semantic.EYES, Semantic.MOUTH, Semantic.NOSE)
 
 
@@ -74,6 +76,11 @@ class Candidate:
     def name(self) -> str:
         """Its number as its files are called by."""
         return str(self.records[0]["name"]).rpartition("_")[0]
+
+    @property
+    def natural(self) -> bool:
+        """Whether skin of this hue occurs."""
+        return bool(np.degrees(np.arctan2(self.tone[2], self.tone[1])) >= LEAST_HUE)
 
     @property
     def ita(self) -> float:

@@ -5,16 +5,16 @@ Also what is learnt from the donors' own photographs: linear heads that tell sex
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from vera.exemplars.building import Candidate, read_picture
+from vera.exemplars.building import Candidate, face_only, read_picture
 from vera.faces.detection import Detector
-from vera.faces.photograph import photograph_from_pixels, read_photograph
+from vera.faces.photograph import read_photograph
 from vera.faces.recognition import Recogniser
 from vera.mosaic.people import SourcePerson
 from vera.types import Photograph, VeraError
@@ -75,25 +75,31 @@ def limits(donors: Donors, recognisers: Sequence[Recogniser]) -> dict[str, float
 
 
 def far_enough(
-    candidates: Sequence[Candidate], donors: Donors, detector: Detector, recognisers: Sequence[Recogniser]
-) -> Iterator[tuple[Candidate, dict[str, float] | None]]:
-    """Each candidate with its distances to the nearest donor, or with None where it is nearer than the limit, or no face is found."""
-    least = limits(donors, recognisers)
-    for candidate in candidates:
-        nearest: dict[str, float] | None = {recogniser.name: float("inf") for recogniser in recognisers}
-        for record in candidate.records:
-            pixels, _, _ = read_picture(candidate.folder, record)
-            found = _embed(photograph_from_pixels(pixels, str(record["name"])), detector, recognisers)
-            if found is None:
-                nearest = None
-                break
-            for recogniser, vector in zip(recognisers, found, strict=True):
-                distance = min(recogniser.distance(vector, other) for other in donors.embeddings[recogniser.name])
-                if nearest is not None:
-                    nearest[recogniser.name] = min(nearest[recogniser.name], distance)
-        if nearest is not None and any(nearest[name] < least[name] for name in nearest):
-            nearest = None
-        yield candidate, nearest
+    candidate: Candidate, donors: Donors, least: Mapping[str, float], recognisers: Sequence[Recogniser]
+) -> dict[str, float] | None:
+    """A candidate's distances to the nearest donor, by what its row will hold: the face without its surround.
+
+    Args:
+        candidate: the mosaic.
+        donors: their photographs.
+        least: from :func:`limits`.
+        recognisers: those of ``least``.
+
+    Returns:
+        The least distance of its photographs for each recogniser, or None where one is nearer than the limit.
+
+    """
+    nearest = dict.fromkeys(least, float("inf"))
+    for record in candidate.records:
+        image, labels, points = read_picture(candidate.folder, record)
+        shown = face_only(image, labels, points)
+        for recogniser in recognisers:
+            vector = recogniser.embed(shown, points[:68] * len(shown) - 0.5)
+            distance = min(recogniser.distance(vector, other) for other in donors.embeddings[recogniser.name])
+            if distance < least[recogniser.name]:
+                return None
+            nearest[recogniser.name] = min(nearest[recogniser.name], distance)
+    return nearest
 
 
 @dataclass(frozen=True)

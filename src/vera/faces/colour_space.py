@@ -66,9 +66,8 @@ def read_metadata(image: Image.Image) -> Metadata:
     """A file's EXIF data; damaged ones are no reason to refuse a photograph whose pixels are whole."""
     try:
         exif = image.getexif()
-        if not exif and len(image.info.get("exif") or b"") > len(
-            EMPTY_EXIF
-        ):  # an error that Pillow met, and forgot, when it opened the file
+        # Pillow forgets an error that it met when it opened the file.
+        if not exif and len(image.info.get("exif") or b"") > len(EMPTY_EXIF):
             return Metadata(damaged=True)
         index = exif.get_ifd(ExifTags.IFD.Interop).get(ExifTags.Interop.InteropIndex, "")
         named = index.decode("ascii", "replace") if isinstance(index, bytes) else str(index)

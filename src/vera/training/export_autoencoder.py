@@ -24,7 +24,7 @@ from vera.inversion.objective import InversionObjective
 from vera.mosaic.records import META, labels
 from vera.training.stored import build
 from vera.types import VeraError
-from vera.untrusted import field
+from vera.untrusted import field, shown
 
 SOURCE, CONFIG = "the checkpoint", "the run's config.yaml"
 GRADIENTS = 1.2
@@ -75,6 +75,7 @@ def export_autoencoder(
     dataset = build(config, "datamodule.dataset", FaceDataset, rooms=("data",), what=CONFIG)  # type: ignore[type-abstract]
     if len(dataset) < PEOPLE:
         raise VeraError(f"the bank mixes {PEOPLE} faces at a time, there are {len(dataset)}: widen --pattern")
+    _require_faces(dataset)
     members = _kinds(dataset, bank.alike)
     counts = {kind: bank.identities // len(members) for kind in members}
     codes = torch.cat(list(_encode(network, dataset)))
@@ -97,6 +98,16 @@ def _stage(state: Mapping[str, Any], network: Autoencoder) -> str:
     if state["stage"] == "inversion":
         return f"inversion, {network.passes} passes, generator frozen"
     return "autoencoder" + (", adversarial" if "discriminator" in state["networks"] else "")
+
+
+def _require_faces(dataset: FaceDataset) -> None:
+    """Raise a VeraError where the first face cannot be had: a data set may take what it cannot use, and find out when it is asked."""
+    try:
+        decode_images(dataset[0]["image"][None])
+    except VeraError:
+        raise
+    except Exception as error:
+        raise VeraError(f"{CONFIG}: the data set that it describes has no usable faces ({shown(error)})") from error
 
 
 def _kinds(dataset: FaceDataset, field: str | None) -> dict[str, list[int]]:

@@ -9,14 +9,13 @@ from typing import Any
 import torch
 from hydra.utils import instantiate
 from jaxtyping import Float
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from vera.attributes.objective import ContrastiveObjective, Loss
 from vera.generator.network import Generator
 from vera.training import start as stage_1
 from vera.types import VeraError
+from vera.untrusted import read_tensors
 
 
 def generator(
@@ -92,8 +91,8 @@ def with_attributes(
 
 def _read(file: Path, network: Generator) -> Tensor:
     try:
-        found = load_file(file)["within"]
-    except (OSError, SafetensorError, KeyError) as error:
+        found = read_tensors(file, what=f"'{file}'", names=("within",)).tensors["within"]
+    except VeraError as error:
         raise VeraError(f"no directions in '{file}' ({error}): make it with experiments/contrastive/reconstructed.py") from error
     if found.dim() != 3 or found.shape[1:] != (network.rows, network.latent):
         wanted = (network.rows, network.latent)

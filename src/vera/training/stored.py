@@ -53,7 +53,7 @@ def read_config(path: Path) -> DictConfig:
         plain: Any = OmegaConf.to_container(config, resolve=False)
     except (yaml.YAMLError, OmegaConfBaseException, RecursionError, ValueError, OSError, AttributeError, TypeError) as error:
         raise VeraError(f"{what} is damaged: it is no configuration that vera train wrote") from error
-    if not isinstance(config, DictConfig) or not isinstance(plain, dict):
+    if not isinstance(config, DictConfig) or not plain:
         raise VeraError(f"{what} is no configuration of a run: it is a list, or empty")
     require_plain(_named(plain), what=what, depth=DEPTH)
     for value in _texts(plain):

@@ -1,7 +1,11 @@
 import stat
+from contextlib import suppress
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.torch import save_file
 
 from vera.anonymization.assembly import assemble, kept_rows
 from vera.anonymization.identity import TEXTURE, Identity, draw
@@ -74,7 +78,7 @@ def test_an_interrupted_save_leaves_nothing_behind(bank, tmp_path, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("vera.anonymization.private.os.replace", interrupted)
+    monkeypatch.setattr("vera.files.os.replace", interrupted)
     with pytest.raises(KeyboardInterrupt):
         drawn(bank).save(tmp_path / "id")
     assert not list(tmp_path.iterdir())
@@ -101,3 +105,66 @@ def test_assembly_keeps_the_photographs_rows():
     assert (whole.local[:, :2] == 0).all()
     assert (whole.local[:, LatentCodes.rows([Semantic.SKIN, Semantic.NOSE])] == 1).all()
     assert (whole.local[1, LatentCodes.rows([Semantic.HAIR, Semantic.MOUTH])] == 1).all()
+
+
+def forged(path, tensors=None, **facts):
+    """An identity's file that somebody else made."""
+    known = {"vera_identity": "1", "bundle": "b" * 64, "seed": "1", "attempt": "1", "truncation": "0.7", "harmonized": "0"}
+    stated = {name: value for name, value in {**known, **facts}.items() if value is not None}
+    save_file({"local": torch.zeros(28, 8), "proportions": torch.zeros(8), **(tensors or {})}, path, stated)
+    return path
+
+
+@pytest.mark.parametrize(
+    "tensors",
+    [
+        {"local": torch.zeros(())}, {"local": torch.zeros(1)}, {"local": torch.zeros(1, 28, 8)}, {"local": torch.zeros(0, 8)},
+        {"local": torch.zeros(28, 0)}, {"local": torch.full((28, 8), float("nan"))}, {"local": torch.full((28, 8), float("inf"))},
+        {"local": torch.full((28, 8), 1e30)}, {"local": torch.zeros(28, 8, dtype=torch.int64)},
+        {"local": torch.zeros(28, 8, dtype=torch.complex64)}, {"proportions": torch.zeros(())}, {"proportions": torch.zeros(7)},
+        {"proportions": torch.zeros(8, 1)}, {"proportions": torch.full((8,), float("nan"))}, {"proportions": torch.full((8,), 1e9)},
+        {"proportions": torch.zeros(8, dtype=torch.bool)}, {"more": torch.zeros(1)}, {"local": torch.zeros(3_000_000)},
+    ],
+    ids=lambda tensors: "-".join(f"{name}{tuple(t.shape)}{t.flatten()[:1].tolist()}{t.dtype}" for name, t in tensors.items()),
+)  # fmt: skip
+def test_an_identity_has_the_shapes_and_ranges_of_a_face(tmp_path, tensors):
+    with pytest.raises(VeraError, match="identity") as told:
+        Identity.load(forged(tmp_path / "id", tensors))
+    assert len(str(told.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["seed", "attempt", "truncation", "harmonized"])
+@pytest.mark.parametrize("value", [None, "", "x", "nan", "inf", "-1", "1e400", "9" * 400, "9" * 5000, "[]"])
+def test_an_identitys_facts_have_their_ranges(tmp_path, name, value):
+    with pytest.raises(VeraError, match=name):
+        Identity.load(forged(tmp_path / "id", **{name: value}))
+
+
+@pytest.mark.parametrize("value", [None, "", "2", "x" * 1000])
+def test_an_identity_of_another_version(tmp_path, value):
+    with pytest.raises(VeraError, match="not an identity of this version"):
+        Identity.load(forged(tmp_path / "id", vera_identity=value))
+
+
+def test_an_identity_fits_the_bundle(tmp_path):
+    identity = Identity.load(forged(tmp_path / "id", bundle="\x1b[31mred"))
+    with pytest.raises(VeraError, match=r"belongs to the bundle \?\[31mred, not"):
+        identity.require_bundle("c" * 64)
+    identity.require_codes((28, 8))
+    for shape in ((28, 9), (30, 8), (28,)):
+        with pytest.raises(VeraError, match="the file is damaged"):
+            identity.require_codes(shape)
+
+
+@settings(max_examples=60, deadline=None, database=None)
+@given(data=st.data())
+def test_any_bytes_are_an_identity_or_one_sentence(tmp_path_factory, data):
+    path = forged(tmp_path_factory.getbasetemp() / "fuzzed_identity")
+    content = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 4))):
+        content[data.draw(st.integers(0, 700))] = data.draw(st.integers(0, 255))
+    path.write_bytes(bytes(content))
+    with suppress(VeraError):
+        identity = Identity.load(path)
+        assert identity.local.isfinite().all()
+        assert identity.proportions.shape == (8,)

@@ -237,6 +237,35 @@ def test_the_audit_names_masks_and_an_unreadable_source(vera, studio, photo, tmp
     assert audit_of(tmp_path / "two")["people"][0]["files"][0]["digest"], "it was there when the call began"
 
 
+@pytest.mark.parametrize("name", ["a.jpg", "m.png"])
+def test_a_file_that_changes_during_the_call_is_refused(vera, studio, photo, tmp_path, files, monkeypatch, name):
+    real = type(studio).anonymize
+
+    def change(self, person, identity, progress):
+        photo(name, 77)
+        return real(self, person, identity, progress)
+
+    monkeypatch.setattr(type(studio), "anonymize", change)
+    code, _, stderr = vera("anonymize", photo("a.jpg"), "--preserve", photo("m.png", 255), "--out", tmp_path / "out")
+    assert code == 2
+    assert "was changed during the call" in stderr
+    assert files(tmp_path / "out") == ["audit.json"]
+
+
+def test_the_digest_is_that_of_the_decoded_bytes(vera, studio, photo, tmp_path, monkeypatch):
+    real = type(studio).anonymize
+
+    def decode(self, person, identity, progress):
+        result, face = real(self, person, identity, progress)
+        result.audit["photographs"] = [{"digest": "0" * 64}]
+        return result, face
+
+    monkeypatch.setattr(type(studio), "anonymize", decode)
+    code, _, stderr = vera("anonymize", photo("a.jpg"), "--out", tmp_path / "out")
+    assert code == 2
+    assert "was changed during the call" in stderr
+
+
 def test_warnings_reach_the_terminal(vera, studio, photo, tmp_path):
     studio.warnings = ("a doubtful face at (1, 2, 3, 4) stays",)
     code, _, stderr = vera("anonymize", photo("a.jpg"), "--person", "p", "--out", tmp_path / "out")

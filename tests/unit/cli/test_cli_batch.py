@@ -24,5 +24,5 @@ def test_audit_becomes_plain_json():
 
 def test_a_renamed_person_stays_unnamed_where_the_file_name_is_not_utf8():
     path = Path("/data/M\udcfcller.jpg")
-    error = VeraError("'/data/Müller.jpg' is empty")
+    error = VeraError("'/data/M%FCller.jpg' is empty")
     assert reason(error, Person("1", "person-0001", (Entry(path, "0001"),))) == "'0001' is empty"

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vera.cli import exit_code
 from vera.cli.anonymize import anonymize
+from vera.cli.errors import told
 from vera.cli.lock import LOCK, locked
 from vera.cli.record import Obstacle
 
@@ -45,8 +45,9 @@ def test_calls_at_once_each_complete_or_refused(studio, tmp_path, files, count):
         try:
             anonymize(photographs=[photographs[number]], out=out, leave_others=False, hair=False, rename=False, overwrite=False)
         except Exception as error:
-            (tmp_path / f"{number}.said").write_text(str(error))
-            return exit_code(error) or 1
+            said, code = told(error)
+            (tmp_path / f"{number}.said").write_text(said)
+            return code
         return 0
 
     codes = at_once(count, work)

@@ -97,11 +97,10 @@ def test_statistics_are_written_whole_and_readable_by_others(tmp_path, monkeypat
     assert (tmp_path / "kept").stat().st_mode & 0o777 == 0o644
     before = (tmp_path / "kept").read_bytes()
 
-    def stops_in_the_middle(tensors, path, metadata):
-        path.write_bytes(b"half")
+    def stops_in_the_middle(descriptor):
         raise OSError("no space left")
 
-    monkeypatch.setattr("vera.evaluation.metrics.frechet.save_file", stops_in_the_middle)
+    monkeypatch.setattr("vera.files.os.fsync", stops_in_the_middle)
     with pytest.raises(VeraError, match="no space left"):
         statistics.save(tmp_path / "kept")
     assert (tmp_path / "kept").read_bytes() == before

@@ -6,8 +6,6 @@ On Inception features it is the FID, and only then does it carry that name; on E
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +13,12 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 from torchmetrics import Metric
 
 from vera.features.pooled import PooledFeatures
+from vera.files import write_whole
 from vera.types import VeraError
 
 FORMAT = "vera-frechet-1"
@@ -66,11 +65,7 @@ class Statistics:
         tensors = {name: tensor.detach().cpu().double().contiguous() for name, tensor in both.items()}
         path = Path(path)
         try:
-            with tempfile.TemporaryDirectory(prefix=".vera-", dir=path.parent) as scratch:  # whole or not at all
-                part = Path(scratch, path.name)
-                save_file(tensors, part, metadata=stated)
-                part.chmod(0o644)
-                os.replace(part, path)
+            write_whole(path, save(tensors, metadata=stated))
         except (OSError, SafetensorError) as error:
             raise VeraError(f"'{path}' cannot be written ({error}): choose a folder you may write to") from error
 
