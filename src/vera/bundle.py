@@ -35,7 +35,6 @@ LOADABLE: dict[str, str] = {
     "Segmenter": "vera.faces.segmenter.Segmenter",
     "Discriminator": "vera.generator.discriminator.Discriminator",
     "ProjectedDiscriminator": "vera.generator.projected.ProjectedDiscriminator",
-    "ExemplarBank": "vera.exemplars.bank.ExemplarBank",
 }
 """All classes that a bundle or a checkpoint may name, and where they are defined. A new kind of bundle is a new line here."""
 ALIASES: dict[str, str] = {}
