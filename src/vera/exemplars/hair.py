@@ -54,7 +54,8 @@ def hair_edge(image: Floats, labels: npt.NDArray[np.uint8], region: Mask) -> Hai
     size = len(labels)
     hair = (labels == Semantic.HAIR).astype(np.float32)
     reach = max(1, round(REACH * size))
-    band = (_dilated(hair > 0, reach) & _dilated(region, reach)).astype(bool)
+    # Only hair and what the face covers: background, ears and neck beside them stay as they are.
+    band = _dilated(hair > 0, reach) & _dilated(region, reach) & ((hair > 0) | region)
     if not band.any():
         return HairEdge(np.zeros_like(hair), np.zeros_like(image), band)
     rows, columns = _window(band, round(2 * FUSION[0] * size), size)
@@ -63,7 +64,7 @@ def hair_edge(image: Floats, labels: npt.NDArray[np.uint8], region: Mask) -> Hai
     alpha = sure
     for radius, smoothness in STEPS:
         alpha = np.where(inside, _guided(guide, alpha, max(1, round(radius * size)), smoothness), sure).astype(np.float32).clip(0, 1)
-    alpha = ((alpha - CUT) / (1 - 2 * CUT)).clip(0, 1)
+    alpha = np.asarray(cv2.medianBlur(((alpha - CUT) / (1 - 2 * CUT)).clip(0, 1), 5 if size > 256 else 3), dtype=np.float32)
     front, back = _fused(guide, guide, guide, alpha, max(1, round(FUSION[0] * size)))
     front, _ = _fused(guide, front, back, alpha, max(1, round(FUSION[1] * size)))
     whole, colour = np.zeros_like(hair), np.zeros_like(image)
