@@ -26,6 +26,12 @@ SHADING_LENGTH = 0.35
 """How far a difference in shade reaches into the new face."""
 SAME_SHADE = 40.0
 """DECISION: grey levels; skin whose colours differ by more is not compared (a shadow below the chin, a beard)."""
+SAME_SKIN = 70.0
+"""DECISION: the same for skin of the face itself that goes on beyond the region (a bald crown): shine is carried in, too."""
+MOST_SHADE = 45.0
+"""DECISION: grey levels, most that a difference in shade changes the new face."""
+SKIN_SEAM = 0.03
+"""Gaussian width of the border where skin of the face goes on beyond it."""
 KEPT_LENGTH = 0.05
 """How far the new face follows the colours of a kept region beside it."""
 SOFT = 0.8
@@ -33,7 +39,7 @@ SOFT = 0.8
 SOFT_SHARE = 0.006
 OCTAVES = (0.0, 1.0, 2.0)
 """Lower Gaussian width in pixels of each octave of fine detail; the upper one is twice as wide (1 for the first)."""
-DETAIL_GAIN = (0.2, 1.8)
+DETAIL_GAIN = (0.2, 1.3)
 """DECISION: limits by which the new skin's own detail is weakened (a blurred photograph) or strengthened (pores in dark skin)."""
 GRAIN_LIMIT = 1.5
 """DECISION: most grain an octave may get, in grey levels; more looks like a rash."""
@@ -77,10 +83,13 @@ def join(photograph: Photograph, face: AlignedFace, parsed: Floats, image: Float
     flesh = np.isin(named, [int(c) for c in FLESH]) & inside & ~region & ~kept
     around = inside & ~region
     difference = source - new
-    new = new + _shading(difference, flesh & (np.abs(difference).max(axis=2) < SAME_SHADE), region, around, unit)
+    same = np.isin(named, [int(c) for c in OWN_SKIN])
+    near = np.abs(difference).max(axis=2) < np.where(same, SAME_SKIN, SAME_SHADE)
+    new = new + _shading(difference, flesh & near, region, around, unit)
     if (kept & grow(region, 1.0)).any():
         new = new + _towards_kept(source - new, kept & around, region, unit)
     new = _as_fine(new, wanted, skin, seed)
+    new = _softened(new, source, region, flesh & same, SKIN_SEAM * unit)
     new = _softened(new, source, region, around & ~kept, max(SOFT, SOFT_SHARE * unit))
     result = photograph.pixels.copy()
     result[window.slices][region] = np.round(new[region]).clip(0, 255).astype(np.uint8)
@@ -129,7 +138,7 @@ def _shading(difference: Floats, flesh: Mask, region: Mask, around: Mask, unit: 
     """The difference in shade to the kept skin beside the region, carried into it; 0 where no skin is beside it."""
     band = (grow(region, max(SEAM_BAND * unit, 2.0)) & flesh).astype(np.float32)
     ring = grow(region, 1.0) & around
-    values, weight = _average(difference, band, max(SMOOTHING * unit, 0.5))
+    values, weight = _average(difference.clip(-MOST_SHADE, MOST_SHADE), band, max(SMOOTHING * unit, 0.5))
     # Where no skin is near, the border says nothing, and the correction fades along it.
     pull = np.where(ring, FIXED * np.clip(2 * weight, 0, 1) ** 2 * (weight > 0.05), 0).astype(np.float32)
     return np.where(region[:, :, None], membrane(values, pull, region | ring, length=SHADING_LENGTH * unit), 0).astype(np.float32)

@@ -40,7 +40,7 @@ class HairEdge(NamedTuple):
     band: Mask
 
 
-def hair_edge(image: Floats, labels: npt.NDArray[np.uint8], region: Mask) -> HairEdge:
+def hair_edge(image: Floats, labels: npt.NDArray[np.uint8], region: Mask, over: Mask) -> HairEdge:
     """Find the matte of the hair beside a region.
 
     Guided filter (He, Sun, Tang, 2013) on the parser's hair, then foreground colours by blur fusion (Forte, 2021).
@@ -49,13 +49,14 @@ def hair_edge(image: Floats, labels: npt.NDArray[np.uint8], region: Mask) -> Hai
         image: ``(S, S, 3)`` RGB, 0 to 255: the photograph's crop.
         labels: ``(S, S)`` class numbers.
         region: ``(S, S)``: what the new face covers.
+        over: ``(S, S)``: where hair hangs over the face; beside it hair stays as it is.
 
     """
     size = len(labels)
     hair = (labels == Semantic.HAIR).astype(np.float32)
     reach = max(1, round(REACH * size))
-    # Only hair and what the face covers: background, ears and neck beside them stay as they are.
-    band = _dilated(hair > 0, reach) & _dilated(region, reach) & ((hair > 0) | region)
+    # Only the face and hair over it: background, ears and neck beside them stay as they are.
+    band = _dilated(hair > 0, reach) & _dilated(region, reach) & ((hair > 0) & over | region)
     if not band.any():
         return HairEdge(np.zeros_like(hair), np.zeros_like(image), band)
     rows, columns = _window(band, round(2 * FUSION[0] * size), size)
