@@ -23,7 +23,7 @@ from vera.data.verification_pairs import read_pairs
 from vera.evaluation.interface import evaluate
 from vera.evaluation.protocol_items import Contestant
 from vera.evaluation.protocol_judges import CalibrationPairs
-from vera.evaluation.protocol_ranks import rank
+from vera.evaluation.protocol_ranks import parse_shard, rank
 from vera.evaluation.report import TABLE
 from vera.faces.detection import DlibDetector
 from vera.faces.parser_choice import choose_parser
@@ -92,6 +92,7 @@ def run(config: DictConfig) -> int:
     everybody: list[Person] = instantiate(config.people, _convert_="all")
     if config.limit is not None and config.limit < 1:
         raise VeraError(f"limit={config.limit}: take at least one person, or limit=null for all")
+    shard = parse_shard(config.shard)
     people = everybody.first(config.limit) if isinstance(everybody, Selection) else everybody[: config.limit]
     record: Any = OmegaConf.to_container(config, resolve=True)
     console = Console(stderr=True, quiet=rank() > 0)
@@ -114,8 +115,11 @@ def run(config: DictConfig) -> int:
             panels=config.panels,
             config=record,
             tell=tell,
+            shard=shard,
         )
-    if rank() == 0:
+    if shard is not None:
+        console.print(f"shard {config.shard} is done; when all are, run once more without shard= for the report", markup=False)
+    elif rank() == 0:
         typer.echo(Path(config.run.folder, TABLE).read_text(encoding="utf-8"))
         console.print(f"written to {config.run.folder}", markup=False, highlight=False, soft_wrap=True)
     return sum(result["people"]["failed"] for result in results)

@@ -54,6 +54,7 @@ def evaluate(
     batch_size: int = 16,
     config: Mapping[str, Any] | None = None,
     tell: Tell | None = None,
+    shard: tuple[int, int] | None = None,
 ) -> list[dict[str, Any]]:
     """Evaluate anonymizers on people's photographs; a run that was stopped goes on in the same folder.
 
@@ -74,9 +75,11 @@ def evaluate(
         batch_size: images they take at once.
         config: what the run was asked to do, for the record.
         tell: told of every item.
+        shard: ``(number, count)``: only make this share of the items and report nothing; other processes, which need not know of this one,
+            may make the other shares in the same folder at the same time. A run without it then finds all items done, and reports.
 
     Returns:
-        One record for each anonymizer, as in ``results.jsonl``; in every process.
+        One record for each anonymizer, as in ``results.jsonl``; in every process. Nothing for a shard.
 
     Raises:
         VeraError: input that cannot be used. Somebody whom an anonymizer refuses or fails on is counted in the results.
@@ -89,9 +92,11 @@ def evaluate(
     figures = list(measures) if measures is not None else without_download(device, batch_size)
     session = provenance(config or {}, device=device)
     report.check_same_photographs(root, data_digest({person.id: Sources(person).digests for person in known}))
-    protocol = Protocol(root, known, contestants, observer(chosen), repeated=repeated, session=session)
+    protocol = Protocol(root, known, contestants, observer(chosen), repeated=repeated, session=session, shard=shard)
     with protocol.ledger:
         items = protocol.run(tell)
+        if shard is not None:
+            return []
         bench = Bench(
             known,
             items,

@@ -33,6 +33,7 @@ class Protocol:
         observer: looks at originals and at what was written.
         repeated: for so many people (the first ones) also the contestants' other seeds are run.
         session: where figures come from (:func:`vera.evaluation.protocol_provenance.provenance`).
+        shard: ``(number, count)``: this process makes only its share of the items; None: all, or what ``torch.distributed`` deals it.
 
     Raises:
         VeraError: nobody to anonymize, or two of one name; an anonymizer that takes no masks, for people with masks.
@@ -48,11 +49,13 @@ class Protocol:
         *,
         repeated: int = 0,
         session: Mapping[str, Any] | None = None,
+        shard: tuple[int, int] | None = None,
     ) -> None:
         check(people, contestants)
         self.people, self.contestants = list(people), list(contestants)
         self.repeated = {person.id for person in self.people[:repeated]}
-        self.files, self.ledger = Files(folder), Ledger(folder, ranks.rank())
+        self.share = ranks.mine(self.people) if shard is None else self.people[shard[0] :: shard[1]]
+        self.files, self.ledger = Files(folder), Ledger(folder, ranks.rank() if shard is None else shard[0])
         self.looker = Looker(self.files, self.ledger, observer, session or {})
 
     def run(self, tell: Tell | None = None) -> dict[Item, dict[str, Any]]:
@@ -68,14 +71,14 @@ class Protocol:
             VeraError: see :func:`vera.evaluation.protocol_items.make`.
 
         """
-        done, share = self.ledger.items(), ranks.mine(self.people)
-        for number, person in enumerate(share):
+        done = self.ledger.items()
+        for number, person in enumerate(self.share):
             sources = Sources(person)
             seen = self.looker.originals(sources, done)
             for one in self.contestants:
                 for name, anonymizer in one.runs if person.id in self.repeated else one.runs[:1]:
                     if tell:
-                        tell(f"{person.id}: {name}", number, len(share))
+                        tell(f"{person.id}: {name}", number, len(self.share))
                     self._item(Item(name, person.id), one, anonymizer, sources, seen or (), done)
         ranks.wait()
         return self.ledger.items()

@@ -20,6 +20,7 @@ from vera.evaluation.protocol_seen import Looker
 from vera.faces.detection import Detector, DlibDetector
 from vera.faces.insightface_backend import InsightFaceBackend
 from vera.faces.recognition import DlibRecogniser, Recogniser
+from vera.faces.sface import SFaceRecogniser
 from vera.types import VeraError
 
 
@@ -47,6 +48,11 @@ class Judge:
 def dlib_judge() -> Judge:
     """The judge that needs no download: dlib's detector and recogniser."""
     return Judge(DlibDetector(), DlibRecogniser(), "euclidean")
+
+
+def sface_judge() -> Judge:
+    """A second judge that needs no download: dlib's detector and SFace."""
+    return Judge(DlibDetector(), SFaceRecogniser(), "cosine")
 
 
 def insightface_judge(pack: str, *, root: str, det_size: Sequence[int], device: str) -> Judge:

@@ -8,6 +8,8 @@ from typing import TypeVar
 import torch
 from torch import distributed
 
+from vera.types import VeraError
+
 Dealt = TypeVar("Dealt")
 
 
@@ -29,6 +31,23 @@ def world() -> int:
 def mine(everything: Sequence[Dealt]) -> Sequence[Dealt]:
     """This process's share, dealt round-robin."""
     return everything[rank() :: world()]
+
+
+def parse_shard(text: str | None) -> tuple[int, int] | None:
+    """``1/2`` as ``(1, 2)``; None for None.
+
+    Raises:
+        VeraError: something else.
+
+    """
+    if text is None:
+        return None
+    number, _, count = text.partition("/")
+    if not (number.isdecimal() and count.isdecimal() and int(number) < int(count)):
+        raise VeraError(f"shard={text}: give NUMBER/COUNT with a number from 0 on, as 0/2 and 1/2")
+    if joined():
+        raise VeraError(f"shard={text}: torchrun deals the people already; leave one of the two out")
+    return int(number), int(count)
 
 
 def wait() -> None:
