@@ -30,11 +30,13 @@ from vera.types import AlignedFace, Anonymized, Mask, Pixels, Semantic, VeraErro
 
 Floats = npt.NDArray[np.float32]
 
-SEARCH_SIZE = 192
+SEARCH_SIZE = 160
 """DECISION: side at which candidates are rendered and shown to the recognisers."""
 CANDIDATES = 16
-"""DECISION: candidates of a first search; as many again are drawn, twice at most, while none reaches :data:`WANTED`."""
-SEARCHES = 3
+"""DECISION: candidates of a first search; as many again are drawn while none reaches :data:`WANTED`, and then only while none reaches
+:data:`ENOUGH`, up to :data:`SEARCHES` times."""
+SEARCHES = 5
+ENOUGH = 1.12
 WANTED = 1.2
 """DECISION: distance to the source, in thresholds of the recogniser, that a candidate should have by every recogniser."""
 MOST_TURNED = 25.0
@@ -192,15 +194,16 @@ class ExemplarCase:
 
     def _draw(self, number: int) -> Exemplar:
         leave_out = (self.request.person,) if self.renderer.leave_out_person else ()
-        rows = pool(self.renderer.bank, self.appearance, leave_out=leave_out)
-        return draw(rows, seed=self.request.seed, person=self.request.person, number=number)
+        search = number // CANDIDATES
+        rows = pool(self.renderer.bank, self.appearance, search=search, leave_out=leave_out)
+        return draw(rows, seed=self.request.seed, person=self.request.person, number=number, search=search)
 
     def _search(self) -> None:
         """Render candidates small and rank them by the worst distance to the sources, in thresholds."""
         small = [(view, view.subject.at(SEARCH_SIZE), _small(view, SEARCH_SIZE)) for view in self.views]
         found: list[tuple[float, int]] = []
         for number in range(SEARCHES * CANDIDATES):
-            if number % CANDIDATES == 0 and found and max(found)[0] >= WANTED:
+            if number % CANDIDATES == 0 and found and max(found)[0] >= (WANTED if number == CANDIDATES else ENOUGH):
                 break
             found.append((min(self._score(self._draw(number), *one) for one in small), number))
             if self.request.progress:
@@ -208,7 +211,7 @@ class ExemplarCase:
         self._ranked = sorted(found, key=lambda pair: (-pair[0], pair[1]))
 
     def _score(self, own: Exemplar, view: View, subject: Subject, layers: tuple[Floats, Floats]) -> float:
-        face = self.renderer.fitter.fit(own, subject, view.scene.kept_classes)
+        face = self.renderer.fitter.fit(own, subject, view.scene.kept_classes, quick=True)
         share, over = layers
         pixels = (share * face.image + over).clip(0, 255).round().astype(np.uint8)
         landmarks = np.asarray(face.points, dtype=np.float64) * SEARCH_SIZE - 0.5

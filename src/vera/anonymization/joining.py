@@ -11,14 +11,13 @@ import cv2
 import numpy as np
 import torch
 
-from vera.anonymization import colour
 from vera.anonymization.membrane import FIXED, membrane
 from vera.anonymization.placement import Floats, Window, eye_distance, grow, to_window
 from vera.types import AlignedFace, Mask, Photograph, Pixels, Semantic
 
 # DECISION: all lengths below are fractions of the distance between the eyes, unless they say pixels.
-SAMPLING_BAND = 0.5
-"""How far outside the covered region grain is measured."""
+MARGIN = 0.2
+"""How far around the covered region the photograph is looked at."""
 SEAM_BAND = 0.06
 """How far outside the covered region the shade of kept skin is averaged."""
 SMOOTHING = 0.03
@@ -27,11 +26,28 @@ SHADING_LENGTH = 0.35
 """How far a difference in shade reaches into the new face."""
 SAME_SHADE = 40.0
 """DECISION: grey levels; skin whose colours differ by more is not compared (a shadow below the chin, a beard)."""
+SAME_SKIN = 70.0
+"""DECISION: the same for skin of the face itself that goes on beyond the region (a bald crown): shine is carried in, too."""
+MOST_SHADE = 45.0
+"""DECISION: grey levels, most that a difference in shade changes the new face."""
+SKIN_SEAM = 0.03
+"""Gaussian width of the border where skin of the face goes on beyond it."""
 KEPT_LENGTH = 0.05
 """How far the new face follows the colours of a kept region beside it."""
 SOFT = 0.8
 """Gaussian width in pixels of the border of the new face (more in large photographs: see :data:`SOFT_SHARE`)."""
 SOFT_SHARE = 0.006
+OCTAVES = (0.0, 1.0, 2.0)
+"""Lower Gaussian width in pixels of each octave of fine detail; the upper one is twice as wide (1 for the first)."""
+DETAIL_GAIN = (0.2, 1.3)
+"""DECISION: limits by which the new skin's own detail is weakened (a blurred photograph) or strengthened (pores in dark skin)."""
+GRAIN_LIMIT = 1.5
+"""DECISION: most grain an octave may get, in grey levels; more looks like a rash."""
+DETAIL_INSET = 0.08
+"""How far inside the covered region fine detail is measured."""
+LEAST_SKIN = 200
+"""Pixels of skin below which nothing is known of its detail."""
+OWN_SKIN = (Semantic.SKIN, Semantic.NOSE)
 FLESH = (Semantic.SKIN, Semantic.NOSE, Semantic.EARS, Semantic.NECK)
 """Classes of kept pixels whose shade the new skin has to meet."""
 
@@ -53,31 +69,76 @@ def join(photograph: Photograph, face: AlignedFace, parsed: Floats, image: Float
 
     """
     unit = eye_distance(face)
-    window = Window.around_mask(covered, margin=round(SAMPLING_BAND * unit) + 2)
+    window = Window.around_mask(covered, margin=round(MARGIN * unit) + 4)
     region, kept = covered[window.slices], preserved[window.slices]
-    source = np.where(region[:, :, None], 0, photograph.pixels[window.slices]).astype(np.float32)
+    labels, _ = to_window(torch.from_numpy(parsed)[None], face, window)
+    named = np.round(labels[..., 0])
+    pixels = photograph.pixels[window.slices].astype(np.float32)
+    skin = region & ~grow(~region, DETAIL_INSET * unit) & np.isin(named, [int(c) for c in OWN_SKIN])
+    wanted = fine_detail(pixels, skin)
+    # From here on the source is known outside the covered region only.
+    source = np.where(region[:, :, None], 0, pixels)
     planes = torch.from_numpy(np.ascontiguousarray(np.asarray(image, np.float32).transpose(2, 0, 1)))
     new, inside = to_window(planes, face, window, cubic=True)
-    labels, _ = to_window(torch.from_numpy(parsed)[None], face, window)
-    flesh = np.isin(np.round(labels[..., 0]), [int(c) for c in FLESH]) & inside & ~region & ~kept
+    flesh = np.isin(named, [int(c) for c in FLESH]) & inside & ~region & ~kept
     around = inside & ~region
     difference = source - new
-    new = new + _shading(difference, flesh & (np.abs(difference).max(axis=2) < SAME_SHADE), region, around, unit)
+    same = np.isin(named, [int(c) for c in OWN_SKIN])
+    near = np.abs(difference).max(axis=2) < np.where(same, SAME_SKIN, SAME_SHADE)
+    new = new + _shading(difference, flesh & near, region, around, unit)
     if (kept & grow(region, 1.0)).any():
         new = new + _towards_kept(source - new, kept & around, region, unit)
-    measured = flesh & grow(region, SAMPLING_BAND * unit) & ~grow(region, 3)
-    new = colour.match_grain(new, source, measured, region, seed=seed)
+    new = _as_fine(new, wanted, skin, seed)
+    new = _softened(new, source, region, flesh & same, SKIN_SEAM * unit)
     new = _softened(new, source, region, around & ~kept, max(SOFT, SOFT_SHARE * unit))
     result = photograph.pixels.copy()
     result[window.slices][region] = np.round(new[region]).clip(0, 255).astype(np.uint8)
     return result
 
 
+def fine_detail(image: Floats, skin: Mask) -> list[float]:
+    """How much fine detail skin shows: the robust spread of its grey values in each octave of :data:`OCTAVES`, grey levels.
+
+    Args:
+        image: ``(h, w, 3)`` RGB, 0 to 255.
+        skin: ``(h, w)``: the pixels that are measured; with fewer than :data:`LEAST_SKIN` nothing is known and the list is empty.
+
+    """
+    if int(skin.sum()) < LEAST_SKIN:
+        return []
+    grey = image.mean(axis=2)
+    return [_spread(_octave(grey, sigma)[skin]) for sigma in OCTAVES]
+
+
+def _as_fine(new: Floats, wanted: list[float], skin: Mask, seed: int) -> Floats:
+    """The new face with as much fine detail as the photograph's skin: its own is weakened or strengthened, and grain makes up the rest."""
+    present = fine_detail(new, skin)
+    white = np.random.default_rng(seed).standard_normal(new.shape[:2], dtype=np.float32)
+    change = np.zeros_like(new)
+    for sigma, theirs, ours in zip(OCTAVES, wanted, present, strict=False):
+        gain = float(np.clip(theirs / max(ours, 1e-3), *DETAIL_GAIN))
+        missing = min(float(np.sqrt(max(theirs**2 - (gain * ours) ** 2, 0.0))), GRAIN_LIMIT)
+        drawn = _octave(white, sigma)
+        change += (gain - 1) * _octave(new, sigma) + (drawn * (missing / max(float(drawn.std()), 1e-6)))[:, :, None]
+    return np.asarray(new + change, dtype=np.float32)
+
+
+def _octave(values: Floats, sigma: float) -> Floats:
+    """The part of an image between Gaussian widths ``sigma`` and ``max(2 sigma, 1)`` pixels."""
+    fine = values if sigma == 0 else cv2.GaussianBlur(values, (0, 0), sigma)
+    return np.asarray(fine - cv2.GaussianBlur(values, (0, 0), max(2 * sigma, 1.0)), dtype=np.float32)
+
+
+def _spread(values: Floats) -> float:
+    """Standard deviation, robust against edges (from the median absolute deviation)."""
+    return 1.4826 * float(np.median(np.abs(values - np.median(values))))
+
+
 def _shading(difference: Floats, flesh: Mask, region: Mask, around: Mask, unit: float) -> Floats:
     """The difference in shade to the kept skin beside the region, carried into it; 0 where no skin is beside it."""
     band = (grow(region, max(SEAM_BAND * unit, 2.0)) & flesh).astype(np.float32)
     ring = grow(region, 1.0) & around
-    values, weight = _average(difference, band, max(SMOOTHING * unit, 0.5))
+    values, weight = _average(difference.clip(-MOST_SHADE, MOST_SHADE), band, max(SMOOTHING * unit, 0.5))
     # Where no skin is near, the border says nothing, and the correction fades along it.
     pull = np.where(ring, FIXED * np.clip(2 * weight, 0, 1) ** 2 * (weight > 0.05), 0).astype(np.float32)
     return np.where(region[:, :, None], membrane(values, pull, region | ring, length=SHADING_LENGTH * unit), 0).astype(np.float32)

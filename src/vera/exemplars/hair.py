@@ -40,7 +40,7 @@ class HairEdge(NamedTuple):
     band: Mask
 
 
-def hair_edge(image: Floats, labels: npt.NDArray[np.uint8], region: Mask) -> HairEdge:
+def hair_edge(image: Floats, labels: npt.NDArray[np.uint8], region: Mask, over: Mask) -> HairEdge:
     """Find the matte of the hair beside a region.
 
     Guided filter (He, Sun, Tang, 2013) on the parser's hair, then foreground colours by blur fusion (Forte, 2021).
@@ -49,12 +49,14 @@ def hair_edge(image: Floats, labels: npt.NDArray[np.uint8], region: Mask) -> Hai
         image: ``(S, S, 3)`` RGB, 0 to 255: the photograph's crop.
         labels: ``(S, S)`` class numbers.
         region: ``(S, S)``: what the new face covers.
+        over: ``(S, S)``: where hair hangs over the face; beside it hair stays as it is.
 
     """
     size = len(labels)
     hair = (labels == Semantic.HAIR).astype(np.float32)
     reach = max(1, round(REACH * size))
-    band = (_dilated(hair > 0, reach) & _dilated(region, reach)).astype(bool)
+    # Only the face and hair over it: background, ears and neck beside them stay as they are.
+    band = _dilated(hair > 0, reach) & _dilated(region, reach) & ((hair > 0) & over | region)
     if not band.any():
         return HairEdge(np.zeros_like(hair), np.zeros_like(image), band)
     rows, columns = _window(band, round(2 * FUSION[0] * size), size)
@@ -63,7 +65,7 @@ def hair_edge(image: Floats, labels: npt.NDArray[np.uint8], region: Mask) -> Hai
     alpha = sure
     for radius, smoothness in STEPS:
         alpha = np.where(inside, _guided(guide, alpha, max(1, round(radius * size)), smoothness), sure).astype(np.float32).clip(0, 1)
-    alpha = ((alpha - CUT) / (1 - 2 * CUT)).clip(0, 1)
+    alpha = np.asarray(cv2.medianBlur(((alpha - CUT) / (1 - 2 * CUT)).clip(0, 1), 5 if size > 256 else 3), dtype=np.float32)
     front, back = _fused(guide, guide, guide, alpha, max(1, round(FUSION[0] * size)))
     front, _ = _fused(guide, front, back, alpha, max(1, round(FUSION[1] * size)))
     whole, colour = np.zeros_like(hair), np.zeros_like(image)

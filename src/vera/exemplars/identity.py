@@ -29,6 +29,9 @@ SPREAD = 1.5
 """Of the Dirichlet distribution of the weights."""
 EXAGGERATION = (1.3, 1.7)
 """DECISION: a mean of faces is nearer to the mean face than a face is: its deviation is brought back."""
+WIDER, FARTHER = 4, 0.12
+"""DECISION: rows (and CIELAB units) that each further search adds to the pool, and the share by which its faces are farther from the mean:
+what stays of a photograph (hair, outline, the preserved region) makes some people hard to leave."""
 POOL = 14
 """DECISION: rows that identities of one person are mixed from: those whose skin is nearest to the photographs'. Rows of another complexion,
 recoloured, look grey."""
@@ -88,12 +91,13 @@ class Exemplar:
     exaggeration: float
 
 
-def pool(bank: ExemplarBank, wanted: Appearance, *, leave_out: Collection[str] = ()) -> npt.NDArray[np.int64]:
-    """The rows that fit a person, nearest first; as many as :data:`POOL` (fewer where the bank has no more of this sex).
+def pool(bank: ExemplarBank, wanted: Appearance, *, search: int = 0, leave_out: Collection[str] = ()) -> npt.NDArray[np.int64]:
+    """The rows that fit a person, nearest first; about :data:`POOL` (fewer where the bank has no more of this sex or complexion).
 
     Args:
-        bank: see there.
+        bank: the bank.
         wanted: the person's appearance.
+        search: number of the search, from 0; further ones take more rows.
         leave_out: donors whose rows must not be used (evaluation on the donors themselves).
 
     Raises:
@@ -109,15 +113,15 @@ def pool(bank: ExemplarBank, wanted: Appearance, *, leave_out: Collection[str] =
     if typology < BROWN_EYES_BELOW:
         distance += LIGHT_EYES * np.maximum(facts["eyes"] - BROWN_EYES, 0)
     distance = np.where(usable, distance, np.inf)
-    order = np.argsort(distance, kind="stable")[: min(POOL, int(usable.sum()))]
+    order = np.argsort(distance, kind="stable")[: min(POOL + WIDER * search, int(usable.sum()))]
     if len(order) > FEWEST:
-        order = order[distance[order] <= distance[order[FEWEST - 1]] + SPREAD_OF_POOL]
+        order = order[distance[order] <= distance[order[FEWEST - 1]] + SPREAD_OF_POOL + WIDER * search]
     if len(order) < MIXED:
         raise VeraError(f"the bank of exemplars has {len(order)} rows for this person, {MIXED} are needed: use another bundle")
     return np.asarray(order, dtype=np.int64)
 
 
-def draw(rows: npt.NDArray[np.int64], *, seed: int, person: str, number: int) -> Exemplar:
+def draw(rows: npt.NDArray[np.int64], *, seed: int, person: str, number: int, search: int = 0) -> Exemplar:
     """Draw an identity from a pool of rows.
 
     Args:
@@ -125,6 +129,7 @@ def draw(rows: npt.NDArray[np.int64], *, seed: int, person: str, number: int) ->
         seed: 0 to 2^63 - 1.
         person: the person's id.
         number: of the draw, from 0; another face each.
+        search: number of the search, from 0; faces of further ones are farther from the mean.
 
     """
     rng = np.random.default_rng(derived_seed(seed, person, number, "exemplar"))
@@ -135,7 +140,7 @@ def draw(rows: npt.NDArray[np.int64], *, seed: int, person: str, number: int) ->
         weights=_weights(rng),
         shapes=np.stack([_weights(rng) for _ in REGIONS]),
         parts=np.asarray(parts, dtype=np.int64),
-        exaggeration=float(rng.uniform(*EXAGGERATION)),
+        exaggeration=float(rng.uniform(*EXAGGERATION)) * (1 + FARTHER * search),
     )
 
 

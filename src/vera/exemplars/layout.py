@@ -26,10 +26,16 @@ STEPS = np.arange(0.45, 1.45, 0.01)
 """Where the border of the forehead is looked for, along rays from the nose's bridge, in units of the arc of :mod:`vera.mosaic.points`."""
 GAP = 0.06
 """Hair this far along a ray ends the forehead; less is a strand that hangs into it."""
-REACH = (0.62, 1.3)
+REACH = (0.62, 1.22)
 """DECISION: nearest and farthest border of a forehead, in the same unit."""
 DEFAULT_REACH = 0.8
 """Border of a forehead of which no skin is seen."""
+TEETH = 0.12
+"""DECISION: inner lips this far apart (in eye distances) show teeth; landmarks of closed lips are up to half as far apart."""
+INNER_LIPS = ((13, 19), (14, 18), (15, 17))
+"""Points of the upper and the lower inner lip that face each other, counted within the mouth."""
+OUTER_LIP = {13: 2, 14: 3, 15: 4, 17: 8, 18: 9, 19: 10}
+"""The point of the outer lip beside each of them."""
 WIDEST_LIDS = 1.25
 """DECISION: most that an identity's eyes open beyond their own opening."""
 
@@ -98,7 +104,7 @@ def opening_of(points: Points, eye: Collection[int]) -> float:
 
 def mouth_is_open(points: Points) -> bool:
     """Whether the lips are parted so far that teeth show."""
-    return float(np.ptp(points[list(OPENING), 1])) > 0.05 * eye_distance(points)
+    return float(np.ptp(points[list(OPENING), 1])) > TEETH * eye_distance(points)
 
 
 def target(own: Frontal, source: Points, *, camera: Camera, smile: float, kept: Collection[Semantic], strength: float = 1.0) -> Points:
@@ -132,16 +138,13 @@ def target(own: Frontal, source: Points, *, camera: Camera, smile: float, kept: 
 def _mouth(own: Points, source: Points) -> Points:
     """The identity's lips at the photograph's opening."""
     lips = LIPS * own + (1 - LIPS) * source
-    gap = source[[15, 14, 13, 17, 18, 19]]  # inner lips: upper from the right corner, lower from the left one
-    middle = (gap[:3] + gap[[5, 4, 3]]) / 2
-    mine = lips[[15, 14, 13, 17, 18, 19]]
-    centre = (mine[:3] + mine[[5, 4, 3]]) / 2
     lips = lips.copy()
-    for n, (upper, lower) in enumerate(((15, 19), (14, 18), (13, 17))):
-        for point, outer in ((upper, {15: 4, 14: 3, 13: 2}[upper]), (lower, {19: 8, 18: 9, 17: 10}[lower])):
-            moved = centre[n] + (source[point] - middle[n]) - lips[point]
-            lips[point] += moved
-            lips[outer] += moved
+    for upper, lower in INNER_LIPS:
+        shift = (lips[upper] + lips[lower]) / 2 - (source[upper] + source[lower]) / 2
+        for inner in (upper, lower):
+            moved = source[inner] + shift - lips[inner]
+            lips[inner] += moved
+            lips[OUTER_LIP[inner]] += moved
     return lips
 
 

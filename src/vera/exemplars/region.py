@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vera.mosaic.points import OUTLINE, scaled
+from vera.mosaic.points import OUTLINE, forehead_arc, scaled
 from vera.mosaic.warping import filled
 from vera.types import Mask, Points, Semantic
 
@@ -14,6 +14,8 @@ Labels = npt.NDArray[np.uint8]
 
 UPWARDS = 1.22
 """DECISION: how far above the hairline's points skin still belongs to the face (temples, a receding hairline), as a factor on the rays."""
+HIGHEST = 1.22
+"""DECISION: but no farther than this, in the forehead's arc: the crown of a shaven head stays as it is."""
 BEYOND = 1.03
 """DECISION: how far over the outline the region may reach, as a factor on the rays."""
 OTHERS = (Semantic.BACKGROUND, Semantic.EARS, Semantic.NECK, Semantic.CLOTHES, Semantic.HAT)
@@ -37,9 +39,7 @@ def face_region(points: Points, labels: Labels) -> Mask:
     """
     size = len(labels)
     centre = points[27:31].mean(axis=0)
-    outline = points[OUTLINE].copy()
-    above = outline[:, 1] < centre[1]
-    outline[above] = scaled(outline[above], UPWARDS, centre)
+    outline = _outline(points)
     hair = cv2.GaussianBlur((labels == Semantic.HAIR).astype(np.float32), (0, 0), max(SMOOTH * size, 0.5)) > 0.5
     region = filled(outline, size) & ~hair & ~np.isin(labels, [int(c) for c in OTHERS])
     hull = cv2.convexHull(points[:68].astype(np.float32))[:, 0].astype(np.float64)
@@ -50,6 +50,22 @@ def face_region(points: Points, labels: Labels) -> Mask:
     region = _largest(region | core)
     grown = cv2.dilate(region.astype(np.uint8), _square(GROWTH, size)) > 0
     return np.asarray(grown & (filled(scaled(outline, BEYOND, centre), size) | core), dtype=np.bool_)
+
+
+def under_hair(points: Points, size: int) -> Mask:
+    """``(S, S)``: where hair hangs over the face, and not over what is beside or behind it."""
+    return filled(scaled(_outline(points), BEYOND, points[27:31].mean(axis=0)), size)
+
+
+def _outline(points: Points) -> Points:
+    """Jaw line and hairline, the latter a little higher: skin of the temples and of a receding hairline belongs to the face."""
+    centre, outline = points[27:31].mean(axis=0), points[OUTLINE].copy()
+    above = outline[:, 1] < centre[1]
+    arc = np.vstack([points[:17], forehead_arc(points[:68])[::-1]])
+    reach = np.linalg.norm(outline - centre, axis=1) / np.maximum(np.linalg.norm(arc - centre, axis=1), 1e-9)
+    factor = np.minimum(UPWARDS, np.maximum(HIGHEST / np.maximum(reach, 1e-9), 1.0))[above]
+    outline[above] = centre + (outline[above] - centre) * factor[:, None]
+    return np.asarray(outline)
 
 
 def skin_of(labels: Labels, region: Mask) -> Mask:
