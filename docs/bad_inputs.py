@@ -252,8 +252,8 @@ def page(cases: dict[tuple[str, str], list[str]]) -> str:
     lines = [
         "# Bad inputs that are tried",
         "",
-        "Made by `python docs/bad_inputs.py` from the tests; do not edit it by hand. `make test` runs each case. What they are meant to show is",
-        "in the [threat model](threat_model.md).",
+        "Made by `python docs/bad_inputs.py` from the tests; do not edit it by hand. `make test` runs each case.",
+        "What they are meant to show is in the [threat model](threat_model.md).",
         "",
         f"Cases: {total:,}. Fuzzing tests count once, however many random inputs they try.",
         "",
