@@ -1,4 +1,4 @@
-"""The main job on a real photograph that needs no download: anonymize a simulated before/after pair, the mouth kept.
+"""The main job on a real photograph that needs no download: anonymize a simulated before/after pair, the mouth kept, by both renderers.
 
 python experiments/demo/run.py --out DIR
 Before: scikit-image's astronaut (NASA, Eileen Collins, public domain). After: a simulated intervention on it, photographed again:
@@ -12,6 +12,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import cv2
 import matplotlib as mpl
@@ -20,13 +21,15 @@ import skimage.data
 
 from vera.faces.detection import DetectedFace, DlibDetector
 from vera.faces.photograph import read_photograph, write_png
-from vera.faces.recognition import DlibRecogniser
+from vera.faces.recogniser_choice import embedded_recognisers
+from vera.faces.recognition import Recogniser
 from vera.types import Photograph, Pixels, VeraError
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt
 
 SEED = 4
+ROLES = ("before", "after")
 
 
 def only_face(detector: DlibDetector, photograph: Photograph) -> DetectedFace:
@@ -83,57 +86,94 @@ def main() -> int:
     out: Path = parser.parse_args().out
     photographs = out / "photographs"
     photographs.mkdir(parents=True, exist_ok=True)
-    detector, recogniser = DlibDetector(), DlibRecogniser()
+    detector, recognisers = DlibDetector(), embedded_recognisers()
 
     write_png(photographs / "before.png", skimage.data.astronaut())
     before = read_photograph(photographs / "before.png")
     write_png(photographs / "after.png", intervene(before, only_face(detector, before)))
     files = [photographs / "before.png", photographs / "after.png"]
-    options = ["--preserve", "mouth", "--person", "demo", "--seed", str(SEED), "--out", str(out), "--overwrite"]
-    code = subprocess.run([sys.executable, "-m", "vera.cli", "anonymize", *map(str, files), *options], check=False).returncode
-    if code:
-        return code
-
+    folders = {"exemplars": out, "generator": out / "generator"}
+    for renderer, folder in folders.items():
+        options = [
+            "--renderer",
+            renderer,
+            "--preserve",
+            "mouth",
+            "--person",
+            "demo",
+            "--seed",
+            str(SEED),
+            "--out",
+            str(folder),
+            "--overwrite",
+        ]
+        code = subprocess.run([sys.executable, "-m", "vera.cli", "anonymize", *map(str, files), *options], check=False).returncode
+        if code:
+            return code
     sources = [read_photograph(file) for file in files]
-    results = [read_photograph(out / file.name) for file in files]
+    results = {name: [read_photograph(folder / file.name) for file in files] for name, folder in folders.items()}
     kept = [read_photograph(out / f"{file.stem}.preserved.png").pixels for file in files]
-    faces = [only_face(detector, photograph) for photograph in (*sources, *results)]
-    embeddings = [recogniser.embed(p.pixels, f.landmarks) for p, f in zip((*sources, *results), faces, strict=True)]
-    to_source = [recogniser.distance(embeddings[n], embeddings[n + 2]) for n in (0, 1)]
-    measured = {
-        "recogniser": recogniser.name,
-        "threshold": recogniser.threshold,
-        "before_to_anonymized_before": to_source[0],
-        "after_to_anonymized_after": to_source[1],
-        "between_the_originals": recogniser.distance(embeddings[0], embeddings[1]),
-        "between_the_anonymized": recogniser.distance(embeddings[2], embeddings[3]),
-        "preserved_bit_for_bit": all(
-            bool((s.pixels[k > 127] == r.pixels[k > 127]).all()) for s, r, k in zip(sources, results, kept, strict=True)
-        ),
-    }
+    measured = {name: measure(sources, made, kept, detector, recognisers) for name, made in results.items()}
     (out / "measured.json").write_text(json.dumps(measured, indent=2) + "\n")
-
-    tiles = [
-        (crop(sources[0].pixels, faces[0]), "before"),
-        (crop(sources[1].pixels, faces[1]), f"after\nto before: {measured['between_the_originals']:.2f}"),
-        (crop(outlined(sources[1], kept[1]), faces[1]), "preserved: mouth"),
-        (crop(results[0].pixels, faces[0]), f"anonymized before\nto its source: {to_source[0]:.2f}"),
-        (crop(results[1].pixels, faces[1]), f"anonymized after\nto its source: {to_source[1]:.2f}"),
-    ]
-    figure, axes = plt.subplots(1, len(tiles), figsize=(15, 3.9), layout="constrained")
-    for axis, (tile, title) in zip(axes, tiles, strict=True):
-        axis.imshow(tile)
-        axis.set_title(title)
-        axis.axis("off")
-    figure.suptitle(
-        f"distance between the anonymized pair: {measured['between_the_anonymized']:.2f}; "
-        f"the recogniser ({recogniser.name}) calls two faces one person below {recogniser.threshold}",
-        y=-0.02,
-        va="top",
-    )
-    figure.savefig(out / "panel.png", dpi=110, bbox_inches="tight")
+    draw_panel(out / "panel.png", sources, results, kept, detector, measured)
     sys.stdout.write(json.dumps(measured, indent=2) + f"\n{out / 'panel.png'}\n")
     return 0
+
+
+def measure(
+    sources: list[Photograph], results: list[Photograph], kept: list[Pixels], detector: DlibDetector, recognisers: list[Recogniser]
+) -> dict[str, object]:
+    """Distances between the pair and its anonymized pair by each recogniser, and whether the mouth is the same."""
+    found = [(p, only_face(detector, p)) for p in (*sources, *results)]
+    distances = {}
+    for recogniser in recognisers:
+        vectors = [recogniser.embed(photograph.pixels, face.landmarks) for photograph, face in found]
+        distances[recogniser.name] = {
+            "least_distance_to_source": recogniser.refusal_threshold,
+            "one_person_below": recogniser.threshold,
+            "to_source": [recogniser.distance(vectors[n], vectors[n + 2]) for n in (0, 1)],
+            "between_the_originals": recogniser.distance(vectors[0], vectors[1]),
+            "between_the_anonymized": recogniser.distance(vectors[2], vectors[3]),
+        }
+    same = [bool((s.pixels[k > 127] == r.pixels[k > 127]).all()) for s, r, k in zip(sources, results, kept, strict=True)]
+    return {"preserved_bit_for_bit": all(same), "recognisers": distances}
+
+
+def draw_panel(
+    path: Path,
+    sources: list[Photograph],
+    results: dict[str, list[Photograph]],
+    kept: list[Pixels],
+    detector: DlibDetector,
+    measured: dict[str, Any],
+) -> None:
+    """A row for each renderer: before, after, what was kept, both anonymized."""
+    figure, axes = plt.subplots(len(results), 5, figsize=(15, 3.75 * len(results)), layout="constrained")
+    faces = [only_face(detector, photograph) for photograph in sources]
+    for row, (renderer, made) in zip(axes, results.items(), strict=True):
+        told = measured[renderer]["recognisers"]
+        tiles = [
+            (crop(sources[0].pixels, faces[0]), "before"),
+            (crop(sources[1].pixels, faces[1]), "after"),
+            (crop(outlined(sources[1], kept[1]), faces[1]), "kept: the mouth"),
+            *(
+                (crop(p.pixels, f), f"{renderer}: {when}\n{_distances(told, n)}")
+                for n, (p, f, when) in enumerate(zip(made, faces, ROLES, strict=True))
+            ),
+        ]
+        for axis, (tile, title) in zip(row, tiles, strict=True):
+            axis.imshow(tile)
+            axis.set_title(title, fontsize=10)
+            axis.axis("off")
+    figure.savefig(path, dpi=110, bbox_inches="tight")
+
+
+def _distances(told: dict[str, Any], number: int) -> str:
+    names = {"dlib-resnet-128": "dlib", "sface-128": "SFace"}
+    return "\n".join(
+        f"{names.get(name, name)} to its source: {one['to_source'][number]:.2f} (at least {one['least_distance_to_source']:.2f})"
+        for name, one in told.items()
+    )
 
 
 if __name__ == "__main__":
