@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-
 from tests.reference import drawn_bank
 from tests.reference.drawn_portraits import DrawnRecogniser
+
 from vera import bundle
 from vera.anonymization.exemplar_identity import load_identity
 from vera.anonymization.exemplar_renderer import ExemplarRenderer

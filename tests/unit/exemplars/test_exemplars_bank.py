@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import torch
-
 from tests.reference.drawn_bank import EMBEDDING, ROWS, SEXES, SIZE, drawn_face
+
 from vera import bundle
 from vera.exemplars.bank import ROLES
 from vera.exemplars.building import Candidate, even_choice, face_only

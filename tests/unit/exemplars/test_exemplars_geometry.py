@@ -3,8 +3,8 @@
 import cv2
 import numpy as np
 import pytest
-
 from tests.reference.drawn_bank import drawn_face
+
 from vera.exemplars.fitting import FOREHEAD_CLASSES
 from vera.exemplars.layout import EYE_POINTS, MOUTH, NOSE, hairline, opening_of, smile_of, target
 from vera.exemplars.pose import DEPTH, eye_distance, fit_camera

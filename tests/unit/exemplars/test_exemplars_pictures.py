@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-
 from tests.reference.drawn_bank import SIZE, drawn_face
+
 from vera.exemplars.hair import hair_edge
 from vera.exemplars.light import Light, measure_light, relit
 from vera.exemplars.region import face_region, under_hair
