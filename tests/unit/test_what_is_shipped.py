@@ -25,6 +25,17 @@ def test_the_default_bundle_is_whole_small_and_documented():
     assert sum(p.numel() for p in network.generator.parameters()) <= 8e6
 
 
+def test_the_bank_of_exemplars_is_whole_and_documented():
+    path = bundle.exemplar_bundle()
+    bank = bundle.load(path)
+    record = bundle.read(path)
+    assert record["digest"] == bank.info.digest == bundle._digest(path / bundle.WEIGHTS, record)
+    assert bank.info.licence == "CC-BY-4.0"
+    assert len((path / bundle.CARD).read_text()) > 500
+    assert bank.made_of.shape[1] >= 3
+    assert bank.image(bank.rows - 1, 1).shape == (bank.size, bank.size, 3)
+
+
 def test_the_generator_with_controls_is_the_default_one():
     controlled, default = bundle.load(bundle.controlled_bundle()), bundle.load(bundle.default_bundle()).generator
     kept = controlled.state_dict()

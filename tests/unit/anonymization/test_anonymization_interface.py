@@ -9,6 +9,7 @@ from vera.anonymization import interface
 from vera.anonymization.interface import anonymize
 from vera.anonymization.pipeline import WithIdentity
 from vera.anonymization.request import unnamed
+from vera.exemplars.bank import ExemplarBank
 from vera.types import Anonymized, Semantic, VeraError
 
 
@@ -26,7 +27,8 @@ def calls(monkeypatch):
             blank = [Anonymized(p.name, p.pixels, p.pixels[:, :, 0] > 0, p.pixels[:, :, 0] < 0) for p in photographs]
             return WithIdentity(arguments["person"], blank, {"made": "here"}, None)
 
-    for heavy in ("load", "DlibDetector", "choose_parser", "choose_recognisers", "quick_detectors"):
+    monkeypatch.setattr(interface, "load", lambda *_, **__: ExemplarBank.__new__(ExemplarBank))
+    for heavy in ("DlibDetector", "choose_parser", "choose_recognisers", "quick_detectors"):
         monkeypatch.setattr(interface, heavy, lambda *_, **__: None)
     monkeypatch.setattr(interface, "VeraAnonymizer", Asked)
     return seen
@@ -81,6 +83,13 @@ def test_wrong_arguments_are_bad_input(photograph, calls):
         anonymize(photograph, hairs=True, bundle="x")
     with pytest.raises(VeraError, match="identity="):
         anonymize(photograph, seed=3, bundle="x")
+
+
+def test_a_bundle_of_the_other_renderer_is_bad_input(photograph, calls):
+    with pytest.raises(VeraError, match="is for --renderer exemplars, not generator"):
+        anonymize(photograph, renderer="generator", bundle="x")
+    with pytest.raises(VeraError, match="unknown renderer 'other': choose from exemplars, generator"):
+        anonymize(photograph, renderer="other")
 
 
 @pytest.mark.parametrize(
