@@ -1,6 +1,7 @@
-"""The Python interface's own arguments; the network and the face parts are not loaded for them."""
+"""The Python interface's own arguments; the bank and the face parts are not loaded for them."""
 
 import hashlib
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from vera.anonymization import interface
 from vera.anonymization.interface import anonymize
 from vera.anonymization.pipeline import WithIdentity
 from vera.anonymization.request import unnamed
+from vera.exemplars.bank import ExemplarBank
 from vera.types import Anonymized, Semantic, VeraError
 
 
@@ -18,7 +20,8 @@ def calls(monkeypatch):
     seen = []
 
     class Asked:
-        def __init__(self, network, *, options, **_):
+        def __init__(self, renderer, *, options, **_):
+            assert renderer.name == "exemplars"
             self.options = options
 
         def __call__(self, photographs, **arguments):
@@ -26,7 +29,9 @@ def calls(monkeypatch):
             blank = [Anonymized(p.name, p.pixels, p.pixels[:, :, 0] > 0, p.pixels[:, :, 0] < 0) for p in photographs]
             return WithIdentity(arguments["person"], blank, {"made": "here"}, None)
 
-    for heavy in ("load", "DlibDetector", "choose_parser", "choose_recognisers", "quick_detectors"):
+    monkeypatch.setattr(interface, "load", lambda *_, **__: object.__new__(ExemplarBank))
+    monkeypatch.setattr(interface, "ExemplarRenderer", lambda *_, **__: SimpleNamespace(name="exemplars"))
+    for heavy in ("DlibDetector", "choose_parser", "choose_recognisers", "quick_detectors"):
         monkeypatch.setattr(interface, heavy, lambda *_, **__: None)
     monkeypatch.setattr(interface, "VeraAnonymizer", Asked)
     return seen
@@ -98,3 +103,13 @@ def test_wrong_arguments_are_bad_input(photograph, calls):
 def test_arguments_of_another_type_are_bad_input(photograph, calls, arguments):
     with pytest.raises(VeraError, match=f"^{next(iter(arguments))}=.* cannot be used: give "):
         anonymize(**{"photographs": photograph, "bundle": "x"} | arguments)
+
+
+def test_a_bundle_must_hold_what_the_renderer_renders_with(photograph, calls, monkeypatch):
+    with pytest.raises(VeraError, match="unknown renderer 'paper': choose from exemplars, generator"):
+        anonymize(photograph, renderer="paper")
+    with pytest.raises(VeraError, match="bundle 'x' is for --renderer exemplars, not generator: leave one of the two out"):
+        anonymize(photograph, bundle="x", renderer="generator")
+    monkeypatch.setattr(interface, "load", lambda *_, **__: SimpleNamespace())
+    with pytest.raises(VeraError, match="bundle 'x' holds a SimpleNamespace: `vera anonymize` takes a bank of exemplars or an autoencoder"):
+        anonymize(photograph, bundle="x")

@@ -4,6 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from vera.anonymization.generator_renderer import GeneratorRenderer
 from vera.anonymization.identity import Identity
 from vera.anonymization.pipeline import VeraAnonymizer
 from vera.anonymization.request import Options
@@ -36,13 +37,13 @@ def perceptual():
 @pytest.fixture
 def make(network, perceptual):
     def build(*, detector=None, recogniser=None, **options):
+        seeing = detector or Detector(face_points())
         return VeraAnonymizer(
-            network,
-            detector=detector or Detector(face_points()),
+            GeneratorRenderer(network, detector=seeing, perceptual=perceptual),
+            detector=seeing,
             parser=Parser(),
             recognisers=[recogniser or Recogniser()],
             options=Options(**(FAST | options)),
-            perceptual=perceptual,
         )
 
     return build
@@ -158,13 +159,13 @@ def test_the_audit_names_the_libraries_that_decide_about_bytes(make, photograph)
     assert all(versions.values())
 
 
-def test_bad_requests(make, photograph, network):
+def test_bad_requests(make, photograph):
     with pytest.raises(VeraError, match="0 photographs"):
         make()([], person="p")
     with pytest.raises(VeraError, match="2 masks"):
         make()([photograph], person="p", masks=[None, None])
     with pytest.raises(VeraError, match="recogniser"):
-        VeraAnonymizer(network, detector=Detector(), parser=Parser(), recognisers=[], options=Options())
+        VeraAnonymizer(make().renderer, detector=Detector(), parser=Parser(), recognisers=[], options=Options())
     for wrong in ({"face": 0}, {"attempts": 0}, {"harmonize_steps": -1}, {"truncation": 5.0}, {"seed": -1}):
         with pytest.raises(VeraError):
             Options(**wrong)
