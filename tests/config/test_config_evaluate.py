@@ -59,7 +59,12 @@ def parts(monkeypatch):
 
     made = []
     monkeypatch.setattr(evaluation, "DlibDetector", Detector)
-    monkeypatch.setattr(evaluation, "embedded", lambda *arguments: made.append(arguments) or (lambda photographs, *, person: None))
+
+    def embedded(*arguments, **named):
+        made.append((*arguments, named))
+        return lambda photographs, *, person: None
+
+    monkeypatch.setattr(evaluation, "embedded", embedded)
     return made
 
 
@@ -81,18 +86,25 @@ def test_anonymizers_are_built(name, root, parts):
     (one,) = evaluation.contestants(config, instantiate(config.people))
     assert one.name == name
     assert one.settings["preserve"] == ["mouth"]
-    if name == "vera":
-        bundle, device, chosen = parts[0]
+    if name in ("vera", "generator"):
+        bundle, device, chosen, named = parts[0]
         assert (bundle, device, chosen.preserve, chosen.seed) == (None, "cpu", (Semantic.MOUTH,), 7)
+        assert named == {"renderer": None if name == "vera" else "generator", "leave_out_person": False}
     elif name != "none":
         assert one.anonymizer.preserve == (Semantic.MOUTH,)
+
+
+def test_rows_made_of_the_evaluated_people_are_left_out_where_that_is_asked_for(root, parts):
+    config = composed("people=ffhq", f"people.root={root}", "anonymizer=[vera]", "anonymizer.vera.leave_out_donors=true")
+    evaluation.contestants(config, instantiate(config.people))
+    assert parts[0][-1] == {"renderer": None, "leave_out_person": True}
 
 
 def test_other_seeds_are_built_where_there_is_a_seed(root, parts):
     config = composed("people=ffhq", f"people.root={root}", "anonymizer=[vera,none]", "diversity.people=2", "diversity.seeds=2", "seed=4")
     ours, none = evaluation.contestants(config, instantiate(config.people))
     assert (len(ours.again), len(none.again)) == (2, 0)
-    assert [chosen.seed for _, _, chosen in parts] == [5, 6, 4]
+    assert [chosen.seed for _, _, chosen, _ in parts] == [5, 6, 4]
 
 
 @pytest.mark.parametrize("name", options("metrics"))
