@@ -20,6 +20,8 @@ MEASURED = (
     "src/vera/training",
     "src/vera/faces",
     "src/vera/anonymization",
+    "src/vera/exemplars",
+    "src/vera/mosaic",
     "conf",
     "benchmarks/*.py",
     "tests/reference",

@@ -32,13 +32,13 @@ from vera.exemplars.fitting import Fitter, Subject, observe
 from vera.exemplars.identity import Appearance, draw, pool
 from vera.exemplars.light import Light
 from vera.exemplars.pose import fit_camera
-from vera.exemplars.region import face_region
 from vera.faces.alignment import align, transform
 from vera.faces.parser_choice import choose_parser
 from vera.faces.photograph import read_photograph
 from vera.faces.recognition import Embedding
 from vera.mosaic.people import SourcePerson, read_people
-from vera.mosaic.points import FOREHEAD, mesh
+from vera.mosaic.points import FOREHEAD, OUTLINE, mesh
+from vera.mosaic.warping import filled
 from vera.rng import derived_seed
 from vera.types import Mask, Pixels, Points, Semantic, VeraError
 
@@ -131,7 +131,7 @@ class Booth:
         light = Light(np.vstack([tone[:1], np.zeros((5, 1))]), np.vstack([tone[None, 1:], np.zeros((2, 2))]))
         return Subject(
             plain(tone), labels, points, fit_camera(self.bank.mean.neutral, points[:68]), 0.0, light,
-            face_region(points, labels), tone, wanted.beard,
+            filled(points[OUTLINE], SIDE), tone, wanted.beard,
         )  # fmt: skip
 
 

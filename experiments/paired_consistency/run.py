@@ -71,8 +71,8 @@ def verdict(record: dict[str, Any], curves: dict[str, dict[str, np.ndarray]]) ->
         "a face is not found in a written output": measures[f"detection/{DETECTOR}"]["anonymized"]["share"] < 1,
         "a preserved region differs": measures["preservation"]["identical"]["share"] < 1,
         "a face is left as it was": measures["replacement"]["least"] < 0.9,
-        f"more than {MOST_REFUSED:.0%} of people refused": counts["refused"] > MOST_REFUSED * counts["all"],
-        "somebody's photographs could not be used": counts["written"] + counts["refused"] < counts["all"],
+        f"more than {MOST_REFUSED:.0%} of people refused": counts["written"] < (1 - MOST_REFUSED) * counts["all"],
+        "the anonymizer failed by a fault": counts["failed"] > 0,
     }
     failures = [goal for goal, missed in goals.items() if missed]
     return failures + [f"{name}: {goal}" for name in RECOGNISERS for goal in recognised(measures[f"recognition/{name}"], curves[name])]

@@ -23,6 +23,9 @@ NEEDS_A_FILE = {
     "age": "age.path",
 }
 
+OURS = {"vera": None, "generator": "generator"}
+"""The renderer of each of our own anonymizers."""
+
 
 def options(group):
     return sorted(file.stem for file in (CONF / group).glob("*.yaml"))
@@ -60,8 +63,8 @@ def parts(monkeypatch):
     made = []
     monkeypatch.setattr(evaluation, "DlibDetector", Detector)
 
-    def embedded(*arguments, **named):
-        made.append((*arguments, named))
+    def embedded(*arguments, **others):
+        made.append((*arguments, others))
         return lambda photographs, *, person: None
 
     monkeypatch.setattr(evaluation, "embedded", embedded)
@@ -86,18 +89,12 @@ def test_anonymizers_are_built(name, root, parts):
     (one,) = evaluation.contestants(config, instantiate(config.people))
     assert one.name == name
     assert one.settings["preserve"] == ["mouth"]
-    if name in ("vera", "generator"):
-        bundle, device, chosen, named = parts[0]
+    if name in OURS:
+        bundle, device, chosen, others = parts[0]
         assert (bundle, device, chosen.preserve, chosen.seed) == (None, "cpu", (Semantic.MOUTH,), 7)
-        assert named == {"renderer": None if name == "vera" else "generator", "leave_out_person": False}
+        assert others == {"renderer": OURS[name], "leave_out_person": False}
     elif name != "none":
         assert one.anonymizer.preserve == (Semantic.MOUTH,)
-
-
-def test_rows_made_of_the_evaluated_people_are_left_out_where_that_is_asked_for(root, parts):
-    config = composed("people=ffhq", f"people.root={root}", "anonymizer=[vera]", "anonymizer.vera.leave_out_donors=true")
-    evaluation.contestants(config, instantiate(config.people))
-    assert parts[0][-1] == {"renderer": None, "leave_out_person": True}
 
 
 def test_other_seeds_are_built_where_there_is_a_seed(root, parts):
@@ -105,6 +102,14 @@ def test_other_seeds_are_built_where_there_is_a_seed(root, parts):
     ours, none = evaluation.contestants(config, instantiate(config.people))
     assert (len(ours.again), len(none.again)) == (2, 0)
     assert [chosen.seed for _, _, chosen, _ in parts] == [5, 6, 4]
+
+
+def test_both_renderers_side_by_side_with_the_donors_rows_left_out(root, parts):
+    config = composed("people=ffhq", f"people.root={root}", "anonymizer=[vera,generator]", "anonymizer.vera.leave_out_donors=true")
+    assert [one.name for one in evaluation.contestants(config, instantiate(config.people))] == list(OURS)
+    assert [others for *_, others in parts] == [
+        {"renderer": None, "leave_out_person": True}, {"renderer": "generator", "leave_out_person": False},
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", options("metrics"))

@@ -37,10 +37,10 @@ def perceptual():
 @pytest.fixture
 def make(network, perceptual):
     def build(*, detector=None, recogniser=None, **options):
-        seeing = detector or Detector(face_points())
+        detector = detector or Detector(face_points())
         return VeraAnonymizer(
-            GeneratorRenderer(network, detector=seeing, perceptual=perceptual),
-            detector=seeing,
+            GeneratorRenderer(network, detector=detector, perceptual=perceptual),
+            detector=detector,
             parser=Parser(),
             recognisers=[recogniser or Recogniser()],
             options=Options(**(FAST | options)),
@@ -159,13 +159,14 @@ def test_the_audit_names_the_libraries_that_decide_about_bytes(make, photograph)
     assert all(versions.values())
 
 
-def test_bad_requests(make, photograph):
+def test_bad_requests(make, photograph, network, perceptual):
     with pytest.raises(VeraError, match="0 photographs"):
         make()([], person="p")
     with pytest.raises(VeraError, match="2 masks"):
         make()([photograph], person="p", masks=[None, None])
+    renderer = GeneratorRenderer(network, detector=Detector(), perceptual=perceptual)
     with pytest.raises(VeraError, match="recogniser"):
-        VeraAnonymizer(make().renderer, detector=Detector(), parser=Parser(), recognisers=[], options=Options())
+        VeraAnonymizer(renderer, detector=Detector(), parser=Parser(), recognisers=[], options=Options())
     for wrong in ({"face": 0}, {"attempts": 0}, {"harmonize_steps": -1}, {"truncation": 5.0}, {"seed": -1}):
         with pytest.raises(VeraError):
             Options(**wrong)

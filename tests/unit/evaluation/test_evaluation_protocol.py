@@ -24,6 +24,7 @@ from vera.evaluation.protocol_items import Contestant
 from vera.evaluation.protocol_judges import CalibrationPairs, Judge
 from vera.evaluation.protocol_ledger import Ledger, stem
 from vera.evaluation.protocol_measures import OfCrops, Preserved
+from vera.evaluation.protocol_ranks import parse_shard
 from vera.faces.detection import DetectedFace
 from vera.faces.photograph import write_png
 from vera.types import Anonymized, AnonymizedPerson, Refused, VeraError
@@ -411,6 +412,29 @@ def test_two_processes_give_what_one_gives(tmp_path):
     assert {path.name for path in (tmp_path / "together").glob("records-*")} == {"records-0.jsonl", "records-1.jsonl"}
     before, after = ([np.load(tmp_path / name / "distances.npz")] for name in ("alone", "together"))
     assert all(np.array_equal(before[0][key], after[0][key]) for key in before[0].files)
+
+
+def test_shards_make_all_items_and_a_last_run_reports(tmp_path):
+    known, out, log = people(tmp_path / "in"), tmp_path / "out", tmp_path / "log"
+    for shard in ((1, 2), (0, 2)):
+        given = {"same": Contestant("same", Same(log), again=(Same(log),))}
+        assert run(tmp_path, out, list(given.values()), known, shard=shard, repeated=3) == []
+        assert not (out / "results.jsonl").exists()
+    assert sorted(log.read_text().split()) == sorted(["p/0", "p/1", "p/2"] * 2 + ["p/3", "p/4"])
+    together = run(tmp_path, out, [Contestant("same", Same(log), again=(Same(log),))], known, repeated=3)
+    assert len(log.read_text().split()) == 8  # nothing was made again
+    alone = run(tmp_path, tmp_path / "alone", [Contestant("same", Same(), again=(Same(),))], known, repeated=3)
+    assert [figures(record) for record in together] == [figures(record) for record in alone]
+
+
+@pytest.mark.parametrize("text", ["2/2", "1", "-1/2", "a/b", "1/0"])
+def test_a_shard_that_is_none(text):
+    with pytest.raises(VeraError, match="0/2"):
+        parse_shard(text)
+
+
+def test_shards_are_parsed():
+    assert (parse_shard(None), parse_shard("1/3")) == (None, (1, 3))
 
 
 def ranked():

@@ -1,0 +1,59 @@
+import numpy as np
+import pytest
+
+from vera.anonymization.joining import fine_detail, join
+from vera.faces.alignment import align, warp_to_photograph
+from vera.faces.photograph import photograph_from_pixels
+from vera.types import Semantic
+
+from .conftest import Parser, face_points
+
+SIZE = 128
+
+
+@pytest.fixture
+def case(photograph):
+    """Photograph, aligned face, class numbers, a new face, what it covers and what is kept."""
+    face = align(photograph, face_points(), SIZE)
+    labels = Parser().parse(face).argmax(dim=0).numpy()
+    to_mask = {name: _in(labels == known, face, photograph) for name, known in (("skin", Semantic.SKIN), ("mouth", Semantic.MOUTH))}
+    image = np.full((SIZE, SIZE, 3), (190, 150, 130), np.float32) + np.random.default_rng(3).normal(0, 3, (SIZE, SIZE, 1))
+    return photograph, face, labels.astype(np.float32), image, to_mask["skin"], to_mask["mouth"]
+
+
+def _in(mask, face, photograph):
+    return warp_to_photograph(mask[None].astype(np.float32), face, photograph.size)[0][..., 0] > 0.5
+
+
+def test_nothing_changes_outside(case):
+    photograph, covered = case[0], case[4]
+    made = join(*case, seed=1)
+    assert made.dtype == np.uint8
+    np.testing.assert_array_equal(made[~covered], photograph.pixels[~covered])
+    assert (made[covered] != photograph.pixels[covered]).any(axis=1).mean() > 0.9
+
+
+def test_the_same_seed_gives_the_same_bytes(case):
+    np.testing.assert_array_equal(join(*case, seed=1), join(*case, seed=1))
+
+
+def test_no_source_pixel_inside_passes_on(case):
+    """But for the spread of fine detail, which is three numbers: both sources have none."""
+    photograph, *rest = case
+    covered = rest[3]
+    other = photograph.pixels.copy()
+    other[covered] = 128
+    third = photograph.pixels.copy()
+    third[covered] = (30, 200, 90)
+    flat = [join(photograph_from_pixels(pixels, "x"), *rest, seed=1) for pixels in (other, third)]
+    np.testing.assert_array_equal(flat[0], flat[1])
+
+
+def test_fine_detail_is_measured_in_grey_levels():
+    noise = np.random.default_rng(0).normal(128, 4, (64, 64, 1)).repeat(3, axis=2).astype(np.float32)
+    everywhere = np.ones((64, 64), dtype=bool)
+    fine = fine_detail(noise, everywhere)
+    assert fine[0] == pytest.approx(4, rel=0.2)
+    assert fine[0] > fine[1] > fine[2] > 0
+    assert fine_detail(np.full_like(noise, 90), everywhere) == pytest.approx([0, 0, 0], abs=1e-3)
+    assert fine_detail(noise, np.zeros((64, 64), dtype=bool)) == []

@@ -1,0 +1,113 @@
+"""How a head is turned, where features lie, and what the new face covers."""
+
+import cv2
+import numpy as np
+import pytest
+from tests.reference.drawn_bank import drawn_face
+
+from vera.exemplars.fitting import FOREHEAD_CLASSES
+from vera.exemplars.layout import EYE_POINTS, MOUTH, NOSE, hairline, opening_of, smile_of, target
+from vera.exemplars.pose import DEPTH, eye_distance, fit_camera
+from vera.exemplars.region import face_region, skin_of
+from vera.mosaic.points import EYES, FOREHEAD, extend
+from vera.types import Semantic
+
+
+def turned(points, yaw=0.0, pitch=0.0, roll=0.0):
+    """The mean face as a camera shows it that is turned by these degrees."""
+    solid = np.column_stack([points, DEPTH * eye_distance(points)]) - [0.5, 0.5, 0]
+    x, y, z = np.radians([pitch, yaw, roll])
+    about_x = np.array([[1, 0, 0], [0, np.cos(x), np.sin(x)], [0, -np.sin(x), np.cos(x)]])
+    about_y = np.array([[np.cos(y), 0, np.sin(y)], [0, 1, 0], [-np.sin(y), 0, np.cos(y)]])
+    about_z = np.array([[np.cos(z), -np.sin(z), 0], [np.sin(z), np.cos(z), 0], [0, 0, 1]])
+    return (solid @ (about_x @ about_y @ about_z).T)[:, :2] + 0.5
+
+
+def test_a_frontal_face_is_not_turned(bank):
+    mean = bank.mean.neutral
+    camera = fit_camera(mean, mean[:68])
+    assert np.abs([camera.yaw, camera.pitch, camera.roll]).max() < 1e-3
+    np.testing.assert_allclose(camera.place(mean), mean, atol=1e-5)
+
+
+def test_yaw_and_pitch_are_told_apart(bank):
+    shown = turned(bank.mean.neutral, yaw=15, pitch=-8)
+    camera = fit_camera(bank.mean.neutral, shown[:68])
+    np.testing.assert_allclose((camera.yaw, camera.pitch), (15, -8), atol=1.5)
+    np.testing.assert_allclose(camera.place(bank.mean.neutral), shown, atol=2e-3)
+
+
+@pytest.mark.parametrize("angles", [(20, 0, 0), (-20, 0, 0), (0, 12, 0), (0, -12, 0), (0, 0, 10)])
+def test_a_turned_head_is_found(bank, angles):
+    shown = turned(bank.mean.neutral, *angles)
+    camera = fit_camera(bank.mean.neutral, shown[:68])
+    np.testing.assert_allclose((camera.yaw, camera.pitch, camera.roll), angles, atol=1.5)
+    np.testing.assert_allclose(camera.place(bank.mean.neutral)[:68], shown[:68], atol=2e-3)
+
+
+def test_the_smile_is_0_and_1_at_the_mean_faces(bank):
+    camera = fit_camera(bank.mean.neutral, bank.mean.neutral[:68])
+    smiles = [smile_of(bank.mean.at(share), bank.mean, camera) for share in (0.0, 0.5, 1.0)]
+    np.testing.assert_allclose(smiles, [0, 0.5, 1], atol=1e-3)
+
+
+@pytest.fixture
+def source():
+    _, labels, marks = drawn_face(50)
+    return hairline(extend(marks), labels, FOREHEAD_CLASSES), labels
+
+
+def test_the_forehead_ends_where_its_skin_ends(source):
+    points, labels = source
+    size = len(labels)
+    centre = points[27:31].mean(axis=0)
+    for number in (71, 72, 73):  # the middle of the forehead, where the rays leave through hair
+        beyond = centre + (points[number] - centre) * 1.15
+        within = centre + (points[number] - centre) * 0.9
+        assert labels[tuple((within * size).astype(int)[::-1])] in (Semantic.SKIN, Semantic.BROWS)
+        assert labels[tuple((beyond * size).astype(int)[::-1])] == Semantic.HAIR
+    lower = labels.copy()
+    lower[: int(0.3 * size)][lower[: int(0.3 * size)] == Semantic.SKIN] = Semantic.HAIR
+    assert (hairline(points, lower, FOREHEAD_CLASSES)[72, 1]) > points[72, 1]
+
+
+@pytest.mark.parametrize("factor", [0.0, 0.4, 1.0])
+def test_lids_stay_as_far_apart_as_they_are(bank, source, factor):
+    points = source[0].copy()
+    for eye in EYES:
+        middle = points[list(eye)].mean(axis=0)[1]
+        points[list(eye), 1] = middle + factor * (points[list(eye), 1] - middle)
+    camera = fit_camera(bank.mean.neutral, points[:68])
+    made = target(bank.mean, points, camera=camera, smile=0.0, kept=())
+    for eye in EYES:
+        assert opening_of(made, eye) == pytest.approx(opening_of(points, eye), abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("known", "part"), [(Semantic.NOSE, NOSE), (Semantic.EYES, EYE_POINTS), (Semantic.BROWS, slice(17, 27)), (Semantic.MOUTH, MOUTH)]
+)
+def test_points_of_a_kept_class_stay(bank, source, known, part):
+    points, _ = source
+    camera = fit_camera(bank.mean.neutral, points[:68])
+    given = {"camera": camera, "smile": 0.0}
+    kept, free = target(bank.mean, points, kept=[known], **given), target(bank.mean, points, kept=[], **given)
+    np.testing.assert_array_equal(kept[part], points[part])
+    assert not np.allclose(free[part], points[part])
+    np.testing.assert_allclose(kept[FOREHEAD], points[FOREHEAD])
+
+
+def test_the_region_is_the_face_without_hair_ears_and_neck(source):
+    points, labels = source
+    region = face_region(points, labels)
+    size = len(labels)
+    outline = np.vstack([points[:17], points[FOREHEAD][::-1]])
+    centre = points[27:31].mean(axis=0)
+    wide = np.zeros((size, size), np.uint8)
+    cv2.fillPoly(wide, [np.round((centre + 1.3 * (outline - centre)) * size).astype(np.int32)], 1)
+    assert region.any()
+    assert not (region & (wide == 0)).any()
+    deep = cv2.erode(np.isin(labels, (Semantic.HAIR, Semantic.EARS, Semantic.NECK, Semantic.BACKGROUND)).astype(np.uint8), np.ones((7, 7)))
+    assert not (region & (deep > 0)).any()
+    features = np.isin(labels, (Semantic.EYES, Semantic.BROWS, Semantic.NOSE, Semantic.MOUTH))
+    assert region[features].all()
+    assert set(np.unique(labels[skin_of(labels, region)])) <= {Semantic.SKIN, Semantic.NOSE}

@@ -1,0 +1,84 @@
+"""Light, hair and texture."""
+
+import numpy as np
+import pytest
+from tests.reference.drawn_bank import SIZE, drawn_face
+
+from vera.exemplars.hair import hair_edge
+from vera.exemplars.light import Light, measure_light, relit
+from vera.exemplars.region import face_region, under_hair
+from vera.exemplars.texture import mixed_texture
+from vera.mosaic.partners import PARTS
+from vera.mosaic.points import extend
+from vera.mosaic.warping import Target
+from vera.types import Semantic
+
+OWN = Light(np.array([[60.0], [8], [-5], [3], [2], [-4]]), np.array([[12.0, 18], [2, -1], [-3, 1]]))
+WANTED = Light(np.array([[50.0], [-6], [4], [1], [-3], [2]]), np.array([[9.0, 21], [-1, 2], [1, 0.5]]))
+
+
+def field(light, size=64):
+    return np.concatenate(light.fields(size), axis=2)
+
+
+def test_a_field_is_recovered_exactly_from_part_of_the_skin_despite_outliers():
+    lab = field(OWN)
+    skin = np.zeros(lab.shape[:2], dtype=bool)
+    skin[10:50, 8:60] = True
+    lab[20:26, 20:40] += 25  # shine
+    found = measure_light(lab, skin)
+    np.testing.assert_allclose(found.lightness, OWN.lightness, atol=1e-3)
+    np.testing.assert_allclose(found.colour, OWN.colour, atol=1e-3)
+
+
+def test_a_face_gets_the_wanted_field():
+    np.testing.assert_allclose(relit(field(OWN), OWN, WANTED, follow=np.ones((64, 64, 1), np.float32)), field(WANTED), atol=1e-3)
+
+
+def test_colours_that_do_not_follow_stay():
+    stays = relit(field(OWN), OWN, WANTED, follow=np.zeros((64, 64, 1), np.float32))
+    np.testing.assert_allclose(stays[..., 1:], field(OWN)[..., 1:], atol=1e-5)
+    np.testing.assert_allclose(stays[..., 0], field(WANTED)[..., 0], atol=1e-3)
+
+
+def edge_of(image, labels, marks):
+    points = extend(marks)
+    return hair_edge(image.astype(np.float32), labels, face_region(points, labels), under_hair(points, len(labels)))
+
+
+def test_the_matte_of_hair_is_a_share_and_nothing_outside_its_band():
+    alpha, colour, band = edge_of(*drawn_face(51))
+    assert 0 < band.mean() < 0.2
+    assert 0 <= alpha.min() <= alpha.max() <= 1
+    assert not alpha[~band].any()
+    assert 0 <= colour.min() <= colour.max() <= 255
+
+
+def test_hair_of_one_colour_with_its_face_has_that_colour():
+    _, labels, marks = drawn_face(51)
+    flat = np.full((SIZE, SIZE, 3), (120, 90, 70), np.uint8)
+    alpha, colour, _ = edge_of(flat, labels, marks)
+    assert np.isfinite(alpha).all()
+    np.testing.assert_allclose(colour[alpha > 0.2], np.broadcast_to((120, 90, 70), colour[alpha > 0.2].shape), atol=2)
+
+
+def test_without_hair_there_is_no_edge():
+    image, labels, marks = drawn_face(51)
+    alpha, _, band = edge_of(image, np.where(labels == Semantic.HAIR, Semantic.BACKGROUND, labels).astype(np.uint8), marks)
+    assert not band.any()
+    assert not alpha.any()
+
+
+@pytest.mark.parametrize("smile", [0.0, 0.3])
+def test_a_mixture_of_equal_rows_is_that_row(bank, smile):
+    row = (bank.image(0, 0), bank.image(0, 0))
+    own = (bank.mesh(0, 0), bank.mesh(0, 0))
+    mixed = mixed_texture(
+        [row] * 3, [own] * 3, np.tile(bank.facts["tone"][0], (3, 1)), np.array([0.5, 0.3, 0.2]),
+        {part: number % 3 for number, part in enumerate(PARTS)}, Target(own[0], bank.triangles, bank.size), smile=smile, teeth=False,
+    )  # fmt: skip
+    inside = np.zeros((SIZE, SIZE), dtype=bool)
+    inside[SIZE // 3 : 2 * SIZE // 3, SIZE // 3 : 2 * SIZE // 3] = True
+    difference = np.abs(mixed - row[0])[inside]
+    assert np.median(difference) < 1
+    assert np.percentile(difference, 95) < 6
