@@ -99,8 +99,9 @@ def _anonymized(photograph: Path, out: Path, renderer: str) -> Call:
     started = time.perf_counter()
     said = _python(PEAK + ANONYMIZE, str(photograph), str(out), "--renderer", renderer)
     seconds = time.perf_counter() - started
-    audit = json.loads(next(out.rglob("*.json")).read_text(encoding="utf-8"))
-    return Call(seconds, int(said.split()[-1]), audit["seconds"])
+    audit = json.loads((out / "audit.json").read_text(encoding="utf-8"))
+    (person,) = audit["people"]
+    return Call(seconds, int(said.split()[-1]), person["seconds"])
 
 
 def _python(code: str, *arguments: str) -> str:
