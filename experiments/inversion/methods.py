@@ -12,7 +12,7 @@ from cases import Cases
 from plain import optimise
 from torch import Tensor
 
-from vera.anonymization.pipeline import REFINEMENT
+from vera.anonymization.generator_renderer import REFINEMENT
 from vera.features.perceptual import PerceptualDistance
 from vera.generator.network import Generator, Synthesis
 from vera.inversion.objective import InversionObjective

@@ -25,7 +25,7 @@ from skimage.data import astronaut
 from torchmetrics.functional.image import multiscale_structural_similarity_index_measure as ms_ssim
 
 from vera import __version__
-from vera.anonymization.pipeline import REFINEMENT
+from vera.anonymization.generator_renderer import REFINEMENT
 from vera.anonymization.request import Options
 from vera.anonymization.scene import find_face
 from vera.bundle import default_bundle, load

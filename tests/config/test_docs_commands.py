@@ -85,10 +85,10 @@ def test_a_command_composes(page, line, configurations):
 
 @pytest.mark.parametrize(("page", "line"), [entry for entry in commands() if entry not in commands_of_hydra()])
 def test_a_command_parses(page, line):
-    command, given = typer.main.get_command(app), words(line)
-    while hasattr(command, "commands"):  # of click, or of typer's own copy of it
-        command = command.commands[given.pop(0) if given[0] in command.commands else "run"]  # vera export RUN
-    command.make_context(line, given)
+    context = typer.main.get_command(app).make_context("vera", words(line))
+    while hasattr(command := context.command, "commands"):  # of click, or of typer's own copy of it
+        name, command, rest = command.resolve_command(context, [*context._protected_args, *context.args])
+        context = command.make_context(name, rest, parent=context)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

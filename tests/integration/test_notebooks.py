@@ -14,6 +14,7 @@ TINY = {
     "2_invert_and_edit": "STEPS, DONORS = 1, 1",
     "3_anonymize_a_pair": "ATTEMPTS = 4",
 }
+BUNDLES = dict.fromkeys(TINY, bundle.default_bundle()) | {"3_anonymize_a_pair": bundle.exemplar_bundle()}
 
 
 def read(name):
@@ -53,7 +54,6 @@ def test_a_notebook_is_committed_as_it_ran(name):
     assert sum(len(pictures(cell)) for cell in code) >= 2
     kinds = {output.output_type for cell in code for output in cell.outputs}
     assert kinds <= {"display_data", "execute_result"}, "a warning or an error was left"
-    used = bundle.exemplar_bundle() if name == "3_anonymize_a_pair" else bundle.default_bundle()
-    assert bundle.read(used)["digest"] in shown(notebook), "the pictures are of another bundle: make notebooks"
+    assert bundle.read(BUNDLES[name])["digest"] in shown(notebook), "the pictures are of another bundle: make notebooks"
     assert not [root for root in ("/home/", "/tmp/", "/root/", "site-packages") if root in shown(notebook)]
     assert (FOLDER / f"{name}.ipynb").stat().st_size < 600_000

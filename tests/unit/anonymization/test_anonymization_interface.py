@@ -1,6 +1,7 @@
-"""The Python interface's own arguments; the network and the face parts are not loaded for them."""
+"""The Python interface's own arguments; the bank and the face parts are not loaded for them."""
 
 import hashlib
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,7 +20,8 @@ def calls(monkeypatch):
     seen = []
 
     class Asked:
-        def __init__(self, network, *, options, **_):
+        def __init__(self, renderer, *, options, **_):
+            assert renderer.name == "exemplars"
             self.options = options
 
         def __call__(self, photographs, **arguments):
@@ -107,3 +109,9 @@ def test_a_bundle_of_the_other_renderer_is_bad_input(photograph, calls):
 def test_arguments_of_another_type_are_bad_input(photograph, calls, arguments):
     with pytest.raises(VeraError, match=f"^{next(iter(arguments))}=.* cannot be used: give "):
         anonymize(**{"photographs": photograph, "bundle": "x"} | arguments)
+
+
+def test_a_bundle_of_another_kind_is_bad_input(photograph, calls, monkeypatch):
+    monkeypatch.setattr(interface, "load", lambda *_, **__: SimpleNamespace())
+    with pytest.raises(VeraError, match="bundle 'x' holds a SimpleNamespace: `vera anonymize` takes a bank of exemplars or an autoencoder"):
+        anonymize(photograph, bundle="x")
