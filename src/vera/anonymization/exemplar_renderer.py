@@ -22,7 +22,7 @@ from vera.bundle import BundleInfo
 from vera.exemplars.bank import ExemplarBank
 from vera.exemplars.fitting import Fitter, Subject, observe
 from vera.exemplars.hair import HairEdge
-from vera.exemplars.identity import STUBBLE, Appearance, Exemplar, draw, pool
+from vera.exemplars.identity import STUBBLE, Appearance, Exemplar, deal, draw, pool
 from vera.exemplars.pose import eye_distance
 from vera.faces.alignment import align, pull, transform
 from vera.rng import derived_seed
@@ -196,6 +196,7 @@ class ExemplarCase:
         leave_out = (self.request.person,) if self.renderer.leave_out_person else ()
         search = number // CANDIDATES
         rows = pool(self.renderer.bank, self.appearance, search=search, leave_out=leave_out)
+        rows = deal(rows, seed=self.request.seed, person=self.request.person, search=search)
         return draw(rows, seed=self.request.seed, person=self.request.person, number=number, search=search)
 
     def _search(self) -> None:
@@ -208,7 +209,8 @@ class ExemplarCase:
             found.append((min(self._score(self._draw(number), *one) for one in small), number))
             if self.request.progress:
                 self.request.progress("searching for a different face", number + 1, CANDIDATES)
-        self._ranked = sorted(found, key=lambda pair: (-pair[0], pair[1]))
+        # Beyond what is wanted, different seeds matter more than ever larger distances: the first such candidate is taken.
+        self._ranked = sorted(found, key=lambda pair: (-min(pair[0], WANTED), pair[1]))
 
     def _score(self, own: Exemplar, view: View, subject: Subject, layers: tuple[Floats, Floats]) -> float:
         face = self.renderer.fitter.fit(own, subject, view.scene.kept_classes, quick=True)

@@ -21,20 +21,22 @@ from vera.types import VeraError
 
 Floats = npt.NDArray[np.float64]
 
-MIXED = 4
+MIXED = 3
 """DECISION: rows in an identity (each a mosaic of several people itself)."""
-LARGEST = 0.5
+LARGEST = 0.6
 """DECISION: most that one row may weigh in broad colours and in any feature's shape: no row reappears whole."""
-SPREAD = 1.5
+SPREAD = 0.8
 """Of the Dirichlet distribution of the weights."""
 EXAGGERATION = (1.3, 1.7)
 """DECISION: a mean of faces is nearer to the mean face than a face is: its deviation is brought back."""
 WIDER, FARTHER = 4, 0.12
 """DECISION: rows (and CIELAB units) that each further search adds to the pool, and the share by which its faces are farther from the mean:
 what stays of a photograph (hair, outline, the preserved region) makes some people hard to leave."""
-POOL = 14
+POOL = 28
 """DECISION: rows that identities of one person are mixed from: those whose skin is nearest to the photographs'. Rows of another complexion,
 recoloured, look grey."""
+DEALT = 7
+"""DECISION: rows of the pool that one search mixes, dealt anew for each seed: otherwise the search ends at much the same face for all."""
 FEWEST = 6
 SPREAD_OF_POOL = 6.0
 """DECISION: where the bank has few rows of a complexion, those farther than this from the :data:`FEWEST` nearest (CIELAB units) are not
@@ -119,6 +121,12 @@ def pool(bank: ExemplarBank, wanted: Appearance, *, search: int = 0, leave_out: 
     if len(order) < MIXED:
         raise VeraError(f"the bank of exemplars has {len(order)} rows for this person, {MIXED} are needed: use another bundle")
     return np.asarray(order, dtype=np.int64)
+
+
+def deal(rows: npt.NDArray[np.int64], *, seed: int, person: str, search: int) -> npt.NDArray[np.int64]:
+    """The rows of a pool that one search mixes: :data:`DEALT` of them, a function of (seed, person, search)."""
+    rng = np.random.default_rng(derived_seed(seed, person, search, "deal"))
+    return np.asarray(rng.choice(rows, min(DEALT, len(rows)), replace=False), dtype=np.int64)
 
 
 def draw(rows: npt.NDArray[np.int64], *, seed: int, person: str, number: int, search: int = 0) -> Exemplar:
