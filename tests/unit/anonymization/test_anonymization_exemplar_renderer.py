@@ -131,3 +131,19 @@ def test_almost_nothing_to_replace_is_refused(renderer, drawn):
     mask[: int(0.36 * SIZE)] = False
     with pytest.raises(VeraError, match="preserve"):
         anonymizer(renderer, drawn)([photograph_of(drawn)], person="p", masks=[np.ones_like(mask)])
+
+
+def test_another_seed_gives_another_face(renderer, drawn):
+    source = photograph_of(drawn)
+    first, other = (anonymizer(renderer, drawn, seed=seed)([source], person="p") for seed in (5, 6))
+    assert (first.photographs[0].image != other.photographs[0].image).any()
+    one, two = first.identity.exemplar, other.identity.exemplar
+    assert not np.array_equal(one.weights, two.weights)
+
+
+def test_an_identity_from_another_bank_is_refused(renderer, drawn):
+    source = photograph_of(drawn)
+    identity = anonymizer(renderer, drawn)([source], person="p").identity
+    foreign = type(identity)(identity.exemplar, "f" * 64, identity.seed, identity.number)
+    with pytest.raises(VeraError, match="bundle"):
+        anonymizer(renderer, drawn)([source], person="p", identity=foreign)

@@ -57,3 +57,23 @@ def test_fine_detail_is_measured_in_grey_levels():
     assert fine[0] > fine[1] > fine[2] > 0
     assert fine_detail(np.full_like(noise, 90), everywhere) == pytest.approx([0, 0, 0], abs=1e-3)
     assert fine_detail(noise, np.zeros((64, 64), dtype=bool)) == []
+
+
+def test_of_the_source_inside_only_the_spread_of_fine_detail_counts(case, monkeypatch):
+    photograph, *rest = case
+    covered = rest[3]
+    other = photograph.pixels.copy()
+    other[covered] = np.random.default_rng(9).integers(0, 256, (int(covered.sum()), 3), dtype=np.uint8)
+    sources = [photograph, photograph_from_pixels(other, "x")]
+    measured = [join(source, *rest, seed=1) for source in sources]
+    assert (measured[0] != measured[1]).any()
+    monkeypatch.setattr("vera.anonymization.joining.fine_detail", lambda image, skin: [3.0, 2.0, 1.0])
+    np.testing.assert_array_equal(*(join(source, *rest, seed=1) for source in sources))
+
+
+def test_grain_of_the_seed_makes_up_for_detail_that_a_new_face_lacks(case):
+    photograph, face, labels, image, covered, preserved = case
+    flat = np.broadcast_to(np.float32([190, 150, 130]), image.shape)
+    one, other = (join(photograph, face, labels, flat, covered, preserved, seed=seed) for seed in (1, 2))
+    assert (one != other).any()
+    np.testing.assert_array_equal(one[~covered], other[~covered])

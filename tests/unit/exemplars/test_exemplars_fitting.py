@@ -1,0 +1,134 @@
+"""A whole fit: what is known of a photograph, and what of it the new face takes over."""
+
+import numpy as np
+import pytest
+from tests.reference.drawn_bank import SIZE, drawn_face
+
+from vera import bundle
+from vera.exemplars.fitting import Fitter, observe
+from vera.exemplars.identity import Appearance, deal, draw, pool
+from vera.exemplars.layout import INNER_LIPS, MOUTH, Frontal, mouth_is_open, opening_of, target
+from vera.exemplars.pose import eye_distance, fit_camera
+from vera.mosaic.points import EYES, extend
+from vera.types import Semantic, VeraError
+
+
+@pytest.fixture(scope="session")
+def shipped():
+    return bundle.load(bundle.exemplar_bundle())
+
+
+@pytest.fixture(scope="module")
+def subject(bank):
+    image, labels, marks = drawn_face(50)
+    return observe(bank, image.astype(np.float32), labels, marks)
+
+
+def identity_of(bank, number):
+    facts = bank.facts
+    wanted = Appearance(0, facts["tone"][0], float(facts["age"][0]), 5.0)
+    return draw(pool(bank, wanted), seed=0, person="p", number=number)
+
+
+def gap(points):
+    """How far the lips are apart at each pair of facing points."""
+    mouth = points[MOUTH]
+    return np.array([mouth[lower] - mouth[upper] for upper, lower in INNER_LIPS])
+
+
+@pytest.mark.parametrize("drop", [0.0, 0.05])
+def test_the_mouths_opening_is_the_photographs(bank, drop):
+    points = extend(drawn_face(50)[2])
+    points[[65, 66, 67, 55, 56, 57, 58, 59], 1] += drop
+    camera = fit_camera(bank.mean.neutral, points[:68])
+    made = target(bank.mean, points, camera=camera, smile=0.0, kept=())
+    assert not np.allclose(made[MOUTH], points[MOUTH])
+    np.testing.assert_allclose(gap(made), gap(points), atol=1e-12)
+
+
+def test_parted_lips_show_teeth_from_a_share_of_the_eye_distance():
+    points = extend(drawn_face(50)[2])
+    points[60:68, 1] = 0.7
+    assert not mouth_is_open(points)
+    points[[65, 66, 67], 1] += 0.13 * eye_distance(points)
+    assert mouth_is_open(points)
+
+
+@pytest.mark.parametrize("smile", [0.0, 1.0])
+def test_a_closed_eye_stays_closed(bank, smile):
+    points = extend(drawn_face(50)[2])
+    right, left = (list(eye) for eye in EYES)
+    points[right, 1] = points[right, 1].mean()
+    camera = fit_camera(bank.mean.neutral, points[:68])
+    made = target(bank.mean, points, camera=camera, smile=smile, kept=())
+    assert opening_of(made, right) < 0.01
+    assert opening_of(made, left) == pytest.approx(opening_of(points, left), abs=0.01)
+
+
+def test_an_expression_lies_between_the_two_faces():
+    one, other = np.zeros((77, 2)), np.ones((77, 2))
+    face = Frontal(one, other)
+    np.testing.assert_array_equal(face.at(0), one)
+    np.testing.assert_array_equal(face.at(1), other)
+    np.testing.assert_allclose(face.at(0.25), 0.25)
+
+
+def test_a_photograph_is_looked_at(subject):
+    assert subject.size == SIZE
+    assert abs(subject.camera.yaw) < 5
+    assert 0 <= subject.smile < 0.2
+    assert subject.region.any()
+    small = subject.at(32)
+    assert (small.size, small.image.shape, small.region.dtype) == (32, (32, 32, 3), np.bool_)
+    assert small.light is subject.light
+
+
+def test_a_smile_is_seen(bank):
+    image, labels, marks = drawn_face(50, smile=1.0)
+    assert observe(bank, image.astype(np.float32), labels, marks).smile > 0.8
+
+
+def test_a_covered_face_is_refused(bank):
+    image, labels, marks = drawn_face(50)
+    covered = np.where(np.isin(labels, (Semantic.SKIN, Semantic.NOSE)), Semantic.CLOTHES, labels).astype(np.uint8)
+    with pytest.raises(VeraError, match="hardly any skin"):
+        observe(bank, image.astype(np.float32), covered, marks)
+
+
+def test_a_new_face_is_a_function_of_identity_and_photograph(bank, subject):
+    first, again = (Fitter(bank).fit(identity_of(bank, 0), subject, ()) for _ in range(2))
+    other = Fitter(bank).fit(identity_of(bank, 1), subject, ())
+    np.testing.assert_array_equal(first.image, again.image)
+    assert first.image.shape == (SIZE, SIZE, 3)
+    assert 0 <= first.image.min() <= first.image.max() <= 255
+    assert np.abs(first.points - other.points).max() > 1e-3
+    assert np.abs(first.image - other.image)[subject.region].mean() > 0.5
+
+
+def test_the_light_is_the_photographs(bank, subject):
+    face = Fitter(bank).fit(identity_of(bank, 0), subject, ())
+    skin = subject.region & (subject.labels == Semantic.SKIN) & (face.labels == Semantic.SKIN)
+    assert np.abs(np.median(face.image[skin], axis=0) - np.median(subject.image[skin], axis=0)).max() < 8
+
+
+def test_a_deal_is_a_function_of_seed_person_and_search():
+    rows = np.arange(28)
+    first = deal(rows, seed=1, person="p", search=0)
+    assert len(set(first.tolist())) == len(first) < len(rows)
+    np.testing.assert_array_equal(first, deal(rows, seed=1, person="p", search=0))
+    for other in ({"seed": 2}, {"person": "q"}, {"search": 1}):
+        assert not np.array_equal(first, deal(rows, **{"seed": 1, "person": "p", "search": 0, **other}))
+    assert sorted(deal(rows[:4], seed=1, person="p", search=0)) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("role", [0, 1])
+def test_real_mean_faces_are_frontal(shipped, role):
+    mean = (shipped.mean.neutral, shipped.mean.smiling)[role]
+    camera = fit_camera(mean, mean[:68])
+    assert np.abs([camera.yaw, camera.pitch, camera.roll]).max() < 0.1
+
+
+def test_real_rows_are_frontal(shipped):
+    turns = [fit_camera(shipped.mean.neutral, shipped.mesh(row, 0)[:68]).yaw for row in range(0, shipped.rows, 20)]
+    assert np.abs(turns).max() < 12
+    assert abs(np.median(turns)) < 3
