@@ -26,9 +26,9 @@ SHADING_LENGTH = 0.35
 """How far a difference in shade reaches into the new face."""
 SAME_SHADE = 40.0
 """DECISION: grey levels; skin whose colours differ by more is not compared (a shadow below the chin, a beard)."""
-SAME_SKIN = 70.0
+SAME_SKIN = 45.0
 """DECISION: the same for skin of the face itself that goes on beyond the region (a bald crown): shine is carried in, too."""
-MOST_SHADE = 45.0
+MOST_SHADE = 30.0
 """DECISION: grey levels, most that a difference in shade changes the new face."""
 SKIN_SEAM = 0.03
 """Gaussian width of the border where skin of the face goes on beyond it."""

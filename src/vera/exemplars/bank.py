@@ -107,7 +107,8 @@ class ExemplarBank(nn.Module):
 
     def labels(self, row: int, role: int) -> npt.NDArray[np.uint8]:
         """A row's class numbers, ``(T', T')`` uint8."""
-        return np.asarray(Image.open(io.BytesIO(self._piece("segmentation", row, role).tobytes())), dtype=np.uint8)
+        encoded = io.BytesIO(self._piece("segmentation", row, role).tobytes())
+        return np.asarray(Image.open(encoded, formats=["PNG"]), dtype=np.uint8)
 
     def mesh(self, row: int, role: int) -> Points:
         """A row's mesh, ``(105, 2)`` float64."""

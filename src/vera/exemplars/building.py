@@ -16,6 +16,7 @@ from PIL import Image
 
 from vera.exemplars.bank import ROLES, ExemplarBank
 from vera.exemplars.layout import hairline
+from vera.faces.formats import FORMATS
 from vera.mosaic.colour import to_lab
 from vera.mosaic.look import Look, measure
 from vera.mosaic.masks import INSIDE
@@ -122,8 +123,8 @@ def read_candidates(data: Path, ages: Mapping[str, float]) -> Iterator[Candidate
 
 def read_picture(data: Path, record: Mapping[str, Any]) -> tuple[npt.NDArray[np.uint8], Labels, Points]:
     """Image ``(S, S, 3)``, class numbers ``(S, S)`` and mesh ``(105, 2)`` of one mosaic."""
-    image = np.asarray(Image.open(data / "images" / f"{record['name']}.jpg").convert("RGB"))
-    labels = np.asarray(Image.open(data / "masks" / f"{record['name']}.png"))
+    image = np.asarray(Image.open(data / "images" / f"{record['name']}.jpg", formats=FORMATS).convert("RGB"))
+    labels = np.asarray(Image.open(data / "masks" / f"{record['name']}.png", formats=FORMATS))
     return image, labels, np.asarray(record["points"], dtype=np.float64)
 
 
