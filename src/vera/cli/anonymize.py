@@ -51,7 +51,7 @@ def anonymize(
     upright: Annotated[
         Upright, typer.Option(help="A turned photograph is refused, or turned upright; its output stays so.")
     ] = Upright.refuse,
-    hair: Annotated[bool, typer.Option("--hair/--keep-hair", help="Replace the hair too, or keep it.")] = False,
+    hair: Annotated[bool, typer.Option("--hair/--keep-hair", help="Replace the hair too (the generator only), or keep it.")] = False,
     rename: Annotated[bool, typer.Option("--rename", help="Neutral output names and person labels.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what an earlier call over other photographs wrote.")] = False,
     renderer: Annotated[Renderer | None, typer.Option(help="Photographic exemplars (the default), or the generator of the paper.")] = None,
@@ -62,7 +62,7 @@ def anonymize(
     ] = None,
     recogniser: Annotated[
         list[str] | None,
-        typer.Option(metavar="WHICH", help="Verify with a further recogniser: an .onnx file or insightface:PACK; may be repeated."),
+        typer.Option(metavar="WHICH", help="A further recogniser that searches and verifies: .onnx file or insightface:PACK; repeatable."),
     ] = None,
     far: Annotated[
         float, typer.Option(metavar="RATE", help="False-accept rate of the recognisers' thresholds: 0.01, 0.001 or 0.0001.")

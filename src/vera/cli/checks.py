@@ -270,7 +270,7 @@ def inception() -> Finding:
 
 
 def bundles() -> Iterator[Finding]:
-    """The default bundle and the parser's: digest checked, network built and loaded."""
+    """The bundles that ship with the package: digest checked, network or bank built and loaded."""
 
     def default() -> str:
         from vera.bundle import default_bundle, load, read
@@ -287,7 +287,15 @@ def bundles() -> Iterator[Finding]:
         count = sum(parameter.numel() for parameter in load(shipped_parser()).parameters())
         return f"digest {digest[:12]} is right, {count:,} parameters (the default parser: {DEFAULT}); {shipped_parser()}"
 
-    yield attempt("default bundle", default, licence="see its MODEL_CARD.md")
+    def exemplars() -> str:
+        from vera.bundle import exemplar_bundle, load, read
+
+        digest = read(exemplar_bundle())["digest"]
+        bank = load(exemplar_bundle())
+        return f"digest {digest[:12]} is right, {bank.rows} rows; {exemplar_bundle()}"
+
+    yield attempt("exemplar bundle", exemplars, licence="see its MODEL_CARD.md")
+    yield attempt("generator bundle", default, licence="see its MODEL_CARD.md")
     yield attempt("parser bundle", parser, licence="see its MODEL_CARD.md", otherwise="optional")
 
 
