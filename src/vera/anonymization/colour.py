@@ -80,7 +80,7 @@ def match_colour(generated: Floats, source: Floats, same: Mask) -> Floats:
     lab = _lab(generated)
     ours, theirs = lab[same], _lab(source[same][None])[0]
     centre = np.asarray(np.median(ours, axis=0), dtype=np.float32)
-    gain = np.clip(_spread(theirs[:, 0]) / max(_spread(ours[:, 0]), 1e-3), *GAIN)
+    gain = np.clip(spread(theirs[:, 0]) / max(spread(ours[:, 0]), 1e-3), *GAIN)
     lab[..., 0] = (lab[..., 0] - centre[0]) * gain + centre[0]
     return _rgb(_moved(lab, centre, np.asarray(np.median(theirs, axis=0), dtype=np.float32)))
 
@@ -107,8 +107,8 @@ def match_grain(generated: Floats, source: Floats, kept: Mask, where: Mask, *, s
     grain = np.zeros_like(ours)
     weight = kept.astype(np.float32)
     for sigma in OCTAVES:
-        wanted = _spread(_octave(theirs, weight, sigma)[kept])
-        present = _spread(_octave(ours, np.ones_like(weight), sigma)[kept])
+        wanted = spread(_octave(theirs, weight, sigma)[kept])
+        present = spread(_octave(ours, np.ones_like(weight), sigma)[kept])
         drawn = _octave(white, np.ones_like(weight), sigma)
         amplitude = min(float(np.sqrt(max(wanted**2 - present**2, 0.0))), GRAIN_LIMIT)
         grain += drawn * (amplitude / max(float(drawn.std()), 1e-6))
@@ -135,7 +135,7 @@ def _rgb(lab: Floats) -> Floats:
     return np.asarray(cv2.cvtColor(lab, cv2.COLOR_Lab2RGB) * 255, dtype=np.float32)
 
 
-def _spread(values: Floats) -> float:
+def spread(values: Floats) -> float:
     """Standard deviation, robust against edges (from the median absolute deviation)."""
     return 1.4826 * float(np.median(np.abs(values - np.median(values))))
 

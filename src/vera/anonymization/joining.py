@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import torch
 
+from vera.anonymization.colour import spread
 from vera.anonymization.membrane import FIXED, membrane
 from vera.anonymization.placement import Floats, Window, eye_distance, grow, to_window
 from vera.types import AlignedFace, Mask, Photograph, Pixels, Semantic
@@ -107,7 +108,7 @@ def fine_detail(image: Floats, skin: Mask) -> list[float]:
     if int(skin.sum()) < LEAST_SKIN:
         return []
     grey = image.mean(axis=2)
-    return [_spread(_octave(grey, sigma)[skin]) for sigma in OCTAVES]
+    return [spread(_octave(grey, sigma)[skin]) for sigma in OCTAVES]
 
 
 def _as_fine(new: Floats, wanted: list[float], skin: Mask, seed: int) -> Floats:
@@ -127,11 +128,6 @@ def _octave(values: Floats, sigma: float) -> Floats:
     """The part of an image between Gaussian widths ``sigma`` and ``max(2 sigma, 1)`` pixels."""
     fine = values if sigma == 0 else cv2.GaussianBlur(values, (0, 0), sigma)
     return np.asarray(fine - cv2.GaussianBlur(values, (0, 0), max(2 * sigma, 1.0)), dtype=np.float32)
-
-
-def _spread(values: Floats) -> float:
-    """Standard deviation, robust against edges (from the median absolute deviation)."""
-    return 1.4826 * float(np.median(np.abs(values - np.median(values))))
 
 
 def _shading(difference: Floats, flesh: Mask, region: Mask, around: Mask, unit: float) -> Floats:

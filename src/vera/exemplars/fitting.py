@@ -15,10 +15,11 @@ from vera.exemplars.building import beard_of
 from vera.exemplars.hair import HairEdge, hair_edge
 from vera.exemplars.identity import Exemplar, frontal
 from vera.exemplars.layout import hairline, mouth_is_open, smile_of, target
-from vera.exemplars.light import Light, measure_light, relit, to_lab
+from vera.exemplars.light import Light, measure_light, relit
 from vera.exemplars.pose import Camera, fit_camera
 from vera.exemplars.region import face_region, skin_of, under_hair
 from vera.exemplars.texture import mixed_texture
+from vera.mosaic.colour import to_lab, to_rgb
 from vera.mosaic.look import measure
 from vera.mosaic.masks import with_features
 from vera.mosaic.partners import PARTS
@@ -128,7 +129,7 @@ class Fitter:
     """Puts identities of a bank into photographs; decoded rows are kept for the next one.
 
     Args:
-        bank: see there.
+        bank: the rows.
 
     """
 
@@ -167,7 +168,7 @@ class Fitter:
         share = np.where(labels == Semantic.EYES, EYES_FOLLOW, 1.0).astype(np.float32)
         follow = np.asarray(cv2.GaussianBlur(share, (0, 0), 0.006 * subject.size), np.float32)[..., None]
         lit = relit(lab, measure_light(lab, skin), subject.light, follow=follow)
-        image = np.asarray(cv2.cvtColor(lit, cv2.COLOR_LAB2RGB) * 255, dtype=np.float32)
+        image = to_rgb(lit)
         return NewFace(image.clip(0, 255), labels, points[:68])
 
     def hair(self, subject: Subject) -> HairEdge:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -77,11 +76,6 @@ def relit(lab: Floats, own: Light, wanted: Light, *, follow: Floats) -> Floats:
     (lightness, colour), (wanted_lightness, wanted_colour) = own.fields(size), wanted.fields(size)
     factor = np.clip(wanted_lightness / np.maximum(lightness, DARKEST), *GAIN)
     return np.concatenate([lab[..., :1] * factor, lab[..., 1:] + (wanted_colour - colour) * follow], axis=2).astype(np.float32)
-
-
-def to_lab(image: Floats) -> Floats:
-    """``(S, S, 3)`` RGB, 0 to 255, to CIELAB."""
-    return np.asarray(cv2.cvtColor(image.clip(0, 255).astype(np.float32) / 255, cv2.COLOR_RGB2LAB), dtype=np.float32)
 
 
 def _terms(size: int) -> npt.NDArray[np.float64]:
