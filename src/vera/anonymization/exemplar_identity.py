@@ -13,13 +13,14 @@ from safetensors.torch import save
 from vera.anonymization.identity import FILE_LIMIT, Identity
 from vera.anonymization.private import write_private
 from vera.exemplars.bank import ExemplarBank
-from vera.exemplars.identity import LARGEST, Exemplar
+from vera.exemplars.identity import LARGEST, LARGEST_IN_SHAPES, Exemplar
 from vera.mosaic.partners import PARTS
 from vera.mosaic.points import REGIONS
 from vera.types import VeraError
 from vera.untrusted import number, read_tensors, shown
 
-FORMAT = "2"
+FORMAT, EARLIER = "3", "2"
+"""Written now; and an earlier format, whose numbers would give another face now."""
 TENSORS = {
     "rows": torch.int64,
     "weights": torch.float64,
@@ -118,7 +119,8 @@ def _sound(own: Exemplar) -> bool:
     shares = np.vstack([own.weights, own.shapes])
     if not np.isfinite(shares).all() or not np.allclose(shares.sum(axis=1), 1, rtol=1e-6):
         return False
-    within = 0 <= shares.min() <= shares.max() <= LARGEST + 1e-6 and 0 <= own.parts.min() <= own.parts.max() < rows
+    bounded = own.weights.max() <= LARGEST + 1e-6 and own.shapes.max() <= LARGEST_IN_SHAPES + 1e-6
+    within = bounded and shares.min() >= 0 and 0 <= own.parts.min() <= own.parts.max() < rows
     return bool(within and 0 < own.exaggeration < 4)
 
 
@@ -130,4 +132,9 @@ def load_identity(path: str | Path) -> Identity | ExemplarIdentity:
 
     """
     written = read_tensors(path, what=f"the identity '{path}'", limit=FILE_LIMIT).metadata.get("vera_identity")
+    if written == EARLIER:
+        raise VeraError(
+            f"the identity '{path}' was drawn by an earlier version of VerA, and this version would make another face of it: "
+            "anonymize all photographs of this person anew, or use the version of the first visit"
+        )
     return ExemplarIdentity.load(path) if written == FORMAT else Identity.load(path)

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 
 from vera.anonymization.exemplar_identity import ExemplarIdentity
+from vera.anonymization.exemplar_search import CANDIDATES, Candidate, Picture, Search
 from vera.anonymization.joining import join
 from vera.anonymization.placement import Window, to_window
 from vera.anonymization.renderer import Request, SavedIdentity
@@ -32,13 +33,6 @@ Floats = npt.NDArray[np.float32]
 
 SEARCH_SIZE = 160
 """DECISION: side at which candidates are rendered and shown to the recognisers."""
-CANDIDATES = 16
-"""DECISION: candidates of a first search; as many again are drawn while none reaches :data:`WANTED`, and then only while none reaches
-:data:`ENOUGH`, up to :data:`SEARCHES` times."""
-SEARCHES = 5
-ENOUGH = 1.12
-WANTED = 1.2
-"""DECISION: distance to the source, in thresholds of the recogniser, that a candidate should have by every recogniser."""
 MOST_TURNED = 25.0
 """DECISION: degrees of yaw beyond which a frontal face cannot be made to fit."""
 GLASSES = 0.1
@@ -158,14 +152,16 @@ class ExemplarCase:
             for view in views
             if view.subject.beard > BEARD
         ]
-        self._ranked: list[tuple[float, int]] = []
+        self._search = self._started()
+        self._found = iter(self._search)
+        self._taken: list[Candidate] = []
 
     def identity(self, attempt: int) -> ExemplarIdentity:
-        """The candidate that the recognisers find the most different (attempt 1), the next one, and so on."""
-        if not self._ranked:
-            with self.request.clock("search"):
-                self._search()
-        number = self._ranked[min(attempt, len(self._ranked)) - 1][1]
+        """The candidate that the search puts first (attempt 1), the next one, and so on; the last one again when there are no more."""
+        with self.request.clock("search"):
+            while len(self._taken) < attempt and (candidate := next(self._found, None)):
+                self._taken.append(candidate)
+        number = self._taken[-1].number
         return ExemplarIdentity(self._draw(number), self.renderer.info.digest, self.request.seed, number)
 
     def render(self, identity: SavedIdentity) -> list[Anonymized]:
@@ -176,8 +172,8 @@ class ExemplarCase:
 
     def facts(self) -> dict[str, Any]:
         """The group, how many candidates were looked at, and the score of the best."""
-        found = {"kind": self.renderer.bank.sexes[self.appearance.sex], "candidates": len(self._ranked) or 1}
-        return found | ({"score": round(self._ranked[0][0], 4)} if self._ranked else {})
+        found = {"kind": self.renderer.bank.sexes[self.appearance.sex], "candidates": self._search.rendered or 1}
+        return found | ({"score": round(self._taken[-1].score, 4)} if self._taken else {})
 
     def _appearance(self) -> Appearance:
         bank, request = self.renderer.bank, self.request
@@ -199,30 +195,24 @@ class ExemplarCase:
         rows = deal(rows, seed=self.request.seed, person=self.request.person, search=search)
         return draw(rows, seed=self.request.seed, person=self.request.person, number=number, search=search)
 
-    def _search(self) -> None:
-        """Render candidates small and rank them by the worst distance to the sources, in thresholds."""
+    def _started(self) -> Search:
+        request = self.request
         small = [(view, view.subject.at(SEARCH_SIZE), _small(view, SEARCH_SIZE)) for view in self.views]
-        found: list[tuple[float, int]] = []
-        for number in range(SEARCHES * CANDIDATES):
-            if number % CANDIDATES == 0 and found and max(found)[0] >= (WANTED if number == CANDIDATES else ENOUGH):
-                break
-            found.append((min(self._score(self._draw(number), *one) for one in small), number))
-            if self.request.progress:
-                self.request.progress("searching for a different face", number + 1, CANDIDATES)
-        # Beyond what is wanted, different seeds matter more than ever larger distances: the first such candidate is taken.
-        self._ranked = sorted(found, key=lambda pair: (-min(pair[0], WANTED), pair[1]))
+        # dlib's network, which the bank's heads read, takes several times as long as the others: it is asked last.
+        order = sorted(range(len(request.recognisers)), key=lambda i: request.recognisers[i].name == self.renderer.bank.recogniser)
+        return Search(
+            lambda number: [self._picture(self._draw(number), *one) for one in small],
+            [request.recognisers[number] for number in order],
+            [request.sources[number] for number in order],
+            progress=request.progress,
+        )
 
-    def _score(self, own: Exemplar, view: View, subject: Subject, layers: tuple[Floats, Floats]) -> float:
+    def _picture(self, own: Exemplar, view: View, subject: Subject, layers: tuple[Floats, Floats]) -> Picture:
+        """A candidate in a small photograph, and its landmarks there."""
         face = self.renderer.fitter.fit(own, subject, view.scene.kept_classes, quick=True)
         share, over = layers
         pixels = (share * face.image + over).clip(0, 255).round().astype(np.uint8)
-        landmarks = np.asarray(face.points, dtype=np.float64) * SEARCH_SIZE - 0.5
-        worst = np.inf
-        for recogniser, sources in zip(self.request.recognisers, self.request.sources, strict=True):
-            embedding = recogniser.embed(pixels, landmarks)
-            nearest = min(recogniser.distance(embedding, other) for photograph in sources for other in photograph)
-            worst = min(worst, nearest / recogniser.refusal_threshold)
-        return float(worst)
+        return pixels, np.asarray(face.points, dtype=np.float64) * SEARCH_SIZE - 0.5
 
     def _photograph(self, view: View, own: Exemplar, seed: int) -> Anonymized:
         scene, edge = view.scene, view.edge

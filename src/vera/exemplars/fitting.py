@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vera.exemplars.bank import ExemplarBank
+from vera.exemplars.bank import ROLES, ExemplarBank
 from vera.exemplars.building import beard_of
 from vera.exemplars.hair import HairEdge, hair_edge
 from vera.exemplars.identity import Exemplar, frontal
@@ -18,13 +18,13 @@ from vera.exemplars.layout import hairline, mouth_is_open, smile_of, target
 from vera.exemplars.light import Light, measure_light, relit
 from vera.exemplars.pose import Camera, fit_camera
 from vera.exemplars.region import face_region, skin_of, under_hair
-from vera.exemplars.texture import mixed_texture
+from vera.exemplars.texture import MeanLook, mixed_texture
 from vera.mosaic.colour import to_lab, to_rgb
 from vera.mosaic.look import measure
 from vera.mosaic.masks import with_features
 from vera.mosaic.partners import PARTS
 from vera.mosaic.points import BROWS, extend
-from vera.mosaic.warping import Target, filled
+from vera.mosaic.warping import Target, filled, pull
 from vera.types import Mask, Points, Semantic, VeraError
 
 Floats = npt.NDArray[np.float32]
@@ -34,6 +34,8 @@ FOREHEAD_CLASSES = (Semantic.SKIN, Semantic.BROWS, Semantic.EYES, Semantic.NOSE,
 """Classes that the rays to the hairline may cross."""
 EYES_FOLLOW = 0.7
 """DECISION: share of the change of colour that eyes take: their white is no skin, and would turn blue or yellow."""
+MEAN_SIZE, MEAN_ROWS = 64, 24
+"""Side of a mean face's picture, of which only broad colours are used, and the rows that go into it: those nearest in tone."""
 LEAST_SKIN = 0.01
 """Share of the crop that must be the face's skin for its light to be measured."""
 
@@ -136,6 +138,7 @@ class Fitter:
     def __init__(self, bank: ExemplarBank) -> None:
         self.bank = bank
         self._image = lru_cache(maxsize=64)(self._decoded)
+        self._looks = lru_cache(maxsize=len(bank.sexes))(self._small_looks)
 
     def fit(self, identity: Exemplar, subject: Subject, kept: Collection[Semantic], *, quick: bool = False) -> NewFace:
         """The new face in a photograph's crop.
@@ -159,6 +162,7 @@ class Fitter:
             identity.weights,
             dict(zip(PARTS, identity.parts.tolist(), strict=True)),
             mesh,
+            mean=self._mean_look(identity),
             smile=float(round(subject.smile)) if quick else subject.smile,
             teeth=mouth_is_open(points) and Semantic.MOUTH not in kept,
         )
@@ -177,6 +181,31 @@ class Fitter:
 
     def _decoded(self, row: int, role: int, reduced: int) -> Floats:
         return self.bank.image(row, role, reduced=reduced)
+
+    def _mean_look(self, identity: Exemplar) -> MeanLook:
+        """The mean colours of the rows of this sex that are nearest in tone."""
+        tones = self.bank.facts["tone"]
+        tone = identity.weights @ tones[identity.rows]
+        rows, mesh, pictures = self._looks(int(self.bank.facts["sex"][identity.rows[0]]))
+        nearest = np.argsort(np.linalg.norm(tones[rows] - tone, axis=1), kind="stable")[:MEAN_ROWS]
+        neutral, smiling = (np.asarray(pictures[role][nearest].mean(axis=0), np.float32) for role in range(ROLES))
+        return MeanLook((neutral, smiling), mesh, tones[rows[nearest]].mean(axis=0))
+
+    def _small_looks(self, sex: int) -> tuple[npt.NDArray[np.int64], tuple[Points, Points], list[Floats]]:
+        """All rows of a group, their mean meshes, and their pictures on these, ``(rows, T, T, 3)`` CIELAB for each role."""
+        bank = self.bank
+        rows = np.flatnonzero(bank.facts["sex"] == sex)
+        reduced = next((r for r in (8, 4, 2) if bank.size // r >= MEAN_SIZE), 1)
+        meshes, pictures = [], []
+        for role in range(ROLES):
+            own = [bank.mesh(int(row), role) for row in rows]
+            meshes.append(np.asarray(np.mean(own, axis=0)))
+            target = Target(meshes[-1], bank.triangles, MEAN_SIZE)
+            warped = [
+                pull(self._decoded(int(row), role, reduced), target.way_to(mesh), margin=0) for row, mesh in zip(rows, own, strict=True)
+            ]
+            pictures.append(np.stack([to_lab(np.asarray(picture, np.float32)) for picture in warped]))
+        return rows, (meshes[0], meshes[1]), pictures
 
 
 def _labels(points: Points, subject: Subject) -> Labels:

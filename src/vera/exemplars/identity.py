@@ -23,22 +23,23 @@ Floats = npt.NDArray[np.float64]
 
 MIXED = 3
 """DECISION: rows in an identity (each a mosaic of several people itself)."""
-LARGEST = 0.6
-"""DECISION: most that one row may weigh in broad colours and in any feature's shape: no row reappears whole."""
-SPREAD = 0.8
-"""Of the Dirichlet distribution of the weights."""
-EXAGGERATION = (1.3, 1.7)
+LARGEST, SPREAD = 0.6, 0.8
+"""DECISION: most that one row may weigh in the broad colours of the skin and in the whole shape, so that no row reappears whole; and the
+concentration of the Dirichlet distribution of these weights."""
+LARGEST_IN_SHAPES, SPREAD_OF_SHAPES = 0.85, 0.3
+"""DECISION: the same for the shape of each region: nearly one row's, another one for each region."""
+EXAGGERATION = (1.5, 2.0)
 """DECISION: a mean of faces is nearer to the mean face than a face is: its deviation is brought back."""
 WIDER, FARTHER = 4, 0.12
 """DECISION: rows (and CIELAB units) that each further search adds to the pool, and the share by which its faces are farther from the mean:
 what stays of a photograph (hair, outline, the preserved region) makes some people hard to leave."""
-POOL = 28
+POOL = 32
 """DECISION: rows that identities of one person are mixed from: those whose skin is nearest to the photographs'. Rows of another complexion,
 recoloured, look grey."""
-DEALT = 7
+DEALT = 8
 """DECISION: rows of the pool that one search mixes, dealt anew for each seed: otherwise the search ends at much the same face for all."""
 FEWEST = 6
-SPREAD_OF_POOL = 6.0
+SPREAD_OF_POOL = 8.0
 """DECISION: where the bank has few rows of a complexion, those farther than this from the :data:`FEWEST` nearest (CIELAB units) are not
 used: few rows of like complexion look better than many that are recoloured."""
 TONE = np.array([0.6, 1.0, 1.0])
@@ -46,8 +47,8 @@ TONE = np.array([0.6, 1.0, 1.0])
 YEARS = 0.35
 """DECISION: CIELAB units that a year of difference counts for, beyond :data:`SAME_AGE` years."""
 SAME_AGE = 5.0
-BROWN_EYES_BELOW = 28.0
-"""DECISION: skin of a lower typology angle (degrees; "tan" and darker) gets rows with brown eyes: blue eyes in dark skin look made up."""
+BROWN_EYES_BELOW = 36.0
+"""DECISION: skin of a lower typology angle (degrees; olive and darker) gets rows with brown eyes: blue eyes in dark skin look made up."""
 BROWN_EYES, LIGHT_EYES = 16.0, 0.7
 """Lightness of irises up to which they are brown, and CIELAB units that each unit above it counts for."""
 SMOOTH_SKIN = 4.0
@@ -124,16 +125,17 @@ def pool(bank: ExemplarBank, wanted: Appearance, *, search: int = 0, leave_out: 
 
 
 def deal(rows: npt.NDArray[np.int64], *, seed: int, person: str, search: int) -> npt.NDArray[np.int64]:
-    """The rows of a pool that one search mixes: :data:`DEALT` of them, a function of (seed, person, search)."""
+    """The rows of a pool that one search mixes: :data:`DEALT` of them in the pool's order, a function of (seed, person, search)."""
     rng = np.random.default_rng(derived_seed(seed, person, search, "deal"))
-    return np.asarray(rng.choice(rows, min(DEALT, len(rows)), replace=False), dtype=np.int64)
+    dealt = rng.choice(len(rows), min(DEALT, len(rows)), replace=False)
+    return np.asarray(rows[np.sort(dealt)], dtype=np.int64)
 
 
 def draw(rows: npt.NDArray[np.int64], *, seed: int, person: str, number: int, search: int = 0) -> Exemplar:
     """Draw an identity from a pool of rows.
 
     Args:
-        rows: from :func:`pool`.
+        rows: from :func:`pool` or :func:`deal`, nearest first.
         seed: 0 to 2^63 - 1.
         person: the person's id.
         number: of the draw, from 0; another face each.
@@ -141,12 +143,14 @@ def draw(rows: npt.NDArray[np.int64], *, seed: int, person: str, number: int, se
 
     """
     rng = np.random.default_rng(derived_seed(seed, person, number, "exemplar"))
-    chosen = rng.choice(rows, MIXED, replace=False)
+    chosen = rng.choice(len(rows), MIXED, replace=False)
     parts = np.resize(rng.permutation(MIXED), len(PARTS))
+    # Irises cannot be recoloured with the skin: they come from the row that fits best.
+    parts[PARTS.index("eyes")] = np.argmin(chosen)
     return Exemplar(
-        rows=np.asarray(chosen, dtype=np.int64),
-        weights=_weights(rng),
-        shapes=np.stack([_weights(rng) for _ in REGIONS]),
+        rows=np.asarray(rows[chosen], dtype=np.int64),
+        weights=_weights(rng, LARGEST, SPREAD),
+        shapes=np.stack([_weights(rng, LARGEST_IN_SHAPES, SPREAD_OF_SHAPES) for _ in REGIONS]),
         parts=np.asarray(parts, dtype=np.int64),
         exaggeration=float(rng.uniform(*EXAGGERATION)) * (1 + FARTHER * search),
     )
@@ -165,10 +169,10 @@ def frontal(bank: ExemplarBank, identity: Exemplar) -> Frontal:
     return Frontal(neutral, neutral + shape[1] - shape[0])
 
 
-def _weights(rng: np.random.Generator) -> Floats:
-    """``(MIXED,)``: Dirichlet, none above :data:`LARGEST`."""
-    drawn = rng.dirichlet([SPREAD] * MIXED)
-    excess = np.maximum(drawn - LARGEST, 0).sum()
-    capped = np.minimum(drawn, LARGEST)
-    room = np.where(drawn < LARGEST, LARGEST - capped, 0)
+def _weights(rng: np.random.Generator, largest: float, spread: float) -> Floats:
+    """``(MIXED,)``: Dirichlet, none above ``largest``."""
+    drawn = rng.dirichlet([spread] * MIXED)
+    excess = np.maximum(drawn - largest, 0).sum()
+    capped = np.minimum(drawn, largest)
+    room = np.where(drawn < largest, largest - capped, 0)
     return np.asarray(capped + excess * room / max(room.sum(), 1e-12))

@@ -14,7 +14,7 @@ from vera.types import Points, Semantic
 
 BROWS_NOSE_EYES = slice(17, 48)
 NOSE, EYE_POINTS, BROW_POINTS, MOUTH = slice(27, 36), slice(36, 48), slice(17, 27), slice(48, 68)
-FEATURES = 1.25
+FEATURES = 1.35
 """DECISION: share of the identity in the layout of brows, eyes and nose; above 1, the difference to the photograph is exaggerated."""
 JAW = 0.35
 """DECISION: share of the identity in the jaw line; more uncovers background beside a narrower jaw."""

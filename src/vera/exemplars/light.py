@@ -86,7 +86,9 @@ def _terms(size: int) -> npt.NDArray[np.float64]:
 def _robust(terms: npt.NDArray[np.float64], values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     within = np.ones(len(values), dtype=bool)
     for _ in range(3):
-        coefficients = np.linalg.lstsq(terms[within], values[within], rcond=None)[0]
+        # Normal equations: a handful of well-scaled terms, and many times as fast as a factorisation of all rows.
+        known = terms[within]
+        coefficients = np.linalg.pinv(known.T @ known, hermitian=True) @ (known.T @ values[within])
         residual = np.linalg.norm(values - terms @ coefficients, axis=1)
         within = residual <= np.percentile(residual, KEPT_PERCENT)
     return np.asarray(coefficients)

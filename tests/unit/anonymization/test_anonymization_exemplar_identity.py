@@ -23,7 +23,7 @@ SOUND = {
 
 def forged(path, tensors=None, **facts):
     """An identity's file that somebody else made."""
-    known = {"vera_identity": "2", "bundle": "b" * 64, "seed": "1", "number": "0", **facts}
+    known = {"vera_identity": "3", "bundle": "b" * 64, "seed": "1", "number": "0", **facts}
     save_file({**SOUND, **(tensors or {})}, path, {name: value for name, value in known.items() if value is not None})
     return path
 
@@ -57,6 +57,11 @@ def test_an_identity_has_the_shapes_and_ranges_of_a_drawn_one(tmp_path, name, va
     with pytest.raises(VeraError, match="the identity") as told:
         load_identity(forged(tmp_path / "id", {name: value}))
     assert len(str(told.value).splitlines()) == 1
+
+
+def test_an_identity_of_the_earlier_format_is_refused(tmp_path):
+    with pytest.raises(VeraError, match=r"earlier version of VerA.*anonymize all photographs of this person anew"):
+        load_identity(forged(tmp_path / "id", vera_identity="2"))
 
 
 @pytest.mark.parametrize("name", ["seed", "number"])

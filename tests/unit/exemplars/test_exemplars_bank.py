@@ -8,7 +8,7 @@ from tests.reference.drawn_bank import EMBEDDING, ROWS, SEXES, SIZE, drawn_face
 from vera import bundle
 from vera.exemplars.bank import ROLES
 from vera.exemplars.building import Candidate, even_choice, face_only
-from vera.exemplars.identity import LARGEST, MIXED, POOL, Appearance, draw, frontal, pool
+from vera.exemplars.identity import LARGEST, LARGEST_IN_SHAPES, MIXED, POOL, Appearance, draw, frontal, pool
 from vera.exemplars.screening import NEAREST_STRANGERS, Donors, learn_heads, limits
 from vera.mosaic.people import SourcePerson
 from vera.mosaic.points import REGIONS, extend
@@ -111,10 +111,10 @@ def test_an_identity_is_a_function_of_seed_person_and_number():
 @pytest.mark.parametrize("number", range(20))
 def test_no_row_weighs_too_much(number):
     drawn = draw(np.arange(10), seed=0, person="p", number=number)
-    shares = np.vstack([drawn.weights, drawn.shapes])
-    assert shares.shape == (1 + len(REGIONS), MIXED)
-    np.testing.assert_allclose(shares.sum(axis=1), 1)
-    assert 0 <= shares.min() <= shares.max() <= LARGEST + 1e-9
+    assert (drawn.weights.shape, drawn.shapes.shape) == ((MIXED,), (len(REGIONS), MIXED))
+    for shares, largest in ((drawn.weights[None], LARGEST), (drawn.shapes, LARGEST_IN_SHAPES)):
+        np.testing.assert_allclose(shares.sum(axis=1), 1)
+        assert 0 <= shares.min() <= shares.max() <= largest + 1e-9
     assert len(set(drawn.rows.tolist())) == MIXED
     assert set(drawn.parts.tolist()) == set(range(MIXED))  # the detail of no row alone
 

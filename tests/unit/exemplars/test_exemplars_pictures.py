@@ -7,7 +7,8 @@ from tests.reference.drawn_bank import SIZE, drawn_face
 from vera.exemplars.hair import hair_edge
 from vera.exemplars.light import Light, measure_light, relit
 from vera.exemplars.region import face_region, under_hair
-from vera.exemplars.texture import mixed_texture
+from vera.exemplars.texture import CONTRAST, MeanLook, _without_strands, mixed_texture
+from vera.mosaic.colour import to_lab, to_rgb
 from vera.mosaic.partners import PARTS
 from vera.mosaic.points import extend
 from vera.mosaic.warping import Target
@@ -73,12 +74,42 @@ def test_without_hair_there_is_no_edge():
 def test_a_mixture_of_equal_rows_is_that_row(bank, smile):
     row = (bank.image(0, 0), bank.image(0, 0))
     own = (bank.mesh(0, 0), bank.mesh(0, 0))
+    picture = to_lab(row[0])
+    mean = MeanLook((picture, picture), own, bank.facts["tone"][0])
     mixed = mixed_texture(
         [row] * 3, [own] * 3, np.tile(bank.facts["tone"][0], (3, 1)), np.array([0.5, 0.3, 0.2]),
-        {part: number % 3 for number, part in enumerate(PARTS)}, Target(own[0], bank.triangles, bank.size), smile=smile, teeth=False,
+        {part: number % 3 for number, part in enumerate(PARTS)}, Target(own[0], bank.triangles, bank.size),
+        mean=mean, smile=smile, teeth=False,
     )  # fmt: skip
     inside = np.zeros((SIZE, SIZE), dtype=bool)
     inside[SIZE // 3 : 2 * SIZE // 3, SIZE // 3 : 2 * SIZE // 3] = True
     difference = np.abs(mixed - row[0])[inside]
     assert np.median(difference) < 1
     assert np.percentile(difference, 95) < 6
+
+
+def test_the_distance_to_the_mean_face_grows(bank):
+    row, own, tone = (bank.image(0, 0), bank.image(0, 0)), (bank.mesh(0, 0), bank.mesh(0, 0)), bank.facts["tone"][0]
+    target = Target(own[0], bank.triangles, bank.size)
+    mixed = [
+        mixed_texture(
+            [row] * 3, [own] * 3, np.tile(tone, (3, 1)), np.array([0.5, 0.3, 0.2]), dict.fromkeys(PARTS, 0), target,
+            mean=MeanLook((picture, picture), own, tone), smile=0.0, teeth=False,
+        )
+        for picture in (to_lab(row[0]), to_lab(row[0]) - np.array([4, 0, 0], np.float32))
+    ]  # fmt: skip
+    inside = slice(SIZE // 3, 2 * SIZE // 3)
+    lightness = [float(np.median(to_lab(one)[inside, inside, 0])) for one in mixed]
+    assert lightness[1] - lightness[0] == pytest.approx((CONTRAST[0] - 1) * 4, rel=0.15)
+
+
+def test_hairs_on_the_forehead_go_and_brows_stay(bank):
+    target = Target(bank.mesh(0, 0), bank.triangles, 256)
+    lab = np.full((256, 256, 3), (65.0, 10, 15), np.float32)
+    height = int(target.points[17:27, 1].min() * 256)
+    lab[: height - 20, 120:122] = 35, 5, 8  # a hair
+    lab[height : height + 2, 90:160] = 35, 5, 8  # a brow
+    cleaned = _without_strands(lab, target)
+    assert np.abs(cleaned[20 : height - 25] - (65, 10, 15)).max() < 4
+    np.testing.assert_array_equal(cleaned[height - 2 :], lab[height - 2 :])
+    assert to_rgb(cleaned).min() >= 0

@@ -1,0 +1,70 @@
+"""The search for a different face, with candidates and recognisers that are numbers."""
+
+from itertools import islice
+
+import numpy as np
+import pytest
+
+from vera.anonymization.exemplar_search import CANDIDATES, WANTED, Search
+
+
+class Scores:
+    """A recogniser with a threshold of 1 that reads a candidate's place from its picture; counts what it is shown."""
+
+    refusal_threshold = 1.0
+
+    def __init__(self, places):
+        self.places, self.shown = places, 0
+
+    def embed(self, pixels, landmarks):
+        self.shown += 1
+        return np.array([self.places(int(pixels))])
+
+    def distance(self, a, b):
+        return float(abs(a[0] - b[0]))
+
+
+def search(*recognisers, photographs=1):
+    return Search(
+        lambda number: [(np.int64(number), None)] * photographs, recognisers, [[[np.array([0.0])]] for _ in recognisers], progress=None
+    )
+
+
+def test_the_most_distinctive_of_those_far_enough_comes_first():
+    places = dict(enumerate(np.linspace(0, 1.5, CANDIDATES)))
+    quick, slow = Scores(places.get), Scores(places.get)
+    found = list(islice(search(quick, slow), 3))
+    assert [candidate.number for candidate in found] == [CANDIDATES - 1, CANDIDATES - 2, CANDIDATES - 3]
+    assert (quick.shown, slow.shown) == (CANDIDATES, 3)  # the slow one is not asked about the others
+
+
+def test_a_candidate_is_as_far_as_the_nearest_recogniser_says():
+    quick, slow = Scores(lambda number: 2.0 + number), Scores(lambda number: 2.0 if number == 3 else 0.5)
+    first = next(iter(search(quick, slow)))
+    assert (first.number, first.score) == (3, 2.0)
+
+
+def test_a_further_search_asks_for_less():
+    between = (WANTED[0] + WANTED[1]) / 2
+    quick = Scores(lambda number: between if number == CANDIDATES + 2 else 0.1)
+    one = search(quick)
+    assert next(iter(one)).number == CANDIDATES + 2
+    assert one.rendered == 2 * CANDIDATES
+
+
+@pytest.mark.parametrize("photographs", [1, 2])
+def test_without_a_far_one_all_are_looked_at_and_the_farthest_comes_first(photographs):
+    quick, slow = Scores(lambda number: number / 1000), Scores(lambda number: 1.0)
+    one = search(quick, slow, photographs=photographs)
+    found = list(one)
+    assert one.rendered == len(found) == len(WANTED) * CANDIDATES
+    assert [candidate.number for candidate in found] == list(range(len(found) - 1, -1, -1))
+    assert slow.shown == photographs * len(found)
+
+
+def test_progress_is_told():
+    told = []
+    one = search(Scores(lambda number: 9.0))
+    one.progress = lambda *step: told.append(step)
+    next(iter(one))
+    assert told[-1][1:] == (CANDIDATES, CANDIDATES)
