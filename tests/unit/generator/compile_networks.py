@@ -18,7 +18,7 @@ def main(backend):
     torch.set_default_dtype(torch.float64)
     generator = Generator(
         size=32, coarse_size=16, start_size=8, classes=13, transparent=[10, 12], latent=6, local_channels=5, coarse_channels=7,
-        layers=[2, 2, 2], channels={16: 5, 32: 4}, attributes={"pose": 3}, mapping_layers=2,
+        layers=[1, 2, 1], channels={16: 5, 32: 4}, attributes={"pose": 3}, mapping_layers=2,
     )  # fmt: skip
     discriminator = Discriminator(size=32, classes=13, channels={4: 6, 8: 6, 16: 5, 32: 4}, group=4)
     with torch.no_grad():
