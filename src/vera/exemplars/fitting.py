@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from vera.exemplars.bank import ROLES, ExemplarBank
 from vera.exemplars.building import beard_of
-from vera.exemplars.hair import HairEdge, hair_edge
+from vera.exemplars.hair import HairEdge, hair_edge, with_fringe
 from vera.exemplars.identity import Exemplar, frontal
 from vera.exemplars.layout import hairline, mouth_is_open, smile_of, target
 from vera.exemplars.light import Light, measure_light, relit
@@ -111,6 +111,8 @@ def observe(bank: ExemplarBank, image: Floats, labels: Labels, landmarks: Points
         VeraError: hardly any skin is seen in the face.
 
     """
+    lab = to_lab(image)
+    labels = with_fringe(lab, labels, landmarks)
     points = hairline(extend(landmarks), labels, FOREHEAD_CLASSES)
     smile, camera = 0.0, fit_camera(bank.mean.neutral, landmarks)
     for _ in range(2):
@@ -120,7 +122,6 @@ def observe(bank: ExemplarBank, image: Floats, labels: Labels, landmarks: Points
     skin = skin_of(labels, region)
     if skin.sum() < LEAST_SKIN * labels.size:
         raise VeraError("hardly any skin is seen in the face: is it covered? Give a photograph of the bare face")
-    lab = to_lab(image)
     look = measure(lab, labels, points)
     tone = look.skin if np.isfinite(look.skin).all() else np.median(lab[skin], axis=0)
     light = measure_light(lab, skin)

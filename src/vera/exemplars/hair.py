@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vera.types import Mask, Semantic
+from vera.types import Mask, Points, Semantic
 
 Floats = npt.NDArray[np.float32]
 
@@ -23,6 +23,14 @@ CUT = 0.08
 """DECISION: mattes below this are face and above one minus this are hair."""
 FUSION = (0.117, 0.012)
 """Radii of the two passes of blur fusion, in units of the side."""
+LEAST_CONTRAST = 22.0
+"""DECISION: CIELAB distance between hair and skin below which colours do not tell them apart."""
+NEARER = 0.7
+"""DECISION: share of the distance to the skin's colour below which a pixel has the hair's: skin in the shade of a fringe is skin."""
+LEAST_HAIR = 0.01
+"""Share of the crop that must be hair for its colour to be known."""
+SPECK = 0.006
+"""Size, in units of the side, up to which what looks like hair is a mole or a wrinkle."""
 
 
 class HairEdge(NamedTuple):
@@ -38,6 +46,34 @@ class HairEdge(NamedTuple):
     alpha: Floats
     colour: Floats
     band: Mask
+
+
+def with_fringe(lab: Floats, labels: npt.NDArray[np.uint8], landmarks: Points) -> npt.NDArray[np.uint8]:
+    """Class numbers in which a fringe that the parser took for forehead is hair: above the brows, skin of the hair's colour.
+
+    Args:
+        lab: ``(S, S, 3)`` CIELAB of the crop.
+        labels: ``(S, S)`` class numbers.
+        landmarks: ``(68, 2)`` in units of the crop.
+
+    """
+    size = len(labels)
+    rows, columns = np.mgrid[:size, :size]
+    brows = landmarks[17:27] * size
+    above = rows < np.interp(columns, brows[:, 0], brows[:, 1])
+    cheeks = (labels == Semantic.SKIN) & (rows > landmarks[36:48, 1].max() * size) & (rows < landmarks[48:68, 1].min() * size)
+    hair = labels == Semantic.HAIR
+    if hair.sum() < LEAST_HAIR * labels.size or not cheeks.any():
+        return labels
+    skin_colour, hair_colour = np.median(lab[cheeks], axis=0), np.median(lab[hair], axis=0)
+    if np.linalg.norm(skin_colour - hair_colour) < LEAST_CONTRAST:
+        return labels
+    smooth = cv2.GaussianBlur(lab, (0, 0), SPECK * size / 2)
+    to_hair, to_skin = (np.linalg.norm(smooth - colour, axis=2) for colour in (hair_colour, skin_colour))
+    fringe = (to_hair < NEARER * to_skin) & above & np.isin(labels, (Semantic.SKIN, Semantic.BROWS))
+    width = max(1, round(SPECK * size))
+    fringe = cv2.morphologyEx(fringe.astype(np.uint8), cv2.MORPH_OPEN, np.ones((width, width), np.uint8)) > 0
+    return np.where(fringe, np.uint8(Semantic.HAIR), labels)
 
 
 def hair_edge(image: Floats, labels: npt.NDArray[np.uint8], region: Mask, over: Mask) -> HairEdge:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from tests.reference.drawn_bank import SIZE, drawn_face
 
-from vera.exemplars.hair import hair_edge
+from vera.exemplars.hair import hair_edge, with_fringe
 from vera.exemplars.light import Light, measure_light, relit
 from vera.exemplars.region import face_region, under_hair
 from vera.exemplars.texture import CONTRAST, MeanLook, _without_strands, mixed_texture
@@ -61,6 +61,21 @@ def test_hair_of_one_colour_with_its_face_has_that_colour():
     alpha, colour, _ = edge_of(flat, labels, marks)
     assert np.isfinite(alpha).all()
     np.testing.assert_allclose(colour[alpha > 0.2], np.broadcast_to((120, 90, 70), colour[alpha > 0.2].shape), atol=2)
+
+
+@pytest.mark.parametrize(("hair", "found"), [((20, 5, 8), True), ((62, 10, 16), False)])
+def test_a_fringe_that_the_parser_takes_for_forehead_is_hair(hair, found):
+    _, labels, marks = drawn_face(5)
+    lab = np.full((SIZE, SIZE, 3), (65.0, 12, 17), np.float32)
+    brow = int(marks[17:27, 1].min() * SIZE)
+    fringe = np.zeros((SIZE, SIZE), dtype=bool)
+    fringe[brow - 10 : brow - 2, SIZE // 2 - 10 : SIZE // 2 + 10] = True
+    given = np.where(fringe, Semantic.SKIN, labels).astype(np.uint8)
+    given[: brow - 10] = Semantic.HAIR
+    lab[(given == Semantic.HAIR) | fringe] = hair
+    changed = with_fringe(lab, given, marks)
+    assert (changed[fringe] == Semantic.HAIR).mean() == pytest.approx(float(found), abs=0.3)
+    np.testing.assert_array_equal(changed[~fringe], given[~fringe])
 
 
 def test_without_hair_there_is_no_edge():
