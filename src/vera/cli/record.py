@@ -37,7 +37,7 @@ def read_audit(path: Path) -> dict[str, Any] | None:
 
     Raises:
         Obstacle: what has its name is no audit of VerA and of this user.
-        OSError: it can't be read.
+        OSError: one may not look into the folder.
 
     """
     from vera.types import VeraError  # here, since they import torch, and placing files needs neither
