@@ -80,7 +80,7 @@ def merge(runs: Sequence[Path], folder: Path) -> tuple[str, list[Path]]:
         The page, and the files.
 
     Raises:
-        VeraError: no run, or one without results; the folder is a run's.
+        VeraError: no run, or one without results, or with results that no table can show; the folder is a run's.
 
     """
     if not runs:
@@ -92,8 +92,14 @@ def merge(runs: Sequence[Path], folder: Path) -> tuple[str, list[Path]]:
     names = [f"{name} ({run.name})" if anonymizers.count(name) > 1 else name for name, (run, _, _) in zip(anonymizers, found, strict=True)]
     if len(set(names)) < len(names):
         raise VeraError("two runs with equal anonymizers are in folders of one name: rename a folder")
-    files = _pages(folder, [record for _, record, _ in found], names, dict(zip(names, (curves for _, _, curves in found), strict=True)))
-    return page([record for _, record, _ in found], names), files
+    records = [record for _, record, _ in found]
+    try:
+        shown = page(records, names)
+        files = _pages(folder, records, names, dict(zip(names, (curves for _, _, curves in found), strict=True)))
+    except (LookupError, TypeError, AttributeError, ValueError) as error:  # results of others may lack anything, or have it otherwise
+        where = ", ".join(f"'{run}'" for run in runs)
+        raise VeraError(f"the results in {where} lack what a table shows ({type(error).__name__}: {error}): {MEND}") from error
+    return shown, files
 
 
 def page(records: Sequence[Record], names: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import yaml
 
+from vera.files import printable
 from vera.types import VeraError
 from vera.untrusted import field, read_json, read_text
 
@@ -57,7 +58,11 @@ def read_record(folder: Path) -> dict[str, Any] | None:
         measures = field(record, "measures", dict, what=what)
         if not all(value is None or isinstance(value, int | float) for value in measures.values()):
             raise VeraError(f"{what} has a measure that is no number")
-        return {"state": field(record, "state", str, what=what), "images": field(record, "images", int, what=what), "measures": measures}
+        return {
+            "state": field(record, "state", str, what=what),
+            "images": field(record, "images", int, what=what),
+            "measures": {printable(name): value for name, value in measures.items()},
+        }
     except VeraError as error:
         raise VeraError(f"'{path}' is damaged ({error}): remove it, and start the run again with run.resume=auto") from error
 
