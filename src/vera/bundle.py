@@ -10,8 +10,6 @@ import hashlib
 import importlib
 import json
 import os
-import shutil
-import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,9 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import nn
 
+from vera.files import new_folder, write_new
 from vera.types import VeraError
 from vera.untrusted import field, parse_json, read_json, read_tensors, require_finite, shown
 
@@ -109,34 +109,25 @@ def save(
         raise VeraError(f"a bundle holds one of {', '.join(LOADABLE)}, not a '{name}': add it to vera.bundle.LOADABLE")
     if path.exists():
         raise VeraError(f"'{path}' exists: a bundle is never overwritten; choose another folder or remove it")
+    described = {
+        "format": FORMAT,
+        "class": name,
+        "config": network.config,
+        "licence": licence,
+        "provenance": dict(provenance),
+        "dtype": str(dtype).removeprefix("torch."),
+    }
+    # As it will be read: keys are texts there, and what could not be read again is not written.
+    record: dict[str, Any] = parse_json(json.dumps(described).encode(), what=f"the record of the bundle '{path}'")
+    tensors = {name: _stored(tensor, dtype).contiguous() for name, tensor in network.state_dict().items()}
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=path.parent))
-    except OSError as error:
-        raise VeraError(f"cannot write a bundle at '{path}': {error.strerror}") from error
-    try:
-        tensors = {name: _stored(tensor, dtype).contiguous() for name, tensor in network.state_dict().items()}
-        save_file(tensors, partial / WEIGHTS)
-        record: dict[str, Any] = {
-            "format": FORMAT,
-            "class": name,
-            "config": json.loads(json.dumps(network.config)),  # as it will be read: keys are strings there
-            "licence": licence,
-            "provenance": dict(provenance),
-            "dtype": str(dtype).removeprefix("torch."),
-        }
-        record["digest"] = _digest(partial / WEIGHTS, record)
-        (partial / RECORD).write_text(json.dumps(record, indent=2, sort_keys=True) + "\n")
-        (partial / CARD).write_text(card)
-        partial.chmod(0o755)
-        for file in partial.iterdir():
-            file.chmod(0o644)
-        os.replace(partial, path)
-    except BaseException as error:
-        shutil.rmtree(partial, ignore_errors=True)
-        if isinstance(error, OSError):
-            raise VeraError(f"cannot write a bundle at '{path}': {error}") from error
-        raise
+        with new_folder(path) as folder:
+            save_file(tensors, folder / WEIGHTS)
+            record["digest"] = _digest(folder / WEIGHTS, record)
+            write_new(folder / RECORD, (json.dumps(record, indent=2, sort_keys=True) + "\n").encode())
+            write_new(folder / CARD, card.encode())
+    except (OSError, SafetensorError) as error:
+        raise VeraError(f"cannot write a bundle at '{path}': {getattr(error, 'strerror', None) or error}") from error
     return BundleInfo(path, str(record["digest"]), licence, dict(provenance))
 
 

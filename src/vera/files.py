@@ -8,17 +8,22 @@ Only the standard library is needed here: nothing is known of photographs, and f
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import os
 import secrets
+import shutil
 import stat
 import unicodedata
+from collections.abc import Iterator
 from pathlib import Path
 
 NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EACCES, errno.EINVAL})
 """What file systems without hard links (FAT, some network shares) answer when they are asked for one."""
 
+BLOCK = 1 << 16
+"""Bytes that are read at once where the end of a file is looked for."""
 TURNING = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
 TURNS = frozenset({chr(0x200E), chr(0x200F), chr(0x061C)})
 """Marks of Unicode that change the direction of what follows: a name may look like another."""
@@ -63,6 +68,105 @@ def write_new(path: Path, content: bytes, *, private: bool = False) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
+
+
+def write_once(path: Path, content: bytes) -> Path:
+    """Write a file whole or not at all, under a name that nothing has.
+
+    Raises:
+        FileExistsError: the name is taken.
+        OSError: it can't be written.
+
+    """
+    part = part_of(path)
+    try:
+        write_new(part, content)
+        place(part, path)
+    finally:
+        part.unlink(missing_ok=True)  # gone already when all went well
+    sync_folder(path.parent)
+    return path
+
+
+def finish(part: Path, path: Path) -> None:
+    """Bring a file that a library wrote to the disk, and move it to its name; an earlier file is replaced.
+
+    Args:
+        part: the file as it was written, in the same folder.
+        path: its name.
+
+    Raises:
+        OSError: it can't be written.
+
+    """
+    _sync_file(part)
+    os.replace(part, path)
+    sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Make a folder whole or not at all: the block fills a hidden folder, which gets its name when the block has ended well.
+
+    Args:
+        path: the folder; the folders above it are made, too.
+
+    Raises:
+        FileExistsError: the name is taken.
+        OSError: it can't be written.
+
+    """
+    if exists(path):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = part_of(path)
+    part.mkdir()
+    try:
+        yield part
+        for file in part.rglob("*"):
+            sync_folder(file) if file.is_dir() else _sync_file(file)
+        sync_folder(part)
+        os.rename(part, path)  # fails where a file or a folder with content came meanwhile
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+    sync_folder(path.parent)
+
+
+def append(path: Path, content: bytes) -> None:
+    """Add whole lines to a file, which is made if it is not there; they are on the disk when this returns.
+
+    A kill can leave the beginning of the lines: :func:`cut_unfinished` takes it away again.
+
+    Raises:
+        OSError: it can't be written.
+
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
+    with os.fdopen(descriptor, "ab") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def cut_unfinished(path: Path) -> None:
+    """Cut off what follows the last newline of a file: a line that a kill left unfinished.
+
+    Raises:
+        OSError: it can't be written.
+
+    """
+    with path.open("r+b") as file:
+        end = file.seek(0, os.SEEK_END)
+        while end > 0:  # from the end, block by block: a file of lines may be long
+            start = max(0, end - BLOCK)
+            file.seek(start)
+            found = file.read(end - start).rfind(b"\n")
+            if found >= 0:
+                end = start + found + 1
+                break
+            end = start
+        file.truncate(end)
 
 
 def place(source: Path, target: Path) -> None:
@@ -183,8 +287,21 @@ def printable(text: str) -> str:
     return "".join("".join(f"%{byte:02X}" for byte in os.fsencode(sign)) if _hides(sign) else sign for sign in text)
 
 
+def storable(text: str) -> str:
+    r"""Text as a JSON or YAML file can hold it: bytes that are no UTF-8 (a file's name in another encoding) become ``\udcXX``."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def _hides(sign: str) -> bool:
     return unicodedata.category(sign) in {"Cc", "Cs", "Zl", "Zp"} or sign in TURNS or unicodedata.bidirectional(sign) in TURNING
+
+
+def _sync_file(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _stem(path: Path) -> str:

@@ -1,17 +1,24 @@
 """Reading files that somebody else may have written: size, depth, types and numbers are checked before anything uses them.
 
-Bundles, identities and audits travel between machines. Each reader names the file and what is wrong in one sentence
-(:class:`vera.types.VeraError`); nothing here runs, imports or allocates what a file asks for.
+Bundles, identities, audits, tables, lists and results travel between machines. Each reader names the file and what is wrong in one
+sentence (:class:`vera.types.VeraError`); nothing here runs, imports or allocates what a file asks for.
 """
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import math
+import os
+import zipfile
+import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
@@ -20,6 +27,14 @@ from vera.types import VeraError
 
 JSON_LIMIT, JSON_DEPTH = 4 << 20, 32
 """DECISION: bytes and levels of nesting of a JSON file. Records of VerA have some kilobytes and five levels."""
+TEXT_LIMIT = 64 << 20
+"""DECISION: bytes of a text: a table of photographs (some 500,000 rows), a list of names, a model card."""
+LINES_LIMIT = 1 << 30
+"""DECISION: bytes of a file of JSON lines; 100,000 people evaluated make a tenth of it."""
+ARRAYS_LIMIT = 4 << 30
+"""DECISION: bytes of all arrays of a file, unpacked."""
+ARRAYS = "biufU"
+"""Kinds of arrays that are read, in numpy's letters: no objects, which are pickles."""
 TENSORS_LIMIT = 4 << 30
 """DECISION: bytes of a file of tensors; the largest networks of the method have some 300 MB."""
 NUMBERS = (
@@ -35,6 +50,8 @@ NUMBERS = (
     torch.bool,
 )
 """Types of tensors that are read."""
+FETCH = "fetch the file again"
+"""What to do with a damaged file that came from elsewhere."""
 SHOWN = 80
 """Characters of a foreign text that a message repeats."""
 T = TypeVar("T")
@@ -54,13 +71,27 @@ class TensorFile(NamedTuple):
     metadata: dict[str, str]
 
 
-def read_bytes(path: str | Path, *, limit: int, what: str) -> bytes:
+class Table(NamedTuple):
+    """A CSV file.
+
+    Attributes:
+        header: names of the columns, as they stand; no two differ by spaces around them alone.
+        rows: number of the line, and its cells by column; all rows have a cell for each column.
+
+    """
+
+    header: tuple[str, ...]
+    rows: list[tuple[int, dict[str, str]]]
+
+
+def read_bytes(path: str | Path, *, limit: int, what: str, follow: bool = True) -> bytes:
     """A file's content, once it is known to be small enough.
 
     Args:
         path: a regular file.
         limit: most bytes that are read.
         what: the file's name in messages, for example ``bundle 'x': bundle.json``.
+        follow: read through a link; otherwise a link can't be read.
 
     Raises:
         VeraError: it is missing, no regular file, too large, or can't be read.
@@ -69,33 +100,149 @@ def read_bytes(path: str | Path, *, limit: int, what: str) -> bytes:
     path = Path(path)
     try:
         if not path.is_file():  # a pipe or a device would never end
-            raise VeraError(f"{what} is missing, or is no regular file")
-        with path.open("rb") as file:
+            raise VeraError(f"{what} is missing, or is no regular file: check the path")
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | (0 if follow else getattr(os, "O_NOFOLLOW", 0)))
+        with os.fdopen(descriptor, "rb") as file:
             content = file.read(limit + 1)
     except (OSError, ValueError) as error:  # ValueError: a name with a NUL
         raise VeraError(f"{what} cannot be read: {getattr(error, 'strerror', None) or error}") from error
     if len(content) > limit:
-        raise VeraError(f"{what} is larger than {limit:,} bytes: it was not written by VerA")
+        raise VeraError(f"{what} is larger than {limit:,} bytes, the most that is read of such a file: check the path")
     return content
 
 
-def read_json(path: str | Path, *, what: str, limit: int = JSON_LIMIT, depth: int = JSON_DEPTH) -> Any:
-    """A JSON file's value; see :func:`parse_json`.
+def read_text(path: str | Path, *, what: str, limit: int = TEXT_LIMIT) -> str:
+    """A text file's content; a byte order mark is taken away.
+
+    Args:
+        path: the file, UTF-8.
+        what: its name in messages.
+        limit: most bytes.
+
+    Raises:
+        VeraError: see :func:`read_bytes`; it is no UTF-8.
+
+    """
+    try:
+        return read_bytes(path, limit=limit, what=what).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise VeraError(f"{what} is no text in UTF-8: save it as such") from error
+
+
+def read_table(path: str | Path, *, what: str, limit: int = TEXT_LIMIT) -> Table:
+    """A CSV file with a header.
+
+    Args:
+        path: the file, UTF-8, its cells separated by commas.
+        what: its name in messages.
+        limit: most bytes.
+
+    Raises:
+        VeraError: see :func:`read_text`; it is no CSV, has two columns of one name, or a row has not as many cells as the header.
+
+    """
+    reader = csv.reader(io.StringIO(read_text(path, what=what, limit=limit), newline=""), strict=True)
+    try:
+        lines = [(reader.line_num, cells) for cells in reader if cells]
+    except csv.Error as error:
+        raise VeraError(f"{what} can't be read as CSV ({error}): save it as CSV, with commas") from error
+    header = tuple(lines[0][1]) if lines else ()
+    if len({name.strip() for name in header}) < len(header):
+        raise VeraError(f"{what} has two columns of the same name ({shown(', '.join(header))}): rename one")
+    for line, cells in lines[1:]:
+        if len(cells) != len(header):
+            raise VeraError(f"{what}, line {line}: has not as many cells as the header")
+    return Table(header, [(line, dict(zip(header, cells, strict=True))) for line, cells in lines[1:]])
+
+
+def read_json_lines(
+    path: str | Path, *, what: str, whole: bool = False, mend: str = FETCH, limit: int = LINES_LIMIT
+) -> list[dict[str, Any]]:
+    """The mappings of a file with one JSON value a line; empty lines do no harm.
+
+    Args:
+        path: the file, UTF-8.
+        what: its name in messages.
+        whole: leave out what follows the last newline: the beginning of a line whose writer was killed.
+        mend: what to do where a line is damaged.
+        limit: most bytes.
+
+    Raises:
+        VeraError: see :func:`read_bytes` and :func:`parse_json`; a line is no mapping.
+
+    """
+    values = []
+    content = read_bytes(path, limit=limit, what=what)
+    for number, line in enumerate((content.rpartition(b"\n")[0] if whole else content).split(b"\n"), start=1):
+        if line.strip():
+            value = parse_json(line, what=f"{what}, line {number}", mend=mend)
+            if not isinstance(value, dict):
+                raise VeraError(f"{what}, line {number} is damaged: it is no mapping; {mend}")
+            values.append(value)
+    return values
+
+
+def read_arrays(path: str | Path, *, what: str, limit: int = ARRAYS_LIMIT) -> dict[str, npt.NDArray[Any]]:
+    """The arrays of a file that ``numpy.savez`` wrote: numbers and texts. Numbers may be NaN, where there was nothing to measure.
+
+    Args:
+        path: the file.
+        what: its name in messages.
+        limit: most bytes of all arrays, unpacked.
+
+    Raises:
+        VeraError: it is missing, too large, damaged, or holds arrays of other kinds.
+
+    """
+    content = io.BytesIO(read_bytes(path, limit=limit, what=what))
+    try:
+        with zipfile.ZipFile(content) as archive:
+            if sum(part.file_size for part in archive.infolist()) > limit:
+                raise VeraError(f"{what} unpacks to more than {limit:,} bytes: it was not written by VerA")
+            return {part.filename.removesuffix(".npy"): _array(archive, part) for part in archive.infolist()}
+    except (zipfile.BadZipFile, zlib.error, OSError, ValueError, EOFError, NotImplementedError, RuntimeError, TypeError) as error:
+        raise VeraError(f"{what} is damaged, or no file of arrays: make it anew") from error
+
+
+def _array(archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> npt.NDArray[Any]:
+    """One array, of no more bytes than the archive says of it.
+
+    Raises:
+        ValueError: it is none, or has another number of bytes than its header asks for.
+
+    """
+    with archive.open(part) as file:
+        version = np.lib.format.read_magic(file)  # type: ignore[no-untyped-call]
+        read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}.get(version)
+        if read_header is None:
+            raise ValueError(f"numpy's format {version}")
+        shape, columns_first, dtype = read_header(file)  # type: ignore[no-untyped-call]
+        if dtype.kind not in ARRAYS:
+            raise ValueError(f"an array of the kind {dtype}")
+        data = file.read(part.file_size)
+    if len(data) != math.prod(shape) * dtype.itemsize:
+        raise ValueError(f"{len(data)} bytes for an array of {shape}")
+    return np.frombuffer(data, dtype=dtype).reshape(shape, order="F" if columns_first else "C").copy()
+
+
+def read_json(path: str | Path, *, what: str, limit: int = JSON_LIMIT, depth: int = JSON_DEPTH, follow: bool = True) -> Any:
+    """A JSON file's value; see :func:`read_bytes` and :func:`parse_json`.
 
     Raises:
         VeraError: see :func:`read_bytes` and :func:`parse_json`.
 
     """
-    return parse_json(read_bytes(path, limit=limit, what=what), what=what, depth=depth)
+    return parse_json(read_bytes(path, limit=limit, what=what, follow=follow), what=what, depth=depth)
 
 
-def parse_json(content: bytes, *, what: str, depth: int = JSON_DEPTH) -> Any:
+def parse_json(content: bytes, *, what: str, depth: int = JSON_DEPTH, mend: str = FETCH) -> Any:
     """A JSON text's value, of plain types only.
 
     Args:
         content: UTF-8.
         what: the text's name in messages.
         depth: most levels of nesting.
+        mend: what to do where it is damaged.
 
     Raises:
         VeraError: it is no JSON, nested deeper, or has a number that is not finite or a text that is no Unicode.
@@ -108,7 +255,7 @@ def parse_json(content: bytes, *, what: str, depth: int = JSON_DEPTH) -> Any:
     except RecursionError as error:
         raise VeraError(f"{what} is nested too deeply: it was not written by VerA") from error
     except ValueError as error:  # also for bytes that are no UTF-8, and for integers of thousands of digits
-        raise VeraError(f"{what} is damaged: it is no valid JSON; fetch the file again") from error
+        raise VeraError(f"{what} is damaged: it is no valid JSON; {mend}") from error
     return value
 
 
@@ -186,7 +333,7 @@ def read_tensors(path: str | Path, *, what: str, names: Iterable[str] | None = N
     path = Path(path)
     try:
         if not path.is_file():
-            raise VeraError(f"{what} is missing, or is no regular file")
+            raise VeraError(f"{what} is missing, or is no regular file: check the path")
         if path.stat().st_size > limit:
             raise VeraError(f"{what} is larger than {limit:,} bytes: it was not written by VerA")
         with safe_open(str(path), framework="pt") as file:  # type: ignore[no-untyped-call]

@@ -85,6 +85,75 @@ def test_placing_gives_a_name_free_again_when_the_move_fails(tmp_path, without_l
     assert not (tmp_path / "target").exists()
 
 
+@pytest.mark.parametrize("links", [True, False])
+def test_a_file_is_written_once(tmp_path, request, links):
+    if not links:
+        request.getfixturevalue("without_links")
+    files.write_once(tmp_path / "a", b"first")
+    with pytest.raises(FileExistsError):
+        files.write_once(tmp_path / "a", b"second")
+    assert (tmp_path / "a").read_bytes() == b"first"
+    assert list(tmp_path.iterdir()) == [tmp_path / "a"]
+
+
+def test_what_a_library_wrote_is_finished(tmp_path):
+    (tmp_path / "a").write_bytes(b"earlier")
+    (tmp_path / "part").write_bytes(b"new")
+    files.finish(tmp_path / "part", tmp_path / "a")
+    assert (tmp_path / "a").read_bytes() == b"new"
+    assert list(tmp_path.iterdir()) == [tmp_path / "a"]
+
+
+def test_a_folder_is_made_whole(tmp_path):
+    with files.new_folder(tmp_path / "above" / "a") as folder:
+        (folder / "inner").mkdir()
+        (folder / "inner" / "file").write_bytes(b"1")
+        assert list((tmp_path / "above").iterdir()) == [folder]
+        assert folder.name.startswith(".vera-")
+    assert (tmp_path / "above" / "a" / "inner" / "file").read_bytes() == b"1"
+    assert [path.name for path in (tmp_path / "above").iterdir()] == ["a"]
+
+
+@pytest.mark.parametrize("fault", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()])
+def test_a_folder_that_fails_leaves_nothing(tmp_path, fault):
+    def fill():
+        with files.new_folder(tmp_path / "a") as folder:
+            (folder / "file").write_bytes(b"1")
+            raise fault
+
+    with pytest.raises(type(fault)):
+        fill()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_new_folder_replaces_nothing(tmp_path):
+    (tmp_path / "there").touch()
+    (tmp_path / "link").symlink_to("nowhere")
+    for name in ("there", "link"):
+        with pytest.raises(FileExistsError), files.new_folder(tmp_path / name):
+            raise AssertionError
+
+    def fill():
+        with files.new_folder(tmp_path / "late"):
+            (tmp_path / "late").mkdir()
+            (tmp_path / "late" / "theirs").write_bytes(b"theirs")
+
+    with pytest.raises(OSError, match="not empty"):
+        fill()
+    assert (tmp_path / "late" / "theirs").read_bytes() == b"theirs"
+    assert {path.name for path in tmp_path.iterdir()} == {"there", "link", "late"}
+
+
+@pytest.mark.parametrize("rest", [b"", b"half a line", b"x" * (files.BLOCK + 7)])
+@pytest.mark.parametrize("whole", [b"", b"one\n", b"one\n" + b"y" * files.BLOCK + b"\n"])
+def test_an_unfinished_line_is_cut_off(tmp_path, whole, rest):
+    files.append(tmp_path / "lines", whole)
+    files.append(tmp_path / "lines", rest)
+    assert (tmp_path / "lines").read_bytes() == whole + rest
+    files.cut_unfinished(tmp_path / "lines")
+    assert (tmp_path / "lines").read_bytes() == whole
+
+
 def test_parts_of_this_file_alone_are_removed(tmp_path):
     path = tmp_path / "a"
     part, other = files.part_of(path), files.part_of(tmp_path / "b")
@@ -118,6 +187,11 @@ def test_digests(tmp_path):
 )
 def test_text_that_can_be_shown(text, shown):
     assert files.printable(text) == shown
+
+
+def test_text_that_a_record_can_hold():
+    assert files.storable("Ärztin\n") == "Ärztin\n"
+    assert files.storable(os.fsdecode(b"caf\xe9")) == "caf\\udce9"
 
 
 def test_placing_is_known_without_networks():

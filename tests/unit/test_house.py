@@ -90,3 +90,96 @@ def test_tools_are_configured():
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
     assert settings["mypy"]["strict"] is True
     assert "not slow and not gpu" in settings["pytest"]["ini_options"]["addopts"]
+
+
+LOCK, WHOLE, MEMORY = "a lock's file", "into a folder that files.new_folder places whole", "into memory"
+WRITES = {
+    "files.py": "the one writer",
+    "bundle.py": WHOLE,
+    "cli/lock.py": LOCK,
+    "cli/placing.py": "moves of the journal, which must not replace anything",
+    "data/packing.py": WHOLE,
+    "data/published_lmdb.py": WHOLE,
+    "evaluation/protocol_ledger.py": LOCK,
+    "evaluation/protocol_seen.py": MEMORY,
+    "evaluation/report.py": MEMORY,
+    "faces/segmenter_onnx.py": "torch writes a part, which is read and removed",
+    "training/record.py": LOCK,
+    "training/run.py": "puts Lightning's log aside",
+    "training/study.py": LOCK,
+}
+"""Modules that write otherwise than by vera.files, and why. Parts of other libraries (loggers, Hydra) write as these do."""
+SIGNED, OWN = "an image; its format, size and pixels are checked first", "from the package itself, or a package beside it"
+NETWORK = "a network that the user names; its library reads it, tensors and plain values only"
+READS = {
+    "untrusted.py": "the one reader",
+    "files.py": "digests, and the end of a file of lines",
+    "bundle.py": "a digest",
+    "cli/checks.py": OWN,
+    "cli/output.py": "what this call has just written",
+    "data/decoding.py": SIGNED,
+    "data/packing.py": "images and masks, byte for byte",
+    "data/published_lmdb.py": "an LMDB, which is not read as a whole; its images are decoded by decoding.py",
+    "data/shard_index.py": "headers of a tar file, which is not read as a whole",
+    "data/shards.py": "places in a tar file, checked against its size",
+    "evaluation/metrics/age.py": NETWORK,
+    "evaluation/protocol_items.py": "a digest",
+    "evaluation/report_runs.py": "text that vera.untrusted has read",
+    "exemplars/bank.py": "images in tensors of a bundle",
+    "exemplars/building.py": "mosaics of one's own",
+    "faces/calibration.py": OWN,
+    "faces/image_file.py": SIGNED,
+    "faces/onnx_parser.py": NETWORK,
+    "faces/onnx_recogniser.py": NETWORK,
+    "faces/opencv_zoo.py": OWN,
+    "faces/segmenter_onnx.py": "what this call has just written",
+    "features/efficientnet.py": OWN,
+    "features/lpips_network.py": NETWORK,
+    "features/onnx_network.py": NETWORK,
+    "generator/published.py": NETWORK,
+    "mosaic/build.py": "what this call has just encoded, and a digest",
+    "mosaic/report.py": "mosaics of one's own",
+    "mosaic/sources.py": SIGNED,
+    "training/checkpoint.py": NETWORK,
+    "training/stored.py": "text that vera.untrusted has read",
+}
+"""Modules that read otherwise than by vera.untrusted, and why."""
+WRITING = re.compile(
+    r".*\.rename|os\.(rename|replace)|(.*\b)?save_file|shutil\.(copy\w*|move)|tempfile\.(NamedT\w+|mk\w+)"
+    r"|np\.save\w*|(torch|OmegaConf|onnx)\.save|torch\.onnx\.export|cv2\.imwrite|.+\.write_(text|bytes)"
+)
+READING = re.compile(
+    r".+\.read_(text|bytes)|(json|yaml|np|torch|OmegaConf|onnx|pickle)\.(load|loads|safe_load|load_from_string)|(.*\b)?(safe_open|load_file)"
+    r"|csv\.\w*[rR]eader|(Image|tarfile|zipfile)\.open|(\w+\.)?InferenceSession|cv2\.imread"
+)
+MODE = re.compile(r"[rwaxbt+]{1,3}")
+
+
+def accesses(path):
+    """What a module does with files: ("write" or "read", line)."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.Call):
+            continue
+        called, of = ast.unparse(node.func), ast.unparse(node)
+        modes = [part.value for part in node.args if isinstance(part, ast.Constant) and MODE.fullmatch(str(part.value))]
+        opens = re.search(r"(^|\.)open$", called) and (modes or not node.args or called in {"open", "os.open", "tarfile.open", "lmdb.open"})
+        moves = called.endswith(".replace") and len(node.args) == 1 and not node.keywords  # a text's has two
+        if opens:
+            writes = any(set(mode) & set("wax+") for mode in modes) or re.search("O_WRONLY|O_RDWR|O_CREAT|map_size", of)
+            yield "write" if writes else "read", node.lineno
+        elif moves or WRITING.fullmatch(called):
+            yield "write", node.lineno
+        elif READING.fullmatch(called):
+            yield "read", node.lineno
+
+
+@pytest.mark.parametrize(("kind", "allowed"), [("write", WRITES), ("read", READS)])
+def test_files_are_written_and_read_in_one_place(kind, allowed):
+    found = {}
+    for path in SOURCES:
+        for what, line in accesses(path):
+            if what == kind:
+                found.setdefault(str(path.relative_to(ROOT / "src" / "vera")), []).append(line)
+    others = {name: lines for name, lines in found.items() if name not in allowed}
+    assert not others, f"{kind} by vera.{'files' if kind == 'write' else 'untrusted'}, or say here why not: {others}"
+    assert sorted(set(allowed) - set(found)) == [], "these do so no longer: take them from the list"

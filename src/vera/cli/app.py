@@ -17,6 +17,7 @@ from vera.cli.exemplars import exemplars
 from vera.cli.export import export
 from vera.cli.report import report
 from vera.cli.sample import sample
+from vera.cli.texts import Command
 from vera.cli.train import train
 
 
@@ -53,17 +54,18 @@ def options(
     """VerA anonymizes clinical face photographs: what is to be seen is kept bit for bit, the rest of the face is replaced."""
 
 
-app.command()(anonymize)
+app.command(cls=Command)(anonymize)
 app.add_typer(convert, name="convert")
 app.add_typer(data, name="data")
-app.command()(doctor)
-app.command()(edit)
+app.command(cls=Command)(doctor)
+app.command(cls=Command)(edit)
 exports = typer.Typer(cls=RunByDefault, help="Make a bundle of a training run (vera export RUN ...), or of mosaics.", no_args_is_help=True)
-exports.command("run")(export)
-exports.command("exemplars")(exemplars)
+exports.command("run", cls=Command)(export)
+exports.command("exemplars", cls=Command)(exemplars)
 app.add_typer(exports, name="export")
-app.command()(report)
-app.command()(sample)
+app.command(cls=Command)(report)
+app.command(cls=Command)(sample)
 # Hydra reads the rest of the line itself, `--help` included.
 for hydras in (train, evaluate):
-    app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})(hydras)
+    settings = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+    app.command(cls=Command, context_settings=settings)(hydras)

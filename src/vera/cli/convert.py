@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vera.cli.texts import Command
+
 if TYPE_CHECKING:
     from vera.generator.published import Checkpoint
 
@@ -25,7 +27,7 @@ class Weights(StrEnum):
     TRAINED = "g"
 
 
-@convert.command()
+@convert.command(cls=Command)
 def semanticstylegan(
     checkpoint: Annotated[Path, typer.Argument(metavar="CKPT.pt", help="A checkpoint of the published SemanticStyleGAN code.")],
     out: Annotated[Path, typer.Option("--out", metavar="BUNDLE", help="The generator's bundle to make; it must not exist.")],
@@ -71,7 +73,7 @@ def semanticstylegan(
         typer.echo("the checkpoint also holds a discriminator: --discriminator BUNDLE makes a bundle of it")
 
 
-@convert.command()
+@convert.command(cls=Command)
 def onnx(
     parser: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A parser's bundle.")],
     out: Annotated[Path, typer.Option("--out", metavar="FILE.onnx", help="The file to make; it must not exist.")],

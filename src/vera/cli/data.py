@@ -7,10 +7,12 @@ from typing import Annotated
 
 import typer
 
+from vera.cli.texts import Command
+
 data = typer.Typer(help="Make data sets to train from.", no_args_is_help=True)
 
 
-@data.command()
+@data.command(cls=Command)
 def mosaic(
     photos: Annotated[Path, typer.Option("--photos", metavar="DIR", help="Frontal portraits of people who consented.")],
     people: Annotated[
@@ -76,7 +78,7 @@ def mosaic(
     )
 
 
-@data.command()
+@data.command(cls=Command)
 def pack(
     folder: Annotated[Path, typer.Option("--data", metavar="DIR", help="images/NAME.jpg|png, masks/NAME.png (mosaics).")],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The shards: 000000.tar, ... and index.json.")],

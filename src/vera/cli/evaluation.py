@@ -24,7 +24,7 @@ from vera.evaluation.interface import evaluate
 from vera.evaluation.protocol_items import Contestant
 from vera.evaluation.protocol_judges import CalibrationPairs
 from vera.evaluation.protocol_ranks import parse_shard, rank
-from vera.evaluation.report import TABLE
+from vera.evaluation.report import page
 from vera.faces.detection import DlibDetector
 from vera.faces.parser_choice import choose_parser
 from vera.types import Photograph, Semantic, VeraError
@@ -120,7 +120,7 @@ def run(config: DictConfig) -> int:
     if shard is not None:
         console.print(f"shard {config.shard} is done; when all are, run once more without shard= for the report", markup=False)
     elif rank() == 0:
-        typer.echo(Path(config.run.folder, TABLE).read_text(encoding="utf-8"))
+        typer.echo(page(results, [result["anonymizer"] for result in results]))
         console.print(f"written to {config.run.folder}", markup=False, highlight=False, soft_wrap=True)
     return sum(result["people"]["failed"] for result in results)
 

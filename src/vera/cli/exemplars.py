@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from vera.cli.export import CARD
+
 
 def exemplars(
     data: Annotated[list[Path], typer.Argument(metavar="DATA...", help="Data sets of mosaics: vera data mosaic --size 512 --even.")],
@@ -34,14 +36,10 @@ def exemplars(
     from vera.faces.recogniser_choice import embedded_recognisers
     from vera.mosaic.people import read_people
     from vera.types import VeraError
+    from vera.untrusted import read_text
 
-    try:
-        text = card.read_text(encoding="utf-8")
-        rejected = set(without.read_text(encoding="utf-8").split()) if without else set()
-    except (OSError, UnicodeDecodeError) as error:
-        raise VeraError(
-            f"'{error.filename if isinstance(error, OSError) else card}' cannot be read as UTF-8 text: check the path"
-        ) from error
+    text = read_text(card, what=f"the model card {card}", limit=CARD)
+    rejected = set(read_text(without, what=f"'{without}'").split()) if without else set()
     if out.exists():
         raise VeraError(f"'{out}' exists: a bundle is never overwritten; choose another folder or remove it")
     donors = read_people(people, photos)

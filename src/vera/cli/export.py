@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+CARD = 1 << 20
+"""DECISION: bytes of a model card."""
+
 
 def export(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A training run's folder: config.yaml and last.ckpt.")],
@@ -33,12 +36,9 @@ def export(
     from vera.training.export import Statement
     from vera.training.export import export as write
     from vera.training.export_autoencoder import Bank
-    from vera.types import VeraError
+    from vera.untrusted import read_text
 
-    try:
-        text = card.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise VeraError(f"no model card can be read at {card}: write one (UTF-8), a bundle is not made without it") from error
+    text = read_text(card, what=f"the model card {card}", limit=CARD)
     written = write(
         run,
         out,

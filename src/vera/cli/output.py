@@ -318,10 +318,7 @@ def _json(value: Any, depth: int) -> str:
 
 
 def plain(value: Any) -> Any:
-    r"""JSON's own types for what numpy and pathlib leave in an audit; a number that is not finite (nothing to measure) is null.
-
-    Text that is no Unicode (a file's name in another encoding) is written with its bytes as ``\udcXX``.
-    """
+    """JSON's own types for what numpy and pathlib leave in an audit; a number that is not finite (nothing to measure) is null."""
     if isinstance(value, dict):
         return {plain(str(key)): plain(item) for key, item in value.items()}
     if isinstance(value, np.ndarray | np.generic):
@@ -331,5 +328,5 @@ def plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, Path | str):
-        return str(value).encode("utf-8", "backslashreplace").decode()
+        return files.storable(str(value))
     return value

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from vera.files import printable
+
 
 def report(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of finished evaluations, or of multiruns.")],
@@ -29,7 +31,7 @@ def report(
     if sweeps and len(sweeps) < len(runs):
         raise VeraError("some of these folders are sweeps and others are not: report on evaluations and sweeps one after the other")
     if sweeps:
-        typer.echo(compare(sweeps, out, measures=measure or ()))
+        typer.echo(_shown(compare(sweeps, out, measures=measure or ())))
         return
     if measure:
         raise VeraError("--measure chooses columns of a sweep's table, and these are evaluations: leave it out")
@@ -38,4 +40,9 @@ def report(
             typer.echo(f"{missing} has not finished, and is left out", err=True)
     with tempfile.TemporaryDirectory(prefix="vera-report-") as scratch:
         page, _ = merge([folder for run in runs for folder in finished[run] or [run]], out or Path(scratch))
-    typer.echo(page)
+    typer.echo(_shown(page))
+
+
+def _shown(page: str) -> str:
+    """A page for a terminal: files of others may hold signs that command it."""
+    return "\n".join(printable(line) for line in page.split("\n"))

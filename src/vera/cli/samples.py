@@ -17,12 +17,11 @@ from torch import nn
 from vera.anonymization.identity import draw
 from vera.anonymization.portrait import portrait
 from vera.cli.stopping import Stopping
-from vera.faces.photograph import PNG_LEVEL, write_png
+from vera.faces.photograph import indexed, write_labels, write_png
 from vera.files import place
 from vera.generator.network import Generator
 from vera.generator.sampling import middle, truncate
 from vera.inversion.autoencoder import Autoencoder
-from vera.ops.palette import PALETTE
 from vera.rng import derived_seed
 from vera.training.draws import Draws
 from vera.types import Pixels, VeraError, tensor_to_image
@@ -142,7 +141,7 @@ def write_samples(out: Path, count: int, faces: Callable[[], Iterable[Sample]], 
                 for number, face in enumerate(faces()):
                     image, labels = (Path(staging, name) for name in names[2 * number : 2 * number + 2])
                     write_png(image, face.image)
-                    _indexed(face.labels).save(labels, compress_level=PNG_LEVEL)
+                    write_labels(labels, face.labels)
                     sheet.add(face)
                 write_png(Path(staging, SHEET), sheet.pixels)
                 with stopping.held():
@@ -180,14 +179,7 @@ class Sheet:
             self.pixels = np.full((self.rows * side, 2 * self.columns * side, 3), 255, np.uint8)
         row, column = divmod(self._next, self.columns)
         shown = Image.fromarray(face.image).resize((side, side), Image.Resampling.BOX)
-        coloured = _indexed(face.labels).resize((side, side), Image.Resampling.NEAREST).convert("RGB")
+        coloured = indexed(face.labels).resize((side, side), Image.Resampling.NEAREST).convert("RGB")
         pair = np.concatenate([np.asarray(shown), np.asarray(coloured)], axis=1)
         self.pixels[row * side : (row + 1) * side, 2 * column * side : 2 * (column + 1) * side] = pair
         self._next += 1
-
-
-def _indexed(labels: npt.NDArray[np.uint8]) -> Image.Image:
-    """Class numbers as an image that shows in the classes' colours."""
-    image = Image.fromarray(labels)
-    image.putpalette(bytes(np.array(PALETTE, np.uint8)))
-    return image

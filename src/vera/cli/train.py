@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from vera.cli import EXIT_BAD_INPUT, EXIT_FAULT
+from vera.files import storable, write_whole
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -89,7 +90,7 @@ def run_hydra(config: str, overrides: list[str], *, start: Callable[[DictConfig]
             told = sentence(error) or traceback.format_exc().strip()
             sys.stderr.write(f"vera: {told}\n")
         if folder:
-            (folder / FAILURE).write_text(f"{told}\n", encoding="utf-8")
+            write_whole(folder / FAILURE, f"{storable(told)}\n".encode())
         return None
 
     here, ended = os.getpid(), list[BaseException]()

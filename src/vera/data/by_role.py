@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vera.data.people import Person, PhotographFile, Selection, existing, photographs_in, some
+from vera.files import printable
 from vera.types import VeraError
 
 
@@ -31,6 +32,6 @@ def by_role(root: str | Path, roles: Sequence[str]) -> Selection:
         if person and role in roles and found.setdefault(person, {}).setdefault(role, file) != file:
             raise VeraError(f"'{root}' holds two photographs {file.stem} (as {file.name} and {found[person][role].name}): remove one")
     whole = {person: files for person, files in found.items() if len(files) == len(set(roles))}
-    people = [Person(person, tuple(PhotographFile(role, files[role]) for role in roles)) for person, files in whole.items()]
+    people = [Person(printable(person), tuple(PhotographFile(role, files[role]) for role in roles)) for person, files in whole.items()]
     whole_set = some(people, root, " and ".join(f"PERSON_{role}.jpg" for role in roles))
     return Selection(whole_set, {f"no photograph in one of the roles {', '.join(roles)}": len(found) - len(whole)})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import difflib
 import os
 import stat
@@ -12,10 +11,9 @@ from pathlib import Path
 from vera import files
 from vera.data.people import Person, PhotographFile
 from vera.types import VeraError
+from vera.untrusted import read_table
 
 COLUMNS = ("person", "role", "path", "mask")
-LARGEST = 2**26
-"""DECISION: bytes of a manifest; some 500,000 rows."""
 
 
 def read_manifest(manifest: Path, *, groups: bool) -> list[Person]:
@@ -32,23 +30,13 @@ def read_manifest(manifest: Path, *, groups: bool) -> list[Person]:
 
     """
     check_files([manifest])
-    if manifest.stat().st_size > LARGEST:
-        raise VeraError(f"{manifest} has more than {LARGEST // 2**20} MiB, which no table of photographs has: check the path")
-    try:
-        with manifest.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, restkey="", strict=True)
-            header = tuple(reader.fieldnames or ())
-            rows = [(reader.line_num, row) for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise VeraError(f"{manifest} can't be read as CSV in UTF-8 ({error})") from error
+    header, rows = read_table(manifest, what=f"{manifest}")
     labels = further_columns(manifest, header, groups=groups)
     photographs: dict[str, list[PhotographFile]] = {}
     unusable: list[str] = []
     known: dict[str, dict[str, str]] = {}
     for line, row in rows:
         where = f"{manifest}, line {line}"
-        if "" in row or any(row[column] is None for column in header):
-            raise VeraError(f"{where}: has not as many cells as the header")
         cells = {column: row[column].strip() for column in header}
         person = cells["person"]
         if not person or not cells["path"]:
@@ -74,12 +62,12 @@ def further_columns(manifest: Path, header: Sequence[str], *, groups: bool) -> l
     """The columns that are group labels.
 
     Raises:
-        VeraError: columns are missing, twice there, unknown, or probably misspelt.
+        VeraError: columns are missing, unknown, or probably misspelt.
 
     """
     further = [column for column in header if column not in COLUMNS]
     missing = set(COLUMNS[:3]) - set(header)
-    if missing or (further and not groups) or "" in further or len(set(header)) < len(header):
+    if missing or (further and not groups) or "" in further:
         more = ", and any columns of groups" if groups else ""
         named = files.printable(", ".join(header)) or "none"
         raise VeraError(f"{manifest} has the columns {named}: it needs person, role, path and, if wanted, mask{more}")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import io
 import tarfile
-import tempfile
 from collections.abc import Iterable
 from itertools import groupby
 from pathlib import Path
 
 from vera.data.shard_index import MASK, scan, write_index
+from vera.files import new_folder
 from vera.types import VeraError
 
 
@@ -33,14 +33,10 @@ def pack(pairs: Iterable[tuple[Path, Path]], out: Path, *, shard_size: int) -> i
     if out.exists():
         raise VeraError(f"'{out}' is there already: choose a new folder (--out)")
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as temporary:
-            folder = Path(temporary, out.name)
-            folder.mkdir()
+        with new_folder(out) as folder:
             _write(pairs, folder, shard_size)
             shards = [scan(path) for path in sorted(folder.iterdir())]
             write_index(shards, folder)
-            folder.rename(out)
     except OSError as error:
         raise VeraError(f"'{out}' cannot be packed ({error}): check the paths and the space on the disk") from error
     return sum(len(shard.faces) for shard in shards)

@@ -12,7 +12,9 @@ from typing import TypeVar
 
 from vera.faces.formats import SUFFIXES
 from vera.faces.photograph import read_photograph
+from vera.files import printable
 from vera.types import Photograph, VeraError
+from vera.untrusted import read_text
 
 Found = TypeVar("Found")
 
@@ -90,8 +92,8 @@ def folder(root: str | Path) -> list[Person]:
         raise VeraError(f"'{root}' holds photographs and folders of photographs: use one photograph or one folder for each person")
     if len({file.stem for file in loose}) < len(loose):
         raise VeraError(f"'{root}' holds photographs of the same name (as a.jpg and a.png): names are people here, rename one")
-    people = [Person(file.stem, (PhotographFile("", file),)) for file in loose]
-    people += [Person(name, tuple(PhotographFile(file.stem, file) for file in files)) for name, files in folders.items()]
+    people = [Person(printable(file.stem), (PhotographFile("", file),)) for file in loose]
+    people += [Person(printable(name), tuple(PhotographFile(file.stem, file) for file in files)) for name, files in folders.items()]
     return some(people, root, "photographs, or folders of photographs")
 
 
@@ -106,7 +108,7 @@ def lfw(root: str | Path) -> list[Person]:
     for home in (f for f in sorted(root.iterdir()) if f.is_dir()):
         files = [file for file in photographs_in(home) if is_numbered(file, home.name)]
         if files:
-            people.append(Person(home.name, tuple(PhotographFile(file.stem[-4:], file) for file in files)))
+            people.append(Person(printable(home.name), tuple(PhotographFile(file.stem[-4:], file) for file in files)))
     return some(people, root, "NAME/NAME_0001.jpg")
 
 
@@ -199,10 +201,7 @@ def lines_of_words(file: str | Path) -> list[tuple[int, list[str]]]:
         VeraError: the file can't be read.
 
     """
-    try:
-        lines = Path(file).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise VeraError(f"'{file}' can't be read as text ({error}): check the path") from error
+    lines = read_text(file, what=f"'{file}'").splitlines()
     return [(number, line.split()) for number, line in enumerate(lines, start=1) if line.strip()]
 
 

@@ -17,6 +17,7 @@ from PIL import Image
 
 from vera.data.decoding import read_sample
 from vera.data.sample import Sample
+from vera.files import new_folder
 from vera.types import VeraError
 
 MAP_SIZE = 1 << 40
@@ -102,7 +103,7 @@ def pack(samples: Iterable[Sample], root: str | Path) -> int:
         raise VeraError(f"'{root}' is there already: choose a new path")
     batch: list[tuple[bytes, bytes]] = []
     try:
-        with lmdb.open(str(root), map_size=MAP_SIZE) as environment:
+        with new_folder(root) as folder, lmdb.open(str(folder), map_size=MAP_SIZE) as environment:
             for count, sample in enumerate(samples, start=1):
                 image = encode(sample["image"].permute(1, 2, 0).numpy(), "JPEG", quality=JPEG_QUALITY, subsampling=0)
                 label = encode(sample["labels"].numpy(), "PNG")

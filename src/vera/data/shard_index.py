@@ -12,15 +12,19 @@ import tarfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from vera.files import write_whole
 from vera.types import VeraError
+from vera.untrusted import field, read_json, shown
 
 INDEX = "index.json"
 IMAGES, MASK = {"jpg", "jpeg", "png", "webp"}, "mask.png"
 NAME = re.compile(r"(?P<key>(?:.*/)?[^./]+)\.(?P<kind>[^/]+)")
 """WebDataset's: the key ends at the first dot of the file's name."""
 BLOCK = tarfile.BLOCKSIZE
+LARGEST = 1 << 28
+"""DECISION: bytes of an index; of a million faces it has a third."""
 
 
 class Place(NamedTuple):
@@ -57,10 +61,15 @@ def read_index(root: Path) -> list[Shard]:
     if not index.is_file():
         return [scan(path) for path in paths]
     again = f"copy the shards again, or remove '{index}' if they were changed on purpose"
+    what = f"'{index}'"
     try:
-        entries = {entry["name"]: entry for entry in json.loads(index.read_text(encoding="utf-8"))}
-        shards = [Shard(root / name, int(e["bytes"]), tuple(Place(*face) for face in e["faces"])) for name, e in entries.items()]
-    except (OSError, ValueError, TypeError, KeyError) as error:
+        entries = {field(entry, "name", str, what=what): entry for entry in read_json(index, what=what, limit=LARGEST)}
+        shards = [
+            Shard(root / name, size, tuple(_place(face, size) for face in field(entry, "faces", list, what=what)))
+            for name, entry in entries.items()
+            for size in [field(entry, "bytes", int, what=what)]
+        ]
+    except (ValueError, TypeError, VeraError) as error:
         raise VeraError(f"'{index}' cannot be read as an index of shards: {again}") from error
     if [path.name for path in paths] != list(entries):
         differing = min({path.name for path in paths} ^ set(entries), default="their order")
@@ -71,10 +80,25 @@ def read_index(root: Path) -> list[Shard]:
     return shards
 
 
+def _place(face: Any, size: int) -> Place:
+    """A face's place in a shard of so many bytes, as the index says.
+
+    Raises:
+        ValueError: it says something else, or a place outside.
+
+    """
+    place = Place(*face)
+    if not isinstance(place.name, str) or not all(type(count) is int and count >= 0 for count in place[1:]):
+        raise ValueError(f"{shown(face)} is no face's place")
+    if max(place.image + place.image_bytes, place.mask + place.mask_bytes) > size:
+        raise ValueError(f"{shown(place.name)} lies outside of its shard")
+    return place
+
+
 def write_index(shards: Iterable[Shard], root: Path) -> None:
     """Write the index of a folder's shards."""
     entries = [{"name": shard.path.name, "bytes": shard.size, "faces": shard.faces} for shard in shards]
-    (root / INDEX).write_text(json.dumps(entries), encoding="utf-8")
+    write_whole(root / INDEX, json.dumps(entries).encode())
 
 
 def scan(path: Path) -> Shard:

@@ -21,6 +21,7 @@ from vera.faces.detection import Detector, DlibDetector
 from vera.faces.insightface_backend import InsightFaceBackend
 from vera.faces.recognition import DlibRecogniser, Recogniser
 from vera.faces.sface import SFaceRecogniser
+from vera.files import printable
 from vera.types import VeraError
 
 
@@ -146,7 +147,7 @@ def observer(judges: Sequence[Judge]) -> Observer:
 
 
 def _look(looker: Looker, done: Mapping[Any, Mapping[str, Any]], path: Path) -> Observation:
-    person = Person(str(path), (PhotographFile("", path),))
+    person = Person(printable(str(path)), (PhotographFile("", path),))
     seen = looker.originals(Sources(person), done, called=CALIBRATION)
     if seen is None:
         raise VeraError(f"'{path}', which the recognisers are calibrated on, can't be read: copy it again, or leave its pairs out")

@@ -11,7 +11,6 @@ import fcntl
 import hashlib
 import json
 import math
-import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,9 +20,12 @@ from urllib.parse import quote
 
 import numpy as np
 
+from vera.files import append, cut_unfinished, storable
 from vera.files import write_whole as write_file
 from vera.types import VeraError
+from vera.untrusted import field, read_json_lines
 
+MEND = "remove the line, its item is then done again"
 LONGEST = 100
 """DECISION: ids whose escaped form is longer are named by their digest: file systems take 255 bytes."""
 
@@ -75,9 +77,9 @@ class Ledger:
         self.root, self.path = root, root / f"records-{rank}.jsonl"
         try:
             root.mkdir(parents=True, exist_ok=True)
-            self._file = self.path.open("ab")
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _mend(self.path)
+            self._lock = self.path.open("ab")
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            cut_unfinished(self.path)
         except BlockingIOError as error:
             raise VeraError(f"another run writes to {root}: wait until it has finished, or choose another folder") from error
         except OSError as error:
@@ -89,14 +91,12 @@ class Ledger:
 
     def __exit__(self, *_: object) -> None:
         """Let others write."""
-        self._file.close()
+        self._lock.close()
 
     def append(self, kind: str, content: Mapping[str, Any]) -> None:
         """Add a line; it is on disk when this returns."""
         stated = dict(content) | {"kind": kind, "start": self.start, "at": time.time()}
-        self._file.write((json.dumps(plain(stated), ensure_ascii=False, allow_nan=False) + "\n").encode())
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        append(self.path, (json.dumps(plain(stated), ensure_ascii=False, allow_nan=False) + "\n").encode())
 
     def items(self) -> dict[Item, dict[str, Any]]:
         """The latest line of each item, whichever process wrote it."""
@@ -109,12 +109,9 @@ class Ledger:
     def _lines(self) -> list[dict[str, Any]]:
         lines = []
         for path in sorted(self.root.glob("records-*.jsonl")):
-            whole = path.read_bytes().rpartition(b"\n")[0]
-            for number, text in enumerate(whole.splitlines(), 1):
-                try:
-                    lines.append(json.loads(text))
-                except ValueError as error:
-                    raise VeraError(f"{path}, line {number} is damaged: remove the line, its item is then done again") from error
+            for line in read_json_lines(path, what=f"{path}", whole=True, mend=MEND):
+                _check(line, f"a line of {path}")
+                lines.append(line)
         return sorted(lines, key=lambda line: (_start(line), 0 if _start(line) else line["at"]))  # stable: each file's own order
 
 
@@ -132,14 +129,14 @@ def digest(value: Any) -> str:
 def plain(value: Any) -> Any:
     """JSON's own types; a number that is not finite (nothing to measure) is null, what JSON does not know is its text."""
     if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {storable(str(key)): plain(item) for key, item in value.items()}
     if isinstance(value, np.ndarray | np.generic):
         return plain(value.tolist())
     if isinstance(value, list | tuple | set | frozenset):
         return [plain(item) for item in value]
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    return value if isinstance(value, str | int | bool | None) else str(value)
+    return value if isinstance(value, int | bool | None) else storable(str(value))
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -156,14 +153,16 @@ def write_whole(path: Path, content: bytes) -> None:
         raise VeraError(f"{path} can't be written ({error.strerror}): choose another folder with run.folder=DIR") from error
 
 
+def _check(line: Mapping[str, Any], what: str) -> None:
+    """Raise a VeraError for a line that this file's readers could not use."""
+    field(line, "at", float if isinstance(line.get("at"), float) else int, what=what)
+    if "start" in line:
+        field(line, "start", int, what=what)
+    if field(line, "kind", str, what=what) == "item":
+        for name in ("contestant", "person"):
+            field(line, name, str, what=what)
+
+
 def _start(line: Mapping[str, Any]) -> int:
     """Which start of the run wrote a line; 0 for those of earlier versions, which only have their time."""
     return int(line.get("start", 0))
-
-
-def _mend(path: Path) -> None:
-    """Cut off a line that a kill left unfinished."""
-    if not path.exists():
-        return
-    with path.open("r+b") as file:
-        file.truncate(file.read().rfind(b"\n") + 1)

@@ -14,6 +14,7 @@ from vera.evaluation.protocol_items import ORIGINALS, Sources, key
 from vera.evaluation.protocol_ledger import Files, Item, Ledger, digest, plain, write_whole
 from vera.faces.photograph import read_photograph
 from vera.types import Photograph, VeraError
+from vera.untrusted import read_arrays
 
 Records = Mapping[Item, Mapping[str, Any]]
 """The ledger's lines."""
@@ -100,16 +101,16 @@ def load_seen(path: Path) -> list[Observation]:
         VeraError: the file is missing or damaged.
 
     """
+    arrays = read_arrays(path, what=f"{path}")
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            parts: list[dict[str, dict[str, Any]]] = [{"found": {}, "embedding": {}} for _ in arrays["landmarks"]]
-            for key in arrays.files:
-                if key != "landmarks":
-                    kind, number, name = key.split("/", 2)
-                    parts[int(number)][kind][name] = arrays[key]
-            marks = zip(parts, arrays["landmarks"], strict=True)
-            return [Observation({k: bool(v) for k, v in part["found"].items()}, points, part["embedding"]) for part, points in marks]
-    except (OSError, ValueError, KeyError) as error:
+        landmarks = arrays.pop("landmarks")
+        parts: list[dict[str, dict[str, Any]]] = [{"found": {}, "embedding": {}} for _ in landmarks]
+        for key, values in arrays.items():
+            kind, number, name = key.split("/", 2)
+            parts[int(number)][kind][name] = values
+        marks = zip(parts, landmarks, strict=True)
+        return [Observation({k: bool(v) for k, v in part["found"].items()}, points, part["embedding"]) for part, points in marks]
+    except (ValueError, LookupError, TypeError) as error:
         raise VeraError(f"{path} can't be read ({error}): remove it and run the evaluation again") from error
 
 

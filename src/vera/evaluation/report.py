@@ -17,7 +17,9 @@ from vera.evaluation.report_figures import draw
 from vera.evaluation.report_notes import notes
 from vera.evaluation.report_table import Record, comma_separated, markdown
 from vera.types import VeraError
+from vera.untrusted import field, read_arrays, read_json_lines
 
+MEND = "run the evaluation again, it only repeats the last step"
 RESULTS, CURVES, TABLE, SHEET = "results.jsonl", "distances.npz", "table.md", "table.csv"
 
 
@@ -56,8 +58,8 @@ def check_same_photographs(folder: Path, digest: str) -> None:
     if not (folder / RESULTS).is_file():
         return
     try:
-        held = {json.loads(line)["data"]["digest"] for line in (folder / RESULTS).read_text(encoding="utf-8").splitlines()}
-    except (ValueError, KeyError):
+        held = {str(record["data"]["digest"]) for record in read_json_lines(folder / RESULTS, what=RESULTS)}
+    except (VeraError, KeyError, TypeError):
         return  # damaged: nothing is lost when it is written again
     others = sorted(held - {digest})
     if others:
@@ -78,7 +80,7 @@ def merge(runs: Sequence[Path], folder: Path) -> tuple[str, list[Path]]:
         The page, and the files.
 
     Raises:
-        VeraError: no run, or one without results; the folder is a run's.
+        VeraError: no run, or one without results, or with results that no table can show; the folder is a run's.
 
     """
     if not runs:
@@ -90,8 +92,14 @@ def merge(runs: Sequence[Path], folder: Path) -> tuple[str, list[Path]]:
     names = [f"{name} ({run.name})" if anonymizers.count(name) > 1 else name for name, (run, _, _) in zip(anonymizers, found, strict=True)]
     if len(set(names)) < len(names):
         raise VeraError("two runs with equal anonymizers are in folders of one name: rename a folder")
-    files = _pages(folder, [record for _, record, _ in found], names, dict(zip(names, (curves for _, _, curves in found), strict=True)))
-    return (folder / TABLE).read_text(encoding="utf-8"), files
+    records = [record for _, record, _ in found]
+    try:
+        shown = page(records, names)
+        files = _pages(folder, records, names, dict(zip(names, (curves for _, _, curves in found), strict=True)))
+    except (LookupError, TypeError, AttributeError, ValueError) as error:  # results of others may lack anything, or have it otherwise
+        where = ", ".join(f"'{run}'" for run in runs)
+        raise VeraError(f"the results in {where} lack what a table shows ({type(error).__name__}: {error}): {MEND}") from error
+    return shown, files
 
 
 def page(records: Sequence[Record], names: Sequence[str]) -> str:
@@ -114,14 +122,14 @@ def read(run: Path) -> list[tuple[dict[str, Any], dict[str, Curves]]]:
     """
     if not (run / RESULTS).is_file():
         raise VeraError(f"'{run}' holds no {RESULTS}: name the folder of an evaluation that has finished")
+    records = read_json_lines(run / RESULTS, what=f"'{run / RESULTS}'", mend=MEND)
+    names = [field(record, "anonymizer", str, what=f"a result in '{run}'") for record in records]
+    curves: dict[str, dict[str, Curves]] = {name: {} for name in names}
+    arrays = read_arrays(run / CURVES, what=f"'{run / CURVES}'") if (run / CURVES).is_file() else {}
     try:
-        records = [json.loads(line) for line in (run / RESULTS).read_text(encoding="utf-8").splitlines()]
-        curves: dict[str, dict[str, Curves]] = {record["anonymizer"]: {} for record in records}
-        if (run / CURVES).is_file():
-            with np.load(run / CURVES, allow_pickle=False) as arrays:
-                for key in arrays.files:
-                    name, recogniser, side = key.split("/")
-                    curves[name].setdefault(recogniser, {})[side] = arrays[key]
-    except (OSError, ValueError, KeyError) as error:
-        raise VeraError(f"the results in '{run}' are damaged ({error}): run the evaluation again, it only repeats the last step") from error
+        for key, values in arrays.items():
+            name, recogniser, side = key.split("/")
+            curves[name].setdefault(recogniser, {})[side] = values.astype(float)
+    except (ValueError, KeyError) as error:
+        raise VeraError(f"the results in '{run}' are damaged ({error}): {MEND}") from error
     return [(record, curves[record["anonymizer"]]) for record in records]

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from omegaconf import OmegaConf
+import yaml
 
+from vera.files import printable
 from vera.types import VeraError
+from vera.untrusted import field, read_json, read_text
 
 RECORD, FAILURE, OVERRIDES = "run.json", "failure.txt", ".hydra/overrides.yaml"
+SMALL = 1 << 20
+"""DECISION: bytes of a file that says how a run was called, or why it failed."""
 INTERRUPTED = "interrupted; the same command goes on"
 """What ``failure.txt`` says of a run that was stopped by a signal while the others of its sweep went on."""
 
@@ -49,11 +52,36 @@ def read_record(folder: Path) -> dict[str, Any] | None:
     path = folder / RECORD
     if not path.is_file():
         return None
+    what = f"'{path}'"
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        return {"state": record["state"], "images": int(record["images"]), "measures": dict(record["measures"])}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        record = read_json(path, what=what)
+        measures = field(record, "measures", dict, what=what)
+        if not all(value is None or isinstance(value, int | float) for value in measures.values()):
+            raise VeraError(f"{what} has a measure that is no number")
+        return {
+            "state": field(record, "state", str, what=what),
+            "images": field(record, "images", int, what=what),
+            "measures": {printable(name): value for name, value in measures.items()},
+        }
+    except VeraError as error:
         raise VeraError(f"'{path}' is damaged ({error}): remove it, and start the run again with run.resume=auto") from error
+
+
+def read_failure(folder: Path) -> str:
+    """What ``failure.txt`` says of a run that failed; empty where there is none."""
+    path = folder / FAILURE
+    return read_text(path, what=f"'{path}'", limit=SMALL).strip() if path.is_file() else ""
+
+
+def _overrides(path: Path) -> list[str]:
+    text = read_text(path, what=f"'{path}'", limit=SMALL)
+    try:
+        found = yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise VeraError(f"'{path}' is damaged: it is no list of overrides") from error
+    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+        raise VeraError(f"'{path}' is damaged: it is no list of overrides")
+    return found
 
 
 def folders(sweep: Path) -> list[Path]:
@@ -76,10 +104,10 @@ def read_runs(sweep: Path) -> list[Run]:
 
 def _read(folder: Path, sweep: Path) -> Run:
     record = read_record(folder) or {"state": "unfinished", "images": 0, "measures": {}}
-    why = (folder / FAILURE).read_text(encoding="utf-8").strip() if (folder / FAILURE).is_file() else ""
+    why = read_failure(folder)
     finished = record["state"] == "finished"
     failed = not finished and why not in {"", INTERRUPTED}
-    asked = [str(override).lstrip("+~").partition("=") for override in OmegaConf.load(folder / OVERRIDES)]
+    asked = [override.lstrip("+~").partition("=") for override in _overrides(folder / OVERRIDES)]
     return Run(
         folder=str(Path(sweep.resolve().name, folder.relative_to(sweep))),
         state="finished" if finished else "failed" if failed else "unfinished",

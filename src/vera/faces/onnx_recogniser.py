@@ -14,6 +14,10 @@ from vera.faces.insightface_backend import COSINE_THRESHOLD
 from vera.faces.recognition import Embedding, check_landmarks, five_points, require_inside
 from vera.faces.sface import SIDE, template_similarity
 from vera.types import Pixels, Points, VeraError
+from vera.untrusted import read_bytes
+
+LARGEST = 2 << 30
+"""DECISION: bytes of a network; protobuf, which ONNX files are written in, knows no larger ones."""
 
 
 class OnnxRecogniser:
@@ -34,10 +38,7 @@ class OnnxRecogniser:
     calibration = "not measured by this project"
 
     def __init__(self, path: str | Path) -> None:
-        try:
-            data = Path(path).read_bytes()
-        except OSError as error:
-            raise VeraError(f"the recogniser '{path}' cannot be read ({error.strerror}): give the path of an .onnx file") from error
+        data = read_bytes(path, limit=LARGEST, what=f"the recogniser '{path}'")
         self.name = f"{Path(path).stem}-{hashlib.sha256(data).hexdigest()[:12]}"
         try:
             onnxruntime: Any = importlib.import_module("onnxruntime")

@@ -11,11 +11,13 @@ import io
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from vera.faces.image_file import decode, read_file
 from vera.files import printable, write_whole
+from vera.ops.palette import PALETTE
 from vera.types import Mask, Photograph, Pixels, VeraError
 
 PNG_LEVEL = 3
@@ -79,6 +81,29 @@ def write_png(path: Path, pixels_or_mask: Pixels | Mask) -> None:
     encoded = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(array)).save(encoded, "PNG", pnginfo=chunks, compress_level=PNG_LEVEL)
     _replace_file(Path(path), encoded.getvalue())
+
+
+def write_labels(path: Path, labels: npt.NDArray[np.uint8]) -> None:
+    """Write a segmentation as PNG: class numbers, with the classes' colours as its palette; all or nothing.
+
+    Args:
+        path: the file; its folder must exist.
+        labels: ``(H, W)`` class numbers below 13.
+
+    Raises:
+        VeraError: the file cannot be written.
+
+    """
+    encoded = io.BytesIO()
+    indexed(labels).save(encoded, "PNG", compress_level=PNG_LEVEL)
+    _replace_file(Path(path), encoded.getvalue())
+
+
+def indexed(labels: npt.NDArray[np.uint8]) -> Image.Image:
+    """``(H, W)`` class numbers as an image that shows in the classes' colours."""
+    image = Image.fromarray(labels)
+    image.putpalette(bytes(np.array(PALETTE, np.uint8)))
+    return image
 
 
 def _check_pixels(pixels: Pixels | Mask) -> None:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from vera import bundle
 from vera.faces.segmenter import Segmenter
+from vera.files import part_of, write_once
 from vera.types import Semantic, VeraError
 
 OPSET = 17
@@ -55,14 +56,17 @@ def write_onnx(parser: Path | str, out: Path) -> None:
         raise VeraError(f"'{parser}' is a bundle of {type(network).__name__}, not of a parser")
     image = torch.zeros(1, 3, network.size, network.size)
     names: dict[str, Any] = {"input_names": ["image"], "output_names": ["probabilities"], "opset_version": OPSET}
+    part = part_of(out)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # tracing: shapes are constants here, and are meant to be
-            torch.onnx.export(_Probabilities(network).eval(), (image,), str(out), dynamo=False, **names)
+            torch.onnx.export(_Probabilities(network).eval(), (image,), str(part), dynamo=False, **names)
+        model = onnx.load(str(part))
     except OSError as error:
         raise VeraError(f"cannot write '{out}': {error.strerror}") from error
-    model = onnx.load(str(out))
+    finally:
+        part.unlink(missing_ok=True)
     stated = {
         "input": f"image: (1, 3, {network.size}, {network.size}) float32, RGB face in the FFHQ alignment, in [-1, 1]",
         "output": "probabilities of the classes, sum 1",
@@ -71,4 +75,7 @@ def write_onnx(parser: Path | str, out: Path) -> None:
         "licence": record["licence"],
     }
     onnx.helper.set_model_props(model, stated)
-    onnx.save(model, str(out))
+    try:
+        write_once(out, model.SerializeToString())
+    except OSError as error:
+        raise VeraError(f"cannot write '{out}': {error.strerror}") from error

@@ -20,7 +20,9 @@ from PIL import Image
 from vera.faces.detection import Detector
 from vera.faces.formats import FORMATS
 from vera.faces.parsing import Parser
+from vera.faces.photograph import write_labels
 from vera.faces.recognition import Recogniser
+from vera.files import write_whole
 from vera.mosaic.bank import Bank
 from vera.mosaic.colour import to_lab
 from vera.mosaic.crew import deal
@@ -30,8 +32,8 @@ from vera.mosaic.people import SourcePerson
 from vera.mosaic.portrait import Portrait, portrait
 from vera.mosaic.privacy import Distances, Judge
 from vera.mosaic.quality import Norms
-from vera.mosaic.records import Records, write
-from vera.mosaic.sources import Instruments, prepare_file, save_labels
+from vera.mosaic.records import Records
+from vera.mosaic.sources import Instruments, prepare_file
 from vera.rng import key
 from vera.types import Pixels, VeraError
 
@@ -130,8 +132,8 @@ class Workshop:
         records = []
         for role, (picture, encoded, distances) in zip(self.bank.roles, made, strict=True):
             name = f"{number:06d}_{role}"
-            write(self.out / "images" / f"{name}.jpg", encoded)
-            save_labels(self.out / "masks" / f"{name}.png", picture.labels)
+            write_whole(self.out / "images" / f"{name}.jpg", encoded)
+            write_labels(self.out / "masks" / f"{name}.png", picture.labels)
             points = np.round(picture.points, 5).tolist()
             records.append(self._record(name, number, attempt, role, recipe, distances) | {"rejected": dict(rejected), "points": points})
         return records

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import csv
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -10,9 +10,12 @@ from pathlib import Path
 
 from vera.faces.formats import SUFFIXES
 from vera.types import VeraError
+from vera.untrusted import read_table, read_text
 
 SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*")
 """What an id or a role may look like: both become parts of file names, joined by an underscore."""
+OLDEST = 130
+"""Years."""
 UNKNOWN = frozenset({"", "na", "n/a", "?", "unknown"})
 """Cells that say nothing about a person."""
 SEX = ("sex", "gender")
@@ -115,10 +118,7 @@ def chosen(people: Iterable[SourcePerson], *, only: Path | None, without: Path |
     for file, keep in ((only, True), (without, False)):
         if file is None:
             continue
-        try:
-            named = {line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()}
-        except (OSError, UnicodeDecodeError) as error:
-            raise VeraError(f"'{file}' can't be read as a list of people, one id a line ({error})") from error
+        named = {line.strip() for line in read_text(file, what=f"the list of people '{file}'").splitlines() if line.strip()}
         unknown = sorted(named - {person.id for person in everybody})
         if unknown:
             raise VeraError(f"'{file}' names '{unknown[0]}', who is not in the table of people")
@@ -129,20 +129,9 @@ def chosen(people: Iterable[SourcePerson], *, only: Path | None, without: Path |
 
 
 def _read(table: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
-    try:
-        with table.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, restkey="")
-            header = [column.strip() for column in reader.fieldnames or ()]
-            reader.fieldnames = header
-            rows = [(reader.line_num, row) for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise VeraError(f"{table} can't be read as CSV in UTF-8 ({error})") from error
-    if len(set(header)) < len(header):
-        raise VeraError(f"{table} has two columns of the same name ({', '.join(header)}): rename one")
-    for line, row in rows:
-        if "" in row or None in row.values():
-            raise VeraError(f"{table}, line {line}: has not as many cells as the header")
-    return header, [(line, {column: cell.strip() for column, cell in row.items()}) for line, row in rows]
+    header, rows = read_table(table, what=f"{table}")
+    stripped = [(line, {column.strip(): cell.strip() for column, cell in row.items()}) for line, row in rows]
+    return [column.strip() for column in header], stripped
 
 
 def _name(cell: str, column: str, where: str) -> str:
@@ -170,6 +159,8 @@ def _person(person: str, photographs: dict[str, Path], facts: dict[str, str], ta
     try:
         age = float(facts["age"]) if "age" in facts else None
     except ValueError:
-        raise VeraError(f"{table}: the age of '{person}' is '{facts['age']}': give years, or leave the cell empty") from None
+        age = math.nan
+    if age is not None and not 0 <= age <= OLDEST:
+        raise VeraError(f"{table}: the age of '{person}' is '{facts['age']}': give years, or leave the cell empty")
     groups = {column: value for column, value in facts.items() if column not in {*SEX, "age"}}
     return SourcePerson(person, photographs, sex, age, groups)

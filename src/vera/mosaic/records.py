@@ -7,9 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from vera.files import append, write_whole
 from vera.types import VeraError
+from vera.untrusted import field, read_json, read_json_lines, shown
 
 Record = dict[str, Any]
+MEND = "remove the line, its mosaic is made again"
 META, SETTINGS = "meta.jsonl", "settings.json"
 
 
@@ -43,7 +46,7 @@ class Records:
         try:
             for folder in (self.out / "images", self.out / "masks"):
                 folder.mkdir(parents=True, exist_ok=True)
-            write(self.out / SETTINGS, (json.dumps(settings, indent=1) + "\n").encode())
+            write_whole(self.out / SETTINGS, (json.dumps(settings, indent=1) + "\n").encode())
             self.done = read_records(self.out)
             self.sort()
         except OSError as error:
@@ -52,18 +55,17 @@ class Records:
     def add(self, records: Sequence[Record]) -> None:
         """Record an identity; an interruption here loses this one only, and it is made again."""
         self.done[records[0]["identity"]] = list(records)
-        with (self.out / META).open("a", encoding="utf-8") as file:
-            file.write(_lines(records))
+        append(self.out / META, _lines(records).encode())
 
     def sort(self) -> None:
         """Write all records anew, in order, without half-written lines."""
-        write(self.out / META, "".join(_lines(self.done[number]) for number in sorted(self.done)).encode())
+        write_whole(self.out / META, "".join(_lines(self.done[number]) for number in sorted(self.done)).encode())
 
 
 def read_settings(out: Path) -> Record | None:
     """What the mosaics of a folder were made with; None for a new folder."""
     file = out / SETTINGS
-    return dict(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else None
+    return _mapping(read_json(file, what=f"'{file}'"), f"'{file}'") if file.is_file() else None
 
 
 def read_records(out: Path) -> dict[int, list[Record]]:
@@ -75,15 +77,13 @@ def read_records(out: Path) -> dict[int, list[Record]]:
     """
     roles = (read_settings(out) or {}).get("roles", [])
     found: dict[int, dict[str, Record]] = {}
-    lines = (out / META).read_text(encoding="utf-8").splitlines() if (out / META).is_file() else []
-    for number, line in enumerate(lines, start=1):
-        try:
-            record = json.loads(line)
-        except json.JSONDecodeError as error:
-            if number == len(lines):
-                break  # an interruption cut it off: its identity is made again
-            raise VeraError(f"'{out / META}', line {number}: is damaged ({error}); remove the line, its mosaic is made again") from error
-        found.setdefault(record["identity"], {})[record["role"]] = record
+    records = read_json_lines(out / META, what=f"'{out / META}'", whole=True, mend=MEND) if (out / META).is_file() else []
+    for record in records:
+        what = f"a record in '{out / META}'"
+        role, name = field(record, "role", str, what=what), field(record, "name", str, what=what)
+        if Path(name).name != name:
+            raise VeraError(f"{what} names the image '{shown(name)}', which lies elsewhere: it was not written by VerA")
+        found.setdefault(field(record, "identity", int, what=what), {})[role] = record
 
     def complete(own: Mapping[str, Record]) -> bool:
         files = [f for r in own.values() for f in (out / "images" / f"{r['name']}.jpg", out / "masks" / f"{r['name']}.png")]
@@ -92,17 +92,16 @@ def read_records(out: Path) -> dict[int, list[Record]]:
     return {number: [found[number][role] for role in roles] for number in sorted(found) if complete(found[number])}
 
 
+def _mapping(value: Any, what: str) -> Record:
+    if not isinstance(value, dict):
+        raise VeraError(f"{what} is no mapping: it was not written by VerA")
+    return value
+
+
 def labels(out: Path, field: str) -> dict[str, str]:
     """What the records of a folder say in a field, for each image's name; records that say nothing are left out."""
     records = [record for own in read_records(out).values() for record in own]
     return {record["name"]: str(record[field]) for record in records if record.get(field) not in (None, "")}
-
-
-def write(path: Path, content: bytes) -> None:
-    """Write a file, whole or not at all."""
-    part = path.with_name(f"{path.name}.part")
-    part.write_bytes(content)
-    part.replace(path)
 
 
 def _lines(records: Iterable[Record]) -> str:

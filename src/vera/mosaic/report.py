@@ -15,9 +15,10 @@ from PIL import Image
 from vera.faces.formats import FORMATS
 from vera.faces.photograph import write_png
 from vera.faces.recognition import Recogniser
+from vera.files import write_whole
 from vera.mosaic.bank import Bank
 from vera.mosaic.quality import Norms
-from vera.mosaic.records import Record, read_records, read_settings, write
+from vera.mosaic.records import Record, read_records, read_settings
 from vera.types import Pixels, VeraError
 
 SHEET = 6
@@ -68,8 +69,8 @@ def write_report(out: Path, bank: Bank, recogniser: Recogniser) -> Record:
         "age_of_mixture": spread([own[0]["age"] for own in identities.values() if own[0]["age"] is not None]),
         "largest_weight_in_shape": round(max(max(weights) for record in records for weights in record["weights"].values()), 4),
     }
-    write(out / "report.json", (json.dumps(report, indent=1) + "\n").encode())
-    write(out / "report.md", _markdown(report).encode())
+    write_whole(out / "report.json", (json.dumps(report, indent=1) + "\n").encode())
+    write_whole(out / "report.md", _markdown(report).encode())
     shown = [own[n % len(own)]["name"] for n, own in enumerate(list(identities.values())[: SHEET**2])]
     write_png(out / "sheet.png", sheet([_read(out / "images" / f"{name}.jpg") for name in shown]))
     write_png(out / "sheet.masks.png", sheet([_read(out / "masks" / f"{name}.png") for name in shown]))

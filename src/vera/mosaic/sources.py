@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 import torch
 from PIL import Image
 
@@ -21,13 +20,14 @@ from vera.faces.alignment import ffhq_similarity, pull, transform
 from vera.faces.detection import Detector
 from vera.faces.formats import DECODE_ERRORS, FORMATS
 from vera.faces.parsing import Parser
-from vera.faces.photograph import read_photograph, write_png
+from vera.faces.photograph import read_photograph, write_labels, write_png
 from vera.faces.recognition import Embedding, Recogniser
+from vera.files import write_whole
 from vera.mosaic.colour import to_lab
 from vera.mosaic.masks import Labels, refined
 from vera.mosaic.points import MARGIN, extend
-from vera.ops.palette import PALETTE
 from vera.types import NUM_CLASSES, AlignedFace, Photograph, Pixels, Points, VeraError
+from vera.untrusted import field, read_json
 
 DENSITY = 1.5
 """DECISION: sources keep this many pixels for each of the mosaic's: a warp samples them once and stays sharp."""
@@ -110,15 +110,15 @@ def prepare_file(path: Path, folder: Path, person: str, role: str, *, size: int,
     photograph = read_photograph(path)
     made = {"version": VERSION, "photograph": photograph.digest, "side": frame_side(size), "recogniser": instruments.recogniser.name}
     record = folder / f"{person}_{role}.json"
-    if record.is_file() and all(json.loads(record.read_text(encoding="utf-8")).get(name) == value for name, value in made.items()):
-        return
+    if record.is_file():
+        there = read_json(record, what=f"'{record}'")
+        if isinstance(there, dict) and all(there.get(name) == value for name, value in made.items()):
+            return
     source = prepare(photograph, person, role, size=size, instruments=instruments)
     write_png(folder / f"{source.name}.png", source.image)
-    save_labels(folder / f"{source.name}.labels.png", source.labels)
+    write_labels(folder / f"{source.name}.labels.png", source.labels)
     made |= {"points": source.points.tolist(), "embedding": source.embedding.tolist()}
-    part = record.with_suffix(".part")
-    part.write_text(json.dumps(made), encoding="utf-8")
-    part.replace(record)  # last: it says that the others are there
+    write_whole(record, json.dumps(made).encode())  # last: it says that the others are there
 
 
 def read_source(folder: Path, person: str, role: str) -> Source:
@@ -129,25 +129,20 @@ def read_source(folder: Path, person: str, role: str) -> Source:
 
     """
     stem = folder / f"{person}_{role}"
+    again = f"remove the three files of '{stem}', they are made anew"
+    record = read_json(stem.with_name(stem.name + ".json"), what=f"'{stem}.json'")
     try:
-        record = json.loads(stem.with_name(stem.name + ".json").read_text(encoding="utf-8"))
         image = np.asarray(Image.open(stem.with_name(stem.name + ".png"), formats=FORMATS).convert("RGB"))
         mask = Image.open(stem.with_name(stem.name + ".labels.png"), formats=FORMATS)
         labels = np.asarray(mask)
+        points, embedding = (np.array(field(record, name, list, what=f"'{stem}.json'"), dtype=float) for name in ("points", "embedding"))
     except DECODE_ERRORS as error:
-        raise VeraError(f"the prepared '{stem}.png' cannot be read ({error}): remove its three files, they are made anew") from error
+        raise VeraError(f"the prepared '{stem}.png' cannot be read ({error}): {again}") from error
+    if points.ndim != 2 or points.shape[1] != 2 or embedding.ndim != 1:
+        raise VeraError(f"'{stem}.json' holds no points and embedding of a face: {again}")
     if mask.mode not in ("L", "P") or labels.shape != image.shape[:2] or labels.max() >= NUM_CLASSES:
         raise VeraError(f"'{stem}.labels.png' must hold one channel of class numbers below {NUM_CLASSES}, as large as '{stem}.png'")
-    return Source(person, role, image, labels.astype(np.uint8), np.array(record["points"]), np.array(record["embedding"]))
-
-
-def save_labels(path: Path, labels: npt.NDArray[np.uint8]) -> None:
-    """Write class numbers as a PNG with the classes' colours as its palette, all or nothing."""
-    image = Image.fromarray(labels)
-    image.putpalette(bytes(np.array(PALETTE, np.uint8)))
-    part = path.with_suffix(".part")
-    image.save(part, "PNG", optimize=False)
-    part.replace(path)
+    return Source(person, role, image, labels.astype(np.uint8), points, embedding)
 
 
 def flipped(source: Source) -> tuple[Pixels, Labels]:

@@ -21,9 +21,13 @@ from pytorch_lightning.loggers.logger import Logger
 from vera.evaluation.protocol_ledger import write_whole
 from vera.evaluation.protocol_provenance import git_state, versions
 from vera.evaluation.report_runs import RECORD, read_record
+from vera.training.stored import read_values
 from vera.types import VeraError
+from vera.untrusted import read_json
 
 CONFIG, ENVIRONMENT, LOCK = "config.yaml", "environment.json", ".lock"
+STARTS = 16 << 20
+"""DECISION: bytes of the list of a run's starts, of some kilobytes each."""
 ELSEWHERE = {"run", "trainer", "logger", "callbacks", "sweep", "objective"}
 """Parts of a configuration that say where and how a run runs, not what it is."""
 
@@ -77,8 +81,8 @@ def write_environment(folder: Path) -> None:
     """Add this start to ``environment.json``: the code's commit, versions of packages, the machine; null where there is no git."""
     path = folder / ENVIRONMENT
     try:
-        earlier = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # the first start, or what a kill left: nothing depends on it
+        earlier = read_json(path, what=f"'{path}'", limit=STARTS)
+    except VeraError:  # the first start, or what a kill left: nothing depends on it
         earlier = []
     start = {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -106,7 +110,7 @@ def finished(folder: Path, config: DictConfig) -> bool:
     record = read_record(folder)
     if record is None or record["state"] != "finished" or not (folder / CONFIG).is_file() or config.images > record["images"]:
         return False
-    there, here = _flat(OmegaConf.load(folder / CONFIG)), _flat(config)
+    there, here = _flat(read_values(folder / CONFIG)), _flat(config)
     for key in sorted(there.keys() | here.keys()):
         if there.get(key) != here.get(key) and not key.endswith("workers"):
             difference = f"{key}: {there.get(key)} there, {here.get(key)} here"

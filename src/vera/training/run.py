@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.utilities import rank_zero_only
 
 from vera.evaluation.report_runs import read_record
+from vera.files import write_whole
 from vera.training.checkpoint import read_checkpoint
 from vera.training.cluster import environment, hand_on, own_processes
 from vera.training.record import CONFIG, Measures, alone, write_environment, write_record
@@ -45,7 +46,7 @@ def train(config: DictConfig) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         with alone(folder):
             _keep_log(folder / "metrics.csv")
-            OmegaConf.save(config, folder / CONFIG, resolve=True)
+            write_whole(folder / CONFIG, OmegaConf.to_yaml(config, resolve=True).encode())
             write_environment(folder)
             _fit(config, module, data, callbacks, resume)
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch import Tensor
 from torchvision.utils import make_grid, save_image
 
 from vera.data.sample import Sample, decode_images, decode_labels
+from vera.files import write_whole
 from vera.inversion.bank import mix_within
 from vera.ops.palette import colourise
 from vera.training.draws import Draws
@@ -44,7 +46,9 @@ class Sheet(Periodic):
         pictures, columns = self.rows(module, batch)
         sheet = make_grid(pictures.float().clamp(-1, 1), nrow=columns, normalize=True, value_range=(-1, 1))
         self.folder.mkdir(parents=True, exist_ok=True)
-        save_image(sheet, self.folder / f"{module.images_seen:08d}.png")
+        content = io.BytesIO()
+        save_image(sheet, content, format="png")
+        write_whole(self.folder / f"{module.images_seen:08d}.png", content.getvalue())
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):
                 pixels = sheet.mul(255).round().byte().permute(1, 2, 0).cpu().numpy()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytorch_lightning as pl
 import torch
 
 from vera.data.sample import Sample
+from vera.files import finish
 from vera.training.periodic import Periodic
 
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1", "SIGUSR2") if hasattr(signal, name)]
@@ -20,10 +20,10 @@ SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1", "S
 
 def save_checkpoint(trainer: pl.Trainer, path: Path) -> None:
     """Write a complete checkpoint, whole or not at all; every process calls it."""
-    partial = path.with_name(f"partial-{path.name}")
-    trainer.save_checkpoint(partial, weights_only=False)
+    part = path.with_name(f"partial-{path.name}")  # the same in all processes
+    trainer.save_checkpoint(part, weights_only=False)
     if trainer.is_global_zero:
-        os.replace(partial, path)
+        finish(part, path)
 
 
 class Snapshots(Periodic):

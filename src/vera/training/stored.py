@@ -38,10 +38,23 @@ T = TypeVar("T")
 
 
 def read_config(path: Path) -> DictConfig:
-    """A run's ``config.yaml``: plain values, and no target that is not VerA's.
+    """A run's ``config.yaml``, to build parts from: plain values, and no target that is not VerA's.
 
     Raises:
-        VeraError: the file is missing, too large, no YAML of a run, or names a target of another package.
+        VeraError: see :func:`read_values`, or it names a target of another package.
+
+    """
+    config = read_values(path)
+    for target in _targets(OmegaConf.to_container(config, resolve=False)):
+        _require_ours(target, f"'{path}'")
+    return config
+
+
+def read_values(path: Path) -> DictConfig:
+    """A run's ``config.yaml``, to compare or show: plain values.
+
+    Raises:
+        VeraError: the file is missing, too large, or no YAML of a run.
 
     """
     what = f"'{path}'"
@@ -59,8 +72,6 @@ def read_config(path: Path) -> DictConfig:
     for value in _texts(plain):
         if "${" in value:
             raise VeraError(f"{what} holds the interpolation '{shown(value)}', and vera train writes none: use the file that it wrote")
-    for target in _targets(plain):
-        _require_ours(target, what)
     return config
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from vera.evaluation.report_runs import FAILURE
+from vera.evaluation.report_runs import FAILURE, read_failure
 
 
 class Sweep(Callback):
@@ -31,7 +31,7 @@ class Sweep(Callback):
         """
         failed = sorted(Path(config.hydra.sweep.dir).rglob(FAILURE))
         for path in failed:
-            sys.stderr.write(f"vera: {path.parent}: {path.read_text(encoding='utf-8').splitlines()[-1]}\n")
+            sys.stderr.write(f"vera: {path.parent}: {(read_failure(path.parent).splitlines() or [''])[-1]}\n")
         if failed:
             count = "1 run" if len(failed) == 1 else f"{len(failed)} runs"
             sys.stderr.write(f"vera: {count} of the sweep did not finish ({FAILURE} says why); the same command starts what is missing\n")

@@ -9,7 +9,7 @@ import pytest
 from skimage import data
 
 from vera.anonymization.request import Options
-from vera.anonymization.scene import cut_off, find_face
+from vera.anonymization.scene import DARKEST, brightness, cut_off, find_face
 from vera.anonymization.uprightness import better_turn, confirmed, unseen_faces, uprighted
 from vera.faces.detection import DetectedFace, DlibDetector
 from vera.faces.photograph import photograph_from_pixels
@@ -38,6 +38,28 @@ def test_a_face_that_is_cut_off_is_refused_with_what_to_do(photograph, points):
         find_face(detector, photograph, Options())
     whole = SimpleNamespace(name="drawn", search=lambda _: ([SimpleNamespace(landmarks=np.asarray(points), area=1.0)], []))
     assert find_face(whole, photograph, Options()).among == 1
+
+
+def test_a_face_too_dark_for_its_colours_is_refused_with_what_to_do(photograph, points):
+    detector = SimpleNamespace(name="drawn", search=lambda _: ([SimpleNamespace(landmarks=np.asarray(points), area=1.0)], []))
+    face = brightness(photograph, points)
+    for share, refused in ((0.08, True), ((DARKEST - 2) / face, True), ((DARKEST + 2) / face, False), (1, False)):
+        shaded = photograph_from_pixels(np.round(photograph.pixels * share).astype(np.uint8), "drawn")
+        if refused:
+            with pytest.raises(VeraError, match=r"'drawn' is too dark .* give a photograph with more light"):
+                find_face(detector, shaded, Options())
+        else:
+            assert find_face(detector, shaded, Options()).among == 1
+
+
+def test_a_dark_background_is_no_dark_face(photograph, points):
+    pixels = photograph.pixels.copy()
+    left, top = points.min(axis=0).astype(int)
+    right, bottom = points.max(axis=0).astype(int) + 1
+    outside = np.ones(pixels.shape[:2], dtype=bool)
+    outside[top:bottom, left:right] = False
+    pixels[outside] = 0
+    assert brightness(photograph_from_pixels(pixels, "drawn"), points) == brightness(photograph, points)
 
 
 def test_what_reading_warned_of_is_in_the_audit_by_the_photographs_name(photograph, points):

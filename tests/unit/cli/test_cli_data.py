@@ -39,7 +39,7 @@ def test_mosaics_from_the_command_line(vera, photos, tmp_path, files):
     ("options", "says"),
     [
         (["--size", 100], "--size 100: choose from"),
-        (["--people", "none.csv"], "can't be read as CSV"),
+        (["--people", "none.csv"], "is missing"),
         (["--photos", "nowhere"], "no folder"),
         (["--k", 2], "--k"),
         (["--k", 6, "--min-distance", 0, "--size", 64], "add people, or choose a smaller --k"),

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from vera import files as vera_files
 from vera.anonymization.identity import Identity
 from vera.cli.anonymize import anonymize
 from vera.types import Anonymized, AnonymizedPerson, Refused
@@ -264,3 +265,30 @@ def test_an_error_at_each_operation(scene, call, struck):
         one.check()
         if at % 4 == 0:
             one.goes(call)
+
+
+def test_killed_in_the_middle_of_each_write(scene, call, killed, monkeypatch):
+    write, writes = vera_files.write_new, []
+
+    def torn(path, content, **options):
+        writes.append(path)
+        if len(writes) == torn.at:
+            path.write_bytes(content[: len(content) // 2])
+            os.kill(os.getpid(), signal.SIGKILL)
+        write(path, content, **options)
+
+    torn.at = None
+    monkeypatch.setattr(vera_files, "write_new", torn)
+    whole = scene("whole")
+    writes.clear()
+    whole.goes(call)
+    count = len(writes)
+    for at in range(1, count + 1):
+        one = scene(at)
+        writes.clear()
+        torn.at = at
+        killed(None, *one.photographs, **one.options)
+        torn.at = None
+        one.check()
+        one.goes(call)
+    assert count >= 4

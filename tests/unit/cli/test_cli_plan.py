@@ -120,7 +120,7 @@ def test_manifest_refuses(photo, tmp_path, text, says):
 def test_manifest_that_is_no_text(tmp_path):
     table = tmp_path / "pairs.csv"
     table.write_bytes(b"\xff\xfe\x00\x81")
-    with pytest.raises(VeraError, match="can't be read as CSV"):
+    with pytest.raises(VeraError, match="no text in UTF-8"):
         plan_manifest(table, rename=False)
 
 

@@ -104,13 +104,12 @@ def test_nothing_is_overwritten(vera, generator, tmp_path, files):
 def test_what_fails_midway_leaves_nothing(vera, generator, tmp_path, files, monkeypatch):
     made = []
 
-    def failing(labels):
-        made.append(labels)
+    def failing(path, labels):
+        made.append(path)
         if len(made) == 2:
             raise OSError(28, "No space left on device")
-        return Image.fromarray(labels)
 
-    monkeypatch.setattr("vera.cli.samples._indexed", failing)
+    monkeypatch.setattr("vera.cli.samples.write_labels", failing)
     code, _, err = vera("sample", "--n", 3, "--out", tmp_path / "out", "--bundle", generator)
     assert code == 2
     assert "No space left" in err

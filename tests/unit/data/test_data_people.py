@@ -126,7 +126,7 @@ def test_manifest_with_groups(photo, tmp_path):
         ("person,role,path,sex\np,x,a.jpg,f\n", False, "needs person, role, path"),
         ("person,path,sex\np,a.jpg,f\n", True, "needs person, role, path"),
         ("person,role,path,\np,x,a.jpg,f\n", True, "needs person, role, path"),
-        ("person,role,path,sex,sex\np,x,a.jpg,f,m\n", True, "needs person, role, path"),
+        ("person,role,path,sex,sex\np,x,a.jpg,f,m\n", True, "two columns of the same name"),
         ("person,role,path,Maks\np,x,a.jpg,m.png\n", True, "column 'Maks'"),
         ("person,role,path,sex\np,x,a.jpg,f\np,y,a.jpg,m\n", True, "line 3: 'p' has another sex"),
         ("person,role,path,sex\np,x,a.jpg\n", True, "not as many cells"),

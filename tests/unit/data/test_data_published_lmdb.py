@@ -147,5 +147,4 @@ def test_an_interrupted_packing_is_no_data_set(tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         pack(interrupted(), tmp_path / "half")
-    with pytest.raises(VeraError, match="not written to its end"):
-        LMDBDataset(root=tmp_path / "half", size=16)
+    assert not list(tmp_path.iterdir())

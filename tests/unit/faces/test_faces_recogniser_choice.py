@@ -43,7 +43,7 @@ def test_an_onnx_file_is_a_recogniser(tmp_path: Path) -> None:
 
 def test_what_is_no_recogniser_is_refused(tmp_path: Path) -> None:
     (tmp_path / "torn.onnx").write_bytes(b"no network")
-    for path, words in ((tmp_path / "gone.onnx", "cannot be read"), (tmp_path / "torn.onnx", "no recogniser that can be run")):
+    for path, words in ((tmp_path / "gone.onnx", "is missing"), (tmp_path / "torn.onnx", "no recogniser that can be run")):
         with pytest.raises(VeraError, match=words):
             OnnxRecogniser(path)
     with pytest.raises(VeraError, match="3 numbers"):

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from jaxtyping import Float
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save
 from torch import Tensor
 from torchmetrics import Metric
@@ -20,8 +20,11 @@ from torchmetrics import Metric
 from vera.features.pooled import PooledFeatures
 from vera.files import write_whole
 from vera.types import VeraError
+from vera.untrusted import number, read_tensors
 
 FORMAT = "vera-frechet-1"
+LARGEST = 1 << 28
+"""DECISION: bytes of a file of statistics; of 4,096 features it has half."""
 
 
 @dataclass(frozen=True)
@@ -80,20 +83,20 @@ class Statistics:
         path = Path(path)
         if not path.is_file():
             raise VeraError(f"no reference statistics at '{path}': give a file written by Statistics.save, or real images instead")
-        try:
-            with safe_open(path, framework="pt") as file:
-                stated = file.metadata() or {}
-                if stated.get("format") != FORMAT:
-                    raise VeraError(f"'{path}' holds no {FORMAT} statistics: compute them again with this version")
-                found = cls(
-                    mean=file.get_tensor("mean"),
-                    covariance=file.get_tensor("covariance"),
-                    count=int(stated["count"]),
-                    features=stated["features"],
-                    source=stated["source"],
-                )
-        except (SafetensorError, OSError, KeyError, ValueError) as error:
-            raise VeraError(f"the statistics '{path}' are damaged ({error}): compute them again") from error
+        what = f"the statistics '{path}'"
+        tensors, stated = read_tensors(path, what=what, limit=LARGEST)
+        if stated.get("format") != FORMAT:
+            raise VeraError(f"'{path}' holds no {FORMAT} statistics: compute them again with this version")
+        mean, covariance = tensors.get("mean"), tensors.get("covariance")
+        if mean is None or covariance is None or mean.dim() != 1 or covariance.shape != (len(mean), len(mean)):
+            raise VeraError(f"{what} are damaged: they hold no mean and covariance of one size; compute them again")
+        found = cls(
+            mean=mean.double(),
+            covariance=covariance.double(),
+            count=number(stated, "count", int, 2, 2**53, what=what),
+            features=stated.get("features", ""),
+            source=stated.get("source", ""),
+        )
         if found.digest != stated.get("digest"):
             raise VeraError(f"the statistics '{path}' are altered: their digest does not match; compute them again")
         return found
