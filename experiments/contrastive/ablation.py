@@ -20,8 +20,8 @@ from torchvision.utils import make_grid, save_image
 from vera import bundle
 from vera.attributes.control import ControlledGenerator
 from vera.attributes.encoder import AttributeEncoder
-from vera.evaluation.attribute_measures import Reading, control, disentanglement, separability
-from vera.evaluation.probe import ProceduralProbe
+from vera.evaluation.measures.controls import Reading, control, disentanglement, separability
+from vera.evaluation.measures.probe import ProceduralProbe
 from vera.training.checkpoint import read_checkpoint
 from vera.training.export_contrastive import GENERATOR, with_controls
 

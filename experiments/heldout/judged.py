@@ -17,12 +17,11 @@ from torchmetrics.functional.image import multiscale_structural_similarity_index
 from vera.cli.samples import Sample, sampler
 from vera.data.folder import FolderDataset
 from vera.data.sample import decode_images, decode_labels
-from vera.evaluation.metrics.collected import distances
+from vera.evaluation.judges import Judge, Observer
+from vera.evaluation.metrics.base import distances
 from vera.evaluation.metrics.frechet import FrechetDistance
 from vera.evaluation.metrics.kernel import KernelDistance
-from vera.evaluation.metrics.observation import Observer
 from vera.evaluation.metrics.segmentation import SegmentationConsistency, agreement
-from vera.evaluation.protocol_judges import Judge
 from vera.faces.parsing import Parser
 from vera.faces.photograph import photograph_from_pixels
 from vera.features.perceptual import PerceptualDistance

@@ -51,6 +51,22 @@ def write_whole(path: Path, content: bytes, *, private: bool = False) -> Path:
     return path
 
 
+def write_into_run(path: Path, content: bytes) -> None:
+    """Write a file of a training run or an evaluation, whole or not at all; its folder is made.
+
+    Raises:
+        VeraError: it can't be written.
+
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, content)
+    except OSError as error:
+        from vera.types import VeraError  # it brings torch along, which most callers of this module do without
+
+        raise VeraError(f"{path} can't be written ({error.strerror}): choose another folder with run.folder=DIR") from error
+
+
 def write_new(path: Path, content: bytes, *, private: bool = False) -> None:
     """Write a file that is not there yet, and bring it to the disk.
 

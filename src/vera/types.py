@@ -24,6 +24,8 @@ Mask = npt.NDArray[np.bool_]
 """``(H, W)``."""
 Points = npt.NDArray[np.float64]
 """``(N, 2)`` pixel coordinates (x, y)."""
+Matrix = npt.NDArray[np.float64]
+"""``(N, D)`` or ``(N,)`` numbers: one row, or one value, for each item."""
 
 
 class VeraError(Exception):

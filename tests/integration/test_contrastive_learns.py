@@ -9,8 +9,8 @@ import torch
 from hydra import compose, initialize_config_module
 
 from vera import bundle
-from vera.evaluation.attribute_measures import Reading, separability
-from vera.evaluation.probe import ProceduralProbe
+from vera.evaluation.measures.controls import Reading, separability
+from vera.evaluation.measures.probe import ProceduralProbe
 from vera.training.run import train
 from vera.training.start_contrastive import with_attributes
 

@@ -20,11 +20,11 @@ from vera.anonymization.request import Options
 from vera.cli.batch import progress_bar
 from vera.data.people import Person, Selection
 from vera.data.verification_pairs import read_pairs
-from vera.evaluation.interface import evaluate
-from vera.evaluation.protocol_items import Contestant
-from vera.evaluation.protocol_judges import CalibrationPairs
-from vera.evaluation.protocol_ranks import parse_shard, rank
-from vera.evaluation.report import TABLE
+from vera.distributed import parse_shard, rank
+from vera.evaluation.api import evaluate
+from vera.evaluation.protocol.calibration import CalibrationPairs
+from vera.evaluation.protocol.items import Contestant
+from vera.evaluation.report.results import TABLE
 from vera.faces.detection import DlibDetector
 from vera.faces.parser_choice import choose_parser
 from vera.types import Photograph, Semantic, VeraError

@@ -56,7 +56,7 @@ def run_hydra(config: str, overrides: list[str], *, start: Callable[[DictConfig]
     from hydra.types import RunMode
 
     from vera.cli.errors import sentence
-    from vera.evaluation.report_runs import FAILURE, INTERRUPTED
+    from vera.training.runs.folder import FAILURE, INTERRUPTED
     from vera.types import VeraError
 
     if find_spec(CONFIG_PACKAGE) is None:

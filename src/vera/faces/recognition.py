@@ -8,6 +8,7 @@ person", but too easy for saying "another person". Between the two thresholds no
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,6 +20,8 @@ from vera.types import Pixels, Points, VeraError
 
 Embedding = npt.NDArray[np.float64]
 """``(D,)``."""
+Distance = str | Callable[[Embedding, Embedding], float]
+"""scipy's name of a distance (``euclidean``, ``cosine``: fast), or a recogniser's own."""
 
 CHIP = 150
 """Side in pixels of the crop dlib's network takes."""

@@ -8,9 +8,9 @@ from pathlib import Path
 from omegaconf import DictConfig
 from pytorch_lightning.utilities import rank_zero_only
 
-from vera.evaluation.report_runs import read_record
 from vera.training.record import finished
 from vera.training.run import train
+from vera.training.runs.folder import read_record
 from vera.types import VeraError
 
 log = logging.getLogger(__name__)

@@ -18,9 +18,9 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers.logger import Logger
 
-from vera.evaluation.protocol_ledger import write_whole
-from vera.evaluation.protocol_provenance import git_state, versions
-from vera.evaluation.report_runs import RECORD, read_record
+from vera.files import write_into_run
+from vera.provenance import git_state, versions
+from vera.training.runs.folder import RECORD, read_record
 from vera.types import VeraError
 
 CONFIG, ENVIRONMENT, LOCK = "config.yaml", "environment.json", ".lock"
@@ -70,7 +70,7 @@ def write_record(folder: Path, *, finished: bool, images: int, measures: Mapping
 
     """
     record = {"state": "finished" if finished else "unfinished", "images": images, "measures": dict(sorted(measures.items()))}
-    write_whole(folder / RECORD, (json.dumps(record, indent=1, allow_nan=False) + "\n").encode())
+    write_into_run(folder / RECORD, (json.dumps(record, indent=1, allow_nan=False) + "\n").encode())
 
 
 def write_environment(folder: Path) -> None:
@@ -89,7 +89,7 @@ def write_environment(folder: Path) -> None:
         "system": platform.platform(),
         "versions": versions(),
     }
-    write_whole(path, (json.dumps([*earlier, start], indent=1) + "\n").encode())
+    write_into_run(path, (json.dumps([*earlier, start], indent=1) + "\n").encode())
 
 
 def finished(folder: Path, config: DictConfig) -> bool:

@@ -14,10 +14,10 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.utilities import rank_zero_only
 
-from vera.evaluation.report_runs import read_record
 from vera.training.checkpoint import read_checkpoint
 from vera.training.cluster import environment, hand_on, own_processes
 from vera.training.record import CONFIG, Measures, alone, write_environment, write_record
+from vera.training.runs.folder import read_record
 from vera.types import VeraError
 
 

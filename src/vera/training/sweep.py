@@ -11,7 +11,7 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from vera.evaluation.report_runs import FAILURE
+from vera.training.runs.folder import FAILURE
 
 
 class Sweep(Callback):

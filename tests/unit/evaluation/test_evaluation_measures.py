@@ -5,11 +5,11 @@ import pytest
 import torch
 from torch import nn
 
+from vera.evaluation.judges import Observation
+from vera.evaluation.measures.base import Original, Written, computed
+from vera.evaluation.measures.photographs import Attributes, OfCrops, Useful
 from vera.evaluation.metrics.attributes import AttributePreservation
 from vera.evaluation.metrics.lpips_distance import LpipsDistance
-from vera.evaluation.metrics.observation import Observation
-from vera.evaluation.protocol_measures import Attributes, OfCrops, Original, Written, computed
-from vera.evaluation.protocol_utility import Useful
 from vera.faces.photograph import photograph_from_pixels
 from vera.types import VeraError
 

@@ -16,15 +16,15 @@ from torch import nn
 
 from vera.data.people import Person, PhotographFile
 from vera.data.verification_pairs import Pair
-from vera.evaluation import report
-from vera.evaluation.interface import evaluate
+from vera.distributed import parse_shard
+from vera.evaluation.api import evaluate
+from vera.evaluation.judges import Judge
+from vera.evaluation.measures.photographs import OfCrops, Preserved
 from vera.evaluation.metrics.frechet import FrechetDistance
 from vera.evaluation.metrics.preservation import Preservation
-from vera.evaluation.protocol_items import Contestant
-from vera.evaluation.protocol_judges import CalibrationPairs, Judge
-from vera.evaluation.protocol_ledger import Ledger, stem
-from vera.evaluation.protocol_measures import OfCrops, Preserved
-from vera.evaluation.protocol_ranks import parse_shard
+from vera.evaluation.protocol.calibration import CalibrationPairs
+from vera.evaluation.protocol.items import Contestant, Ledger, stem
+from vera.evaluation.report import results as report
 from vera.faces.detection import DetectedFace
 from vera.faces.photograph import write_png
 from vera.types import Anonymized, AnonymizedPerson, Refused, VeraError
@@ -382,7 +382,7 @@ def test_two_runs_do_not_write_to_one_folder(tmp_path):
 
 def test_the_later_start_counts_whatever_the_clock_says(tmp_path, monkeypatch):
     now = iter([500.0, 100.0])
-    monkeypatch.setattr("vera.evaluation.protocol_ledger.time.time", lambda: next(now))
+    monkeypatch.setattr("vera.evaluation.protocol.items.time.time", lambda: next(now))
     for rank, figure in ((1, "old"), (0, "new")):
         with Ledger(tmp_path, rank) as ledger:
             ledger.append("item", {"contestant": "a", "person": "b", "figure": figure})

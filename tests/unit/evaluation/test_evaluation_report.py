@@ -7,12 +7,11 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from vera.evaluation import report
-from vera.evaluation.protocol_results import Result, kind, rounded
-from vera.evaluation.report_figures import roc
-from vera.evaluation.report_notes import notes
-from vera.evaluation.report_publish import publish
-from vera.evaluation.report_table import cell, comma_separated, figures, markdown
+from vera.evaluation.protocol.results import Result, kind, rounded
+from vera.evaluation.report import results as report
+from vera.evaluation.report.figures import roc
+from vera.evaluation.report.publish import publish
+from vera.evaluation.report.table import cell, comma_separated, figures, markdown, notes
 from vera.types import VeraError
 
 

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torchmetrics.image.kid import poly_mmd
 
-from vera.evaluation.metrics.collected import Collected
+from vera.distributed import Collected
 from vera.features.pooled import PooledFeatures
 from vera.types import VeraError
 

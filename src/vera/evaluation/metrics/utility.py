@@ -16,8 +16,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from vera.evaluation.metrics.collected import Collected, Matrix, keys
-from vera.types import VeraError
+from vera.distributed import Collected, keys
+from vera.types import Matrix, VeraError
 
 GRID = 4
 """DECISION: features are averaged to this many cells a side: where things are matters, and rows stay short."""

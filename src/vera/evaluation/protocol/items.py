@@ -1,21 +1,164 @@
-"""One item of an evaluation: a person's photographs, anonymized by one contestant and written."""
+"""One item of an evaluation (a person's photographs, anonymized by one method), how it is made, and its record on disk.
+
+The record is one line of JSON for each finished item, so that a run that was killed can go on. A line is written at once, when all that
+it speaks of is on disk; what a kill leaves of a last line is cut off again. Each process writes a file of its own, and nobody else while
+it is open (a lock of the operating system, which no kill leaves behind). Of two lines about one item the one of the later start counts,
+whatever the clocks say.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
+import json
+import math
+import os
 import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, is_dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+import numpy as np
 
 from vera.data.people import Person
-from vera.evaluation.protocol_ledger import Files, Item, digest
 from vera.faces.masks import read_mask
 from vera.faces.photograph import write_png
 from vera.types import AnonymizedPerson, Anonymizer, Mask, Photograph, Refused, VeraError
+
+LONGEST = 100
+"""DECISION: ids whose escaped form is longer are named by their digest: file systems take 255 bytes."""
+
+
+class Item(NamedTuple):
+    """What is done, recorded and repeated as a whole: all photographs of one person, by one contestant."""
+
+    contestant: str
+    person: str
+
+
+@dataclass(frozen=True)
+class Files:
+    """Where an item's files are.
+
+    Attributes:
+        root: the run's folder.
+
+    """
+
+    root: Path
+
+    def image(self, item: Item, number: int) -> Path:
+        """The written photograph; the first of a person has number 1."""
+        return self.root / "images" / item.contestant / f"{stem(item.person)}.{number}.png"
+
+    def preserved(self, item: Item, number: int) -> Path:
+        """The region that was kept, white on black."""
+        return self.image(item, number).with_suffix(".preserved.png")
+
+    def seen(self, item: Item) -> Path:
+        """What detectors and recognisers saw in the photographs."""
+        return self.root / "seen" / item.contestant / f"{stem(item.person)}.npz"
+
+
+class Ledger:
+    """The lines of one run.
+
+    Args:
+        root: the run's folder; made if it is not there.
+        rank: number of this process; it appends to ``records-RANK.jsonl``.
+
+    Raises:
+        VeraError: the folder can't be written, or another run writes there.
+
+    """
+
+    def __init__(self, root: Path, rank: int = 0) -> None:
+        self.root, self.path = root, root / f"records-{rank}.jsonl"
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            self._file = self.path.open("ab")
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _mend(self.path)
+        except BlockingIOError as error:
+            raise VeraError(f"another run writes to {root}: wait until it has finished, or choose another folder") from error
+        except OSError as error:
+            raise VeraError(f"{root} can't be written ({error.strerror}): choose another folder with run.folder=DIR") from error
+        self.start = 1 + max((_start(line) for line in self._lines()), default=0)
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let others write."""
+        self._file.close()
+
+    def append(self, kind: str, content: Mapping[str, Any]) -> None:
+        """Add a line; it is on disk when this returns."""
+        stated = dict(content) | {"kind": kind, "start": self.start, "at": time.time()}
+        self._file.write((json.dumps(plain(stated), ensure_ascii=False, allow_nan=False) + "\n").encode())
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def items(self) -> dict[Item, dict[str, Any]]:
+        """The latest line of each item, whichever process wrote it."""
+        return {Item(line["contestant"], line["person"]): line for line in self._lines() if line["kind"] == "item"}
+
+    def sessions(self) -> list[dict[str, Any]]:
+        """Each start of the run, in order."""
+        return [line for line in self._lines() if line["kind"] == "session"]
+
+    def _lines(self) -> list[dict[str, Any]]:
+        lines = []
+        for path in sorted(self.root.glob("records-*.jsonl")):
+            whole = path.read_bytes().rpartition(b"\n")[0]
+            for number, text in enumerate(whole.splitlines(), 1):
+                try:
+                    lines.append(json.loads(text))
+                except ValueError as error:
+                    raise VeraError(f"{path}, line {number} is damaged: remove the line, its item is then done again") from error
+        return sorted(lines, key=lambda line: (_start(line), 0 if _start(line) else line["at"]))  # stable: each file's own order
+
+
+def stem(person: str) -> str:
+    """A person's id as part of a file name."""
+    escaped = quote(person, safe=" ")
+    return escaped if len(escaped) <= LONGEST else hashlib.sha256(person.encode()).hexdigest()
+
+
+def digest(value: Any) -> str:
+    """SHA-256 of a plain value, shortened to 16 digits: what an item was made from."""
+    return hashlib.sha256(json.dumps(plain(value), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def plain(value: Any) -> Any:
+    """JSON's own types; a number that is not finite (nothing to measure) is null, what JSON does not know is its text."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        return plain(value.tolist())
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if isinstance(value, str | int | bool | None) else str(value)
+
+
+def _start(line: Mapping[str, Any]) -> int:
+    """Which start of the run wrote a line; 0 for those of earlier versions, which only have their time."""
+    return int(line.get("start", 0))
+
+
+def _mend(path: Path) -> None:
+    """Cut off a line that a kill left unfinished."""
+    if not path.exists():
+        return
+    with path.open("r+b") as file:
+        file.truncate(file.read().rfind(b"\n") + 1)
+
 
 ORIGINALS, CALIBRATION = "originals", "calibration"
 """Stand in a contestant's place for what is seen in the photographs themselves, and in those of a calibration."""

@@ -6,21 +6,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from vera.evaluation.metrics.consistency import PairedConsistency
-from vera.evaluation.metrics.detection import DetectionRate
-from vera.evaluation.metrics.diversity import Diversity
-from vera.evaluation.metrics.observation import Observation
-from vera.evaluation.metrics.reidentification import ReIdentification
-from vera.evaluation.protocol_judges import Calibration, Judge
-from vera.evaluation.protocol_measures import Original, Written
-
-Curves = dict[str, npt.NDArray[np.float64]]
-"""Sorted distances, for histograms and ROC curves."""
+from vera.evaluation.judges import Calibration, Judge, Observation
+from vera.evaluation.measures.base import Measure, Original, Written
+from vera.evaluation.metrics.recognition import DetectionRate, Diversity, ReIdentification
+from vera.evaluation.metrics.verification import PairedConsistency
+from vera.types import Matrix
 
 
-class Detected:
+class Detected(Measure):
     """Share of photographs in which one detector finds the face: at its place after anonymization, anywhere before.
 
     Args:
@@ -51,7 +45,7 @@ class Detected:
         return {"anonymized": self.after.compute(), "originals": self.before.compute()}
 
 
-class Recognised:
+class Recognised(Measure):
     """Re-identification, paired consistency and diversity by one recogniser.
 
     Args:
@@ -101,7 +95,7 @@ class Recognised:
             "calibration": self.calibration.stated(self.recogniser),
         }
 
-    def curves(self) -> Curves:
+    def curves(self) -> dict[str, Matrix]:
         """Distances of outputs to their own person, and of pairs of the same person and of two, before and after; over all processes."""
         own = self.nearest.distances()
         found = {"source": own[np.isfinite(own)]}
@@ -109,5 +103,5 @@ class Recognised:
             found |= {f"{side}_same": same, f"{side}_different": different}
         return found
 
-    def _vector(self, seen: Observation) -> npt.NDArray[np.float64]:
+    def _vector(self, seen: Observation) -> Matrix:
         return seen.embeddings.get(self.recogniser.name, np.full(self.dimension, np.nan))

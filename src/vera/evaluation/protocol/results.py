@@ -11,21 +11,22 @@ from typing import Any
 
 import numpy as np
 
+from vera import distributed as ranks
 from vera.data.people import Person, Selection
-from vera.evaluation import protocol_ranks as ranks
-from vera.evaluation.metrics.observation import Observation
-from vera.evaluation.protocol_items import ORIGINALS, Contestant, Sources
-from vera.evaluation.protocol_judges import Calibration, Judge
-from vera.evaluation.protocol_ledger import Files, Item, digest, plain
-from vera.evaluation.protocol_measures import Measure, Original, Written
-from vera.evaluation.protocol_recognition import Curves, Detected, Recognised
-from vera.evaluation.protocol_seen import Records, load_seen, read_written
+from vera.evaluation.judges import Calibration, Judge, Observation
+from vera.evaluation.measures.base import Measure, Original, Written
+from vera.evaluation.measures.recognition import Detected, Recognised
+from vera.evaluation.protocol.cache import Records, load_seen, read_written
+from vera.evaluation.protocol.items import ORIGINALS, Contestant, Files, Item, Sources, digest, plain
+from vera.faces.alignment import align
+from vera.types import Matrix, Pixels, tensor_to_image
 
+Curves = dict[str, Matrix]
+"""A recogniser's sorted distances, for histograms and ROC curves."""
 UNKNOWN_GROUP = "unknown"
 STATUSES = ("written", "refused", "unusable", "failed")
 DIGITS = 6
 """DECISION: results are rounded to so many decimals: the same run gives the same text on machines that differ in the last bits."""
-
 PATH = r"\s*(?<!\w)(?:~|[A-Za-z]:(?=\\))?[/\\]\S*[^\s,;.]"
 """An absolute path in a text, up to the next space: as far as it can be told without quotes around it."""
 
@@ -105,6 +106,30 @@ class Bench:
             "left_out": self.people.left_out if isinstance(self.people, Selection) else {},
             "digest": data_digest({person: record["digests"] for person, record in records.items()}),
         }
+
+    def faces(self, person: Person, anonymizers: Sequence[str], side: int) -> list[Pixels | None] | None:
+        """The face of a person's first photograph and what each anonymizer made of it (None: nothing); None without a face.
+
+        Args:
+            person: of the evaluation.
+            anonymizers: their names.
+            side: of the faces in pixels.
+
+        """
+        item = Item(ORIGINALS, person.id)
+        usable = self.items[item]["status"] == "written"
+        marks = load_seen(self.files.seen(item))[0].landmarks if usable else np.full((68, 2), np.nan)
+        if not np.isfinite(marks).all():
+            return None
+        row: list[Pixels | None] = [tensor_to_image(align(Sources(person).photographs[0], marks, side).image)]
+        for name in anonymizers:
+            record = self.items[Item(name, person.id)]
+            if record["status"] != "written":
+                row.append(None)
+                continue
+            written = read_written(self.files.image(Item(name, person.id), 1), record["images"][0]["image"])
+            row.append(tensor_to_image(align(written, marks, side).image))
+        return row
 
     def _feed(self, person: Person, contestant: Contestant) -> None:
         originals = self._originals(person)

@@ -7,9 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
-
 from omegaconf import OmegaConf
-
 from vera.types import VeraError
 
 RECORD, FAILURE, OVERRIDES = "run.json", "failure.txt", ".hydra/overrides.yaml"

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
-from vera.evaluation.protocol_ledger import write_whole
-from vera.evaluation.protocol_recognition import Curves
-from vera.evaluation.report_table import Record, named
+from vera.evaluation.protocol.results import Curves
+from vera.evaluation.report.table import Record, named
+from vera.files import write_into_run
 from vera.types import Pixels
 
 BINS = 60
@@ -137,5 +137,5 @@ def save(figure: Figure, path: Path) -> Path:
     """Write a figure as PNG, without the metadata that would make equal figures differ."""
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=110, metadata={"Software": None})
-    write_whole(path, content.getvalue())
+    write_into_run(path, content.getvalue())
     return path

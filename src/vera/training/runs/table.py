@@ -9,9 +9,8 @@ import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-from vera.evaluation.protocol_ledger import write_whole
-from vera.evaluation.report_runs import Run, read_runs
+from vera.files import write_into_run
+from vera.training.runs.folder import Run, read_runs
 from vera.types import VeraError
 
 SEED = "seed"
@@ -46,11 +45,11 @@ def compare(sweeps: Sequence[Path], folder: Path | None, *, measures: Sequence[s
     lines, seeds = each(runs, axes, known), over_seeds(runs, axes, known)
     page = _page(runs, lines, seeds, axes, shown)
     if folder:
-        write_whole(folder / "table.md", page.encode())
-        write_whole(folder / "table.csv", comma_separated(lines).encode())
-        write_whole(folder / "table.json", (json.dumps({"runs": lines, "over_seeds": seeds}, indent=1) + "\n").encode())
+        write_into_run(folder / "table.md", page.encode())
+        write_into_run(folder / "table.csv", comma_separated(lines).encode())
+        write_into_run(folder / "table.json", (json.dumps({"runs": lines, "over_seeds": seeds}, indent=1) + "\n").encode())
         if seeds:
-            write_whole(folder / "seeds.csv", comma_separated(seeds).encode())
+            write_into_run(folder / "seeds.csv", comma_separated(seeds).encode())
     return page
 
 

@@ -11,12 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from vera import distributed as ranks
 from vera.data.people import Person
-from vera.evaluation import protocol_ranks as ranks
-from vera.evaluation.metrics.observation import Observation, Observer
-from vera.evaluation.protocol_items import Contestant, Sources, described, key, make
-from vera.evaluation.protocol_ledger import Files, Item, Ledger, plain
-from vera.evaluation.protocol_seen import Looker, Records
+from vera.evaluation.judges import Observation, Observer
+from vera.evaluation.protocol.cache import Looker, Records
+from vera.evaluation.protocol.items import Contestant, Files, Item, Ledger, Sources, described, key, make, plain
 from vera.types import Anonymizer, VeraError
 
 Tell = Callable[[str, int, int], None]
@@ -32,7 +31,7 @@ class Protocol:
         contestants: anonymizers of different names.
         observer: looks at originals and at what was written.
         repeated: for so many people (the first ones) also the contestants' other seeds are run.
-        session: where figures come from (:func:`vera.evaluation.protocol_provenance.provenance`).
+        session: where figures come from (:func:`vera.provenance.provenance`).
         shard: ``(number, count)``: this process makes only its share of the items; None: all, or what ``torch.distributed`` deals it.
 
     Raises:
@@ -68,7 +67,7 @@ class Protocol:
             The record of every item, whichever process or earlier session did it.
 
         Raises:
-            VeraError: see :func:`vera.evaluation.protocol_items.make`.
+            VeraError: see :func:`vera.evaluation.protocol.items.make`.
 
         """
         done = self.ledger.items()

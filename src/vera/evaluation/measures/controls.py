@@ -5,20 +5,163 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
+from scipy.stats import spearmanr
 from torch import Tensor
 
 from vera.attributes.control import ControlledGenerator
 from vera.attributes.encoder import AttributeEncoder
-from vera.evaluation.metrics.control import AttributeControl
-from vera.evaluation.metrics.disentanglement import Disentanglement
-from vera.evaluation.metrics.separability import Separability
+from vera.distributed import Collected
 from vera.generator.mapping import PrincipalMapping
 from vera.generator.network import Generator
 from vera.generator.sampling import middle, truncate
 from vera.rng import key
-from vera.types import LatentCodes, to_probabilities
+from vera.types import LatentCodes, Matrix, VeraError, to_probabilities
+
+
+class AttributeControl(Collected):
+    """Asked against measured values of one quantity: rank correlation and error."""
+
+    higher_is_better = True
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.add_column("asked", torch.float64)
+        self.add_column("measured", torch.float64)
+
+    def update(self, asked: Tensor, measured: Tensor) -> None:
+        """Add faces.
+
+        Args:
+            asked: ``(B,)``, any unit.
+            measured: ``(B,)``; the error only means something in the same unit.
+
+        """
+        self.append("asked", asked)
+        self.append("measured", measured)
+
+    def compute(self) -> dict[str, Any]:
+        """``faces``, ``rank_correlation`` (Spearman's, None where one of both does not vary), ``mean_error`` (absolute)."""
+        asked, measured = self.column("asked"), self.column("measured")
+        if not len(asked):
+            return {"faces": 0, "rank_correlation": None, "mean_error": None}
+        varies = len(asked) > 1 and min(np.ptp(asked), np.ptp(measured)) > 0
+        correlation = float(spearmanr(asked, measured)[0]) if varies else None
+        return {"faces": len(asked), "rank_correlation": correlation, "mean_error": float(np.abs(measured - asked).mean())}
+
+
+class Disentanglement(Collected):
+    """Matrix of changes: rows are the codes that were redrawn, columns what was read; a change of 1 is that of redrawing everything.
+
+    Args:
+        moved: names of what is redrawn; the last one stands for everything together, and is the unit.
+        read: names of the numbers.
+
+    """
+
+    higher_is_better = False
+
+    def __init__(self, moved: Sequence[str], read: Sequence[str], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.moved, self.read = list(moved), list(read)
+        self.add_column("row", torch.int64)
+        self.add_column("change", torch.float64)
+
+    def update(self, moved: str, change: Float[Tensor, "b v"]) -> None:
+        """Add faces.
+
+        Args:
+            moved: what was redrawn.
+            change: how far each number moved, absolute.
+
+        Raises:
+            VeraError: an unknown name, or another number of columns.
+
+        """
+        if moved not in self.moved or change.shape[1] != len(self.read):
+            raise VeraError(f"disentanglement of {self.moved} by {len(self.read)} numbers: got '{moved}' with {change.shape[1]}")
+        self.append("row", [self.moved.index(moved)] * len(change))
+        self.append("change", change.abs())
+
+    def compute(self) -> dict[str, dict[str, float | None]]:
+        """Mean change by row and column, over that of the last row; None without faces."""
+        rows = self.column("row")
+        table = self.matrix("change", len(rows)) if len(rows) else np.zeros((0, len(self.read)))
+        means = [table[rows == number].mean(axis=0) if (rows == number).any() else None for number in range(len(self.moved))]
+        unit = means[-1]
+        return {
+            name: {
+                column: None if mean is None or unit is None or not unit[j] else float(mean[j] / unit[j])
+                for j, column in enumerate(self.read)
+            }
+            for name, mean in zip(self.moved, means, strict=True)
+        }
+
+
+RIDGE = 1.0
+"""Added to every standardised code's sum of squares, in units of one face."""
+
+
+class Separability(Collected):
+    """R² of ridge regressions from each code to each number, on codes held out from the fit.
+
+    DECISION: two folds, each fitted on the other; faces are dealt to them by their number, so that the processes do not matter.
+
+    Args:
+        codes: names of the codes.
+        read: names of the numbers.
+
+    """
+
+    higher_is_better = True
+
+    def __init__(self, codes: Sequence[str], read: Sequence[str], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.codes, self.read = list(codes), list(read)
+        self.add_column("number", torch.int64)
+        self.add_column("values", torch.float64)
+        for name in self.codes:
+            self.add_column(f"code_{name}", torch.float64)
+
+    def update(self, numbers: Sequence[int], codes: Mapping[str, Float[Tensor, "b _"]], values: Float[Tensor, "b v"]) -> None:
+        """Add faces.
+
+        Args:
+            numbers: of the faces, no number twice.
+            codes: by name.
+            values: what was read.
+
+        """
+        self.append("number", list(numbers))
+        self.append("values", values)
+        for name in self.codes:
+            self.append(f"code_{name}", codes[name])
+
+    def compute(self) -> dict[str, dict[str, float]]:
+        """R² by code and number; below zero where a code explains less than nothing."""
+        order = np.argsort(self.column("number"))
+        values = self.matrix("values", len(order))[order]
+        table = {}
+        for name in self.codes:
+            scores = held_out(self.matrix(f"code_{name}", len(order))[order], values)
+            table[name] = dict(zip(self.read, map(float, scores), strict=True))
+        return table
+
+
+def held_out(codes: Matrix, values: Matrix) -> Matrix:
+    """R² of each column of ``values (N, V)``, predicted from ``codes (N, D)`` by a ridge fitted on the other half."""
+    fold = np.arange(len(codes)) % 2 == 0
+    off = np.empty_like(values)
+    for fitted in (fold, ~fold):
+        centre, mean = codes[fitted].mean(axis=0), values[fitted].mean(axis=0)
+        x = (codes - centre) / (codes[fitted].std(axis=0) + 1e-12)
+        inner = x[fitted].T @ x[fitted] + RIDGE * np.eye(x.shape[1])
+        slope = np.linalg.solve(inner, x[fitted].T @ (values[fitted] - mean))
+        off[~fitted] = (values - mean - x @ slope)[~fitted]
+    return np.asarray(1 - np.square(off).sum(axis=0) / np.square(values - values.mean(axis=0)).sum(axis=0).clip(1e-12))
+
 
 Identity = Callable[[Tensor, Tensor], Tensor]
 """Two batches of images to a distance for each pair, ``(B,)``."""

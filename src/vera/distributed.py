@@ -1,24 +1,72 @@
-"""Metrics that need every item at once (pairs, galleries, subsets): columns of numbers, joined over processes."""
+"""Several processes on one task: items are dealt to them, counts and columns of numbers are joined."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy.spatial.distance import cdist
-from torch import Tensor
+from torch import Tensor, distributed
 from torchmetrics import Metric
 
-from vera.faces.recognition import Embedding
-from vera.types import VeraError
+from vera.types import Matrix, VeraError
 
-Distance = str | Callable[[Embedding, Embedding], float]
-"""scipy's name of a distance (``euclidean``, ``cosine``: fast), or a recogniser's own."""
-Matrix = npt.NDArray[np.float64]
+Dealt = TypeVar("Dealt")
+
+
+def joined() -> bool:
+    """Whether there are several processes (``torch.distributed`` is initialised)."""
+    return distributed.is_available() and distributed.is_initialized()
+
+
+def rank() -> int:
+    """Number of this process, from 0."""
+    return distributed.get_rank() if joined() else 0
+
+
+def world() -> int:
+    """How many processes there are."""
+    return distributed.get_world_size() if joined() else 1
+
+
+def mine(everything: Sequence[Dealt]) -> Sequence[Dealt]:
+    """This process's share, dealt round-robin."""
+    return everything[rank() :: world()]
+
+
+def parse_shard(text: str | None) -> tuple[int, int] | None:
+    """``1/2`` as ``(1, 2)``; None for None.
+
+    Raises:
+        VeraError: something else.
+
+    """
+    if text is None:
+        return None
+    number, _, count = text.partition("/")
+    if not (number.isdecimal() and count.isdecimal() and int(number) < int(count)):
+        raise VeraError(f"shard={text}: give NUMBER/COUNT with a number from 0 on, as 0/2 and 1/2")
+    if joined():
+        raise VeraError(f"shard={text}: torchrun deals the people already; leave one of the two out")
+    return int(number), int(count)
+
+
+def wait() -> None:
+    """Until every process has come here."""
+    if joined():
+        distributed.barrier()
+
+
+def total(count: int, device: str = "cpu") -> int:
+    """Sum over all processes; each must call it."""
+    if not joined():
+        return count
+    both = torch.tensor(count, device="cpu" if distributed.get_backend() == "gloo" else device)
+    distributed.all_reduce(both)
+    return int(both)
 
 
 class Collected(Metric):
@@ -69,23 +117,3 @@ def keys(names: Sequence[str]) -> npt.NDArray[np.int64]:
     """Names as numbers that are the same in every process: the first 63 bits of their SHA-256."""
     digests = [hashlib.sha256(name.encode()).digest()[:8] for name in names]
     return np.array([int.from_bytes(digest, "big") >> 1 for digest in digests], dtype=np.int64)
-
-
-def check_rows(embeddings: npt.ArrayLike, *columns: Sequence[Any]) -> Matrix:
-    """Embeddings as ``(N, D)`` float64, if there is one for each name.
-
-    Raises:
-        VeraError: another number of rows, or no table.
-
-    """
-    table = np.asarray(embeddings, dtype=np.float64)
-    if table.ndim != 2 or any(len(column) != len(table) for column in columns):
-        raise VeraError(f"embeddings must be (N, D) with N names beside them, these are {table.shape} and {[len(c) for c in columns]}")
-    return table
-
-
-def distances(a: Matrix, b: Matrix, distance: Distance) -> Matrix:
-    """``(N, M)`` distances between two tables; NaN where an embedding is."""
-    if not len(a) or not len(b):
-        return np.zeros((len(a), len(b)))
-    return np.asarray(cdist(a, b, metric=distance), dtype=np.float64)  # type: ignore[call-overload]

@@ -1,18 +1,98 @@
-"""What detectors and recognisers see in one photograph: made once, shared by every metric about people."""
+"""Who judges: detectors and recognisers, what they see in one photograph, and what the recognisers' thresholds stand for."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
-from vera.faces.detection import DetectedFace, Detector
-from vera.faces.recognition import Embedding, Recogniser
+from vera.faces.detection import DetectedFace, Detector, DlibDetector
+from vera.faces.insightface_backend import InsightFaceBackend
+from vera.faces.recognition import Distance, DlibRecogniser, Embedding, Recogniser
+from vera.faces.sface import SFaceRecogniser
 from vera.types import Photograph, Points, VeraError
 
 OVERLAP = 0.3
 """DECISION: least intersection over union (of the landmarks' bounding boxes) at which a find is the face that was at the place."""
+
+
+@dataclass(frozen=True)
+class Judge:
+    """One backend that looks at photographs.
+
+    Attributes:
+        detector: finds faces; the first judge's landmarks are given to all recognisers.
+        recogniser: tells people apart.
+        distance: scipy's name of the recogniser's distance, which is much faster for large galleries; None: the recogniser's own.
+
+    """
+
+    detector: Detector
+    recogniser: Recogniser
+    distance: str | None = None
+
+    @property
+    def measure(self) -> Distance:
+        """The distance, as metrics take it."""
+        return self.distance or self.recogniser.distance
+
+
+def dlib_judge() -> Judge:
+    """The judge that needs no download: dlib's detector and recogniser."""
+    return Judge(DlibDetector(), DlibRecogniser(), "euclidean")
+
+
+def sface_judge() -> Judge:
+    """A second judge that needs no download: dlib's detector and SFace."""
+    return Judge(DlibDetector(), SFaceRecogniser(), "cosine")
+
+
+def insightface_judge(pack: str, *, root: str, det_size: Sequence[int], device: str) -> Judge:
+    """A pack of insightface models; see :class:`vera.faces.insightface_backend.InsightFaceBackend`."""
+    backend = InsightFaceBackend(pack, root=root, det_size=(det_size[0], det_size[1]), device=device)
+    return Judge(backend.detector, backend.recogniser, "cosine")
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What recognisers' thresholds stand for.
+
+    Attributes:
+        source: which pairs of photographs; empty without a calibration.
+        records: for each recogniser :meth:`~vera.evaluation.metrics.verification.VerificationCalibration.compute`, and its own
+            threshold's rates as ``own``.
+
+    """
+
+    source: str = ""
+    records: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def thresholds(self, recogniser: Recogniser) -> dict[str, float]:
+        """The recogniser's ``own``, and one for each false-accept rate that the pairs could show, as ``far_0.001``."""
+        at = self.records.get(recogniser.name, {}).get("at", {})
+        return {"own": recogniser.threshold} | {f"far_{rate}": one["threshold"] for rate, one in at.items() if one["threshold"] is not None}
+
+    def stated(self, recogniser: Recogniser) -> dict[str, Any]:
+        """For the record: what the threshold stands for by the recogniser's own word, and as measured on these pairs."""
+        return {
+            "threshold": recogniser.threshold,
+            "said": {"false_accept_rate": recogniser.false_accept_rate, "calibration": recogniser.calibration},
+            "pairs": self.source or None,
+            "measured": self.records.get(recogniser.name),
+        }
+
+
+def observer(judges: Sequence[Judge]) -> Observer:
+    """All judges' eyes.
+
+    Raises:
+        VeraError: no judge, or two of one name.
+
+    """
+    detectors = {judge.detector.name: judge.detector for judge in judges}
+    return Observer(list(detectors.values()), [judge.recogniser for judge in judges])
 
 
 @dataclass(frozen=True)

@@ -1,95 +1,32 @@
-"""What is measured on the photographs themselves, behind one protocol: how they are fed to the metrics."""
+"""Measures of the photographs themselves: how they are fed to the metrics."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from vera.evaluation import protocol_ranks as ranks
+from vera import distributed as ranks
+from vera.evaluation.measures.base import Measure, Original, Written, computed
 from vera.evaluation.metrics.attributes import AttributePreservation
 from vera.evaluation.metrics.frechet import FrechetDistance
 from vera.evaluation.metrics.kernel import KernelDistance
 from vera.evaluation.metrics.lpips_distance import LpipsDistance
-from vera.evaluation.metrics.observation import Observation
-from vera.evaluation.metrics.preservation import Preservation
-from vera.evaluation.metrics.replacement import Replacement
-from vera.faces.alignment import align
-from vera.types import Mask, Photograph, Pixels, Points, VeraError
+from vera.evaluation.metrics.preservation import Preservation, Replacement
+from vera.evaluation.metrics.utility import LandmarkUtility
+from vera.faces.alignment import align, transform
+from vera.features.efficientnet import EfficientNetLite0
+from vera.features.pooled import Lite0Features
+from vera.types import Pixels, Points, VeraError
+
+CROP = 256
+"""DECISION: side of the aligned faces that distances of sets of images compare."""
 
 
-@dataclass(frozen=True)
-class Original:
-    """One photograph as it was given.
-
-    Attributes:
-        person: whose.
-        group: what the person is known to belong to; None if nothing is known.
-        photograph: its digest is its key.
-        seen: what the judges saw.
-
-    """
-
-    person: str
-    group: str | None
-    photograph: Photograph
-    seen: Observation
-
-    def crop(self, photograph: Photograph, size: int) -> Tensor | None:
-        """``(3, S, S)`` in [-1, 1]: the face in this photograph or in its anonymized one, at the original's place; None without a face."""
-        return align(photograph, self.seen.landmarks, size).image if np.isfinite(self.seen.landmarks).all() else None
-
-
-@dataclass(frozen=True)
-class Written:
-    """The same photograph anonymized, as it was written.
-
-    Attributes:
-        original: what it was made from.
-        photograph: decoded from disk.
-        preserved: ``(H, W)``, what the anonymizer says that it kept.
-        seen: what the judges saw.
-        other_seeds: what they saw in the same photograph under other seeds.
-
-    """
-
-    original: Original
-    photograph: Photograph
-    preserved: Mask
-    seen: Observation
-    other_seeds: tuple[Observation, ...] = field(default=())
-
-
-class Measure(Protocol):
-    """Takes the photographs of one contestant and gives figures; used again for the next one after :meth:`reset`."""
-
-    @property
-    def name(self) -> str:
-        """Of the figures in the results."""
-        ...
-
-    def reset(self) -> None:
-        """Forget all photographs."""
-        ...
-
-    def original(self, original: Original) -> None:
-        """Take a photograph of the set, whether it was anonymized or not."""
-        ...
-
-    def written(self, written: Written) -> None:
-        """Take an anonymized photograph."""
-        ...
-
-    def result(self) -> dict[str, Any]:
-        """Plain values, over all processes: each must call it."""
-        ...
-
-
-class OfCrops:
+class OfCrops(Measure):
     """A metric of aligned faces, given to its network in batches.
 
     Faces are cut out at the original's landmarks, so that a face that no detector finds any more is judged like any other.
@@ -104,14 +41,10 @@ class OfCrops:
 
     def __init__(self, metric: FrechetDistance | KernelDistance | LpipsDistance, *, size: int, batch_size: int, device: str) -> None:
         self.metric: Any = metric.to(device)
+        self.name = str(metric.name)
         self.size, self.batch_size, self.device = size, batch_size, device
         self.of_pairs = isinstance(metric, LpipsDistance)
         self.reset()
-
-    @property
-    def name(self) -> str:
-        """The metric's own."""
-        return str(self.metric.name)
 
     def reset(self) -> None:
         """Forget all photographs."""
@@ -158,7 +91,7 @@ class OfCrops:
             self.metric.update(*batch, real=side == "original")
 
 
-class Preserved:
+class Preserved(Measure):
     """Whether what the anonymizer says that it kept is what it was given.
 
     Args:
@@ -172,23 +105,12 @@ class Preserved:
     def __init__(self, metric: Preservation, *, device: str) -> None:
         self.metric: Any = metric.to(device)
 
-    def reset(self) -> None:
-        """Forget all photographs."""
-        self.metric.reset()
-
-    def original(self, original: Original) -> None:
-        """Take a photograph of the set: nothing to measure."""
-
     def written(self, written: Written) -> None:
         """Take an anonymized photograph."""
         self.metric.update(written.original.photograph.pixels, written.photograph.pixels, written.preserved)
 
-    def result(self) -> dict[str, Any]:
-        """See :meth:`Preservation.compute`."""
-        return computed(self.metric.compute)
 
-
-class Replaced:
+class Replaced(Measure):
     """Whether the face is no longer the photograph's, where one is found in the original.
 
     Args:
@@ -201,25 +123,14 @@ class Replaced:
     def __init__(self, metric: Replacement) -> None:
         self.metric: Any = metric
 
-    def reset(self) -> None:
-        """Forget all photographs."""
-        self.metric.reset()
-
-    def original(self, original: Original) -> None:
-        """Take a photograph of the set: nothing to measure."""
-
     def written(self, written: Written) -> None:
         """Take an anonymized photograph."""
         source = written.original
         if np.isfinite(source.seen.landmarks).all():
             self.metric.update(source.photograph.pixels, written.photograph.pixels, written.preserved, source.seen.landmarks)
 
-    def result(self) -> dict[str, Any]:
-        """See :meth:`Replacement.compute`."""
-        return computed(self.metric.compute)
 
-
-class Attributes:
+class Attributes(Measure):
     """Whether pose, expression and age stay, where a face is found before and after; where no pose follows from it, it is counted.
 
     Args:
@@ -240,9 +151,6 @@ class Attributes:
         self.metric.reset()
         self.without_pose = 0
 
-    def original(self, original: Original) -> None:
-        """Take a photograph of the set: nothing to measure."""
-
     def written(self, written: Written) -> None:
         """Take an anonymized photograph."""
         before, after = written.original, written
@@ -261,12 +169,65 @@ class Attributes:
         return computed(self.metric.compute) | {"without_pose": ranks.total(self.without_pose)}
 
 
-def computed(compute: Callable[[], Any]) -> dict[str, Any]:
-    """A metric's figures as a dictionary; of too few photographs, ``value`` None and ``why``."""
-    try:
-        found = compute()
-    except VeraError as error:
-        return {"value": None, "why": str(error)}
-    if isinstance(found, Mapping):
-        return dict(found) if "mean" not in found else {"value": found["mean"], **found}
-    return {"value": float(found)}
+class Useful(Measure):
+    """Landmark error on real faces after learning from anonymized ones.
+
+    Args:
+        metric: see there.
+        size: side of the aligned faces in pixels.
+        batch_size: pairs of them that the network takes at once.
+        device: where it runs.
+
+    """
+
+    name = "utility"
+
+    def __init__(self, metric: LandmarkUtility, *, size: int, batch_size: int, device: str) -> None:
+        self.metric: Any = metric.to(device)
+        self.size, self.batch_size, self.device = size, batch_size, device
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all photographs."""
+        self.metric.reset()
+        self.waiting: list[tuple[Tensor, Tensor, Tensor, str]] = []
+
+    def written(self, written: Written) -> None:
+        """Take an anonymized photograph whose original shows a face."""
+        source = written.original
+        if not np.isfinite(source.seen.landmarks).all():
+            return
+        face = align(source.photograph, source.seen.landmarks, self.size)
+        marks = torch.from_numpy(transform(face.landmarks, face.from_photograph))
+        crop = align(written.photograph, source.seen.landmarks, self.size).image
+        self.waiting.append((crop, face.image, marks, source.person))
+        if len(self.waiting) >= self.batch_size:
+            self._flush()
+
+    def result(self) -> dict[str, Any]:
+        """See :meth:`LandmarkUtility.compute`."""
+        self._flush()
+        return computed(self.metric.compute)
+
+    def _flush(self) -> None:
+        if self.waiting:
+            crops, faces, marks, people = zip(*self.waiting, strict=True)
+            self.waiting = []
+            self.metric.update(*(torch.stack(part).to(self.device) for part in (crops, faces, marks)), people)
+
+
+def without_download(device: str, batch_size: int) -> list[Measure]:
+    """Measures whose networks come with VerA.
+
+    Args:
+        device: where networks run.
+        batch_size: images that they take at once.
+
+    """
+    features = Lite0Features(side=224)
+    sets: list[FrechetDistance | KernelDistance] = [FrechetDistance(features), KernelDistance(features, subsets=50, subset_size=10)]
+    of_crops = [OfCrops(metric, size=CROP, batch_size=batch_size, device=device) for metric in sets]
+    kept = Preserved(Preservation(), device=device)
+    learner = LandmarkUtility(EfficientNetLite0(stages=(3,)), side=128)
+    useful = Useful(learner, size=CROP, batch_size=batch_size, device=device)
+    return [kept, Replaced(Replacement()), Attributes(AttributePreservation()), useful, *of_crops]

@@ -14,16 +14,15 @@ from typing import Any
 
 import numpy as np
 
-from vera.evaluation.metrics.collected import Distance, Matrix, distances
-from vera.evaluation.metrics.observation import Observation
-from vera.evaluation.metrics.reidentification import ReIdentification
-from vera.evaluation.metrics.shares import share
-from vera.evaluation.protocol_items import ORIGINALS
-from vera.evaluation.protocol_ledger import Files, Item, Ledger
-from vera.evaluation.protocol_seen import load_seen
-from vera.evaluation.report import read
-from vera.evaluation.report_table import cell
-from vera.types import VeraError
+from vera.evaluation.judges import Observation
+from vera.evaluation.metrics.base import distances, share
+from vera.evaluation.metrics.recognition import ReIdentification
+from vera.evaluation.protocol.cache import load_seen
+from vera.evaluation.protocol.items import ORIGINALS, Files, Item, Ledger
+from vera.evaluation.report.results import read
+from vera.evaluation.report.table import cell
+from vera.faces.recognition import Distance
+from vera.types import Matrix, VeraError
 
 LEAST = 5
 """DECISION: groups of fewer people are put together: figures of one or two people say little about a group, and much about them."""

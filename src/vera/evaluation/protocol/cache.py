@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from vera.evaluation.metrics.observation import Observation, Observer
-from vera.evaluation.protocol_items import ORIGINALS, Sources, key
-from vera.evaluation.protocol_ledger import Files, Item, Ledger, digest, plain, write_whole
+from vera.evaluation.judges import Observation, Observer
+from vera.evaluation.protocol.items import ORIGINALS, Files, Item, Ledger, Sources, digest, key, plain
 from vera.faces.photograph import read_photograph
+from vera.files import write_into_run
 from vera.types import Photograph, VeraError
 
 Records = Mapping[Item, Mapping[str, Any]]
@@ -90,7 +90,7 @@ def save_seen(path: Path, seen: Sequence[Observation]) -> None:
         arrays |= {f"embedding/{number}/{name}": vector for name, vector in one.embeddings.items()}
     content = io.BytesIO()
     np.savez(content, **arrays)
-    write_whole(path, content.getvalue())
+    write_into_run(path, content.getvalue())
 
 
 def load_seen(path: Path) -> list[Observation]:

@@ -10,12 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from vera.evaluation.protocol_ledger import write_whole
-from vera.evaluation.protocol_recognition import Curves
-from vera.evaluation.protocol_results import Result
-from vera.evaluation.report_figures import draw
-from vera.evaluation.report_notes import notes
-from vera.evaluation.report_table import Record, comma_separated, markdown
+from vera.evaluation.protocol.results import Curves, Result
+from vera.evaluation.report.figures import draw
+from vera.evaluation.report.table import Record, comma_separated, markdown, notes
+from vera.files import write_into_run
 from vera.types import VeraError
 
 RESULTS, CURVES, TABLE, SHEET = "results.jsonl", "distances.npz", "table.md", "table.csv"
@@ -46,8 +44,8 @@ def write(folder: Path, results: Sequence[Result]) -> list[Path]:
     }
     content = io.BytesIO()
     np.savez_compressed(content, **arrays)  # type: ignore[arg-type]
-    write_whole(folder / RESULTS, lines.encode())
-    write_whole(folder / CURVES, content.getvalue())
+    write_into_run(folder / RESULTS, lines.encode())
+    write_into_run(folder / CURVES, content.getvalue())
     return [folder / RESULTS, folder / CURVES, *_pages(folder, records, [record["anonymizer"] for record in records], curves)]
 
 
@@ -100,8 +98,8 @@ def page(records: Sequence[Record], names: Sequence[str]) -> str:
 
 
 def _pages(folder: Path, records: Sequence[Record], names: Sequence[str], curves: Mapping[str, Mapping[str, Curves]]) -> list[Path]:
-    write_whole(folder / TABLE, page(records, names).encode())
-    write_whole(folder / SHEET, comma_separated(records, names).encode())
+    write_into_run(folder / TABLE, page(records, names).encode())
+    write_into_run(folder / SHEET, comma_separated(records, names).encode())
     return [folder / TABLE, folder / SHEET, *draw(folder, records, names, curves)]
 
 

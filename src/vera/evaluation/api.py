@@ -7,34 +7,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from vera import distributed as ranks
 from vera.data.manifest import read_manifest
 from vera.data.people import Person, folder
-from vera.evaluation import protocol_ranks as ranks
-from vera.evaluation import report, report_figures
-from vera.evaluation.metrics.attributes import AttributePreservation
-from vera.evaluation.metrics.frechet import FrechetDistance
-from vera.evaluation.metrics.kernel import KernelDistance
-from vera.evaluation.metrics.preservation import Preservation
-from vera.evaluation.metrics.replacement import Replacement
-from vera.evaluation.metrics.utility import LandmarkUtility
-from vera.evaluation.protocol import Protocol, Tell
-from vera.evaluation.protocol_items import ORIGINALS, Contestant, Sources, described
-from vera.evaluation.protocol_judges import Calibration, CalibrationPairs, Judge, calibrate, dlib_judge, observer
-from vera.evaluation.protocol_ledger import Files, Item, Ledger, plain
-from vera.evaluation.protocol_measures import Attributes, Measure, OfCrops, Preserved, Replaced
-from vera.evaluation.protocol_provenance import provenance
-from vera.evaluation.protocol_results import Bench, Result, data_digest
-from vera.evaluation.protocol_seen import Looker, Records, load_seen, read_written
-from vera.evaluation.protocol_utility import Useful
-from vera.faces.alignment import align
-from vera.features.efficientnet import EfficientNetLite0
-from vera.features.pooled import Lite0Features
-from vera.types import Anonymizer, Pixels, tensor_to_image
+from vera.evaluation.judges import Judge, dlib_judge, observer
+from vera.evaluation.measures.base import Measure
+from vera.evaluation.measures.photographs import without_download
+from vera.evaluation.protocol.calibration import CalibrationPairs, calibrate
+from vera.evaluation.protocol.items import ORIGINALS, Contestant, Sources, described, plain
+from vera.evaluation.protocol.results import Bench, Result, data_digest
+from vera.evaluation.protocol.run import Protocol, Tell
+from vera.evaluation.report import figures
+from vera.evaluation.report import results as report
+from vera.provenance import provenance
+from vera.types import Anonymizer
 
-CROP = 256
-"""DECISION: side of the aligned faces that distances of sets of images compare."""
 PANEL = 160
 """DECISION: side of a face in the panels, in pixels."""
 
@@ -89,7 +76,7 @@ def evaluate(
     contestants = [Contestant(*pair) for pair in anonymizers.items()] if isinstance(anonymizers, Mapping) else list(anonymizers)
     chosen = list(judges) if judges is not None else [dlib_judge()]
     root = Path(out)
-    figures = list(measures) if measures is not None else without_download(device, batch_size)
+    measured = list(measures) if measures is not None else without_download(device, batch_size)
     session = provenance(config or {}, device=device)
     report.check_same_photographs(root, data_digest({person.id: Sources(person).digests for person in known}))
     protocol = Protocol(root, known, contestants, observer(chosen), repeated=repeated, session=session, shard=shard)
@@ -102,8 +89,8 @@ def evaluate(
             items,
             protocol.files,
             judges=chosen,
-            calibration=_calibration(calibration, chosen, protocol.looker, session),
-            measures=figures,
+            calibration=calibrate(calibration, chosen, protocol.looker, session),
+            measures=measured,
             repeated=protocol.repeated,
             group_by=group_by,
         )
@@ -118,29 +105,9 @@ def evaluate(
         origin = {"made_by": plain(described(one.anonymizer)), "data": bench.data(), "provenance": made, "measured_by": measured_by}
         results.append(replace(result, record=result.record | origin))
     if ranks.rank() == 0:
-        _report(root, results, known[:panels], items, protocol.files)
+        _report(root, results, known[:panels], bench)
     ranks.wait()
     return [result.record for result in results]
-
-
-def _calibration(pairs: CalibrationPairs | None, judges: Sequence[Judge], looker: Looker, session: Mapping[str, Any]) -> Calibration:
-    if pairs is None:
-        return Calibration()
-    if pairs.folder is None:
-        return calibrate(pairs, judges, looker)
-    with Ledger(pairs.folder, ranks.rank()) as ledger:
-        return calibrate(pairs, judges, Looker(Files(pairs.folder), ledger, looker.observer, session))
-
-
-def without_download(device: str, batch_size: int) -> list[Measure]:
-    """Measures whose networks come with VerA."""
-    features = Lite0Features(side=224)
-    sets: list[FrechetDistance | KernelDistance] = [FrechetDistance(features), KernelDistance(features, subsets=50, subset_size=10)]
-    of_crops = [OfCrops(metric, size=CROP, batch_size=batch_size, device=device) for metric in sets]
-    kept = Preserved(Preservation(), device=device)
-    learner = LandmarkUtility(EfficientNetLite0(stages=(3,)), side=128)
-    useful = Useful(learner, size=CROP, batch_size=batch_size, device=device)
-    return [kept, Replaced(Replacement()), Attributes(AttributePreservation()), useful, *of_crops]
 
 
 def people_in(path: str | Path) -> list[Person]:
@@ -154,26 +121,9 @@ def people_in(path: str | Path) -> list[Person]:
     return read_manifest(path, groups=True) if path.is_file() else folder(path)
 
 
-def _report(root: Path, results: Sequence[Result], shown: Sequence[Person], items: Records, files: Files) -> None:
+def _report(root: Path, results: Sequence[Result], shown: Sequence[Person], bench: Bench) -> None:
     report.write(root, results)
     names = [result.record["anonymizer"] for result in results]
-    rows = [row for person in shown if (row := _faces(person, names, items, files)) is not None]
+    rows = [row for person in shown if (row := bench.faces(person, names, PANEL)) is not None]
     if rows:
-        report_figures.save(report_figures.panels(rows, [ORIGINALS, *names]), root / "panels.png")
-
-
-def _faces(person: Person, names: Sequence[str], items: Records, files: Files) -> list[Pixels | None] | None:
-    """The face of a person's first photograph, and what each anonymizer made of it; None if there is none."""
-    item = Item(ORIGINALS, person.id)
-    marks = load_seen(files.seen(item))[0].landmarks if items[item]["status"] == "written" else np.full((68, 2), np.nan)
-    if not np.isfinite(marks).all():
-        return None
-    row: list[Pixels | None] = [tensor_to_image(align(Sources(person).photographs[0], marks, PANEL).image)]
-    for name in names:
-        record = items[Item(name, person.id)]
-        if record["status"] != "written":
-            row.append(None)
-            continue
-        written = read_written(files.image(Item(name, person.id), 1), record["images"][0]["image"])
-        row.append(tensor_to_image(align(written, marks, PANEL).image))
-    return row
+        figures.save(figures.panels(rows, [ORIGINALS, *names]), root / "panels.png")

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from vera.evaluation.protocol_ledger import write_whole
-from vera.evaluation.protocol_results import PATH
-from vera.evaluation.report import RESULTS, page, read
+from vera.evaluation.protocol.results import PATH
+from vera.evaluation.report.results import RESULTS, page, read
+from vera.files import write_into_run
 from vera.types import VeraError
 
 PAGE = "results.md"
@@ -42,8 +42,8 @@ def publish(run: Path, folder: Path, *, data: str, figures: Mapping[str, str]) -
         raise VeraError(f"'{run}' has no figure {absent[0]}" if absent else "panels.png shows photographs of people: leave it out")
     records = [_publishable(record, data) for record, _ in read(run)]
     lines = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
-    write_whole(folder / RESULTS, lines.encode())
-    write_whole(folder / PAGE, page(records, [record["anonymizer"] for record in records]).encode())
+    write_into_run(folder / RESULTS, lines.encode())
+    write_into_run(folder / PAGE, page(records, [record["anonymizer"] for record in records]).encode())
     for name, target in figures.items():
         shutil.copyfile(run / name, folder / target)
     return records

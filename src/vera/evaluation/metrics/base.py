@@ -1,4 +1,4 @@
-"""Shares as every table states them: how many of how many, with a 95 % confidence interval."""
+"""What metrics share: distances between tables of embeddings, and shares with their 95 % confidence intervals."""
 
 from __future__ import annotations
 
@@ -7,9 +7,32 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.spatial.distance import cdist
 from scipy.stats import binomtest
 
-from vera.types import VeraError
+from vera.faces.recognition import Distance
+from vera.types import Matrix, VeraError
+
+
+def check_rows(embeddings: npt.ArrayLike, *columns: Sequence[Any]) -> Matrix:
+    """Embeddings as ``(N, D)`` float64, if there is one for each name.
+
+    Raises:
+        VeraError: another number of rows, or no table.
+
+    """
+    table = np.asarray(embeddings, dtype=np.float64)
+    if table.ndim != 2 or any(len(column) != len(table) for column in columns):
+        raise VeraError(f"embeddings must be (N, D) with N names beside them, these are {table.shape} and {[len(c) for c in columns]}")
+    return table
+
+
+def distances(a: Matrix, b: Matrix, distance: Distance) -> Matrix:
+    """``(N, M)`` distances between two tables; NaN where an embedding is."""
+    if not len(a) or not len(b):
+        return np.zeros((len(a), len(b)))
+    return np.asarray(cdist(a, b, metric=distance), dtype=np.float64)  # type: ignore[call-overload]
+
 
 Share = dict[str, float | int | None]
 """``share`` (None of nothing), ``count``, ``of``, and the interval's ends ``low`` and ``high``."""

@@ -1,4 +1,4 @@
-"""Re-identification: does a recogniser find the person behind an anonymized photograph in a gallery of originals?"""
+"""Detection, re-identification and diversity: is there still a face, whose is it taken for, and does another seed give another one?"""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
-from vera.evaluation.metrics.collected import Collected, Distance, Matrix, check_rows, distances, keys
-from vera.evaluation.metrics.shares import Groups, share
+from vera.distributed import Collected, keys
+from vera.evaluation.metrics.base import Groups, check_rows, distances, share
+from vera.faces.recognition import Distance
+from vera.types import Matrix, VeraError
 
 BLOCK = 256
 """Probes that are compared with the gallery at a time, to bound memory."""
@@ -33,7 +36,7 @@ class ReIdentification(Collected):
     Args:
         distance: a recogniser's, or scipy's name for it.
         thresholds: name to distance: a probe nearer than this to a photograph of its own person counts as recognised, the way a
-            verification at the false-accept rate behind the threshold would (:mod:`vera.evaluation.metrics.calibration`).
+            verification at the false-accept rate behind the threshold would (:mod:`vera.evaluation.metrics.verification`).
         groups: all labels that may come.
         ranks: the k of rank-k.
         source_in_gallery: False leaves the very photograph a probe was made from out of its gallery.
@@ -137,3 +140,74 @@ class ReIdentification(Collected):
             rank[part] = np.where(there, (nearest < mine[:, None]).sum(axis=1), -1)
             own[part] = np.where(there, mine, np.nan)
         return _Found(rank, own, self.column("probe_groups"))
+
+
+class DetectionRate(Collected):
+    """Share of photographs in which one detector found the face; one metric for each of several detectors.
+
+    Args:
+        groups: all labels that may come.
+
+    """
+
+    higher_is_better = True
+
+    def __init__(self, *, groups: Sequence[str] = (), **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.groups = Groups(groups)
+        self.add_column("found", torch.bool)
+        self.add_column("group", torch.int64)
+
+    def update(self, found: Sequence[bool], groups: Sequence[str | None] | None = None) -> None:
+        """Add photographs: :attr:`vera.evaluation.judges.Observation.found` of each.
+
+        Raises:
+            VeraError: an unknown group, or groups for another number of photographs.
+
+        """
+        self.append("group", self.groups.numbers(groups, len(found)))
+        self.append("found", np.asarray(found, dtype=bool))
+
+    def compute(self) -> dict[str, Any]:
+        """The share, and the same for each of the ``groups``."""
+        found = self.column("found").astype(bool)
+        return {**share(found), "groups": self.groups.split(self.column("group"), lambda mask: share(found[mask]))}
+
+
+class Diversity(Collected):
+    """Mean recognition distance over the pairs of seeds of a photograph.
+
+    Args:
+        distance: a recogniser's, or scipy's name for it.
+        threshold: the recogniser's: two faces nearer than this count as one and the same.
+
+    """
+
+    higher_is_better = True
+    photographs: Tensor
+
+    def __init__(self, distance: Distance, *, threshold: float, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.distance, self.threshold = distance, threshold
+        self.add_column("between_seeds", torch.float64)
+        self.add_state("photographs", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
+
+    def update(self, embeddings: npt.ArrayLike) -> None:
+        """Add one photograph: its embeddings ``(S, D)`` under S seeds; NaN rows (no embedding) are left out.
+
+        Raises:
+            VeraError: fewer than two seeds.
+
+        """
+        table = check_rows(embeddings)
+        if len(table) < 2:
+            raise VeraError("diversity compares the results of at least two seeds for each photograph")
+        table = table[np.isfinite(table).all(axis=1)]
+        self.append("between_seeds", distances(table, table, self.distance)[np.triu_indices(len(table), 1)])
+        self.photographs = self.photographs + 1
+
+    def compute(self) -> dict[str, Any]:
+        """``mean_distance`` (None without pairs), the share of pairs ``below_threshold``, and the number of photographs."""
+        values = np.sort(self.column("between_seeds"))  # sorted: a sum in another order has other last digits
+        mean = float(values.mean()) if len(values) else None
+        return {"mean_distance": mean, "below_threshold": share(values < self.threshold), "photographs": int(self.photographs)}
