@@ -14,7 +14,7 @@ from torch.nn.functional import interpolate
 from torchmetrics.functional.classification import multiclass_confusion_matrix
 from torchmetrics.functional.image import multiscale_structural_similarity_index_measure as ms_ssim
 
-from vera.cli.samples import Sample, sampler
+from vera.cli.samples import DrawnSample, sampler
 from vera.data.folder import FolderDataset
 from vera.data.sample import decode_images, decode_labels
 from vera.evaluation.judges import Judge, Observer
@@ -111,7 +111,7 @@ class Held:
 
 def samples(
     network: Any, held: Held, judge: Judge, parser: Parser, *, count: int, parsed: int, seed: int, truncation: float
-) -> tuple[list[Sample], dict[str, Any]]:
+) -> tuple[list[DrawnSample], dict[str, Any]]:
     """Samples of a bundle, and what is measured on them.
 
     Args:

@@ -28,7 +28,8 @@ from vera.faces.alignment import align, pull
 from vera.faces.detection import Detector
 from vera.features.perceptual import PerceptualDistance
 from vera.inversion.autoencoder import Autoencoder
-from vera.inversion.objective import InversionObjective, Weights
+from vera.inversion.objective import InversionObjective
+from vera.inversion.objective import InversionWeights as Weights
 from vera.inversion.refinement import refine
 from vera.rng import derived_seed
 from vera.types import Anonymized, LatentCodes, Semantic, VeraError, to_probabilities

@@ -74,7 +74,7 @@ class Regressor(nn.Module):
         return codes + missing @ way
 
 
-class Place(NamedTuple):
+class QuantityPlace(NamedTuple):
     """Where a quantity is: its attribute, and which of the attribute's numbers it is."""
 
     attribute: str
@@ -96,7 +96,7 @@ class ControlledGenerator(Generator):
         self.regressors = nn.ModuleDict(
             {name: Regressor(code=self.attributes[name], values=len(quantities)) for name, quantities in controls.items()}
         )
-        self.places = {q: Place(name, number) for name, quantities in controls.items() for number, q in enumerate(quantities)}
+        self.places = {q: QuantityPlace(name, number) for name, quantities in controls.items() for number, q in enumerate(quantities)}
 
     def regressor(self, attribute: str) -> Regressor:
         """The attribute's regressor."""

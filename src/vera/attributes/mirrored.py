@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 Normal = Callable[[str, Sequence[int], int], Tensor]
-"""Standard normal numbers ``(B, d)`` of a stream, one row for each global image index (:meth:`vera.training.draws.Draws.normal`)."""
+"""Standard normal numbers ``(B, d)`` of a stream, one row for each global image index (:meth:`vera.rng.Draws.normal`)."""
 LOCAL = "local"
 """Stream of the noise behind the local codes."""
 

@@ -16,7 +16,7 @@ class Device(StrEnum):
     cuda = "cuda"
 
 
-class Renderer(StrEnum):
+class RendererName(StrEnum):
     """What makes the new face."""
 
     exemplars = "exemplars"
@@ -54,7 +54,9 @@ def anonymize(
     hair: Annotated[bool, typer.Option("--hair/--keep-hair", help="Replace the hair too (the generator only), or keep it.")] = False,
     rename: Annotated[bool, typer.Option("--rename", help="Neutral output names and person labels.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what an earlier call over other photographs wrote.")] = False,
-    renderer: Annotated[Renderer | None, typer.Option(help="Photographic exemplars (the default), or the generator of the paper.")] = None,
+    renderer: Annotated[
+        RendererName | None, typer.Option(help="Photographic exemplars (the default), or the generator of the paper.")
+    ] = None,
     bundle: Annotated[Path | None, typer.Option(metavar="PATH", help="Another bank of exemplars, or a trained network.")] = None,
     parser: Annotated[
         str | None,

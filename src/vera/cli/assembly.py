@@ -15,7 +15,7 @@ from vera.anonymization.interface import embedded
 from vera.anonymization.pipeline import VeraAnonymizer
 from vera.anonymization.renderer import Progress, SavedIdentity
 from vera.anonymization.request import Options
-from vera.cli.plan import Entry, Person
+from vera.cli.plan import Entry, PlannedPerson
 from vera.faces.calibration import DEFAULT_FAR
 from vera.faces.masks import read_mask
 from vera.faces.photograph import read_photograph
@@ -36,7 +36,7 @@ class EmbeddedStudio:
     settings: Mapping[str, Any]
 
     def anonymize(
-        self, person: Person, identity: SavedIdentity | None, progress: Progress
+        self, person: PlannedPerson, identity: SavedIdentity | None, progress: Progress
     ) -> tuple[AnonymizedPerson, SavedIdentity | None]:
         """Read one person's photographs and masks, and anonymize them."""
         photographs = [replace(read_photograph(entry.path), name=entry.name) for entry in person.entries]

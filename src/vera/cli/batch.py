@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from vera import __version__
 from vera.cli.output import OutputFolder
-from vera.cli.plan import Entry, Person, digest, shown
+from vera.cli.plan import Entry, PlannedPerson, digest, shown
 from vera.cli.record import AUDIT
 from vera.cli.studio import Studio
 from vera.files import printable
@@ -28,7 +28,9 @@ OWN = re.compile(r"'[^']*'|[^ ]*[/\\\\.][^ ]*[a-z]|[0-9.]+")
 """What differs between reasons of one kind: names in quotes, paths and file names, numbers."""
 
 
-def run(people: Sequence[Person], folder: OutputFolder, studio: Studio, *, identity: Any = None, save_identity: Path | None = None) -> None:
+def run(
+    people: Sequence[PlannedPerson], folder: OutputFolder, studio: Studio, *, identity: Any = None, save_identity: Path | None = None
+) -> None:
     """Anonymize and write everybody; the audit is written anew after each person, so that an interruption loses no record.
 
     Args:
@@ -72,7 +74,7 @@ def run(people: Sequence[Person], folder: OutputFolder, studio: Studio, *, ident
 
 
 def one(
-    person: Person,
+    person: PlannedPerson,
     folder: OutputFolder,
     studio: Studio,
     audit: dict[str, Any],
@@ -111,7 +113,7 @@ def source_digests(entry: Entry) -> list[str | None]:
     return [entry.digest or digest(entry.path), *map(digest, entry.masks)]
 
 
-def check_unchanged(person: Person, sources: Sequence[Sequence[str | None]], record: dict[str, Any]) -> None:
+def check_unchanged(person: PlannedPerson, sources: Sequence[Sequence[str | None]], record: dict[str, Any]) -> None:
     """See that the files that were digested are those that were anonymized, so that the audit names what was decoded.
 
     Raises:
@@ -125,7 +127,7 @@ def check_unchanged(person: Person, sources: Sequence[Sequence[str | None]], rec
             raise VeraError(f"{shown(entry.path)} or its mask was changed during the call: make the call again")
 
 
-def files(person: Person, sources: Sequence[Sequence[str | None]]) -> list[dict[str, Any]]:
+def files(person: PlannedPerson, sources: Sequence[Sequence[str | None]]) -> list[dict[str, Any]]:
     """What the audit says about a person's files before any is written; for a renamed person not what they are called."""
     return [
         ({} if renamed(person) else {"source": shown(entry.path.name)})
@@ -147,7 +149,7 @@ def report(records: Sequence[dict[str, Any]], audit: Path) -> str:
     return f"{len(lost)} of {len(records)} people were not written ({names}): {'; '.join(whys)}{others}; {audit} has all of them"
 
 
-def reason(error: Exception, person: Person) -> str:
+def reason(error: Exception, person: PlannedPerson) -> str:
     """Why a person was not written, for the audit.
 
     Photographs carry their neutral names from the start. What is left are the paths in the messages of reading, and the id in
@@ -166,7 +168,7 @@ def reason(error: Exception, person: Person) -> str:
     return text
 
 
-def renamed(person: Person) -> bool:
+def renamed(person: PlannedPerson) -> bool:
     """Whether the audit must not say who this is."""
     return person.label != person.id
 

@@ -27,6 +27,7 @@ from vera.evaluation.protocol.items import Contestant
 from vera.evaluation.report.results import TABLE
 from vera.faces.detection import DlibDetector
 from vera.faces.parser_choice import choose_parser
+from vera.moved import modernise
 from vera.types import Photograph, Semantic, VeraError
 
 GALLERY = 100
@@ -89,6 +90,7 @@ def run(config: DictConfig) -> int:
         raise VeraError("no anonymizer: name some, as anonymizer=[vera,blur,none]")
     device, folder = join_processes(str(config.device)), str(config.run.folder)
     config.device, config.run.folder = device, shared(folder)
+    modernise(config)
     everybody: list[Person] = instantiate(config.people, _convert_="all")
     if config.limit is not None and config.limit < 1:
         raise VeraError(f"limit={config.limit}: take at least one person, or limit=null for all")

@@ -16,7 +16,7 @@ import numpy as np
 from vera import files
 from vera.cli.lock import LOCK, locked
 from vera.cli.placing import Move, Staging, place_together, recover
-from vera.cli.plan import Person, digest, output_files, shown
+from vera.cli.plan import PlannedPerson, digest, output_files, shown
 from vera.cli.record import AUDIT, Obstacle, outputs_of
 from vera.cli.stopping import Stopping
 from vera.types import AnonymizedPerson, VeraError
@@ -47,7 +47,7 @@ class OutputFolder(contextlib.AbstractContextManager["OutputFolder"]):
     """
 
     def __init__(
-        self, path: Path, people: Sequence[Person], *, sources: Iterable[Path], overwrite: bool, identity: Path | None = None
+        self, path: Path, people: Sequence[PlannedPerson], *, sources: Iterable[Path], overwrite: bool, identity: Path | None = None
     ) -> None:
         self.path, self.people, self.identity, self.overwrite = path, people, identity, overwrite
         self.sources = list(sources)
@@ -306,7 +306,7 @@ def _written(audit: dict[str, Any]) -> list[dict[str, Any]]:
     return [record for record in records if outputs_of(record)]
 
 
-def _repeats(earlier: Sequence[dict[str, Any]], people: Sequence[Person]) -> bool:
+def _repeats(earlier: Sequence[dict[str, Any]], people: Sequence[PlannedPerson]) -> bool:
     """Whether this call takes every photograph that an earlier one wrote images for."""
     taken = {entry.digest or digest(entry.path) for person in people for entry in person.entries}
     return {file["digest"] for record in earlier for file in record["files"]} <= taken - {None}

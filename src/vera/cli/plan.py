@@ -35,7 +35,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Person:
+class PlannedPerson:
     """One person's photographs.
 
     Attributes:
@@ -58,7 +58,7 @@ def plan(
     masks: Sequence[Path],
     rename: bool,
     identity: Path | None,
-) -> list[Person]:
+) -> list[PlannedPerson]:
     """The people of one call, from photographs or from a manifest.
 
     Args:
@@ -89,7 +89,7 @@ def plan(
     return people
 
 
-def plan_photographs(photographs: Sequence[Path], *, person: str | None, masks: Sequence[Path], rename: bool) -> list[Person]:
+def plan_photographs(photographs: Sequence[Path], *, person: str | None, masks: Sequence[Path], rename: bool) -> list[PlannedPerson]:
     """The photographs of one call are one person.
 
     Args:
@@ -118,10 +118,10 @@ def plan_photographs(photographs: Sequence[Path], *, person: str | None, masks: 
         for path, group, known in zip(photographs, groups, digests, strict=True)
     )
     known = person or unnamed(digests)
-    return name_outputs([Person(known, known, entries)], rename=rename)
+    return name_outputs([PlannedPerson(known, known, entries)], rename=rename)
 
 
-def plan_manifest(manifest: Path, *, rename: bool) -> list[Person]:
+def plan_manifest(manifest: Path, *, rename: bool) -> list[PlannedPerson]:
     """Many people from a CSV with the columns person, role, path and (if wanted) mask; paths are relative to the CSV.
 
     Raises:
@@ -134,11 +134,11 @@ def plan_manifest(manifest: Path, *, rename: bool) -> list[Person]:
         entries = [
             Entry(file.path, files.printable(file.path.stem), file.role, (file.mask,) if file.mask else ()) for file in person.photographs
         ]
-        people.append(Person(person.id, person.id, tuple(entries)))
+        people.append(PlannedPerson(person.id, person.id, tuple(entries)))
     return name_outputs(people, rename=rename)
 
 
-def name_outputs(people: list[Person], *, rename: bool) -> list[Person]:
+def name_outputs(people: list[PlannedPerson], *, rename: bool) -> list[PlannedPerson]:
     """Settle the output names; with ``rename`` they and the labels say nothing about anybody.
 
     Raises:
@@ -152,7 +152,7 @@ def name_outputs(people: list[Person], *, rename: bool) -> list[Person]:
             for entry in person.entries:
                 count += 1
                 entries.append(replace(entry, name=f"{count:04d}"))
-            numbered.append(Person(person.id, f"person-{position:04d}", tuple(entries)))
+            numbered.append(PlannedPerson(person.id, f"person-{position:04d}", tuple(entries)))
         people = numbered
     taken: dict[str, Path] = {}
     for entry in (entry for person in people for entry in person.entries):

@@ -23,8 +23,7 @@ from vera.generator.network import Generator
 from vera.generator.sampling import middle, truncate
 from vera.inversion.autoencoder import Autoencoder
 from vera.ops.palette import PALETTE
-from vera.rng import derived_seed
-from vera.training.draws import Draws
+from vera.rng import Draws, derived_seed
 from vera.types import Pixels, VeraError, tensor_to_image
 
 SHEET = "sheet.png"
@@ -34,7 +33,7 @@ MOST = 100_000
 """DECISION: faces of one call: twice what a Fréchet distance is measured on."""
 
 
-class Sample(NamedTuple):
+class DrawnSample(NamedTuple):
     """One face.
 
     Attributes:
@@ -47,7 +46,7 @@ class Sample(NamedTuple):
     labels: npt.NDArray[np.uint8]
 
 
-def sampler(network: nn.Module, *, seed: int, truncation: float) -> Callable[[int], Sample]:
+def sampler(network: nn.Module, *, seed: int, truncation: float) -> Callable[[int], DrawnSample]:
     """What draws face number i of a network, a function of (seed, i) alone.
 
     Faces are made one by one: the last bits of a matrix product depend on how many samples it is made for.
@@ -71,11 +70,11 @@ def sampler(network: nn.Module, *, seed: int, truncation: float) -> Callable[[in
     raise VeraError(f"no faces can be drawn from a {kind}: give the bundle of a generator with a mapping, or of an autoencoder")
 
 
-def _mapped(generator: Generator, *, seed: int, truncation: float) -> Callable[[int], Sample]:
+def _mapped(generator: Generator, *, seed: int, truncation: float) -> Callable[[int], DrawnSample]:
     draws, centre, like = Draws(seed, torch.device("cpu")), middle(generator), next(generator.parameters())
 
     @torch.no_grad()
-    def one(number: int) -> Sample:
+    def one(number: int) -> DrawnSample:
         z = draws.normal("sample", [number], generator.latent).to(like)
         attributes = {name: draws.normal(f"sample {name}", [number], dim).to(like) for name, dim in generator.attributes.items()}
         codes = generator.map(z, attributes)
@@ -85,10 +84,10 @@ def _mapped(generator: Generator, *, seed: int, truncation: float) -> Callable[[
     return one
 
 
-def _identities(network: Autoencoder, *, seed: int, truncation: float) -> Callable[[int], Sample]:
+def _identities(network: Autoencoder, *, seed: int, truncation: float) -> Callable[[int], DrawnSample]:
     kinds = network.kinds or (None,)
 
-    def one(number: int) -> Sample:
+    def one(number: int) -> DrawnSample:
         bank, mean = network.identities(kinds[derived_seed(seed, number, "kind") % len(kinds)])
         identity = draw(bank.cpu(), mean.cpu(), bundle="", seed=seed, person=str(number), attempt=1, truncation=truncation)
         return sample_of(*portrait(network, identity))
@@ -96,7 +95,7 @@ def _identities(network: Autoencoder, *, seed: int, truncation: float) -> Callab
     return one
 
 
-def sample_of(image: torch.Tensor, segmentation: torch.Tensor) -> Sample:
+def sample_of(image: torch.Tensor, segmentation: torch.Tensor) -> DrawnSample:
     """A face as a network made it.
 
     Args:
@@ -111,10 +110,10 @@ def sample_of(image: torch.Tensor, segmentation: torch.Tensor) -> Sample:
         raise VeraError(
             "the network made a face of numbers that are not finite: ask for values nearer to usual faces, or use another bundle"
         )
-    return Sample(tensor_to_image(image), segmentation.argmax(dim=0).to(torch.uint8).cpu().numpy())
+    return DrawnSample(tensor_to_image(image), segmentation.argmax(dim=0).to(torch.uint8).cpu().numpy())
 
 
-def write_samples(out: Path, count: int, faces: Callable[[], Iterable[Sample]], *, columns: int | None = None) -> None:
+def write_samples(out: Path, count: int, faces: Callable[[], Iterable[DrawnSample]], *, columns: int | None = None) -> None:
     """Write faces, their labels and a sheet of all of them: every file or none.
 
     Args:
@@ -173,7 +172,7 @@ class Sheet:
         self.pixels: Pixels = np.zeros((0, 0, 3), np.uint8)
         self._next = 0
 
-    def add(self, face: Sample) -> None:
+    def add(self, face: DrawnSample) -> None:
         """Show the next face."""
         side = min(face.image.shape[0], max(1, SHEET_SIDE // (2 * self.columns)))
         if not self._next:

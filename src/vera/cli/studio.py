@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from vera.cli.plan import Person
+from vera.cli.plan import PlannedPerson
 from vera.types import AnonymizedPerson
 
 
@@ -18,7 +18,7 @@ class Studio(Protocol):
         """What the audit says about the whole call."""
         ...
 
-    def anonymize(self, person: Person, identity: Any, progress: Callable[[str, int, int], None]) -> tuple[AnonymizedPerson, Any]:
+    def anonymize(self, person: PlannedPerson, identity: Any, progress: Callable[[str, int, int], None]) -> tuple[AnonymizedPerson, Any]:
         """The verified result, and the identity it was given; ``progress`` takes what is going on, steps done, and their budget.
 
         Raises:

@@ -28,7 +28,7 @@ def train(context: typer.Context) -> None:
 
 def _start(config: DictConfig) -> float | None:
     from vera.cli.settings import TRAIN, require_settings
-    from vera.training.job import run
+    from vera.training.runs.run import run
 
     require_settings(config, TRAIN)
     return run(config)
@@ -43,7 +43,7 @@ def run_hydra(config: str, overrides: list[str], *, start: Callable[[DictConfig]
         start: runs it.
         go_on: the override that goes on after an interruption, with ``{folder}`` for the run's.
 
-    In a multirun a run that fails leaves ``failure.txt`` in its folder, and the others go on (:mod:`vera.training.sweep` has the end).
+    In a multirun a run that fails leaves ``failure.txt`` in its folder, and the others go on (:mod:`vera.training.runs.sweep` has the end).
 
     Raises:
         VeraError: the configuration groups are not installed.

@@ -10,7 +10,7 @@ import pytorch_lightning as pl
 from torch.utils.data import DataLoader
 
 from vera.data.sample import FaceDataset, Sample
-from vera.data.stream import Augmentation, GlobalIndexSampler, Stream
+from vera.data.stream import GlobalIndexSampler, SampleAugmentation, Stream
 from vera.types import VeraError
 
 
@@ -28,7 +28,7 @@ class FaceDataModule(pl.LightningDataModule):
     """
 
     def __init__(
-        self, *, dataset: FaceDataset, batch_size: int, workers: int, seed: int, mirror: bool, augment: Augmentation | None = None
+        self, *, dataset: FaceDataset, batch_size: int, workers: int, seed: int, mirror: bool, augment: SampleAugmentation | None = None
     ) -> None:
         super().__init__()
         self.dataset, self.batch_size, self.workers = dataset, batch_size, workers

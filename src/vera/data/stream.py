@@ -23,7 +23,7 @@ def draws(seed: int, index: int, numbers: int) -> npt.NDArray[np.float64]:
     return np.random.default_rng(key(seed, "augment", index)).random(numbers)
 
 
-class Augmentation(Protocol):
+class SampleAugmentation(Protocol):
     """Changes a sample, as uniform numbers decide (:class:`vera.data.augment.Augment`)."""
 
     numbers: int
@@ -44,7 +44,7 @@ class Stream(Dataset[Sample]):
 
     """
 
-    def __init__(self, dataset: FaceDataset, *, seed: int, mirror: bool, augment: Augmentation | None = None) -> None:
+    def __init__(self, dataset: FaceDataset, *, seed: int, mirror: bool, augment: SampleAugmentation | None = None) -> None:
         self.dataset, self.seed, self.mirror, self.augment = dataset, seed, mirror, augment
         self._epoch, self._order = -1, np.arange(0)
 

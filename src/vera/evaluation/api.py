@@ -15,7 +15,7 @@ from vera.evaluation.measures.base import Measure
 from vera.evaluation.measures.photographs import without_download
 from vera.evaluation.protocol.calibration import CalibrationPairs, calibrate
 from vera.evaluation.protocol.items import ORIGINALS, Contestant, Sources, described, plain
-from vera.evaluation.protocol.results import Bench, Result, data_digest
+from vera.evaluation.protocol.results import AnonymizerResult, Bench, data_digest
 from vera.evaluation.protocol.run import Protocol, Tell
 from vera.evaluation.report import figures
 from vera.evaluation.report import results as report
@@ -121,7 +121,7 @@ def people_in(path: str | Path) -> list[Person]:
     return read_manifest(path, groups=True) if path.is_file() else folder(path)
 
 
-def _report(root: Path, results: Sequence[Result], shown: Sequence[Person], bench: Bench) -> None:
+def _report(root: Path, results: Sequence[AnonymizerResult], shown: Sequence[Person], bench: Bench) -> None:
     report.write(root, results)
     names = [result.record["anonymizer"] for result in results]
     rows = [row for person in shown if (row := bench.faces(person, names, PANEL)) is not None]

@@ -18,7 +18,7 @@ from vera.exemplars.bank import ROLES, ExemplarBank
 from vera.exemplars.layout import hairline
 from vera.faces.formats import FORMATS
 from vera.mosaic.colour import to_lab
-from vera.mosaic.look import Look, measure
+from vera.mosaic.look import SkinLook, measure
 from vera.mosaic.masks import INSIDE
 from vera.mosaic.points import EYES, OUTLINE, scaled
 from vera.mosaic.records import read_records
@@ -128,7 +128,7 @@ def read_picture(data: Path, record: Mapping[str, Any]) -> tuple[npt.NDArray[np.
     return image, labels, np.asarray(record["points"], dtype=np.float64)
 
 
-def beard_of(look: Look) -> float:
+def beard_of(look: SkinLook) -> float:
     """How much darker chin and upper lip are than the cheeks, CIELAB lightness; 0 where they are not seen."""
     return float(np.nan_to_num(look.skin[0] - np.nanmin([look.chin[0], look.moustache[0], look.skin[0]])))
 

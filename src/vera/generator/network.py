@@ -14,7 +14,7 @@ from torch.utils.checkpoint import checkpoint
 from vera.generator.composition import Composition
 from vera.generator.local import LocalGenerators
 from vera.generator.mapping import Mapping, PrincipalMapping
-from vera.generator.renderer import Renderer
+from vera.generator.renderer import RenderNetwork
 from vera.generator.span import Span
 from vera.types import LatentCodes, Semantic
 
@@ -118,7 +118,7 @@ class Generator(nn.Module):
             layers=self.layers,
         )
         self.composition = Composition(classes=classes, channels=local_channels, coarse_channels=coarse_channels, transparent=transparent)
-        self.renderer = Renderer(
+        self.renderer = RenderNetwork(
             size=size,
             coarse_size=coarse_size,
             start_size=start_size,

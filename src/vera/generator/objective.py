@@ -18,7 +18,7 @@ from vera.types import LatentCodes
 
 
 @dataclass(frozen=True)
-class Weights:
+class GeneratorWeights:
     """Weights of the terms.
 
     Attributes:

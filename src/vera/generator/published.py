@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from vera.generator.discriminator import Discriminator
 from vera.generator.network import Generator
-from vera.generator.published_names import Place, discriminator_places, generator_places
+from vera.generator.published_names import TensorPlace, discriminator_places, generator_places
 from vera.types import NUM_CLASSES, VeraError
 
 NETWORKS = ("g_ema", "g", "d")
@@ -219,7 +219,7 @@ def _transparent(source: str, args: Mapping[str, Any]) -> list[int]:
     return sorted(set(classes))
 
 
-def _fill(network: nn.Module, places: Iterable[Place], tensors: _Tensors) -> None:
+def _fill(network: nn.Module, places: Iterable[TensorPlace], tensors: _Tensors) -> None:
     """Copy every published tensor to its place; nothing may be left over on either side."""
     wanted = {place.name: place for place in places}
     missing = [name for name in wanted if name not in tensors.named]

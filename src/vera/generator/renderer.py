@@ -81,7 +81,7 @@ def project(x: Float[Tensor, "b i h w"], heads: Sequence[Head]) -> Float[Tensor,
     return F.conv2d(x, torch.cat([head.modulated() for head in heads]), torch.cat([head.bias for head in heads]))
 
 
-class Renderer(nn.Module):
+class RenderNetwork(nn.Module):
     """Up-sampling convolutions with skip outputs for image and segmentation.
 
     Args:

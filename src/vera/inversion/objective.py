@@ -35,7 +35,7 @@ class Distance(Protocol):
 
 
 @dataclass(frozen=True)
-class Weights:
+class InversionWeights:
     """Weights of :class:`InversionObjective`.
 
     Attributes:
@@ -68,7 +68,7 @@ class InversionObjective(nn.Module):
 
     """
 
-    def __init__(self, *, weights: Weights, perceptual: WeightedDistance | None, identity: Distance | None = None) -> None:
+    def __init__(self, *, weights: InversionWeights, perceptual: WeightedDistance | None, identity: Distance | None = None) -> None:
         super().__init__()
         for name, network in (("perceptual", perceptual), ("identity", identity)):
             if getattr(weights, name) and network is None:

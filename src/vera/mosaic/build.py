@@ -28,7 +28,7 @@ from vera.mosaic.look import measure
 from vera.mosaic.partners import Recipe, check_people, draw
 from vera.mosaic.people import SourcePerson
 from vera.mosaic.portrait import Portrait, portrait
-from vera.mosaic.privacy import Distances, Judge
+from vera.mosaic.privacy import Distances, PrivacyJudge
 from vera.mosaic.quality import Norms
 from vera.mosaic.records import Records, write
 from vera.mosaic.sources import Instruments, prepare_file, save_labels
@@ -103,7 +103,7 @@ class Workshop:
         check_people(bank.sex.tolist(), bank.clear.tolist(), settings.k)
         self.out, self.bank, self.settings = out, bank, settings
         self.norms = Norms([look for own in bank.looks for look in own])
-        self.judge = Judge(backends.detector(), backends.recogniser(), bank.everybody, bank.owners)
+        self.judge = PrivacyJudge(backends.detector(), backends.recogniser(), bank.everybody, bank.owners)
 
     def __call__(self, number: int) -> list[dict[str, Any]]:
         """Make one identity, write its files, and return a record for each role.

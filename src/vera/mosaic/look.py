@@ -19,7 +19,7 @@ OPEN = 0.012
 CHEEKS = ([1, 2, 3, 31, 40, 41], [15, 14, 13, 35, 47, 46])
 
 
-class Look(NamedTuple):
+class SkinLook(NamedTuple):
     """Colours of one face, each ``(3,)`` CIELAB.
 
     Attributes:
@@ -44,7 +44,7 @@ class Look(NamedTuple):
     teeth: Colour
 
 
-def measure(lab: Floats, labels: npt.NDArray[np.uint8], points: Points) -> Look:
+def measure(lab: Floats, labels: npt.NDArray[np.uint8], points: Points) -> SkinLook:
     """Measure a face.
 
     Args:
@@ -63,7 +63,7 @@ def measure(lab: Floats, labels: npt.NDArray[np.uint8], points: Points) -> Look:
     between = (rows > points[33, 1] + 0.01) & (rows < points[48:60, 1].mean())
     width = filled(points[[31, 35, 54, 48]], side)
     teeth = opening if np.ptp(points[list(OPENING), 1]) > OPEN else np.zeros_like(opening)
-    return Look(
+    return SkinLook(
         skin=_median(lab, cheeks & skin),
         forehead=_median(lab, face & skin & (rows < points[17:27, 1].min() - 0.02)),
         lips=_median(lab, lips & ~opening),

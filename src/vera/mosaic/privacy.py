@@ -27,7 +27,7 @@ class Distances:
     nearest: str
 
 
-class Judge:
+class PrivacyJudge:
     """Measures distances; no photograph of anybody is needed, only embeddings.
 
     Args:

@@ -11,11 +11,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from vera.mosaic.look import Look
+from vera.mosaic.look import SkinLook
 
 Floats = npt.NDArray[np.float64]
 
-DIFFERENCES: dict[str, Callable[[Look], Floats]] = {
+DIFFERENCES: dict[str, Callable[[SkinLook], Floats]] = {
     "strange lips": lambda look: look.lips - look.skin,
     "strange teeth": lambda look: look.teeth - look.skin,
     "strange forehead": lambda look: look.forehead - look.skin,
@@ -43,7 +43,7 @@ class Norms:
 
     """
 
-    def __init__(self, looks: Sequence[Look]) -> None:
+    def __init__(self, looks: Sequence[SkinLook]) -> None:
         self._learnt: dict[str, tuple[Floats, Floats, float]] = {}
         self.unchecked: list[str] = []
         for fault, difference in DIFFERENCES.items():
@@ -61,7 +61,7 @@ class Norms:
             strangeness = np.sqrt(np.einsum("ni,ij,nj->n", residuals, precision, residuals))
             self._learnt[fault] = slope, precision, max(float(np.quantile(strangeness, STRANGE)), SURE)
 
-    def faults(self, look: Look) -> dict[str, float]:
+    def faults(self, look: SkinLook) -> dict[str, float]:
         """What is wrong with a face, and how strange it is, 1 being the limit; empty when nothing is."""
         found = {}
         for fault, (slope, precision, limit) in self._learnt.items():
@@ -73,6 +73,6 @@ class Norms:
         return found
 
 
-def _terms(look: Look) -> Floats:
+def _terms(look: SkinLook) -> Floats:
     """A constant and the skin's colour, about centred and scaled."""
     return np.concatenate([[1.0], (look.skin - [60, 12, 16]) / [15, 5, 6]])

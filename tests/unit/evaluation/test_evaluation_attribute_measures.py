@@ -21,7 +21,7 @@ from vera.evaluation.measures.controls import (
 )
 from vera.evaluation.measures.probe import NAMES, ProceduralProbe, labelled
 from vera.generator.network import Synthesis
-from vera.training.export_contrastive import with_controls
+from vera.training.export.contrastive import with_controls
 from vera.types import NUM_CLASSES, LatentCodes, VeraError
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from vera.evaluation.protocol.results import Result, kind, rounded
+from vera.evaluation.protocol.results import AnonymizerResult, kind, rounded
 from vera.evaluation.report import results as report
 from vera.evaluation.report.figures import roc
 from vera.evaluation.report.publish import publish
@@ -53,7 +53,7 @@ def curves(seed=0):
 
 
 def run(folder, *records):
-    report.write(folder, [Result(one, curves(n)) for n, one in enumerate(records)])
+    report.write(folder, [AnonymizerResult(one, curves(n)) for n, one in enumerate(records)])
     return folder
 
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vera.evaluation.baselines.region import ALIGNED, Baseline, Scene
+from vera.evaluation.baselines.region import ALIGNED, Baseline, BaselineScene
 from vera.faces.alignment import align, warp_to_photograph
 from vera.faces.detection import Detector
 from vera.faces.parsing import Parser
@@ -71,7 +71,7 @@ class KSame(Baseline):
         counts = {"gallery": len(self.people), "gallery_without_face": self.without_face}
         return {"k": self.k, **counts, "gallery_digest": self.gallery_digest}
 
-    def _paint(self, scenes: Sequence[Scene], person: str) -> list[tuple[Pixels, Mask]]:
+    def _paint(self, scenes: Sequence[BaselineScene], person: str) -> list[tuple[Pixels, Mask]]:
         mean = self.images[self.chosen([scene.face for scene in scenes], person)].mean(axis=0, dtype=np.float32).transpose(2, 0, 1)
         painted = []
         for scene in scenes:

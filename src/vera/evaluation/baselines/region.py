@@ -27,7 +27,7 @@ LEAST_VISIBLE = 0.005
 
 
 @dataclass(frozen=True)
-class Scene:
+class BaselineScene:
     """One photograph as a baseline sees it.
 
     Attributes:
@@ -107,10 +107,10 @@ class Baseline(ABC):
         """The baseline's own numbers."""
 
     @abstractmethod
-    def _paint(self, scenes: Sequence[Scene], person: str) -> list[tuple[Pixels, Mask]]:
+    def _paint(self, scenes: Sequence[BaselineScene], person: str) -> list[tuple[Pixels, Mask]]:
         """For each scene what the face is painted with, ``(H, W, 3)``, and where there is paint, ``(H, W)``."""
 
-    def _look(self, photograph: Photograph, mask: Mask | None) -> Scene:
+    def _look(self, photograph: Photograph, mask: Mask | None) -> BaselineScene:
         faces = self.detector.detect(photograph)
         if not faces:
             raise Refused(f"{photograph.name}: no face found by {self.detector.name}")
@@ -118,7 +118,7 @@ class Baseline(ABC):
         preserved = np.zeros(photograph.size, dtype=bool)
         if mask is not None:
             preserved |= check_mask(np.asarray(mask), photograph.size, f"of {photograph.name}")
-        scene = Scene(photograph, face, face_region(face, photograph.size), preserved, len(faces) - 1)
+        scene = BaselineScene(photograph, face, face_region(face, photograph.size), preserved, len(faces) - 1)
         if self.parser is not None and self.preserve:
             parsed = self.parser.parse(face)
             for known in self.preserve:

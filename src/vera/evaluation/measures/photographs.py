@@ -130,7 +130,7 @@ class Replaced(Measure):
             self.metric.update(source.photograph.pixels, written.photograph.pixels, written.preserved, source.seen.landmarks)
 
 
-class Attributes(Measure):
+class AttributesKept(Measure):
     """Whether pose, expression and age stay, where a face is found before and after; where no pose follows from it, it is counted.
 
     Args:
@@ -230,4 +230,4 @@ def without_download(device: str, batch_size: int) -> list[Measure]:
     kept = Preserved(Preservation(), device=device)
     learner = LandmarkUtility(EfficientNetLite0(stages=(3,)), side=128)
     useful = Useful(learner, size=CROP, batch_size=batch_size, device=device)
-    return [kept, Replaced(Replacement()), Attributes(AttributePreservation()), useful, *of_crops]
+    return [kept, Replaced(Replacement()), AttributesKept(AttributePreservation()), useful, *of_crops]

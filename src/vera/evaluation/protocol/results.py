@@ -32,7 +32,7 @@ PATH = r"\s*(?<!\w)(?:~|[A-Za-z]:(?=\\))?[/\\]\S*[^\s,;.]"
 
 
 @dataclass(frozen=True)
-class Result:
+class AnonymizerResult:
     """Figures of one contestant.
 
     Attributes:
@@ -79,7 +79,7 @@ class Bench:
         detectors = dict.fromkeys(judge.detector.name for judge in judges)
         self.measures: list[Measure] = [*(Detected(name, self.groups) for name in detectors), *self.recognised, *measures]
 
-    def judge(self, contestant: Contestant) -> Result:
+    def judge(self, contestant: Contestant) -> AnonymizerResult:
         """Figures of one contestant, over all processes.
 
         Raises:
@@ -94,7 +94,7 @@ class Bench:
             warnings.filterwarnings("ignore", message="The ``compute`` method of metric", category=UserWarning)  # counts say what is empty
             figures = {measure.name: measure.result() for measure in self.measures}
         record = {"anonymizer": contestant.name, **self._counts(contestant), "measures": figures}
-        return Result(rounded(plain(record)), {one.recogniser.name: one.curves() for one in self.recognised})
+        return AnonymizerResult(rounded(plain(record)), {one.recogniser.name: one.curves() for one in self.recognised})
 
     def data(self) -> dict[str, Any]:
         """Which photographs these are, and what was seen in them before anything was done to them."""

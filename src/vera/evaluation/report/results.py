@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from vera.evaluation.protocol.results import Curves, Result
+from vera.evaluation.protocol.results import AnonymizerResult, Curves
 from vera.evaluation.report.figures import draw
 from vera.evaluation.report.table import Record, comma_separated, markdown, notes
 from vera.files import write_into_run
@@ -19,7 +19,7 @@ from vera.types import VeraError
 RESULTS, CURVES, TABLE, SHEET = "results.jsonl", "distances.npz", "table.md", "table.csv"
 
 
-def write(folder: Path, results: Sequence[Result]) -> list[Path]:
+def write(folder: Path, results: Sequence[AnonymizerResult]) -> list[Path]:
     """Write a run's results, its table and its figures.
 
     Args:

@@ -9,8 +9,24 @@ from pathlib import Path
 from typing import Any, Literal
 from omegaconf import OmegaConf
 from vera.types import VeraError
+import fcntl
+import math
+import os
+import platform
+import sys
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.loggers.logger import Logger
+from vera.files import write_into_run
+from vera.provenance import git_state, versions
 
-RECORD, FAILURE, OVERRIDES = "run.json", "failure.txt", ".hydra/overrides.yaml"
+RECORD, CONFIG, FAILURE, OVERRIDES = "run.json", "config.yaml", "failure.txt", ".hydra/overrides.yaml"
+ELSEWHERE = {"run", "trainer", "logger", "callbacks", "sweep", "objective"}
+"""Parts of a configuration that say where and how a run runs, not what it is."""
 INTERRUPTED = "interrupted; the same command goes on"
 """What ``failure.txt`` says of a run that was stopped by a signal while the others of its sweep went on."""
 
@@ -86,3 +102,53 @@ def _read(folder: Path, sweep: Path) -> Run:
         images=record["images"],
         measures=record["measures"],
     )
+
+
+
+
+def write_record(folder: Path, *, finished: bool, images: int, measures: Mapping[str, float | None]) -> None:
+    """Write ``run.json``, whole or not at all.
+
+    Args:
+        folder: the run's.
+        finished: whether it has seen all its images.
+        images: that it has seen.
+        measures: the last value of each.
+
+    """
+    record = {"state": "finished" if finished else "unfinished", "images": images, "measures": dict(sorted(measures.items()))}
+    write_into_run(folder / RECORD, (json.dumps(record, indent=1, allow_nan=False) + "\n").encode())
+
+
+def finished(folder: Path, config: DictConfig) -> bool:
+    """Whether the folder holds this very run, finished; more images than it has seen are another matter: then it goes on.
+
+    Args:
+        folder: the run's.
+        config: what is asked for.
+
+    Raises:
+        VeraError: a finished run of another configuration is there.
+
+    """
+    record = read_record(folder)
+    if record is None or record["state"] != "finished" or not (folder / CONFIG).is_file() or config.images > record["images"]:
+        return False
+    there, here = _flat(OmegaConf.load(folder / CONFIG)), _flat(config)
+    for key in sorted(there.keys() | here.keys()):
+        if there.get(key) != here.get(key) and not key.endswith("workers"):
+            difference = f"{key}: {there.get(key)} there, {here.get(key)} here"
+            raise VeraError(f"'{folder}' holds a finished run of another configuration ({difference}): choose another folder or sweep.name")
+    return True
+
+
+def _flat(node: Any, prefix: str = "") -> dict[str, Any]:
+    """Leaves of a configuration by their way, without what lies in :data:`ELSEWHERE`."""
+    plain = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
+    if not isinstance(plain, dict):
+        return {prefix: plain}
+    leaves: dict[str, Any] = {}
+    for key, value in plain.items():
+        if prefix or key not in ELSEWHERE:
+            leaves |= _flat(value, f"{prefix}.{key!s}" if prefix else str(key))
+    return leaves

@@ -19,12 +19,12 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from vera.moved import TARGET, current, modernise
 from vera.types import VeraError
 from vera.untrusted import read_bytes, require_plain, shown
 
 LIMIT, DEPTH = 1 << 18, 32
 """DECISION: bytes and levels of nesting of a run's configuration; those of VerA's experiments have some 6 kB and 8 levels."""
-TARGET = "_target_"
 ELSEWHERE = (
     "pytorch_lightning.Trainer",
     "pytorch_lightning.loggers.CSVLogger",
@@ -85,6 +85,7 @@ def build(config: Any, key: str, kind: type[T], *, rooms: tuple[str, ...], what:
         raise VeraError(f"{what} has no usable '{key}': {shown(error)}") from error
     if not isinstance(described, dict) or TARGET not in described:
         raise VeraError(f"{what} does not describe '{key}': use the file that vera train wrote")
+    modernise(described)
     for target in _targets(described):
         found = find_class(target, what=what)
         if not any(found.__module__.startswith(f"vera.{room}.") for room in rooms):
@@ -113,6 +114,7 @@ def find_class(target: str, *, what: str) -> type[Any]:
         VeraError: there is no such class, or the path leads to something that the module merely imports.
 
     """
+    target = current(target)
     _require_ours(target, what)
     parts = target.split(".")
     count = 1

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
 import torch
 from hydra.utils import instantiate
 from jaxtyping import Float
 from torch import Tensor
-
 from vera.attributes.objective import ContrastiveObjective, Loss
 from vera.generator.network import Generator
-from vera.training import start as stage_1
+from vera.training.build import networks as stage_1
 from vera.types import VeraError
 from vera.untrusted import read_tensors
 

@@ -11,9 +11,8 @@ from vera.attributes.mirrored import mirror
 from vera.attributes.objective import ContrastiveObjective
 from vera.generator.network import Generator, Synthesis
 from vera.ops.precision import at_least_single
-from vera.training.adversaries import Adversaries
-from vera.training.faces import Faces
-from vera.training.phases import Terms
+from vera.training.objectives.base import Faces, Terms
+from vera.training.objectives.gan import Adversaries
 from vera.types import VeraError, to_probabilities
 
 
@@ -40,7 +39,7 @@ class ContrastiveAdversaries(Adversaries):
         shared_noise: all faces of a group get the same injected noise. DECISION: False. Shared, the noise tells which faces belong
             together, and a small generator learns to draw its attributes from the noise instead of the codes (experiments/contrastive).
         contrast_shrink: one in n faces of a micro-batch becomes an anchor, that is ``1 + 2A`` generated faces.
-        **game: of :class:`vera.training.adversaries.Adversaries`.
+        **game: of :class:`vera.training.objectives.gan.Adversaries`.
 
     Raises:
         VeraError: the generator has other attributes than there are encoders.

@@ -1,4 +1,4 @@
-"""Checkpoints counted in images, and the one owner of signals (DESIGN: contract 9)."""
+"""Callbacks that act every N images, never every N steps (DESIGN: contract 4): checkpoints, and the one owner of signals (contract 9)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,38 @@ import pytorch_lightning as pl
 import torch
 
 from vera.data.sample import Sample
-from vera.training.periodic import Periodic
+
+
+def passed(every: int, *, before: int, now: int) -> bool:
+    """Whether a multiple of ``every`` lies after ``before``, up to ``now``."""
+    return now // every > before // every
+
+
+class Periodic(pl.Callback):
+    """Acts when a multiple of N images was passed, and when the run is complete.
+
+    Args:
+        every: N.
+
+    """
+
+    def __init__(self, *, every: int) -> None:
+        self.every = every
+
+    def act(self, trainer: pl.Trainer, module: Any, batch: Sample) -> None:
+        """What the callback does; all processes call it."""
+        raise NotImplementedError
+
+    def due(self, trainer: pl.Trainer, module: Any, batch: Sample) -> bool:
+        """Whether to act after this step."""
+        now, step = module.images_seen, trainer.world_size * len(batch["image"])
+        return passed(self.every, before=now - step, now=now) or bool(now >= module.schedule.total)
+
+    def on_train_batch_end(self, trainer: pl.Trainer, module: Any, outputs: Any, batch: Sample, batch_idx: int) -> None:
+        """After each step."""
+        if self.due(trainer, module, batch):
+            self.act(trainer, module, batch)
+
 
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1", "SIGUSR2") if hasattr(signal, name)]
 """Ctrl-C, and what clusters send before they take a machine away; SIGUSR2 is submitit's."""
@@ -31,7 +62,7 @@ class Snapshots(Periodic):
 
     Ctrl-C, SIGTERM, SIGUSR1 and SIGUSR2 let the step end, save and stop, in all processes together, whichever received the signal;
     the run goes on from there with ``run.resume``. A second Ctrl-C stops at once, and the last snapshot stays. While the run trains,
-    these signals are nobody else's; ``interrupted`` is the one that stopped it, 0 if none did, and :mod:`vera.training.run` hands it on.
+    these signals are nobody else's; ``interrupted`` is the one that stopped it, 0 if none did; :mod:`vera.training.runs.run` hands it on.
 
     Args:
         folder: where they go.

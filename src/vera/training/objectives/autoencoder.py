@@ -18,10 +18,8 @@ from vera.inversion.autoencoder import Autoencoder
 from vera.inversion.bank import mix_within
 from vera.inversion.objective import InversionObjective
 from vera.ops.precision import at_least_single
-from vera.training.draws import Draws
-from vera.training.faces import Faces
-from vera.training.judge import Judge, penalise, tell_apart
-from vera.training.phases import Phase, Terms
+from vera.rng import Draws
+from vera.training.objectives.base import AugmentedDiscriminator, Faces, Phase, Terms, penalise, tell_apart
 from vera.types import LatentCodes, Semantic
 
 SURROUND = (Semantic.BACKGROUND, Semantic.HAIR, Semantic.NECK, Semantic.CLOTHES, Semantic.HAT)
@@ -38,8 +36,8 @@ MIXED = 4
 
 
 @dataclass(frozen=True)
-class Weights:
-    """Weights of the terms beside those of the reconstruction.
+class AdversarialWeights:
+    """AdversarialWeights of the terms beside those of the reconstruction.
 
     Attributes:
         adversarial: of the generator's loss against the discriminator, relative to the reconstruction: the gradients of the two
@@ -66,7 +64,7 @@ class Reconstruction(nn.Module):
         network: encoder and generator.
         objective: of the reconstruction.
         discriminator: takes images and segmentations (2p - 1), gives logits; None for none.
-        augmentation: see :class:`Judge`.
+        augmentation: see :class:`AugmentedDiscriminator`.
         strength: likewise.
         weights: of the other terms.
         r1_every: steps from one R1 phase to the next; 0 for none.
@@ -76,6 +74,7 @@ class Reconstruction(nn.Module):
     """
 
     stage = "autoencoder"
+    equal_rates = False
     balance: Tensor
     draws: Draws
 
@@ -87,14 +86,14 @@ class Reconstruction(nn.Module):
         discriminator: nn.Module | None,
         augmentation: Augmentation | None,
         strength: AdaptiveStrength | None,
-        weights: Weights,
+        weights: AdversarialWeights,
         r1_every: int,
         begin: int,
         compiler: str | None,
     ) -> None:
         super().__init__()
         self.network, self.objective, self.discriminator = network, objective, discriminator
-        self.weights, self.strength, self.judge = weights, strength, Judge(augmentation, strength)
+        self.weights, self.strength, self.judge = weights, strength, AugmentedDiscriminator(augmentation, strength)
         self.begin = begin
         self.register_buffer("balance", torch.zeros(()))  # of the two gradients, a running mean
         prepared: Callable[[Any], Any] = partial(torch.compile, backend=compiler) if compiler else lambda function: function
@@ -110,7 +109,7 @@ class Reconstruction(nn.Module):
 
     @property
     def sides(self) -> dict[str, nn.Module]:
-        """See :class:`vera.training.game.Game`."""
+        """See :class:`vera.training.objectives.base.Game`."""
         sides: dict[str, nn.Module] = {"autoencoder": self.network}
         if self.discriminator is not None:
             sides["discriminator"] = self.discriminator

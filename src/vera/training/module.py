@@ -1,21 +1,19 @@
-"""The LightningModule of every stage that is a game of one or two sides (DESIGN: contracts 4 to 6)."""
+"""The LightningModule of every stage (DESIGN: contracts 4 to 6), and what stops a run before a step that would spoil its weights."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from torch import Tensor, nn
 
 from vera.data.sample import Sample
-from vera.training.draws import Draws
+from vera.rng import Draws
 from vera.training.ema import EMA
-from vera.training.faces import Faces, dealt, require_whole_groups
-from vera.training.game import Game
-from vera.training.guard import complete_gradients, require_finite
-from vera.training.phases import Phase, Terms, grouped_by_rate, lazy_optim
+from vera.training.objectives.base import Faces, Game, Phase, Terms, dealt, require_whole_groups
 from vera.training.schedule import Schedule
 from vera.types import VeraError
 
@@ -28,6 +26,7 @@ class StageModule(pl.LightningModule):
         optim: ``lr``, ``betas`` and ``eps`` of each side's Adam, before they are rescaled for lazy regularisation.
         schedule: of the learning rate, and where the run ends.
         ema: ``half_life`` and ``ramp_up`` of the average of the game's first side, which becomes the bundle.
+        clip: greatest norm of a gradient, for objectives some of whose faces have a very large loss; None for no limit.
         per_device: faces that a device takes through the networks at once; gradients of its share of the batch are accumulated.
             None for the whole share.
         seed: of everything random.
@@ -43,11 +42,12 @@ class StageModule(pl.LightningModule):
         ema: Mapping[str, float],
         per_device: int | None,
         seed: int,
+        clip: float | None = None,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.game, self.optim, self.schedule = game, dict(optim), schedule
-        self.per_device, self.seed = per_device, seed
+        self.per_device, self.seed, self.clip = per_device, seed, clip
         self.ema = EMA(game.averaged, **ema)
         # What is frozen when the run begins (a projected discriminator's features) stays so.
         self.trained = {side: [p for p in network.parameters() if p.requires_grad] for side, network in game.sides.items()}
@@ -62,7 +62,7 @@ class StageModule(pl.LightningModule):
         for side, network in self.game.sides.items():
             lazy = max((phase.every for phase in self.game.phases if phase.trains == side and phase.every > 1), default=0)
             self.rates[side], betas = lazy_optim(lazy, lr=self.optim["lr"], betas=self.optim["betas"])
-            groups = grouped_by_rate(network, self.trained[side])
+            groups = grouped_by_rate(network, self.trained[side], equal=self.game.equal_rates)
             optimizers.append(torch.optim.Adam(groups, lr=self.rates[side], betas=betas, eps=self.optim["eps"]))
         return optimizers
 
@@ -106,6 +106,8 @@ class StageModule(pl.LightningModule):
         reduced = dict(zip(total, means, strict=True))
         require_finite(reduced[f"loss/{phase.name}"], f"loss of the {phase.name} phase", images_seen=self.images_seen)
         require_finite(norm, f"gradient of the {phase.name} phase", images_seen=self.images_seen)
+        if self.clip is not None:
+            torch.nn.utils.clip_grads_with_norm_(self.trained[phase.trains], self.clip, norm)
         optimizer.step()
         return {**reduced, f"gradient/{phase.name}": norm}
 
@@ -163,7 +165,8 @@ class StageModule(pl.LightningModule):
         checkpoint["vera"] = {**state, "strength": self.game.strength.state_dict() if self.game.strength else None}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Restore them."""
+        """Restore them, also from a checkpoint of the parser's own module, which this one has replaced."""
+        _modernise(checkpoint)
         self.ema.network.load_state_dict(checkpoint["vera"]["ema"])
         self.images_seen = int(checkpoint["vera"]["images_seen"])
         strength = checkpoint["vera"]["strength"]
@@ -171,3 +174,84 @@ class StageModule(pl.LightningModule):
             raise VeraError("the checkpoint was trained with another augmentation: choose the same (none or adaptive) to go on")
         if self.game.strength is not None:
             self.game.strength.load_state_dict(strength)
+
+
+def require_finite(value: Tensor, what: str, *, images_seen: int) -> None:
+    """Stop before the step unless a loss or a norm is finite.
+
+    Args:
+        value: scalar.
+        what: its name.
+        images_seen: how far the run is.
+
+    Raises:
+        VeraError: it is not.
+
+    """
+    if not bool(torch.isfinite(value)):
+        raise VeraError(
+            f"the {what} is {float(value.detach())} after {images_seen} images; no step was taken: lower optim.lr "
+            "and resume from the last checkpoint"
+        )
+
+
+def complete_gradients(parameters: Iterable[torch.nn.Parameter]) -> Tensor:
+    """Give parameters that a loss does not reach a gradient of zero, and return the norm of all gradients.
+
+    Adam passes over a parameter without a gradient, and whether there is none or one of zeros depends on the number of processes
+    and on what ran before; so it is always zeros.
+
+    Args:
+        parameters: of one optimizer.
+
+    """
+    gradients = []
+    for parameter in parameters:
+        if parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
+        gradients.append(parameter.grad)
+    return torch.nn.utils.get_total_norm(gradients)
+
+
+def lazy_optim(every: int, *, lr: float, betas: Sequence[float]) -> tuple[float, tuple[float, float]]:
+    """Adam's learning rate and momenta where one more step is taken every n-th time: with ``c = n / (n + 1)``, ``c lr`` and ``β^c``.
+
+    Args:
+        every: n; 0 where there is no lazy phase.
+        lr: without lazy regularisation.
+        betas: likewise.
+
+    """
+    c = every / (every + 1) if every else 1.0
+    return c * lr, (float(betas[0] ** c), float(betas[1] ** c))
+
+
+def grouped_by_rate(network: nn.Module, trained: Sequence[nn.Parameter], *, equal: bool = False) -> list[dict[str, Any]]:
+    """Parameter groups for an optimizer, by the factor ``rate`` of the learning rate.
+
+    Args:
+        network: a part of it with an attribute ``learning_rate`` (a pretrained trunk) asks for that factor; 1 elsewhere.
+        trained: its parameters that move.
+        equal: one rate for all of them, whatever they ask for.
+
+    """
+    rates: dict[int, float] = {}
+    for part in () if equal else network.modules():
+        rate: Any = getattr(part, "learning_rate", None)
+        if rate is not None:
+            rates |= {id(parameter): float(rate) for parameter in part.parameters()}
+    groups: dict[float, list[nn.Parameter]] = {}
+    for parameter in trained:
+        groups.setdefault(rates.get(id(parameter), 1.0), []).append(parameter)
+    return [{"params": parameters, "rate": rate} for rate, parameters in groups.items()]
+
+
+def _modernise(checkpoint: dict[str, Any]) -> None:
+    """Bring a checkpoint of the parser's earlier module into this one's form: its tensors had no prefix, its optimizer no rates."""
+    if checkpoint["vera"]["stage"] != "parsing" or "strength" in checkpoint["vera"]:
+        return
+    checkpoint["vera"]["strength"] = None
+    checkpoint["state_dict"] = {f"game.{name}": tensor for name, tensor in checkpoint["state_dict"].items()}
+    for state in checkpoint["optimizer_states"]:
+        for group in state["param_groups"]:
+            group["rate"] = 1.0

@@ -13,7 +13,7 @@ from vera.generator.adaptation import AdaptiveStrength
 from vera.generator.augmentation import Augmentation
 from vera.generator.network import Generator, Synthesis
 from vera.generator.objective import (
-    Weights,
+    GeneratorWeights,
     advance_path_mean,
     generator_loss,
     mask_consistency,
@@ -22,10 +22,8 @@ from vera.generator.objective import (
     path_penalty,
 )
 from vera.ops.precision import at_least_single
-from vera.training.draws import Draws
-from vera.training.faces import Faces
-from vera.training.judge import Judge, penalise, tell_apart
-from vera.training.phases import Phase, Terms
+from vera.rng import Draws
+from vera.training.objectives.base import AugmentedDiscriminator, Faces, Phase, Terms, penalise, tell_apart
 from vera.types import LatentCodes
 
 SIDES = ("generator", "discriminator")
@@ -37,7 +35,7 @@ class Adversaries(nn.Module):
     Args:
         generator: with a mapping.
         discriminator: takes images and segmentations (2p - 1), gives logits.
-        augmentation: see :class:`Judge`.
+        augmentation: see :class:`AugmentedDiscriminator`.
         strength: likewise.
         weights: of the terms.
         mixing: probability of style mixing.
@@ -51,6 +49,7 @@ class Adversaries(nn.Module):
     """
 
     stage = "generator"
+    equal_rates = False
     path_mean: Tensor
     draws: Draws
 
@@ -61,7 +60,7 @@ class Adversaries(nn.Module):
         discriminator: nn.Module,
         augmentation: Augmentation | None,
         strength: AdaptiveStrength | None,
-        weights: Weights,
+        weights: GeneratorWeights,
         mixing: float,
         r1_every: int,
         path_every: int,
@@ -72,7 +71,7 @@ class Adversaries(nn.Module):
         super().__init__()
         self.generator, self.discriminator = generator, discriminator
         self.generator.checkpointing = checkpointing
-        self.augmentation, self.strength, self.judge = augmentation, strength, Judge(augmentation, strength)
+        self.augmentation, self.strength, self.judge = augmentation, strength, AugmentedDiscriminator(augmentation, strength)
         self.weights, self.mixing = weights, mixing
         self.register_buffer("path_mean", torch.zeros(()))
         prepared: Callable[[Any], Any] = partial(torch.compile, backend=compiler) if compiler else lambda network: network
@@ -86,7 +85,7 @@ class Adversaries(nn.Module):
 
     @property
     def sides(self) -> dict[str, nn.Module]:
-        """See :class:`vera.training.game.Game`."""
+        """See :class:`vera.training.objectives.base.Game`."""
         return {side: getattr(self, side) for side in SIDES}
 
     @property

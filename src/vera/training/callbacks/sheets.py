@@ -14,11 +14,11 @@ from torchvision.utils import make_grid, save_image
 from vera.data.sample import Sample, decode_images, decode_labels
 from vera.inversion.bank import mix_within
 from vera.ops.palette import colourise
-from vera.training.draws import Draws
-from vera.training.periodic import Periodic
+from vera.rng import Draws
+from vera.training.callbacks.snapshots import Periodic
 
 
-class Sheet(Periodic):
+class ContactSheet(Periodic):
     """Every N images a picture of what the averaged network makes: ``NNNNNNNN.png``, N the images seen.
 
     Args:
@@ -53,7 +53,7 @@ class Sheet(Periodic):
                 logger.experiment.add_image("sheet", sheet, module.images_seen)
 
 
-class Reconstructions(Sheet):
+class Reconstructions(ContactSheet):
     """Photographs over their reconstructions, and over faces of mixed codes with their segmentations."""
 
     def rows(self, module: Any, batch: Sample) -> tuple[Tensor, int]:
@@ -67,7 +67,7 @@ class Reconstructions(Sheet):
         return torch.cat([images, network.generator(codes).image, mixed.image, colours]), len(images)
 
 
-class Samples(Sheet):
+class Samples(ContactSheet):
     """Stage 1: generated faces over their segmentations, of the same codes every time."""
 
     def rows(self, module: Any, batch: Sample) -> tuple[Tensor, int]:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from torch import nn
-
 from vera import bundle
 from vera.generator.mapping import PrincipalMapping
 from vera.generator.network import Generator

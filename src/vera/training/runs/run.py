@@ -1,4 +1,4 @@
-"""One training run, from a composed configuration."""
+"""One training run, from a composed configuration; alone, or as a job of a multirun."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ import logging
 import warnings
 from pathlib import Path
 from typing import Any
-
 import pytorch_lightning as pl
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.utilities import rank_zero_only
-
-from vera.training.checkpoint import read_checkpoint
-from vera.training.cluster import environment, hand_on, own_processes
-from vera.training.record import CONFIG, Measures, alone, write_environment, write_record
+from vera.training.runs.record import read_checkpoint
+from vera.training.runs.signals import environment, hand_on, own_processes
+from vera.moved import modernise
+from vera.training.runs.folder import CONFIG, write_record
+from vera.training.runs.record import Measures, alone, write_environment
 from vera.training.runs.folder import read_record
 from vera.types import VeraError
+from omegaconf import DictConfig
+from vera.training.runs.folder import finished
 
 
 def train(config: DictConfig) -> Path:
@@ -33,6 +35,7 @@ def train(config: DictConfig) -> Path:
         SystemExit: the same, where submitit waits for the signal and has put the job back into its queue.
 
     """
+    modernise(config)
     folder = Path(config.run.folder)
     last = folder / "last.ckpt"
     resume = _checkpoint(config.run.resume, last)
@@ -135,3 +138,33 @@ def _keep_log(log: Path) -> None:
     if log.is_file():
         taken = {file.name for file in log.parent.glob("metrics.*.csv")}
         log.rename(next(name for n in itertools.count(1) if (name := log.with_suffix(f".{n}.csv")).name not in taken))
+
+
+log = logging.getLogger(__name__)
+
+
+def run(config: DictConfig) -> float | None:
+    """Train, unless ``run.resume=auto`` finds the run finished.
+
+    Args:
+        config: the composed ``train`` configuration.
+
+    Returns:
+        The last value of the measure that ``objective`` names; None without one, and in all processes but the first.
+
+    Raises:
+        VeraError: what :func:`vera.training.runs.run.train` raises, or no such measure was logged.
+
+    """
+    folder = Path(config.run.folder)
+    if config.run.resume == "auto" and finished(folder, config):
+        log.info("'%s' is finished: nothing to do", folder)
+    else:
+        train(config)
+    if config.objective is None or getattr(rank_zero_only, "rank", 0) != 0:
+        return None
+    measures = (read_record(folder) or {"measures": {}})["measures"]
+    value: float | None = measures.get(config.objective)
+    if value is None:
+        raise VeraError(f"objective={config.objective} has no last value: name one of {', '.join(sorted(measures))}")
+    return value

@@ -22,7 +22,7 @@ from vera.inversion.axes import learn_axes
 from vera.inversion.bank import PEOPLE, mix
 from vera.inversion.objective import InversionObjective
 from vera.mosaic.records import META, labels
-from vera.training.stored import build
+from vera.training.export.stored import build
 from vera.types import VeraError
 from vera.untrusted import field, shown
 
@@ -32,7 +32,7 @@ GRADIENTS = 1.2
 
 
 @dataclass(frozen=True)
-class Bank:
+class BankSettings:
     """The identities that go into the bundle.
 
     Attributes:
@@ -50,7 +50,7 @@ class Bank:
 
 
 def export_autoencoder(
-    config: Any, state: Mapping[str, Any], out: Path, *, bank: Bank, provenance: Mapping[str, Any], **stated: Any
+    config: Any, state: Mapping[str, Any], out: Path, *, bank: BankSettings, provenance: Mapping[str, Any], **stated: Any
 ) -> bundle.BundleInfo:
     """Write the averaged autoencoder.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -9,15 +10,17 @@ from typing import Any
 
 import torch
 
+from vera import bundle
 from vera.bundle import BundleInfo
-from vera.training.checkpoint import read_checkpoint
-from vera.training.export_autoencoder import Bank, export_autoencoder
-from vera.training.export_contrastive import export_contrastive
-from vera.training.export_generator import export_discriminator, export_generator
-from vera.training.export_parsing import export_parsing
-from vera.training.stored import read_config
+from vera.training.export.autoencoder import BankSettings, export_autoencoder
+from vera.training.export.contrastive import export_contrastive
+from vera.training.export.stored import read_config
+from vera.training.runs.record import read_checkpoint
 from vera.types import VeraError
-from vera.untrusted import shown
+from vera.untrusted import field, shown
+
+SOURCE = "the checkpoint"
+PREFIX = "game.discriminator."
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Statement:
 
 
 def export(
-    run: Path, out: Path, *, checkpoint: str, statement: Statement, bank: Bank, discriminator: Path | None, exact: bool
+    run: Path, out: Path, *, checkpoint: str, statement: Statement, bank: BankSettings, discriminator: Path | None, exact: bool
 ) -> list[BundleInfo]:
     """Write the averaged network of a run, whichever stage it was.
 
@@ -95,3 +98,52 @@ def export(
             f"the checkpoint is of the stage '{shown(stage)}', which this version of VerA does not know: export it with its own"
         )
     return [export_autoencoder(config, state, out, bank=bank, provenance=provenance, **stated)]
+
+
+PREFIX = "game.discriminator."
+
+
+def export_generator(state: Mapping[str, Any], out: Path, *, provenance: Mapping[str, Any], **stated: Any) -> bundle.BundleInfo:
+    """Write the averaged generator; its mean code, for truncation, is a function of the weights and not stored.
+
+    Args:
+        state: ``vera`` of the run's checkpoint.
+        out: the bundle to make.
+        provenance: what is known of the weights beside the stage.
+        **stated: licence, card and dtype, see :func:`vera.bundle.save`.
+
+    """
+    network = bundle.rebuild(field(state["networks"], "generator", dict, what=SOURCE), state["ema"], source=SOURCE)
+    return bundle.save(out, network, provenance={**provenance, "stage": "generator pretraining"}, **stated)
+
+
+def export_discriminator(checkpoint: Mapping[str, Any], out: Path, *, provenance: Mapping[str, Any], **stated: Any) -> bundle.BundleInfo:
+    """Write the discriminator, a training bundle.
+
+    Args:
+        checkpoint: the whole of it.
+        out: the bundle to make.
+        provenance: see :func:`export_generator`.
+        **stated: likewise.
+
+    """
+    own = field(checkpoint, "state_dict", dict, what=SOURCE)
+    tensors = {str(name).removeprefix(PREFIX): tensor for name, tensor in own.items() if str(name).startswith(PREFIX)}
+    described = field(checkpoint["vera"]["networks"], "discriminator", dict, what=SOURCE)
+    network = bundle.rebuild(described, tensors, source=SOURCE)
+    return bundle.save(out, network, provenance={**provenance, "stage": "generator pretraining, discriminator"}, **stated)
+
+
+
+def export_parsing(state: Mapping[str, Any], out: Path, *, provenance: Mapping[str, Any], **stated: Any) -> bundle.BundleInfo:
+    """Write the averaged segmenter; the bundle needs no other weights.
+
+    Args:
+        state: ``vera`` of the run's checkpoint.
+        out: the bundle to make.
+        provenance: what is known of the weights beside the stage.
+        **stated: licence, card and dtype, see :func:`vera.bundle.save`.
+
+    """
+    network = bundle.rebuild(field(state["networks"], "segmenter", dict, what=SOURCE), state["ema"], source=SOURCE)
+    return bundle.save(out, network, provenance={**provenance, "stage": "parsing"}, **stated)

@@ -15,10 +15,9 @@ from vera.data.sample import Sample, decode_images
 from vera.data.stream import Stream
 from vera.evaluation.metrics.frechet import FrechetDistance, Statistics
 from vera.features.pooled import PooledFeatures
-from vera.training.draws import Draws
-from vera.training.guard import require_finite
-from vera.training.periodic import Periodic
-from vera.training.snapshots import save_checkpoint
+from vera.rng import Draws
+from vera.training.callbacks.snapshots import Periodic, save_checkpoint
+from vera.training.module import require_finite
 from vera.types import VeraError
 
 

@@ -13,8 +13,8 @@ from vera import bundle
 from vera.attributes.control import ControlledGenerator
 from vera.attributes.encoder import AttributeEncoder
 from vera.generator.network import Generator
-from vera.training.draws import Draws
-from vera.training.stored import build
+from vera.rng import Draws
+from vera.training.export.stored import build
 from vera.types import VeraError, to_probabilities
 from vera.untrusted import field
 

@@ -13,10 +13,9 @@ from vera.generator.network import Synthesis
 from vera.inversion.autoencoder import Autoencoder, decided
 from vera.inversion.objective import InversionObjective
 from vera.ops.precision import at_least_single
-from vera.training.draws import Draws
-from vera.training.faces import Faces
-from vera.training.phases import Phase, Terms
-from vera.training.reconstruction import MIXED, mixed
+from vera.rng import Draws
+from vera.training.objectives.autoencoder import MIXED, mixed
+from vera.training.objectives.base import Faces, Phase, Terms
 from vera.types import LatentCodes, VeraError
 
 
@@ -26,7 +25,7 @@ class Inversion(nn.Module):
     The generator takes its stored noise throughout, as it does when a photograph is anonymized: equal codes are equal faces.
 
     Args:
-        network: encoder and frozen generator, see :func:`vera.training.start.inversion`; its own number of passes is trained.
+        network: encoder and frozen generator, see :func:`vera.training.build.networks.inversion`; its own number of passes is trained.
         objective: of a reconstruction.
         pass_weights: one a pass: how much its loss counts.
         generated: share of the faces that are generated, in the place of photographs; their true codes are known.
@@ -37,6 +36,7 @@ class Inversion(nn.Module):
     """
 
     stage = "inversion"
+    equal_rates = False
     strength = None
     draws: Draws
 
@@ -56,7 +56,7 @@ class Inversion(nn.Module):
 
     @property
     def sides(self) -> dict[str, nn.Module]:
-        """See :class:`vera.training.game.Game`; of the one network only the encoder moves."""
+        """See :class:`vera.training.objectives.base.Game`; of the one network only the encoder moves."""
         return {"autoencoder": self.network}
 
     @property

@@ -1,4 +1,4 @@
-"""What a run's folder says of the run: how far it is and what it measured (``run.json``), and on what it ran (``environment.json``)."""
+"""What a run leaves behind beside its progress: measures, environment, lock, and checkpoints, which are read with care."""
 
 from __future__ import annotations
 
@@ -14,18 +14,16 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers.logger import Logger
-
 from vera.files import write_into_run
 from vera.provenance import git_state, versions
 from vera.training.runs.folder import RECORD, read_record
 from vera.types import VeraError
+import torch
+from vera.untrusted import field
 
-CONFIG, ENVIRONMENT, LOCK = "config.yaml", "environment.json", ".lock"
-ELSEWHERE = {"run", "trainer", "logger", "callbacks", "sweep", "objective"}
-"""Parts of a configuration that say where and how a run runs, not what it is."""
+ENVIRONMENT, LOCK = "environment.json", ".lock"
 
 
 class Measures(Logger):
@@ -59,20 +57,6 @@ class Measures(Logger):
         """They are in ``config.yaml``."""
 
 
-def write_record(folder: Path, *, finished: bool, images: int, measures: Mapping[str, float | None]) -> None:
-    """Write ``run.json``, whole or not at all.
-
-    Args:
-        folder: the run's.
-        finished: whether it has seen all its images.
-        images: that it has seen.
-        measures: the last value of each.
-
-    """
-    record = {"state": "finished" if finished else "unfinished", "images": images, "measures": dict(sorted(measures.items()))}
-    write_into_run(folder / RECORD, (json.dumps(record, indent=1, allow_nan=False) + "\n").encode())
-
-
 def write_environment(folder: Path) -> None:
     """Add this start to ``environment.json``: the code's commit, versions of packages, the machine; null where there is no git."""
     path = folder / ENVIRONMENT
@@ -90,28 +74,6 @@ def write_environment(folder: Path) -> None:
         "versions": versions(),
     }
     write_into_run(path, (json.dumps([*earlier, start], indent=1) + "\n").encode())
-
-
-def finished(folder: Path, config: DictConfig) -> bool:
-    """Whether the folder holds this very run, finished; more images than it has seen are another matter: then it goes on.
-
-    Args:
-        folder: the run's.
-        config: what is asked for.
-
-    Raises:
-        VeraError: a finished run of another configuration is there.
-
-    """
-    record = read_record(folder)
-    if record is None or record["state"] != "finished" or not (folder / CONFIG).is_file() or config.images > record["images"]:
-        return False
-    there, here = _flat(OmegaConf.load(folder / CONFIG)), _flat(config)
-    for key in sorted(there.keys() | here.keys()):
-        if there.get(key) != here.get(key) and not key.endswith("workers"):
-            difference = f"{key}: {there.get(key)} there, {here.get(key)} here"
-            raise VeraError(f"'{folder}' holds a finished run of another configuration ({difference}): choose another folder or sweep.name")
-    return True
 
 
 @contextmanager
@@ -137,13 +99,19 @@ def alone(folder: Path) -> Iterator[None]:
         yield
 
 
-def _flat(node: Any, prefix: str = "") -> dict[str, Any]:
-    """Leaves of a configuration by their way, without what lies in :data:`ELSEWHERE`."""
-    plain = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
-    if not isinstance(plain, dict):
-        return {prefix: plain}
-    leaves: dict[str, Any] = {}
-    for key, value in plain.items():
-        if prefix or key not in ELSEWHERE:
-            leaves |= _flat(value, f"{prefix}.{key!s}" if prefix else str(key))
-    return leaves
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """What ``vera train`` saved, on the CPU; the run's own state is under ``vera``.
+
+    Raises:
+        VeraError: there is no file, it is damaged, or another program wrote it.
+
+    """
+    try:
+        saved: Any = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except Exception as error:  # a damaged archive or pickle fails in many ways
+        raise VeraError(f"'{path}' cannot be read as a checkpoint: name one that vera train wrote, whole") from error
+    if not isinstance(saved, dict) or not isinstance(saved.get("vera"), dict):
+        raise VeraError(f"'{path}' was not written by vera train: name one of its checkpoints")
+    for name, kind in (("stage", str), ("images_seen", int), ("ema", dict), ("networks", dict)):
+        field(saved["vera"], name, kind, what=f"'{path}'")
+    return saved

@@ -1,23 +1,50 @@
-"""An Optuna study that goes on (a Hydra callback, in ``conf/sweep/optuna.yaml``).
+"""Hydra callbacks of a multirun: its end as a whole (``conf/train.yaml``), and an Optuna study that goes on (``conf/sweep/optuna.yaml``).
 
-Optuna's sweeper always begins ``n_trials`` new trials, and a trial that was interrupted stays "running" in the database for ever.
-"""
+Optuna's sweeper always begins ``n_trials`` new trials, and a trial that was interrupted stays "running" in the database for ever."""
 
 from __future__ import annotations
 
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+from vera.training.runs.folder import FAILURE
 import fcntl
 import logging
 import os
-import sys
 import warnings
-from pathlib import Path
-from typing import Any
-
-from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, open_dict, read_write
 
+
+class Sweep(Callback):
+    """Before the first run, and after the last."""
+
+    def on_multirun_start(self, config: DictConfig, **keywords: Any) -> None:
+        """Between runs SIGTERM is as Ctrl-C; within one it is the run's, which saves before it stops."""
+        if threading.current_thread() is threading.main_thread():  # elsewhere Python gives no signals
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+    def on_multirun_end(self, config: DictConfig, **keywords: Any) -> None:
+        """Name the runs that failed, and leave with 1 if there are any.
+
+        Raises:
+            SystemExit: there are.
+
+        """
+        failed = sorted(Path(config.hydra.sweep.dir).rglob(FAILURE))
+        for path in failed:
+            sys.stderr.write(f"vera: {path.parent}: {path.read_text(encoding='utf-8').splitlines()[-1]}\n")
+        if failed:
+            count = "1 run" if len(failed) == 1 else f"{len(failed)} runs"
+            sys.stderr.write(f"vera: {count} of the sweep did not finish ({FAILURE} says why); the same command starts what is missing\n")
+            sys.exit(1)
+
+
 log = logging.getLogger(__name__)
-LOCK = ".study.lock"
+STUDY_LOCK = ".study.lock"
 
 
 class Study(Callback):
@@ -60,7 +87,7 @@ def _join(folder: Path) -> tuple[bool, int]:
 
     What the database calls "running" was interrupted only where nobody is there to run it.
     """
-    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT)  # a number: a launcher takes the callback to other processes
+    descriptor = os.open(folder / STUDY_LOCK, os.O_RDWR | os.O_CREAT)  # a number: a launcher takes the callback to other processes
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         alone = True

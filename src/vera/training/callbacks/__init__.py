@@ -1,0 +1,1 @@
+"""What surrounds a run's steps: snapshots, progress, contact sheets, the Fréchet curve."""
