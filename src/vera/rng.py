@@ -30,8 +30,8 @@ def derived_seed(*parts: object) -> int:
 class Draws:
     """Normal and uniform numbers that belong to images, not to the order in which they are asked for.
 
-    Two processes of four images draw what one process of eight draws (DESIGN: contract 6), and a run needs no generator's state
-    in its checkpoint. The numbers also depend on the kind of device, as all of torch's do.
+    Two processes of four images draw what one process of eight draws (docs/architecture.md#contract-6), and a run needs no
+    generator's state in its checkpoint. The numbers also depend on the kind of device, as all of torch's do.
 
     Args:
         seed: the run's seed.

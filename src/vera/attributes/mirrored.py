@@ -1,4 +1,4 @@
-"""Mirrored batches: which faces share which code (the paper's mirroring; DESIGN: contrastive attribute learning)."""
+"""Mirrored batches: which faces share which code (the paper's mirroring)."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ def same_code(shares: Int[Tensor, "m"]) -> Bool[Tensor, "m m"]:
 
 
 class NTXent:
-    """Multi-positive NT-Xent: positives of a face are all others of its code, everything else is a negative (DESIGN).
+    """Multi-positive NT-Xent: positives of a face are all others of its code, everything else is a negative.
 
     ``-log( exp(s_ip / τ) / Σ_{j≠i} exp(s_ij / τ) )``, mean over the positives p of i, then over the faces that have any. Where all
     cosines are equal it is ``log(M - 1)``.

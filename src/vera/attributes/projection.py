@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 class Projection(nn.Module):
-    """Two-layer MLP to a unit vector (SimCLR's head; DESIGN: contrastive attribute learning).
+    """Two-layer MLP to a unit vector (SimCLR's head).
 
     Args:
         width: numbers of the encoder, scaled.

@@ -55,8 +55,8 @@ class FaceDataModule(pl.LightningDataModule):
 def _prepare_worker(number: int) -> None:
     """One thread each: OpenCV takes all cores in every worker, which brought a machine of 16 to a standstill.
 
-    Signals that stop a run reach the whole process group on a cluster. They are the trainer's (DESIGN: contract 9), which still needs
-    the workers to end its step.
+    Signals that stop a run reach the whole process group on a cluster. They are the trainer's, which still needs the workers to
+    end its step (docs/architecture.md#contract-9).
     """
     cv2.setNumThreads(1)
     for name in ("SIGINT", "SIGTERM", "SIGUSR1"):

@@ -1,7 +1,7 @@
 """An endless, stateless stream over a data set, addressed by the global image index.
 
 What image number i of a training is, and how it is augmented, depends on (seed, stream, i) alone: not on the number of
-processes, workers or interruptions (DESIGN: contracts 5 and 6).
+processes, workers or interruptions (docs/architecture.md#contract-5, docs/architecture.md#contract-6).
 """
 
 from __future__ import annotations

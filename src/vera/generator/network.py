@@ -35,7 +35,7 @@ class Synthesis(NamedTuple):
 
 
 class Generator(nn.Module):
-    """Latent codes to image and segmentation (SemanticStyleGAN, Shi et al., CVPR 2022; DESIGN: dual conditioning).
+    """Latent codes to image and segmentation (SemanticStyleGAN, Shi et al., CVPR 2022).
 
     Args:
         size: side S of the image, a power of two.

@@ -60,7 +60,7 @@ class Span(nn.Module):
         self.mixing.copy_(torch.cat(shares) * torch.randn_like(self.mixing) / codes.std(dim=0)[:, None])
 
     def forward(self, attributes: Float[Tensor, "b a"]) -> Float[Tensor, "b r d"]:
-        """How far the local codes move; those of the background by what it takes (DESIGN: dual conditioning)."""
+        """How far the local codes move; those of the background by what it takes."""
         off = attributes - self.centre
         moved = torch.einsum("bn,nrd->brd", off @ self.mixing, self.directions)
         ground = LatentCodes.rows([Semantic.BACKGROUND])

@@ -83,7 +83,7 @@ def refine(
         segmentations: class probabilities.
         codes: where to start.
         objective: the loss.
-        steps: budget; 0 returns the codes as they are.
+        steps: budget; 0 returns the codes as they are, without a pass of the networks.
         rate: peak learning rate; None for the usual one.
         axes: see :class:`Moving`.
         plateau: when to stop early; None spends the budget.
@@ -96,6 +96,8 @@ def refine(
     """
     if any(parameter.requires_grad for parameter in network.generator.parameters()):
         raise ValueError("refinement moves codes alone: freeze the network (requires_grad_(False))")
+    if not steps:
+        return codes.map(Tensor.detach)
     moving = Moving(codes, rate=rate, axes=axes)
     best, best_loss = moving.start.map(Tensor.clone), images.new_full((len(images),), torch.inf)
     optimizer = torch.optim.Adam(moving.parameters, betas=moving.betas)

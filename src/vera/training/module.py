@@ -1,4 +1,7 @@
-"""The LightningModule of every stage (DESIGN: contracts 4 to 6), and what stops a run before a step that would spoil its weights."""
+"""The LightningModule of every stage, and what stops a run before a step that would spoil its weights.
+
+It holds docs/architecture.md#contract-4, docs/architecture.md#contract-5 and docs/architecture.md#contract-6.
+"""
 
 from __future__ import annotations
 

@@ -158,3 +158,15 @@ def test_mixtures_keep_the_spread_of_the_faces_and_hold_none_of_them():
     assert torch.cdist(mixed.flatten(1), codes.flatten(1)).min() > 1
     with pytest.raises(ValueError, match="at least 3"):
         mix(codes, count=1, people=2, spread=1.0, generator=generator)
+
+
+def test_a_budget_of_nothing_runs_no_network(network, objective, monkeypatch):
+    def used(*_):
+        raise AssertionError("a network ran")
+
+    images, segmentations = target(network)
+    codes = LatentCodes(torch.randn(2, 28, 4), torch.zeros(2, 0))
+    monkeypatch.setattr(Autoencoder, "forward", used)
+    monkeypatch.setattr(type(network.generator), "forward", used)
+    kept = refine(network, images, segmentations, codes, objective=objective, steps=0)
+    assert torch.equal(kept.local, codes.local)

@@ -1,4 +1,7 @@
-"""Callbacks that act every N images, never every N steps (DESIGN: contract 4): checkpoints, and the one owner of signals (contract 9)."""
+"""Callbacks that act every N images, never every N steps (docs/architecture.md#contract-4), and checkpoints.
+
+They are the one owner of signals while a run trains (docs/architecture.md#contract-9).
+"""
 
 from __future__ import annotations
 

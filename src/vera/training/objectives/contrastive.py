@@ -1,4 +1,4 @@
-"""Stage 2: the game of stage 1, whose generator also learns to keep its attributes apart (DESIGN: contrastive attribute learning)."""
+"""Stage 2: the game of stage 1, whose generator also learns to keep its attributes apart."""
 
 from __future__ import annotations
 

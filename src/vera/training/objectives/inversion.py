@@ -1,4 +1,4 @@
-"""Stage 3: the encoder learns to invert a frozen generator, in several passes (DESIGN: encoder inversion)."""
+"""Stage 3: the encoder learns to invert a frozen generator, in several passes."""
 
 from __future__ import annotations
 

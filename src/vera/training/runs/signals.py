@@ -1,4 +1,4 @@
-"""One owner of the signals (DESIGN: contract 9): the run saves; who started the job, and nobody else, decides what follows."""
+"""Signals on a cluster: the run saves, whoever started the job decides what follows (docs/architecture.md#contract-9)."""
 
 from __future__ import annotations
 
