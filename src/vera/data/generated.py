@@ -44,6 +44,8 @@ class GeneratedPair(NamedTuple):
 class GeneratedPairs:
     """Pair number i is a function of the generator and ``draw`` alone: draws 2i (the identity) and 2i + 1 (what differs).
 
+    No command uses it: it is for scripts that need labelled pairs without photographs of people.
+
     Args:
         generator: in eval mode; the stored noise is used.
         draw: see :func:`mapped`, or anything that draws from a bundle's bank of identities.

@@ -12,6 +12,7 @@ from vera.faces.detection import DetectedFace, Detector, DlibDetector
 from vera.faces.insightface_backend import InsightFaceBackend
 from vera.faces.recognition import Distance, DlibRecogniser, Embedding, Recogniser
 from vera.faces.sface import SFaceRecogniser
+from vera.faces.turns import overlap
 from vera.types import Photograph, Points, VeraError
 
 OVERLAP = 0.3
@@ -165,7 +166,5 @@ def _chosen(faces: Sequence[DetectedFace], place: Points | None) -> DetectedFace
 
 def _overlap(a: Points, b: Points) -> float:
     """Intersection over union of two point sets' bounding boxes."""
-    low, high = np.maximum(a.min(0), b.min(0)), np.minimum(a.max(0), b.max(0))
-    shared = float(np.prod(np.maximum(high - low, 0)))
-    areas = [float(np.prod(np.ptp(points, axis=0))) for points in (a, b)]
-    return shared / max(sum(areas) - shared, 1e-9)
+    first, second = ((*points.min(0).tolist(), *points.max(0).tolist()) for points in (a, b))
+    return overlap(first, second)

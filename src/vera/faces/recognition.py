@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from vera.faces.calibration import DEFAULT_FAR, calibrated
 from vera.faces.detection import crop_around, dlib_weights, load_dlib
+from vera.faces.landmarks import LEFT_EYE, RIGHT_EYE
 from vera.types import Pixels, Points, VeraError
 
 Embedding = npt.NDArray[np.float64]
@@ -158,4 +159,4 @@ def require_inside(points: Points, pixels: Pixels) -> None:
 
 def five_points(landmarks: Points) -> Points:
     """``(5, 2)``: left eye, right eye, nose tip, left and right corner of the mouth (as seen), from ``(68, 2)``."""
-    return np.stack([landmarks[36:42].mean(0), landmarks[42:48].mean(0), landmarks[30], landmarks[48], landmarks[54]])
+    return np.stack([landmarks[LEFT_EYE].mean(0), landmarks[RIGHT_EYE].mean(0), landmarks[30], landmarks[48], landmarks[54]])

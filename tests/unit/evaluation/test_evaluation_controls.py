@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import skimage.data
 import torch
+from tests.reference.constant import Constant
 
-from vera.evaluation.baselines.controls import Constant, Untouched
+from vera.evaluation.baselines.controls import Untouched
 from vera.evaluation.baselines.obscuring import Blur
 from vera.evaluation.judges import Observer
 from vera.evaluation.metrics.frechet import FrechetDistance

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score, roc_curve
 
+from vera.evaluation.metrics.verification import roc
 from vera.evaluation.protocol.results import AnonymizerResult, kind, rounded
 from vera.evaluation.report import results as report
-from vera.evaluation.report.figures import roc
 from vera.evaluation.report.publish import publish
 from vera.evaluation.report.table import cell, comma_separated, figures, markdown, notes
 from vera.types import VeraError

@@ -12,6 +12,7 @@ import numpy as np
 
 from vera.faces.alignment import align, warp_to_photograph
 from vera.faces.detection import Detector
+from vera.faces.landmarks import BROWS, NOSE_BASE, eye_distance
 from vera.faces.masks import check_mask
 from vera.faces.parsing import Parser
 from vera.types import AlignedFace, Anonymized, AnonymizedPerson, Mask, Photograph, Pixels, Refused, Semantic, VeraError
@@ -48,7 +49,7 @@ class BaselineScene:
     @property
     def unit(self) -> float:
         """Distance between the eyes' centres, in photograph pixels."""
-        return float(np.hypot(*(self.face.landmarks[42:48].mean(0) - self.face.landmarks[36:42].mean(0))))
+        return eye_distance(self.face.landmarks)
 
 
 class Baseline(ABC):
@@ -133,11 +134,10 @@ class Baseline(ABC):
 def face_region(face: AlignedFace, size: tuple[int, int]) -> Mask:
     """``(H, W)``: the landmarks' hull with the forehead above it, grown a little."""
     points = face.landmarks
-    up = points[17:27].mean(axis=0) - points[33]
-    hull = cv2.convexHull(np.round(np.vstack([points, points[17:27] + FOREHEAD * up])).astype(np.int32))
+    up = points[BROWS].mean(axis=0) - points[NOSE_BASE]
+    hull = cv2.convexHull(np.round(np.vstack([points, points[BROWS] + FOREHEAD * up])).astype(np.int32))
     canvas = np.zeros(size, dtype=np.uint8)
     cv2.fillConvexPoly(canvas, hull, 1)
-    unit = float(np.hypot(*(points[42:48].mean(0) - points[36:42].mean(0))))
-    radius = max(1, round(GROWN * unit))
+    radius = max(1, round(GROWN * eye_distance(points)))
     cv2.polylines(canvas, [hull], True, 1, thickness=2 * radius)
     return canvas.astype(bool)

@@ -1,4 +1,7 @@
-"""How well a generator's attributes are separate controls: control, disentanglement and separability of one generator."""
+"""How well a generator's attributes are separate controls: control, disentanglement and separability of one generator.
+
+Used by experiments/contrastive.
+"""
 
 from __future__ import annotations
 

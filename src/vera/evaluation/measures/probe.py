@@ -1,4 +1,7 @@
-"""An independent reader of procedural faces: a small network trained on labelled ones, which no generator ever sees."""
+"""An independent reader of procedural faces: a small network trained on labelled ones, which no generator ever sees.
+
+Used by experiments/contrastive.
+"""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 
 from vera.distributed import Collected
+from vera.faces.landmarks import require_landmarks
 from vera.types import Points, VeraError
 
 ABSENT = ("gaze",)
@@ -103,7 +104,7 @@ def pose(landmarks: Points, size: tuple[int, int]) -> Points:
         VeraError: landmarks that are not 68 finite points, or from which no pose follows.
 
     """
-    points = _checked(landmarks)
+    points = require_landmarks(landmarks, "pose and expression need")
     height, width = size
     camera = np.array([[max(size), 0, (width - 1) / 2], [0, max(size), (height - 1) / 2], [0, 0, 1]], dtype=np.float64)
     seen = np.ascontiguousarray(points[list(ANCHORS)])
@@ -138,7 +139,7 @@ def expression(landmarks: Points) -> Points:
         VeraError: landmarks that are not 68 finite points.
 
     """
-    points = _checked(landmarks)
+    points = require_landmarks(landmarks, "pose and expression need")
     left, right = points[36:42].mean(axis=0), points[42:48].mean(axis=0)
     across = right - left
     unit = float(np.hypot(*across))
@@ -158,10 +159,3 @@ def expression(landmarks: Points) -> Points:
             *brows,
         ]
     )
-
-
-def _checked(landmarks: Points) -> Points:
-    points = np.asarray(landmarks, dtype=np.float64)
-    if points.shape != (68, 2) or not np.isfinite(points).all():
-        raise VeraError("pose and expression need 68 finite landmarks (x, y) in iBUG order: leave out photographs without a face")
-    return points

@@ -152,10 +152,6 @@ class PairedConsistency(Collected):
         with self.sync_context():
             return self._pairs()[0]
 
-    def roc(self) -> Pairs:
-        """For each side false-accept and true-accept rates, over all processes."""
-        return {side: roc(same, different) for side, (same, different) in self.distances().items()}
-
     def _pairs(self) -> tuple[Pairs, int]:
         people = self.column("people")
         tables = {side: self.matrix(side, len(people)) for side in SIDES}

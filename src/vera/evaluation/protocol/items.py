@@ -24,6 +24,7 @@ from urllib.parse import quote
 
 import numpy as np
 
+from vera import files
 from vera.data.people import Person
 from vera.faces.masks import read_mask
 from vera.faces.photograph import write_png
@@ -293,8 +294,4 @@ def _check(contestant: str, result: AnonymizedPerson, sources: Sequence[Photogra
 
 def file_digest(path: Path) -> str:
     """SHA-256 of a file's bytes; ``unreadable`` for one that can't be read."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return "unreadable"
+    return files.digest(path) or "unreadable"

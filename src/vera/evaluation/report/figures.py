@@ -8,19 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib.figure import Figure
 
-from vera.evaluation.protocol.results import Curves
+from vera.evaluation.metrics.verification import roc
 from vera.evaluation.report.table import Record, named
 from vera.files import write_into_run
-from vera.types import Pixels
+from vera.types import Matrix, Pixels
 
 BINS = 60
 SIDES = (("originals_same", "one person"), ("originals_different", "two people"), ("source", "anonymized and its own person"))
 
 
-def histograms(curves: Mapping[str, Curves], threshold: float, recogniser: str) -> Figure:
+def histograms(curves: Mapping[str, Mapping[str, Matrix]], threshold: float, recogniser: str) -> Figure:
     """Distances of one person, of two, and of each anonymized photograph to the nearest of its own person; one row an anonymizer.
 
     Args:
@@ -45,7 +44,7 @@ def histograms(curves: Mapping[str, Curves], threshold: float, recogniser: str) 
     return figure
 
 
-def roc_curves(curves: Mapping[str, Curves], recogniser: str) -> Figure:
+def roc_curves(curves: Mapping[str, Mapping[str, Matrix]], recogniser: str) -> Figure:
     """How well pairs of one person are told from two people's, in the originals and after each anonymizer."""
     figure = Figure(figsize=(4.6, 4.4), layout="constrained")
     axes = figure.subplots()
@@ -57,16 +56,6 @@ def roc_curves(curves: Mapping[str, Curves], recogniser: str) -> Figure:
     axes.set(xlabel="two people taken for one", ylabel="one person recognised", title=f"pairs, {recogniser}", aspect="equal")
     axes.legend(loc="lower right", frameon=False, fontsize="small")
     return figure
-
-
-def roc(same: npt.NDArray[np.float64], different: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """False-accept and true-accept rate at every distance, from (0, 0) to (1, 1); empty without pairs on both sides."""
-    if not len(same) or not len(different):
-        return np.empty(0), np.empty(0)
-    thresholds = np.unique(np.concatenate([same, different]))
-    shares = (np.searchsorted(np.sort(values), thresholds, side="right") / len(values) for values in (different, same))
-    false, true = (np.concatenate([[0.0], share]) for share in shares)
-    return false, true
 
 
 def group_bars(records: Sequence[Record], names: Sequence[str], recogniser: str) -> Figure | None:
@@ -111,7 +100,9 @@ def panels(rows: Sequence[Sequence[Pixels | None]], names: Sequence[str]) -> Fig
     return figure
 
 
-def draw(folder: Path, records: Sequence[Record], names: Sequence[str], curves: Mapping[str, Mapping[str, Curves]]) -> list[Path]:
+def draw(
+    folder: Path, records: Sequence[Record], names: Sequence[str], curves: Mapping[str, Mapping[str, Mapping[str, Matrix]]]
+) -> list[Path]:
     """Write every figure that the records have something for.
 
     Args:

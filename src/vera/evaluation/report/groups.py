@@ -20,7 +20,7 @@ from vera.evaluation.metrics.recognition import ReIdentification
 from vera.evaluation.protocol.cache import load_seen
 from vera.evaluation.protocol.items import ORIGINALS, Files, Item, Ledger
 from vera.evaluation.report.results import read
-from vera.evaluation.report.table import cell
+from vera.evaluation.report.table import cell, markdown_table
 from vera.faces.recognition import Distance
 from vera.types import Matrix, VeraError
 
@@ -156,7 +156,7 @@ def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
     named = [row["group"] if row["column"] == EVERYBODY else f"{row['column']}: {row['group']}" for row in rows]
     lines = [["", *TITLES.values()], ["---", *["---:"] * len(TITLES)]]
     lines += [[name, *(cell(row[figure]) for figure in TITLES)] for name, row in zip(named, rows, strict=True)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+    return markdown_table(lines)
 
 
 def _rows(outcomes: Sequence[Outcome], column: str, groups: Sequence[str], distance: Distance, threshold: float) -> list[dict[str, Any]]:

@@ -109,7 +109,17 @@ def markdown(records: Sequence[Record], names: Sequence[str]) -> str:
     """
     rows = [["", *names], ["---", *["---:"] * len(names)]]
     rows += [[one.title, *(cell(one.read(record)) for record in records)] for one in figures(records)]
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows) + "\n"
+    return markdown_table(rows)
+
+
+def markdown_table(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of cells as a Markdown table.
+
+    Args:
+        rows: texts; the first row is the header, the second its rule (``---`` or ``---:`` a column).
+
+    """
+    return "".join("| " + " | ".join(row) + " |\n" for row in rows)
 
 
 def cell(value: Any) -> str:

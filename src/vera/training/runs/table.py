@@ -9,6 +9,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from vera.evaluation.report.table import markdown_table
 from vera.files import write_into_run
 from vera.training.runs.folder import Run, read_runs
 from vera.types import VeraError
@@ -109,7 +110,7 @@ def comma_separated(lines: Sequence[Line]) -> str:
 
 def _page(runs: Sequence[Run], lines: Sequence[Line], seeds: Sequence[Line], axes: Sequence[str], shown: Sequence[str]) -> str:
     columns = [*(axes or ["folder"]), "state", "images", *shown]
-    parts = [_table(columns, [[_cell(line[column]) for column in columns] for line in lines])]
+    parts = [markdown_table([columns, ["---"] * len(columns), *([_cell(line[column]) for column in columns] for line in lines)])]
     counts = {state: sum(run.state == state for run in runs) for state in ("finished", "unfinished", "failed")}
     parts.append(", ".join(f"{count} {state}" for state, count in counts.items() if count) + "; the last logged value of each measure.\n")
     failed = [f"- {run.folder}: {run.why}\n" for run in runs if run.state == "failed"]
@@ -118,12 +119,8 @@ def _page(runs: Sequence[Run], lines: Sequence[Line], seeds: Sequence[Line], axe
     if seeds:
         columns = [*(axis for axis in axes if axis != SEED), "seeds", *shown]
         parts.append("Mean ± standard deviation over the seeds of finished runs:\n")
-        parts.append(_table(columns, [[_over_seeds(line, column) for column in columns] for line in seeds]))
+        parts.append(markdown_table([columns, ["---"] * len(columns), *([_over_seeds(line, column) for column in columns] for line in seeds)]))
     return "\n".join(parts)
-
-
-def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    return "".join("| " + " | ".join(row) + " |\n" for row in (columns, ["---"] * len(columns), *rows))
 
 
 def _over_seeds(line: Mapping[str, Any], column: str) -> str:
