@@ -28,12 +28,12 @@ def rank() -> int:
 
 
 def world() -> int:
-    """How many processes there are."""
+    """Number of processes, 1 without ``torch.distributed``."""
     return distributed.get_world_size() if joined() else 1
 
 
 def mine(everything: Sequence[Dealt]) -> Sequence[Dealt]:
-    """This process's share, dealt round-robin."""
+    """This process's share of a sequence, dealt round-robin."""
     return everything[rank() :: world()]
 
 
@@ -55,7 +55,7 @@ def parse_shard(text: str | None) -> tuple[int, int] | None:
 
 
 def wait() -> None:
-    """Until every process has come here."""
+    """Wait until every process has reached this call."""
     if joined():
         distributed.barrier()
 

@@ -1,4 +1,4 @@
-"""Where parts of earlier versions are now: run files and configurations that name an old path keep their use."""
+"""Aliases of moved modules and classes, so that run files and configurations that name an old path keep working."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where figures come from: the code, its libraries, the machine and the configuration of a session."""
+"""Provenance of an evaluation: code, libraries, machine and configuration of a session."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def provenance(config: Mapping[str, Any], *, device: str) -> dict[str, Any]:
 
     Args:
         config: what the session was asked to do, resolved.
-        device: where networks run.
+        device: device that networks run on, such as ``cpu`` or ``cuda``.
 
     """
     return {
@@ -49,7 +49,7 @@ def git_state(folder: Path) -> dict[str, Any] | None:
 
 
 def versions() -> dict[str, str]:
-    """Versions of what VerA requires; ``absent`` for what is not installed."""
+    """Versions of the packages that VerA requires; ``absent`` where one is not installed."""
     try:
         required = metadata.requires(DISTRIBUTION) or []
     except metadata.PackageNotFoundError:  # run from a source tree
@@ -65,5 +65,5 @@ def versions() -> dict[str, str]:
 
 
 def device_name(device: str) -> str:
-    """A device as people call it."""
+    """Human-readable name of a device, such as a GPU's model."""
     return torch.cuda.get_device_name(torch.device(device)) if device.startswith("cuda") else device

@@ -10,21 +10,21 @@ import typer
 
 
 class Device(StrEnum):
-    """Where the networks run."""
+    """Device that the networks run on."""
 
     cpu = "cpu"
     cuda = "cuda"
 
 
 class RendererName(StrEnum):
-    """What makes the new face."""
+    """Renderer of the new face."""
 
     exemplars = "exemplars"
     generator = "generator"
 
 
 class Upright(StrEnum):
-    """What becomes of a photograph whose face is found in another quarter turn."""
+    """Treatment of a photograph whose face is found in another quarter turn."""
 
     refuse = "refuse"
     auto = "auto"

@@ -1,4 +1,4 @@
-"""The anonymizer as the command line builds it: a bundle, the face parts that need no download, and the options."""
+"""Build the anonymizer from command-line options: a bundle, the embedded face backends and the choices."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def require_device(device: str) -> None:
 
 
 def drawn_region(entry: Entry, photograph: Photograph) -> Mask | None:
-    """All masks of a photograph together, ``(H, W)`` bool; None for none.
+    """Union of all masks of a photograph, ``(H, W)`` bool; None without masks.
 
     Raises:
         VeraError: a mask can't be read, is empty, or has another size than its photograph.

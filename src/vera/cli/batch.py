@@ -1,4 +1,4 @@
-"""People, one after the other: anonymize, write, record. A person who is refused does not lose the others."""
+"""Anonymize, write and record people one after the other; a refused person does not stop the others."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def run(
     """Anonymize and write everybody; the audit is written anew after each person, so that an interruption loses no record.
 
     Args:
-        people: from the plan.
+        people: people of the plan, with their photographs.
         folder: where the outputs go.
-        studio: anonymizes one person.
+        studio: anonymizer of one person at a time.
         identity: a face that was saved at an earlier visit.
         save_identity: file for this person's face.
 
@@ -114,7 +114,7 @@ def source_digests(entry: Entry) -> list[str | None]:
 
 
 def check_unchanged(person: PlannedPerson, sources: Sequence[Sequence[str | None]], record: dict[str, Any]) -> None:
-    """See that the files that were digested are those that were anonymized, so that the audit names what was decoded.
+    """Check that the digested files are those that were anonymized, so that the audit names what was decoded.
 
     Raises:
         VeraError: a photograph has another digest than the one that was decoded, or a mask was changed since.
@@ -128,7 +128,7 @@ def check_unchanged(person: PlannedPerson, sources: Sequence[Sequence[str | None
 
 
 def files(person: PlannedPerson, sources: Sequence[Sequence[str | None]]) -> list[dict[str, Any]]:
-    """What the audit says about a person's files before any is written; for a renamed person not what they are called."""
+    """The audit's entries of a person's files before any is written; without file names for a renamed person."""
     return [
         ({} if renamed(person) else {"source": shown(entry.path.name)})
         | {"role": entry.role, "digest": known[0], "masks": list(known[1:]), "written": {}}
@@ -169,7 +169,7 @@ def reason(error: Exception, person: PlannedPerson) -> str:
 
 
 def renamed(person: PlannedPerson) -> bool:
-    """Whether the audit must not say who this is."""
+    """Whether the audit must hide this person's id."""
     return person.label != person.id
 
 
@@ -180,6 +180,6 @@ def summary(record: dict[str, Any]) -> str:
 
 
 def progress_bar(console: Console) -> Progress:
-    """What runs while people wait."""
+    """A progress bar on the terminal."""
     columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     return Progress(*columns, console=console, transient=True)

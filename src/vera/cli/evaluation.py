@@ -1,4 +1,4 @@
-"""An evaluation from a composed configuration (see ``conf/evaluate.yaml``): the parts built, the processes joined, the progress shown."""
+"""Run an evaluation from a composed configuration (``conf/evaluate.yaml``): build the parts, join processes, show progress."""
 
 from __future__ import annotations
 
@@ -60,14 +60,14 @@ def ours(
     device: str,
     **options: Any,
 ) -> VeraAnonymizer:
-    """VerA's own anonymizer, for ``conf/anonymizer/vera.yaml``.
+    """Build VerA's own anonymizer for an evaluation (``conf/anonymizer/vera.yaml``).
 
     Args:
         bundle: folder of a bundle; None for the default one.
         renderer: ``exemplars`` or ``generator``; None: what the bundle is for.
         leave_out_donors: no face is mixed from rows that its own owner went into, where the people are the bank's donors.
         preserve: classes that are kept, by name or as such.
-        seed: of the identities.
+        seed: seed of the identities; whole number from 0.
         device: where the network runs.
         options: further fields of :class:`vera.anonymization.request.Options`.
 
@@ -134,19 +134,19 @@ def calibration_pairs(config: DictConfig) -> CalibrationPairs:
 
 
 def built(config: DictConfig, group: str) -> list[Any]:
-    """The parts of a group of which several may be chosen, or none."""
+    """Instantiate the parts of a configuration group of which several may be chosen, or none."""
     return [instantiate(node, _convert_="all") for node in (OmegaConf.select(config, group) or {}).values()]
 
 
 def contestants(config: DictConfig, people: Sequence[Person]) -> list[Contestant]:
-    """The anonymizers of a configuration.
+    """Instantiate the anonymization methods of a configuration.
 
     A ``detector``, ``parser``, ``gallery`` or ``preserve`` that is null is the run's own: one detector serves all baselines. Where an
     anonymizer has a ``seed`` and other seeds are asked for, it is built with each of them.
 
     Args:
-        config: the composed configuration.
-        people: whose faces k-Same may use.
+        config: the composed configuration of the evaluation.
+        people: people of the evaluation; their faces form k-Same's gallery.
 
     """
     own = {

@@ -1,4 +1,4 @@
-"""What is to be done, worked out and checked before any heavy work: people, photographs, masks and the names of the outputs."""
+"""Plan a call before any heavy work: people, photographs, masks and output names, all checked."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def plan(
     """The people of one call, from photographs or from a manifest.
 
     Args:
-        photographs: of one person; empty with a manifest.
+        photographs: files of one person's photographs; empty with a manifest.
         manifest: CSV of many people.
         person: the one person's id.
         masks: files of drawn regions, for the photographs.
@@ -93,10 +93,10 @@ def plan_photographs(photographs: Sequence[Path], *, person: str | None, masks: 
     """The photographs of one call are one person.
 
     Args:
-        photographs: files.
+        photographs: files of one person's photographs.
         person: the person's id; without one it is derived from the files' content (:func:`vera.anonymization.request.unnamed`).
-        masks: for one photograph any number of masks, all preserved; for several, one each and in the same order.
-        rename: use neutral names.
+        masks: files of masks: any number for one photograph, all preserved; one each and in the same order for several.
+        rename: whether outputs get neutral names.
 
     Raises:
         VeraError: a file is missing, or the number of masks leaves open which belongs to which photograph.
@@ -139,7 +139,7 @@ def plan_manifest(manifest: Path, *, rename: bool) -> list[PlannedPerson]:
 
 
 def name_outputs(people: list[PlannedPerson], *, rename: bool) -> list[PlannedPerson]:
-    """Settle the output names; with ``rename`` they and the labels say nothing about anybody.
+    """Choose the output names; with ``rename`` names and labels reveal nothing.
 
     Raises:
         VeraError: two outputs would have the same file name (also where only the case differs, or how accents are coded).
@@ -172,7 +172,7 @@ def check_person(name: str, where: str = "") -> None:
 
 
 def shown(path: Path | str) -> str:
-    """A path for a message: on one line, whatever its name holds."""
+    """Format a path for a message: one line, whatever its name holds."""
     return files.printable(str(path))
 
 

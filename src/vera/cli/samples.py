@@ -47,14 +47,14 @@ class DrawnSample(NamedTuple):
 
 
 def sampler(network: nn.Module, *, seed: int, truncation: float) -> Callable[[int], DrawnSample]:
-    """What draws face number i of a network, a function of (seed, i) alone.
+    """Make a function that draws face number i of a network, depending on (seed, i) alone.
 
     Faces are made one by one: the last bits of a matrix product depend on how many samples it is made for.
 
     Args:
         network: a generator with a mapping, or an autoencoder with its bank of identities.
         seed: 0 to 2^63 - 1.
-        truncation: 0 to 4.
+        truncation: scale of the deviation from the mean face, 0 to 4.
 
     Raises:
         VeraError: nothing can be drawn from such a network, or so.
@@ -100,7 +100,7 @@ def sample_of(image: torch.Tensor, segmentation: torch.Tensor) -> DrawnSample:
 
     Args:
         image: ``(3, S, S)`` in [-1, 1].
-        segmentation: ``(K, S, S)``.
+        segmentation: segmentation ``(K, S, S)`` in 2p - 1, or class probabilities.
 
     Raises:
         VeraError: it has numbers that are not finite, and would be black.
@@ -119,8 +119,8 @@ def write_samples(out: Path, count: int, faces: Callable[[], Iterable[DrawnSampl
     Args:
         out: the folder; made if it is not there.
         count: how many faces will come.
-        faces: called once it is clear that they can be written.
-        columns: of the sheet; None for about as many as rows.
+        faces: function that yields the faces; called once it is clear that they can be written.
+        columns: columns of the contact sheet; None for about as many as rows.
 
     Raises:
         VeraError: more than :data:`MOST` faces are asked for, a file is there already, or can't be written.

@@ -1,4 +1,4 @@
-"""What the command line asks of an anonymizer."""
+"""The protocol of anonymizers, as the command line uses them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Studio(Protocol):
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """What the audit says about the whole call."""
+        """Settings of the whole call, for the audit."""
         ...
 
     def anonymize(self, person: PlannedPerson, identity: Any, progress: Callable[[str, int, int], None]) -> tuple[AnonymizedPerson, Any]:

@@ -39,8 +39,8 @@ def run_hydra(config: str, overrides: list[str], *, start: Callable[[DictConfig]
 
     Args:
         config: the primary config's name, and the command's.
-        overrides: Hydra's.
-        start: runs it.
+        overrides: overrides in Hydra's syntax, such as ``data.root=DIR``.
+        start: function that runs the composed configuration.
         go_on: the override that goes on after an interruption, with ``{folder}`` for the run's.
 
     In a multirun a run that fails leaves ``failure.txt`` in its folder, and the others go on (:mod:`vera.training.runs.sweep` has the end).

@@ -1,4 +1,4 @@
-"""Light, backgrounds and small poses beyond the studio, as *data*: what is drawn here the generator may learn to draw.
+"""Data augmentation of training faces (light, backgrounds, small poses) that the generator may learn to draw.
 
 Unlike the discriminator's augmentation (:mod:`vera.generator.augmentation`), which the generator must not imitate. Mirroring is the
 stream's (:class:`vera.data.stream.Stream`). One sample's augmentation is a pure function of a row of uniform numbers.
@@ -25,7 +25,7 @@ GAMMA = 2.2
 FOCAL = 2.5
 """DECISION: distance of the camera that turns, in sides of the crop."""
 AMBIENT = 0.35
-"""DECISION: least light that a side turned away from the lamp keeps, of what it had."""
+"""DECISION: least share of its light that a side turned away from the lamp keeps."""
 
 
 class Augment:
@@ -34,7 +34,7 @@ class Augment:
     Every kind of change is made with its own ``probability``; its amount is uniform in ± the given range.
 
     Args:
-        probability: of each kind, in [0, 1].
+        probability: probability of each kind of change, in [0, 1].
         temperature: warm or cold light: the logarithm (base 2) by which red gains over blue.
         exposure: logarithm (base 2) of brightness.
         shading: contrast of a lamp from one side, on the person only: 0 none, 1 a face half in the dark.
@@ -74,7 +74,7 @@ class Augment:
         """Augment one sample.
 
         Args:
-            sample: see :class:`Sample`.
+            sample: the face to change, see :class:`Sample`.
             uniform: ``(numbers,)`` in [0, 1): see :func:`draws`.
 
         Raises:

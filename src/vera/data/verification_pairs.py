@@ -40,7 +40,7 @@ def read_pairs(file: str | Path, root: str | Path) -> list[Pair]:
     first PAIRS lines ``NAME I J`` of one person's photographs I and J, then PAIRS lines ``NAME I OTHER J`` of two people's.
 
     Args:
-        file: the pairs.
+        file: path of the file of pairs.
         root: LFW's folder, ``NAME/NAME_0001.jpg`` (or another suffix of an image).
 
     Raises:

@@ -50,18 +50,18 @@ def evaluate(
 
     Args:
         people: a ``pairs.csv``, a folder (:func:`vera.data.people.folder`), or people.
-        anonymizers: by the names that the tables give them.
+        anonymizers: anonymizers to compare, by the names that the tables give them.
         out: the run's folder: images, ``results.jsonl``, ``table.md``, ``table.csv`` and figures.
         judges: detectors and recognisers; the embedded ones if None.
-        measures: of the photographs, beside those of the judges; those that need no download if None.
+        measures: measures of the photographs, beside those of the judges; None for those that need no download.
         calibration: pairs of photographs on which the recognisers' thresholds are calibrated.
-        repeated: for so many people the contestants' other seeds are run too.
+        repeated: number of people for whom the methods' other seeds are run as well; 0 for none.
         group_by: a label of the people by which figures are split.
         panels: photographs in the picture of faces; 0 for none.
         device: where the measures' networks run.
         batch_size: images they take at once.
         config: what the run was asked to do, for the record.
-        tell: told of every item.
+        tell: a function that is told of every item; None for no reports.
         shard: ``(number, count)``: only make this share of the items and report nothing; other processes, which need not know of this one,
             may make the other shares in the same folder at the same time. A run without it then finds all items done, and reports.
 
@@ -70,6 +70,20 @@ def evaluate(
 
     Raises:
         VeraError: input that cannot be used. Somebody whom an anonymizer refuses or fails on is counted in the results.
+
+    Examples:
+        >>> import tempfile
+        >>> import vera
+        >>> from pathlib import Path
+        >>> from skimage import data
+        >>> from vera.evaluation.baselines.controls import Untouched
+        >>> from vera.faces.photograph import write_png
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> (folder / "people").mkdir()
+        >>> write_png(folder / "people" / "eileen.png", data.astronaut())
+        >>> (result,) = vera.evaluate(folder / "people", {"none": Untouched()}, out=folder / "run", measures=[])
+        >>> result["people"]["written"], result["measures"]["detection/dlib-hog-68"]["anonymized"]["share"]
+        (1, 1.0)
 
     """
     known = people if not isinstance(people, str | Path) else people_in(people)

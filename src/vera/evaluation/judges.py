@@ -1,4 +1,4 @@
-"""Who judges: detectors and recognisers, what they see in one photograph, and what the recognisers' thresholds stand for."""
+"""Judges of an evaluation: face detectors with recognisers, their observations of a photograph, and threshold calibration."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OVERLAP = 0.3
 
 @dataclass(frozen=True)
 class Judge:
-    """One backend that looks at photographs.
+    """A face detector and a recogniser that judge photographs together.
 
     Attributes:
         detector: finds faces; the first judge's landmarks are given to all recognisers.
@@ -36,7 +36,7 @@ class Judge:
 
     @property
     def measure(self) -> Distance:
-        """The distance, as metrics take it."""
+        """The distance that metrics use: scipy's name where there is one, else the recogniser's function."""
         return self.distance or self.recogniser.distance
 
 
@@ -58,7 +58,7 @@ def insightface_judge(pack: str, *, root: str, det_size: Sequence[int], device: 
 
 @dataclass(frozen=True)
 class Calibration:
-    """What recognisers' thresholds stand for.
+    """Error rates behind the recognisers' thresholds, measured on pairs of photographs.
 
     Attributes:
         source: which pairs of photographs; empty without a calibration.
@@ -76,7 +76,7 @@ class Calibration:
         return {"own": recogniser.threshold} | {f"far_{rate}": one["threshold"] for rate, one in at.items() if one["threshold"] is not None}
 
     def stated(self, recogniser: Recogniser) -> dict[str, Any]:
-        """For the record: what the threshold stands for by the recogniser's own word, and as measured on these pairs."""
+        """The threshold's false-accept rate for the record: as the recogniser states it, and as measured on these pairs."""
         return {
             "threshold": recogniser.threshold,
             "said": {"false_accept_rate": recogniser.false_accept_rate, "calibration": recogniser.calibration},
@@ -86,7 +86,7 @@ class Calibration:
 
 
 def observer(judges: Sequence[Judge]) -> Observer:
-    """All judges' eyes.
+    """Combine the detectors and recognisers of all judges in one face backend.
 
     Raises:
         VeraError: no judge, or two of one name.
@@ -98,7 +98,7 @@ def observer(judges: Sequence[Judge]) -> Observer:
 
 @dataclass(frozen=True)
 class Observation:
-    """What was seen in one photograph.
+    """Detections, landmarks and embeddings of one photograph.
 
     Attributes:
         found: for each detector: a face, at the source's place where one was given.
@@ -118,11 +118,11 @@ class Observation:
 
 
 class Observer:
-    """Looks at photographs with several detectors and recognisers.
+    """Face backend of an evaluation: several detectors and recognisers behind one call.
 
     Args:
-        detectors: at least one; the first one's landmarks are given to the recognisers.
-        recognisers: of different names, or none.
+        detectors: one detector or more; the first one's landmarks are given to the recognisers.
+        recognisers: recognisers of different names; may be empty.
 
     Raises:
         VeraError: no detector, or two parts of one name.
@@ -139,7 +139,7 @@ class Observer:
         self.detectors, self.recognisers = list(detectors), list(recognisers)
 
     def __call__(self, photograph: Photograph, *, place: Points | None = None) -> Observation:
-        """Look at one photograph.
+        """Detect the face in one photograph and embed it.
 
         Args:
             photograph: an original, or an anonymized one.

@@ -26,7 +26,7 @@ FUSION = (0.117, 0.012)
 
 
 class HairEdge(NamedTuple):
-    """What lies over the new face.
+    """Matte and colours of the hair that lies over the new face.
 
     Attributes:
         alpha: ``(S, S)`` in [0, 1]: share of hair.

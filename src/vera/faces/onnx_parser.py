@@ -1,4 +1,4 @@
-"""A trained parser as an ONNX file: BiSeNet and its kind, with the 19 labels of CelebAMask-HQ."""
+"""Parse faces with an ONNX network such as BiSeNet, with the 19 labels of CelebAMask-HQ."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class OnnxParser:
     """Runs a 19-class face parser; the first output must be logits ``(1, 19, h, w)`` for an RGB image ``(1, 3, H, W)``.
 
     Args:
-        path: the ONNX file.
+        path: path of the ONNX file.
         order: how its labels are numbered, a key of :data:`vera.faces.labels.ORDERS`.
-        device: ``cpu`` or ``cuda``.
+        device: ``cpu`` or ``cuda``; the latter needs onnxruntime-gpu.
 
     Raises:
         VeraError: for a missing or unfit file, an unknown order, or a GPU that onnxruntime cannot use.

@@ -15,7 +15,7 @@ from vera.ops.modulation import modulated_pointwise
 from vera.types import Semantic
 
 BACKGROUND_TAKES = ("illumination",)
-"""Attributes that condition the background; the others are the face's alone."""
+"""Attributes that condition the background; the others condition the face only."""
 
 
 def fourier_positions(size: int, side: int) -> Float[Tensor, "p n"]:
@@ -120,7 +120,7 @@ class LocalGenerators(nn.Module):
 
 
 def _receives(classes: int, attributes: Mapping[str, int]) -> Bool[Tensor, "k a"]:
-    """Which numbers of the attribute codes condition which class."""
+    """Mask of the attribute codes' numbers that condition each class."""
     named = torch.tensor([name in BACKGROUND_TAKES for name, width in attributes.items() for _ in range(width)], dtype=torch.bool)
     receives = torch.ones(classes, len(named), dtype=torch.bool)
     receives[Semantic.BACKGROUND] = named

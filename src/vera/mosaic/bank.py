@@ -1,4 +1,4 @@
-"""All prepared people together, with what choosing partners and judging mosaics needs to know about them."""
+"""All prepared people with the measurements that partner choice and screening of mosaics need."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ CLEAR = 0.95
 
 
 class Bank:
-    """Prepared people.
+    """All prepared people, with their colours, embeddings and mesh measurements.
 
     Args:
-        folder: of the prepared photographs.
+        folder: folder of the prepared photographs.
         people: everybody in the table; mosaics keep their distance from all of them.
-        mixed: who may be mixed.
-        size: of the mosaics: colours are measured as they would show there, thin lips in few pixels.
+        mixed: people who may be mixed.
+        size: side of the mosaics in pixels: colours are measured as they would show there, thin lips in few pixels.
 
     Attributes:
         sources: for each mixed person and role, in the order of ``people`` and of the roles.

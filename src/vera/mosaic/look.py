@@ -1,4 +1,4 @@
-"""What colours a face has, measured: on the sources, to know what occurs, and on mosaics, to see what went wrong."""
+"""Measure the colours of a face's parts: on source photographs as a reference, on mosaics to find faults."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class SkinLook(NamedTuple):
 
 
 def measure(lab: Floats, labels: npt.NDArray[np.uint8], points: Points) -> SkinLook:
-    """Measure a face.
+    """Measure the colours of one face.
 
     Args:
         lab: ``(S, S, 3)`` CIELAB.
@@ -76,7 +76,7 @@ def measure(lab: Floats, labels: npt.NDArray[np.uint8], points: Points) -> SkinL
 
 
 def _median(lab: Floats, where: Mask) -> Colour:
-    """Too few pixels (under 1/5000 of the square) say nothing."""
+    """Median colour; NaN for too few pixels (under 1/5000 of the square)."""
     enough = where.sum() >= max(8, where.size // 5000)
     return np.median(lab[where], axis=0).astype(np.float64) if enough else np.full(3, np.nan)
 

@@ -1,4 +1,4 @@
-"""Throwing away mosaics that look wrong: their colours are compared with those that the sources show.
+"""Reject mosaics whose colours do not occur in the source photographs.
 
 For each kind of fault a colour difference is learnt from the sources as a Gaussian that depends linearly on the skin's colour. A
 mosaic that is stranger than nearly all sources has the fault.
@@ -33,10 +33,10 @@ FLOOR = 2.0
 
 
 class Norms:
-    """What colours occur.
+    """Distribution of the colours that occur in the source photographs.
 
     Args:
-        looks: of the sources, all roles.
+        looks: colours of the source photographs, in all roles.
 
     Attributes:
         unchecked: faults for which too few sources show anything (the report says so).
@@ -62,7 +62,7 @@ class Norms:
             self._learnt[fault] = slope, precision, max(float(np.quantile(strangeness, STRANGE)), SURE)
 
     def faults(self, look: SkinLook) -> dict[str, float]:
-        """What is wrong with a face, and how strange it is, 1 being the limit; empty when nothing is."""
+        """Find the faults of a face with their strength, 1 being the limit; empty when there are none."""
         found = {}
         for fault, (slope, precision, limit) in self._learnt.items():
             residual = DIFFERENCES[fault](look) - _terms(look) @ slope

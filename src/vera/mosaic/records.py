@@ -1,4 +1,4 @@
-"""What is known about each mosaic: ``meta.jsonl``, one line a photograph, and ``settings.json``, what they were all made with."""
+"""Records of a mosaic data set: ``meta.jsonl`` (one line for each photograph) and ``settings.json``."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Records:
 
 
 def read_settings(out: Path) -> Record | None:
-    """What the mosaics of a folder were made with; None for a new folder."""
+    """Read the settings of a folder of mosaics; None for a new folder."""
     file = out / SETTINGS
     return dict(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else None
 
@@ -93,7 +93,7 @@ def read_records(out: Path) -> dict[int, list[Record]]:
 
 
 def labels(out: Path, field: str) -> dict[str, str]:
-    """What the records of a folder say in a field, for each image's name; records that say nothing are left out."""
+    """Read one field of a folder's records, by image name; records without it are left out."""
     records = [record for own in read_records(out).values() for record in own]
     return {record["name"]: str(record[field]) for record in records if record.get(field) not in (None, "")}
 

@@ -1,7 +1,4 @@
-"""The LightningModule of every stage, and what stops a run before a step that would spoil its weights.
-
-It holds docs/architecture.md#contract-4, docs/architecture.md#contract-5 and docs/architecture.md#contract-6.
-"""
+"""The LightningModule of all stages (docs/architecture.md#contract-4, #contract-5, #contract-6), and its check for finite losses."""
 
 from __future__ import annotations
 
@@ -22,17 +19,17 @@ from vera.types import VeraError
 
 
 class StageModule(pl.LightningModule):
-    """Order of one step: each phase that is due (micro-batches, one optimizer step), count images, EMA, state of the game.
+    """LightningModule that runs an objective. One step: each due phase (micro-batches, optimizer step), count images, EMA, state.
 
     Args:
-        game: the networks and the losses of the phases.
-        optim: ``lr``, ``betas`` and ``eps`` of each side's Adam, before they are rescaled for lazy regularisation.
-        schedule: of the learning rate, and where the run ends.
-        ema: ``half_life`` and ``ramp_up`` of the average of the game's first side, which becomes the bundle.
-        clip: greatest norm of a gradient, for objectives some of whose faces have a very large loss; None for no limit.
+        game: the training objective: networks and losses of the phases.
+        optim: ``lr``, ``betas`` and ``eps`` of each network's Adam, before they are rescaled for lazy regularisation.
+        schedule: schedule of the learning rate, which also says where the run ends.
+        ema: ``half_life`` and ``ramp_up`` of the average of the objective's ``averaged`` network, which becomes the bundle.
+        clip: largest gradient norm, for objectives in which single faces have a very large loss; None for no limit.
         per_device: faces that a device takes through the networks at once; gradients of its share of the batch are accumulated.
             None for the whole share.
-        seed: of everything random.
+        seed: seed of all random numbers of the run.
 
     """
 
@@ -57,10 +54,10 @@ class StageModule(pl.LightningModule):
         self.rates: dict[str, float] = {}
         self.latest: Terms = {}
         self.images_seen = 0
-        self.in_step = False  # inside, weights and statistics are neither before nor after: nothing may be saved
+        self.in_step = False  # True during a step: weights, EMA and counters are inconsistent, so no checkpoint may be written
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        """One Adam a side, rescaled for the side's lazy phase."""
+        """One Adam for each network, rescaled for its lazy phase."""
         optimizers: list[torch.optim.Optimizer] = []
         for side, network in self.game.sides.items():
             lazy = max((phase.every for phase in self.game.phases if phase.trains == side and phase.every > 1), default=0)
@@ -128,7 +125,7 @@ class StageModule(pl.LightningModule):
 
     @contextmanager
     def _only(self, side: str) -> Iterator[None]:
-        """Gradients for this side's parameters alone."""
+        """Enable gradients for this network's parameters alone."""
         for name, parameters in self.trained.items():
             for parameter in parameters:
                 parameter.requires_grad_(name == side)
@@ -159,7 +156,7 @@ class StageModule(pl.LightningModule):
         self.game.draws = Draws(self.seed, self.device, dtype)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add what Lightning does not know of: the average, the count of images, and what the networks are."""
+        """Add the EMA, the number of images, the objective's state and the networks' configurations to Lightning's checkpoint."""
         networks = {}
         for side, network in self.game.sides.items():
             described: Any = network
@@ -183,8 +180,8 @@ def require_finite(value: Tensor, what: str, *, images_seen: int) -> None:
     """Stop before the step unless a loss or a norm is finite.
 
     Args:
-        value: scalar.
-        what: its name.
+        value: loss or gradient norm, a scalar.
+        what: name of the value in the message.
         images_seen: how far the run is.
 
     Raises:
@@ -205,7 +202,7 @@ def complete_gradients(parameters: Iterable[torch.nn.Parameter]) -> Tensor:
     and on what ran before; so it is always zeros.
 
     Args:
-        parameters: of one optimizer.
+        parameters: parameters of one optimizer.
 
     """
     gradients = []
@@ -221,8 +218,8 @@ def lazy_optim(every: int, *, lr: float, betas: Sequence[float]) -> tuple[float,
 
     Args:
         every: n; 0 where there is no lazy phase.
-        lr: without lazy regularisation.
-        betas: likewise.
+        lr: learning rate without lazy regularisation.
+        betas: Adam's momenta without lazy regularisation.
 
     """
     c = every / (every + 1) if every else 1.0

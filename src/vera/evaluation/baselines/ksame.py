@@ -29,11 +29,11 @@ class KSame(Baseline):
     the FFHQ alignment; the double contours this gives are the method's own.
 
     Args:
-        detector: finds the faces, the gallery's too.
+        detector: face detector, also for the gallery's faces.
         gallery: person to a photograph of theirs; those without a face are counted and left out.
         k: how many faces are averaged.
         preserve: classes kept bit for bit.
-        parser: sees them.
+        parser: parser that finds the preserved classes; None where nothing is preserved.
 
     Raises:
         VeraError: k is under 2, or the gallery has too few faces.
@@ -67,7 +67,7 @@ class KSame(Baseline):
         self.gallery_digest = hashlib.sha256(repr(shown).encode()).hexdigest()
 
     def _parameters(self) -> dict[str, Any]:
-        """Whose photographs, too: with another gallery everybody is made again."""
+        """The method's numbers and the gallery's digest: with another gallery all items are made again."""
         counts = {"gallery": len(self.people), "gallery_without_face": self.without_face}
         return {"k": self.k, **counts, "gallery_digest": self.gallery_digest}
 

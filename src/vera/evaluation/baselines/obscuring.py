@@ -28,10 +28,10 @@ class Blur(_Obscuring):
     """Gaussian blur.
 
     Args:
-        detector: finds the face.
+        detector: face detector with 68 landmarks.
         width: the Gaussian's standard deviation, in eye distances.
         preserve: classes kept bit for bit.
-        parser: sees them.
+        parser: parser that finds the preserved classes; None where nothing is preserved.
 
     """
 
@@ -57,10 +57,10 @@ class Pixelate(_Obscuring):
     """Square blocks of their mean colour.
 
     Args:
-        detector: finds the face.
+        detector: face detector with 68 landmarks.
         blocks: across the width of the region.
         preserve: classes kept bit for bit.
-        parser: sees them.
+        parser: parser that finds the preserved classes; None where nothing is preserved.
 
     """
 
@@ -89,10 +89,10 @@ class Cover(_Obscuring):
     """One colour over the face: the baseline that tables call "mask".
 
     Args:
-        detector: finds the face.
+        detector: face detector with 68 landmarks.
         colour: ``black``, or ``mean``: the region's own mean.
         preserve: classes kept bit for bit.
-        parser: sees them.
+        parser: parser that finds the preserved classes; None where nothing is preserved.
 
     """
 

@@ -1,4 +1,4 @@
-"""What every baseline shares: the face to treat, the region that is painted over, and what is kept bit for bit."""
+"""The base class of baselines: finds the face, the region to paint over, and the preserved region."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ALIGNED = 256
 FOREHEAD = 0.8
 """DECISION: how far above the brows the region reaches, in distances from the brows to the base of the nose."""
 GROWN = 0.15
-"""DECISION: how far the region reaches over the landmarks' hull, in eye distances."""
+"""DECISION: dilation of the landmarks' hull, in eye distances."""
 LEAST_VISIBLE = 0.005
 """DECISION: a class to be kept counts as visible from this area on, in squared eye distances."""
 
@@ -58,9 +58,9 @@ class Baseline(ABC):
     Other faces are left as they are and counted in the audit: a table compares what happens to one person. Nothing is verified.
 
     Args:
-        detector: finds the face.
+        detector: face detector with 68 landmarks.
         preserve: classes kept bit for bit where they are seen.
-        parser: sees them; needed if any is to be kept.
+        parser: parser that finds the preserved classes; None where nothing is preserved.
 
     Raises:
         VeraError: classes to keep, and no parser.
@@ -77,7 +77,7 @@ class Baseline(ABC):
 
     @property
     def config(self) -> dict[str, Any]:
-        """What the result depends on, for the report's provenance."""
+        """All parameters that the result depends on, for the report's provenance."""
         return {
             **self._parameters(),
             "detector": self.detector.name,
@@ -109,7 +109,7 @@ class Baseline(ABC):
 
     @abstractmethod
     def _paint(self, scenes: Sequence[BaselineScene], person: str) -> list[tuple[Pixels, Mask]]:
-        """For each scene what the face is painted with, ``(H, W, 3)``, and where there is paint, ``(H, W)``."""
+        """Paint of each scene: colours ``(H, W, 3)``, and the mask ``(H, W)`` of painted pixels."""
 
     def _look(self, photograph: Photograph, mask: Mask | None) -> BaselineScene:
         faces = self.detector.detect(photograph)
@@ -132,7 +132,7 @@ class Baseline(ABC):
 
 
 def face_region(face: AlignedFace, size: tuple[int, int]) -> Mask:
-    """``(H, W)``: the landmarks' hull with the forehead above it, grown a little."""
+    """``(H, W)``: the landmarks' hull with the forehead above it, dilated a little."""
     points = face.landmarks
     up = points[BROWS].mean(axis=0) - points[NOSE_BASE]
     hull = cv2.convexHull(np.round(np.vstack([points, points[BROWS] + FOREHEAD * up])).astype(np.int32))

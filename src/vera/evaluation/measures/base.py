@@ -1,4 +1,4 @@
-"""What every measure takes (a photograph before and after) and gives (plain figures)."""
+"""The protocol of measures: they take photographs before and after, and give plain figures."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from vera.types import Mask, Photograph, VeraError
 
 @dataclass(frozen=True)
 class Original:
-    """One photograph as it was given.
+    """One source photograph of the evaluation with its observations.
 
     Attributes:
         person: whose.
@@ -39,7 +39,7 @@ class Original:
 
 @dataclass(frozen=True)
 class Written:
-    """The same photograph anonymized, as it was written.
+    """One anonymized photograph, read from the file that was written.
 
     Attributes:
         original: what it was made from.
@@ -58,10 +58,10 @@ class Written:
 
 
 class Measure(ABC):
-    """Takes the photographs of one anonymizer and gives figures; used again for the next one after :meth:`reset`.
+    """A measure of one method's photographs; reused for the next method after :meth:`reset`.
 
     Attributes:
-        name: of the figures in the results.
+        name: name of the figures in the results.
         metric: accumulates the figures; what :meth:`reset` and :meth:`result` use.
 
     """

@@ -38,7 +38,7 @@ class AttributeControl(Collected):
         """Add faces.
 
         Args:
-            asked: ``(B,)``, any unit.
+            asked: values that were asked for, ``(B,)`` in any unit.
             measured: ``(B,)``; the error only means something in the same unit.
 
         """
@@ -59,7 +59,7 @@ class Disentanglement(Collected):
     """Matrix of changes: rows are the codes that were redrawn, columns what was read; a change of 1 is that of redrawing everything.
 
     Args:
-        moved: names of what is redrawn; the last one stands for everything together, and is the unit.
+        moved: names of the codes that are redrawn; the last one stands for all of them together, and is the unit.
         read: names of the numbers.
 
     """
@@ -76,7 +76,7 @@ class Disentanglement(Collected):
         """Add faces.
 
         Args:
-            moved: what was redrawn.
+            moved: name of the code that was redrawn.
             change: how far each number moved, absolute.
 
         Raises:
@@ -132,9 +132,9 @@ class Separability(Collected):
         """Add faces.
 
         Args:
-            numbers: of the faces, no number twice.
-            codes: by name.
-            values: what was read.
+            numbers: numbers of the faces; no number is given twice.
+            codes: latent codes of the faces, by the code's name.
+            values: values that the readers saw in the faces.
 
         """
         self.append("number", list(numbers))
@@ -172,15 +172,15 @@ EVERYTHING, LOCAL = "everything", "local"
 
 
 class Reading:
-    """A generator's random faces, and what some readers see in them.
+    """Random faces of a generator, and the attribute values that independent readers see in them.
 
     Args:
-        generator: with a mapping.
-        readers: by name; best those that took no part in the training.
-        faces: how many.
-        batch: faces at once.
-        seed: which faces.
-        truncation: of the local codes, see :func:`vera.generator.sampling.truncate`.
+        generator: generator with attributes and a mapping.
+        readers: readers of attributes by name, best those that took no part in the training.
+        faces: number of random faces that are read.
+        batch: number of faces that are made at once.
+        seed: seed of the faces; another seed gives other faces.
+        truncation: scale of the local codes' deviation from the mean, see :func:`vera.generator.sampling.truncate`.
 
     """
 
@@ -239,7 +239,7 @@ def joined(codes: Mapping[str, Tensor], local: Tensor) -> LatentCodes:
 
 @torch.no_grad()
 def separability(reading: Reading) -> dict[str, dict[str, float]]:
-    """See :class:`Separability`: codes (attributes, then local) by what was read."""
+    """Measure :class:`Separability`: R² of each reading from each code (attributes, then local)."""
     metric = Separability([*reading.generator.attributes, LOCAL], reading.names)
     for numbers in reading.batches():
         codes = reading.draw("face", numbers)
@@ -249,7 +249,7 @@ def separability(reading: Reading) -> dict[str, dict[str, float]]:
 
 @torch.no_grad()
 def disentanglement(reading: Reading, *, identity: Identity | None = None) -> dict[str, dict[str, float | None]]:
-    """See :class:`Disentanglement`: what changes when one code is redrawn; ``identity`` adds a column.
+    """Measure :class:`Disentanglement`: change of each reading when one code is redrawn; ``identity`` adds a column.
 
     Everything redrawn includes the local codes and the injected noise.
     """
@@ -273,13 +273,13 @@ def disentanglement(reading: Reading, *, identity: Identity | None = None) -> di
 
 @torch.no_grad()
 def control(reading: Reading, generator: ControlledGenerator, *, asked: Mapping[str, str], spread: float = 1.5) -> dict[str, Any]:
-    """See :class:`AttributeControl`: values are asked for one at a time.
+    """Measure :class:`AttributeControl`: ask for values of one quantity at a time, and read them back.
 
     Args:
-        reading: of the same generator.
-        generator: with its regressors.
-        asked: the generator's quantity to the reader's.
-        spread: values are drawn evenly within so many standard deviations of what this generator's faces have.
+        reading: readings of random faces of the same generator.
+        generator: the generator with its attribute regressors.
+        asked: reader's quantity by the generator's quantity.
+        spread: half width of the range that values are drawn from, in standard deviations of this generator's own faces.
 
     """
     results = {}

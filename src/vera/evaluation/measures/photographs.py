@@ -27,15 +27,16 @@ CROP = 256
 
 
 class OfCrops(Measure):
-    """A metric of aligned faces, given to its network in batches.
+    """Measure of aligned face crops, given to a metric's network in batches.
 
     Faces are cut out at the original's landmarks, so that a face that no detector finds any more is judged like any other.
 
     Args:
-        metric: of sets of images (:class:`FrechetDistance`, :class:`KernelDistance`) or of pairs (:class:`LpipsDistance`).
+        metric: metric of sets of images (:class:`FrechetDistance`, :class:`KernelDistance`) or of pairs
+            (:class:`LpipsDistance`).
         size: side of the crop in pixels.
         batch_size: images the network takes at once.
-        device: where it runs.
+        device: device of the network, such as ``cpu`` or ``cuda``.
 
     """
 
@@ -92,10 +93,10 @@ class OfCrops(Measure):
 
 
 class Preserved(Measure):
-    """Whether what the anonymizer says that it kept is what it was given.
+    """Measure whether the region that an anonymizer claims to preserve equals the source.
 
     Args:
-        metric: see there; with a network it also measures LPIPS.
+        metric: agreement in the preserved region; with a network it also measures LPIPS.
         device: where the network runs.
 
     """
@@ -111,10 +112,10 @@ class Preserved(Measure):
 
 
 class Replaced(Measure):
-    """Whether the face is no longer the photograph's, where one is found in the original.
+    """Measure which share of the face's pixels changed, where a face is found in the original.
 
     Args:
-        metric: see there.
+        metric: share of the face's pixels that changed.
 
     """
 
@@ -131,10 +132,10 @@ class Replaced(Measure):
 
 
 class AttributesKept(Measure):
-    """Whether pose, expression and age stay, where a face is found before and after; where no pose follows from it, it is counted.
+    """Measure how well pose, expression and age are kept, where a face is found before and after; other cases are counted.
 
     Args:
-        metric: see there.
+        metric: differences of pose, expression and age.
         age: estimates years from pixels and landmarks; without it age is not measured.
 
     """
@@ -165,7 +166,7 @@ class AttributesKept(Measure):
             self.without_pose += 1
 
     def result(self) -> dict[str, Any]:
-        """See :meth:`AttributePreservation.compute`; and in how many photographs landmarks give no pose, expression or age."""
+        """Figures of :meth:`AttributePreservation.compute`, and the number of photographs without pose, expression or age."""
         return computed(self.metric.compute) | {"without_pose": ranks.total(self.without_pose)}
 
 
@@ -173,10 +174,10 @@ class Useful(Measure):
     """Landmark error on real faces after learning from anonymized ones.
 
     Args:
-        metric: see there.
+        metric: landmark error of a learner that was trained on anonymized faces.
         size: side of the aligned faces in pixels.
         batch_size: pairs of them that the network takes at once.
-        device: where it runs.
+        device: device of the network, such as ``cpu`` or ``cuda``.
 
     """
 
@@ -205,7 +206,7 @@ class Useful(Measure):
             self._flush()
 
     def result(self) -> dict[str, Any]:
-        """See :meth:`LandmarkUtility.compute`."""
+        """Figures of :meth:`LandmarkUtility.compute`."""
         self._flush()
         return computed(self.metric.compute)
 
@@ -220,7 +221,7 @@ def without_download(device: str, batch_size: int) -> list[Measure]:
     """Measures whose networks come with VerA.
 
     Args:
-        device: where networks run.
+        device: device that networks run on, such as ``cpu`` or ``cuda``.
         batch_size: images that they take at once.
 
     """

@@ -1,4 +1,4 @@
-"""What is measured on faces as detectors and recognisers see them: found, recognised, told apart, various."""
+"""Measures from detectors and recognisers: detection, re-identification, paired consistency and diversity."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from vera.types import Matrix
 
 
 class Detected(Measure):
-    """Share of photographs in which one detector finds the face: at its place after anonymization, anywhere before.
+    """Detection rate of one detector: at the face's place after anonymization, anywhere before.
 
     Args:
-        detector: its name.
+        detector: name of the detector, as its judge gives it.
         groups: all labels that may come.
 
     """
@@ -49,9 +49,9 @@ class Recognised(Measure):
     """Re-identification, paired consistency and diversity by one recogniser.
 
     Args:
-        judge: whose recogniser.
-        calibration: gives the thresholds.
-        dimension: of its embeddings; a photograph without one takes part as NaN.
+        judge: judge whose recogniser is used.
+        calibration: calibration that gives the recogniser's thresholds.
+        dimension: length of the recogniser's embeddings; a photograph without one takes part as NaN.
         groups: all labels that may come.
 
     """

@@ -130,7 +130,7 @@ def expression(landmarks: Points) -> Points:
     measured from their eye's centre. All are taken in the head's own upright frame, its roll removed.
 
     Args:
-        landmarks: ``(68, 2)``.
+        landmarks: landmarks of one face, ``(68, 2)`` in iBUG order.
 
     Returns:
         ``(7,)``.

@@ -1,4 +1,4 @@
-"""What metrics share: distances between tables of embeddings, and shares with their 95 % confidence intervals."""
+"""Helpers of metrics: distances between tables of embeddings, shares with 95 % confidence intervals, groups."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def share(hits: npt.ArrayLike, *, exact: bool = False) -> Share:
     The interval takes the cases for independent: pairs that share a person are not, and it is too narrow for them.
 
     Args:
-        hits: ``(N,)`` bool.
+        hits: outcomes, ``(N,)`` bool; True is counted.
         exact: Clopper and Pearson's interval (never too narrow) in place of Wilson's (right on average).
 
     """

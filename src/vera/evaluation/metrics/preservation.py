@@ -59,7 +59,7 @@ class Preservation(Collected):
         self.append("lpips", [self._lpips(original, anonymized, preserved) if some else np.nan])
 
     def compute(self) -> dict[str, Any]:
-        """Equality, PSNR of what is not equal, LPIPS and seam.
+        """Compute bit equality, PSNR, LPIPS and the seam ratio of the preserved regions.
 
         ``equal_share`` is of pixels; ``identical`` of photographs whose whole region is equal; ``psnr`` (dB, one figure from the mean
         squared error over all photographs that are not identical; None if all are); ``lpips`` (mean; None without network);
@@ -116,7 +116,7 @@ def _border_steps(image: Pixels, region: Mask) -> npt.NDArray[np.float64]:
 class Replacement(Collected):
     """Share of the face's pixels that differ from the original's: in the hull of the landmarks, outside the preserved region.
 
-    Equal pixels need not be left ones (a white cheek may stay white), so that a share just under 1 is no leak; a low one is.
+    A replaced pixel may equal its source by chance (a saturated cheek): values just below 1 are not leakage, low values are.
     """
 
     higher_is_better = True
@@ -129,8 +129,8 @@ class Replacement(Collected):
         """Add one photograph.
 
         Args:
-            original: ``(H, W, 3)``.
-            anonymized: the same size.
+            original: the source photograph, ``(H, W, 3)`` uint8.
+            anonymized: the anonymized photograph, of the same size.
             preserved: ``(H, W)``, what is to be equal.
             landmarks: ``(68, 2)`` of the original's face, in its pixels.
 

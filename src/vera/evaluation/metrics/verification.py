@@ -139,7 +139,7 @@ class PairedConsistency(Collected):
         self.append("people", keys(people))
 
     def compute(self) -> dict[str, Any]:
-        """For each side ``auc``, ``eer``, the medians and the number of pairs; and the photographs left out."""
+        """Compute, before and after, ``auc``, ``eer``, medians and number of pairs; and the photographs left out."""
         sides, left_out = self._pairs()
         result: dict[str, Any] = {}
         for side, (same, different) in sides.items():
@@ -148,7 +148,7 @@ class PairedConsistency(Collected):
         return {**result, "left_out": left_out}
 
     def distances(self) -> Pairs:
-        """The distances themselves, over all processes: for histograms."""
+        """All distances over all processes, for histograms."""
         with self.sync_context():
             return self._pairs()[0]
 

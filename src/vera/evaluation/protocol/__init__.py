@@ -1,1 +1,1 @@
-"""The protocol: every anonymizer over every person, each item recorded, and the figures of what was written."""
+"""The evaluation protocol: run every method on every person, record each item, compute figures of the written files."""

@@ -1,4 +1,4 @@
-"""What detectors and recognisers saw in photographs, kept beside them, so that nothing is looked at twice."""
+"""On-disk cache of detections, landmarks and embeddings of each photograph."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ Records = Mapping[Item, Mapping[str, Any]]
 
 
 class Looker:
-    """Looks at an item's photographs once, keeps what was seen, and records the item.
+    """Cache that observes an item's photographs once, stores the result, and records the item.
 
     Args:
-        files: where things are kept.
-        ledger: takes a line for each item.
+        files: paths of the run's files.
+        ledger: ledger that takes a line for each finished item.
         observer: detectors and recognisers; under others, photographs are looked at again.
-        session: where figures come from, plain values.
+        session: provenance of the session, plain values.
 
     """
 
@@ -36,7 +36,7 @@ class Looker:
         ledger.append("session", plain(session) | {"session": self.session})
 
     def originals(self, sources: Sources, done: Records, *, called: str = ORIGINALS) -> list[Observation] | None:
-        """What is seen in a person's own photographs; None if they can't be read, which is recorded."""
+        """Observations of a person's source photographs; None if they cannot be read, which is recorded."""
         item, wanted = Item(called, sources.person.id), key({}, sources)
         known = done.get(item)
         if known and known["key"] == wanted and self.has_seen(item, known):
@@ -50,12 +50,12 @@ class Looker:
         return self._look(item, record, photographs, ())
 
     def written(self, item: Item, record: Mapping[str, Any], sources: Sequence[Observation]) -> None:
-        """Look at the files that an item's record speaks of, as they are on disk.
+        """Observe the files that an item's record names, as they are on disk.
 
         Args:
-            item: a contestant's.
-            record: of the item, just made or earlier.
-            sources: what was seen in the sources.
+            item: the item: one person's photographs by one method.
+            record: record of the item, just made or from an earlier run.
+            sources: observations of the source photographs.
 
         Raises:
             VeraError: a file is not what was written.
@@ -65,7 +65,7 @@ class Looker:
         self._look(item, record, photographs, sources)
 
     def has_seen(self, item: Item, record: Mapping[str, Any]) -> bool:
-        """Whether this observer has looked at all there is to see of an item."""
+        """Whether the cache holds every observation of an item by this face backend."""
         return record["status"] != "written" or (record.get("seen_by") == self.seen_by and self.files.seen(item).is_file())
 
     def record(self, item: Item, content: Mapping[str, Any]) -> None:

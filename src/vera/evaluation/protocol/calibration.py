@@ -27,7 +27,7 @@ class CalibrationPairs:
         pairs: of one person and of two (:func:`vera.data.verification_pairs.read_pairs`).
         source: what they are, for the record.
         rates: false-accept rates that get a threshold, as far as the pairs can show them.
-        folder: where what was seen in the photographs is kept, for other runs too; None for the run's own.
+        folder: folder of the cache of observations, which other runs may share; None for the run's own.
 
     """
 
@@ -38,12 +38,12 @@ class CalibrationPairs:
 
 
 def calibrate(given: CalibrationPairs | None, judges: Sequence[Judge], looker: Looker, session: Mapping[str, Any]) -> Calibration:
-    """Look at every photograph of the pairs, once, and calibrate all recognisers; each process does its share.
+    """Calibrate all recognisers on pairs of photographs; each process embeds its share.
 
     Args:
         given: the pairs; None for no calibration.
-        judges: whose recognisers.
-        looker: looks with these judges; what it kept of an earlier run is not looked at again.
+        judges: judges whose recognisers are calibrated.
+        looker: cache of these judges' observations; photographs of an earlier run are taken from it.
         session: where figures come from, for pairs with a folder of their own.
 
     Raises:

@@ -35,7 +35,7 @@ LONGEST = 100
 
 
 class Item(NamedTuple):
-    """What is done, recorded and repeated as a whole: all photographs of one person, by one contestant."""
+    """The unit of work of an evaluation: all photographs of one person, by one method."""
 
     contestant: str
     person: str
@@ -43,7 +43,7 @@ class Item(NamedTuple):
 
 @dataclass(frozen=True)
 class Files:
-    """Where an item's files are.
+    """Paths of an item's files.
 
     Attributes:
         root: the run's folder.
@@ -61,7 +61,7 @@ class Files:
         return self.image(item, number).with_suffix(".preserved.png")
 
     def seen(self, item: Item) -> Path:
-        """What detectors and recognisers saw in the photographs."""
+        """Path of the cached observations of these photographs."""
         return self.root / "seen" / item.contestant / f"{stem(item.person)}.npz"
 
 
@@ -94,7 +94,7 @@ class Ledger:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Let others write."""
+        """Release the lock on this process's file."""
         self._file.close()
 
     def append(self, kind: str, content: Mapping[str, Any]) -> None:
@@ -131,7 +131,7 @@ def stem(person: str) -> str:
 
 
 def digest(value: Any) -> str:
-    """SHA-256 of a plain value, shortened to 16 digits: what an item was made from."""
+    """SHA-256 of a plain value, shortened to 16 digits."""
     return hashlib.sha256(json.dumps(plain(value), sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -149,7 +149,7 @@ def plain(value: Any) -> Any:
 
 
 def _start(line: Mapping[str, Any]) -> int:
-    """Which start of the run wrote a line; 0 for those of earlier versions, which only have their time."""
+    """Number of the run's start that wrote a line; 0 for lines of earlier versions, which only have their time."""
     return int(line.get("start", 0))
 
 
@@ -162,12 +162,12 @@ def _mend(path: Path) -> None:
 
 
 ORIGINALS, CALIBRATION = "originals", "calibration"
-"""Stand in a contestant's place for what is seen in the photographs themselves, and in those of a calibration."""
+"""Item names for the original photographs, and for those of a calibration."""
 
 
 @dataclass(frozen=True)
 class Contestant:
-    """An anonymizer under the name the tables give it.
+    """An anonymization method under its name in the tables.
 
     Attributes:
         name: letters, digits and ``. _ + -``.
@@ -196,7 +196,7 @@ class Contestant:
 
 
 def described(anonymizer: Anonymizer) -> dict[str, Any]:
-    """What an anonymizer says of itself: class, ``config``, ``options`` and the bundle's digest, as far as it has them."""
+    """Describe an anonymizer by plain values: class, ``config``, ``options`` and the bundle's digest, as far as it has them."""
     kind, options, bundle = type(anonymizer), getattr(anonymizer, "options", None), getattr(anonymizer, "bundle", None)
     return {
         "class": f"{kind.__module__}.{kind.__qualname__}",
@@ -229,7 +229,7 @@ class Sources:
 
     @cached_property
     def masks(self) -> list[Mask | None]:
-        """What is drawn to be preserved, for each photograph.
+        """Read the drawn masks of each photograph.
 
         Raises:
             VeraError: a mask can't be read, or is none.
@@ -271,7 +271,7 @@ def make(item: Item, anonymizer: Anonymizer, sources: Sources, files: Files) -> 
 
 
 def key(contestant: Mapping[str, Any], sources: Sources) -> str:
-    """What an item is made from: other settings or photographs, another key."""
+    """Digest of all that an item depends on: method, settings and photographs."""
     return digest({"contestant": contestant, "person": sources.person.id, "photographs": sources.digests})
 
 

@@ -1,4 +1,4 @@
-"""From the finished items to figures: each contestant's photographs, as they were written, through every measure."""
+"""Compute the figures of an evaluation: every measure over each method's written photographs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PATH = r"\s*(?<!\w)(?:~|[A-Za-z]:(?=\\))?[/\\]\S*[^\s,;.]"
 
 @dataclass(frozen=True)
 class AnonymizerResult:
-    """Figures of one contestant.
+    """Figures and distance curves of one method.
 
     Attributes:
         record: plain values, one line of ``results.jsonl``.
@@ -46,15 +46,15 @@ class AnonymizerResult:
 
 
 class Bench:
-    """All that results are made from.
+    """Scorer of an evaluation: runs all measures over the photographs of one method.
 
     Args:
-        people: of the evaluation.
-        items: the ledger's records.
+        people: all people of the evaluation.
+        items: records of the finished items, from the ledger.
         files: where written photographs and observations are.
-        judges: who looked.
-        calibration: of their recognisers.
-        measures: of photographs, beside those of detectors and recognisers.
+        judges: judges that looked at the photographs.
+        calibration: calibration of the judges' recognisers.
+        measures: measures of photographs, beside those of detectors and recognisers.
         repeated: ids of the people for whom other seeds were run.
         group_by: name of the people's labels by which figures are split; None: not at all.
 
@@ -80,7 +80,7 @@ class Bench:
         self.measures: list[Measure] = [*(Detected(name, self.groups) for name in detectors), *self.recognised, *measures]
 
     def judge(self, contestant: Contestant) -> AnonymizerResult:
-        """Figures of one contestant, over all processes.
+        """Compute all figures of one method, over all processes.
 
         Raises:
             VeraError: a written file is not what the run wrote.
@@ -97,7 +97,7 @@ class Bench:
         return AnonymizerResult(rounded(plain(record)), {one.recogniser.name: one.curves() for one in self.recognised})
 
     def data(self) -> dict[str, Any]:
-        """Which photographs these are, and what was seen in them before anything was done to them."""
+        """Describe the source photographs: their digest, counts, and detections before anonymization."""
         records = {person.id: self.items[Item(ORIGINALS, person.id)] for person in self.people}
         return {
             "people": len(records),
@@ -108,12 +108,12 @@ class Bench:
         }
 
     def faces(self, person: Person, anonymizers: Sequence[str], side: int) -> list[Pixels | None] | None:
-        """The face of a person's first photograph and what each anonymizer made of it (None: nothing); None without a face.
+        """The face of a person's first photograph and each method's result (None where it wrote none); None without a face.
 
         Args:
-            person: of the evaluation.
-            anonymizers: their names.
-            side: of the faces in pixels.
+            person: one person of the evaluation.
+            anonymizers: names of the methods, in the order of the columns.
+            side: side of the faces in pixels.
 
         """
         item = Item(ORIGINALS, person.id)
@@ -162,7 +162,7 @@ class Bench:
         return [load_seen(self.files.seen(item)) for item in names if self.items.get(item, {}).get("status") == "written"]
 
     def _counts(self, contestant: Contestant) -> dict[str, Any]:
-        """People by what became of them, why, and how long it took: nobody is dropped."""
+        """Count people by outcome, reason and duration; nobody is dropped."""
         records = [self.items[Item(contestant.name, person.id)] for person in self.people]
         shares = zip(records, self.people, strict=True)
         seconds = [record["seconds"] / len(person.photographs) for record, person in shares if record["status"] in ("written", "refused")]
@@ -178,7 +178,7 @@ class Bench:
         return person.groups.get(self.group_by, UNKNOWN_GROUP) if self.group_by else None
 
     def _dimension(self, judge: Judge) -> int:
-        """Of a recogniser's embeddings, the same in every process."""
+        """Length of a recogniser's embeddings, the same in every process."""
         for person in self.people:
             item = Item(ORIGINALS, person.id)
             for one in load_seen(self.files.seen(item)) if self.items[item]["status"] == "written" else ():
@@ -188,7 +188,7 @@ class Bench:
 
 
 def data_digest(photographs: Mapping[str, Sequence[str]]) -> str:
-    """Of everybody's photographs, by their own digests."""
+    """Digest over all people's photographs, from their own digests."""
     return digest(photographs)
 
 
@@ -202,7 +202,7 @@ def rounded(value: Any) -> Any:
 
 
 def kind(record: Mapping[str, Any]) -> str:
-    """Why an item was not written, without names, paths and numbers: equal reasons can be counted, and published.
+    """Reduce the reason of a failure to a text without names, paths and numbers, which can be counted and published.
 
     Of a fault only its type is left: its message may hold anything. The whole reason stays in the ledger.
     """

@@ -1,4 +1,4 @@
-"""The protocol: every anonymizer over every person; each item written, looked at and recorded, so that a killed run goes on.
+"""The evaluation protocol: run every method on every person, write and record each item, so that a killed run can resume.
 
 People are the outer loop: a run that is stopped early has complete comparisons for the people it came to.
 """
@@ -19,19 +19,19 @@ from vera.evaluation.protocol.items import Contestant, Files, Item, Ledger, Sour
 from vera.types import Anonymizer, VeraError
 
 Tell = Callable[[str, int, int], None]
-"""Takes what is going on, how much is done, and of how much."""
+"""A function that reports progress: the current activity, the number done, and the total."""
 
 
 class Protocol:
-    """Runs contestants over people.
+    """Run several anonymization methods over people, resumable at every item.
 
     Args:
         folder: the run's; what was finished there is not done again.
-        people: whose photographs.
-        contestants: anonymizers of different names.
-        observer: looks at originals and at what was written.
-        repeated: for so many people (the first ones) also the contestants' other seeds are run.
-        session: where figures come from (:func:`vera.provenance.provenance`).
+        people: people whose photographs are anonymized.
+        contestants: anonymization methods of different names.
+        observer: detectors and recognisers that look at originals and outputs.
+        repeated: number of people (the first ones) for whom the methods' other seeds are run as well; 0 for none.
+        session: provenance of this run's figures (:func:`vera.provenance.provenance`).
         shard: ``(number, count)``: this process makes only its share of the items; None: all, or what ``torch.distributed`` deals it.
 
     Raises:
@@ -95,7 +95,7 @@ class Protocol:
             self.looker.written(item, record, seen)
 
     def _is_made(self, item: Item, record: Mapping[str, Any], wanted: str) -> bool:
-        """Whether an item need not be made again: made so, without a fault, and its images are there."""
+        """Whether an item is complete: made with these settings, without a fault, and its images exist."""
         if not record or record["key"] != wanted or record["status"] == "failed":
             return False
         numbers = range(1, len(record.get("images", ())) + 1)

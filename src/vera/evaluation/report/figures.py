@@ -23,9 +23,9 @@ def histograms(curves: Mapping[str, Mapping[str, Matrix]], threshold: float, rec
     """Distances of one person, of two, and of each anonymized photograph to the nearest of its own person; one row an anonymizer.
 
     Args:
-        curves: for each anonymizer.
-        threshold: the recogniser's own.
-        recogniser: its name.
+        curves: sorted distances of each anonymizer, by its name.
+        threshold: threshold of the recogniser, at which a line is drawn.
+        recogniser: name of the recogniser, for the title.
 
     """
     figure = Figure(figsize=(7, 1.3 * len(curves) + 0.9), layout="constrained")
@@ -82,8 +82,8 @@ def panels(rows: Sequence[Sequence[Pixels | None]], names: Sequence[str]) -> Fig
     """Faces beside each other: one row a photograph, one column an anonymizer; None is shown as refused.
 
     Args:
-        rows: square images.
-        names: of the columns.
+        rows: square images, ``(H, W, 3)`` uint8, by row and column; None for a refused one.
+        names: titles of the columns.
 
     """
     figure = Figure(figsize=(1.5 * len(names), 1.5 * len(rows) + 0.3), layout="constrained")
@@ -106,10 +106,10 @@ def draw(
     """Write every figure that the records have something for.
 
     Args:
-        folder: gets ``distances-RECOGNISER.png``, ``roc-RECOGNISER.png``, ``groups-RECOGNISER.png``.
-        records: of the anonymizers.
-        names: theirs.
-        curves: for each of these names, those of each recogniser.
+        folder: folder for ``distances-RECOGNISER.png``, ``roc-RECOGNISER.png`` and ``groups-RECOGNISER.png``.
+        records: results of the anonymizers, lines of ``results.jsonl``.
+        names: titles of the anonymizers, in the order of the records.
+        curves: sorted distances of each recogniser, by anonymizer and recogniser.
 
     """
     written = []

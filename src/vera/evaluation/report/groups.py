@@ -41,7 +41,7 @@ TITLES = {
 
 @dataclass(frozen=True)
 class Judged:
-    """By whose eyes.
+    """Detector and recogniser whose findings a table by group counts.
 
     Attributes:
         detector: name of the detector by which faces are found.
@@ -57,14 +57,14 @@ class Judged:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one person.
+    """Outcome of one person: status, embeddings and detections before and after.
 
     Attributes:
         person: id.
         status: of the anonymizer's item.
         digests: of the photographs.
         before: ``(N, D)`` embeddings of the photographs; NaN where there is none.
-        after: the same of what was written; no rows if nothing was.
+        after: embeddings of the written outputs, ``(N, D)``; no rows if nothing was written.
         found: whether the face was found, for each of these.
 
     """
@@ -78,13 +78,13 @@ class Outcome:
 
 
 def by_group(run: Path, labels: Mapping[str, Mapping[str, str]], *, anonymizer: str, judged: Judged) -> list[dict[str, Any]]:
-    """One row for everybody, and one for each group; every person of the run is in the gallery of each.
+    """Compute the outcome for everybody and for each group; every person of the run is in the gallery.
 
     Args:
         run: folder of a finished evaluation.
-        labels: for each person's id the groups, by column: ``{"001": {"sex": "female", "age": "under 25"}}``.
-        anonymizer: whose outcome.
-        judged: by which detector and recogniser of the run.
+        labels: groups of each person, by id and column: ``{"001": {"sex": "female", "age": "under 25"}}``.
+        anonymizer: name of the anonymizer whose outcome is counted.
+        judged: detector and recogniser of the run whose findings are counted.
 
     Returns:
         Rows with ``column``, ``group``, and the figures of :data:`TITLES`; shares with their intervals.

@@ -1,4 +1,4 @@
-"""Results as a repository keeps them: figures and where they come from, without anybody's paths or names."""
+"""Publish a run's results: figures and provenance, without local paths or names."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def publish(run: Path, folder: Path, *, data: str, figures: Mapping[str, str]) -
     """Copy a finished run's results to where they are kept; what was there is replaced.
 
     Args:
-        run: the run's folder.
-        folder: of an experiment: gets ``results.jsonl``, the table as ``results.md``, and the figures.
+        run: folder of the finished run.
+        folder: folder of the experiment, for ``results.jsonl``, the table as ``results.md``, and the figures.
         data: what the photographs are, in place of the folders they lie in.
         figures: the run's pictures and the names they get; panels show people and are refused.
 

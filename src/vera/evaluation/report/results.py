@@ -1,4 +1,4 @@
-"""The report of an evaluation, and of several together: results, a table with what it rests on, figures."""
+"""Write the report of one evaluation or several: results, table with notes, figures."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def write(folder: Path, results: Sequence[AnonymizerResult]) -> list[Path]:
     """Write a run's results, its table and its figures.
 
     Args:
-        folder: the run's.
+        folder: folder of the run.
         results: one for each anonymizer.
 
     Returns:
@@ -64,13 +64,13 @@ def check_same_photographs(folder: Path, digest: str) -> None:
 
 
 def merge(runs: Sequence[Path], folder: Path) -> tuple[str, list[Path]]:
-    """One comparison of several runs.
+    """Merge several evaluations into one comparison.
 
     An anonymizer that is in several runs is called ``NAME (RUN)``. What makes runs hard to compare is written under the table.
 
     Args:
         runs: folders of finished evaluations.
-        folder: gets the table and the figures.
+        folder: folder for the table and the figures.
 
     Returns:
         The page, and the files.
@@ -93,7 +93,7 @@ def merge(runs: Sequence[Path], folder: Path) -> tuple[str, list[Path]]:
 
 
 def page(records: Sequence[Record], names: Sequence[str]) -> str:
-    """The table and what it rests on, as Markdown."""
+    """The table and its notes as Markdown."""
     return markdown(records, names) + "\n" + notes(records, names)
 
 

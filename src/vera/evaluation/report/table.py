@@ -72,7 +72,7 @@ def figures(records: Sequence[Record]) -> list[Figure]:
 
 
 def at(title: str, measure: str, *path: str) -> Figure:
-    """A figure by its way through the measures."""
+    """Look up a figure in nested measures by its keys."""
 
     def read(record: Record) -> Any:
         value: Any = record["measures"].get(measure)
@@ -84,7 +84,7 @@ def at(title: str, measure: str, *path: str) -> Figure:
 
 
 def named(records: Iterable[Record], prefix: str) -> list[str]:
-    """What follows a prefix in the measures' names."""
+    """Select the measures whose names have a prefix, and strip it."""
     return list(dict.fromkeys(name.removeprefix(prefix) for r in records for name in r["measures"] if name.startswith(prefix)))
 
 
@@ -94,7 +94,7 @@ def of_sets(records: Iterable[Record]) -> list[str]:
 
 
 def spelled(name: str) -> str:
-    """A name for readers."""
+    """Format a name for readers."""
     known = {"own": "its own threshold", "fid": "FID", "kid": "KID"}
     return known.get(name) or (f"a false-accept rate of {name[4:]}" if name.startswith("far_") else name.replace("_", " "))
 
@@ -103,8 +103,8 @@ def markdown(records: Sequence[Record], names: Sequence[str]) -> str:
     """The table; shares with their 95 % intervals.
 
     Args:
-        records: of the anonymizers.
-        names: their columns' titles.
+        records: results of the anonymizers, lines of ``results.jsonl``.
+        names: titles of the anonymizers' columns.
 
     """
     rows = [["", *names], ["---", *["---:"] * len(names)]]
@@ -154,8 +154,8 @@ def notes(records: Sequence[Record], names: Sequence[str]) -> str:
     """All notes, as Markdown.
 
     Args:
-        records: of the anonymizers, lines of ``results.jsonl``.
-        names: their columns' titles.
+        records: results of the anonymizers, lines of ``results.jsonl``.
+        names: titles of the anonymizers' columns.
 
     """
     together = list(zip(names, records, strict=True))
@@ -182,7 +182,7 @@ def _data(records: Sequence[Record]) -> Iterator[str]:
 
 
 def _recognisers(records: Sequence[Record]) -> Iterator[str]:
-    """What thresholds stand for: on how many pairs they rest, at which rate, with intervals."""
+    """Notes on the recognisers' thresholds: number of pairs, rates and intervals."""
     for name in named(records, "recognition/"):
         for stated in {json.dumps(one): one for one in _each(records, name, "calibration")}.values():
             said = stated["said"]
@@ -210,7 +210,7 @@ def _measured(pairs: str | None, found: Mapping[str, Any] | None) -> Iterator[st
 
 
 def _missing(records: Sequence[Record], names: Sequence[str]) -> Iterator[str]:
-    """What could not be computed, and why; anonymizers with the same reason together."""
+    """Notes on figures that could not be computed, and why; anonymizers with the same reason together."""
     why: dict[str, list[str]] = {}
     for name, record in zip(names, records, strict=True):
         for measure, found in record["measures"].items():

@@ -1,14 +1,16 @@
-"""What stage 2 starts with: a generator with an attribute space, and the objective with its frozen encoders and new heads."""
+"""Build the networks of stage 2: a generator with attribute codes, and the contrastive objective with encoders and heads."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
 import torch
 from hydra.utils import instantiate
 from jaxtyping import Float
 from torch import Tensor
+
 from vera.attributes.objective import ContrastiveObjective, Loss
 from vera.generator.network import Generator
 from vera.training.build import networks as stage_1
@@ -25,11 +27,11 @@ def generator(
     directions: str | Path | None,
     dual_only: bool,
 ) -> Generator:
-    """A trainable generator with an attribute space.
+    """Build a trainable generator with attribute codes, new or from a bundle.
 
     Args:
         start: bundle that stage 1 or stage 2 exported; None for a new network.
-        config: of a new one: its constructor's arguments.
+        config: constructor arguments of a new generator; ignored with ``start``.
         attributes: the configuration group; ``code`` of each entry is the width of its code.
         spread: standard deviation of the conditioning A_g of a space that nothing has trained yet.
         directions: file of directions in the space of local codes; then A_g is a :class:`vera.generator.span.Span`.
@@ -55,15 +57,16 @@ def generator(
 def with_attributes(
     network: Generator, widths: Mapping[str, int], *, spread: float, directions: Float[Tensor, "n r d"] | None = None
 ) -> Generator:
-    """The same generator, conditioned on attribute codes besides.
+    """Add attribute codes to a generator.
 
     At A_g = 0 the attributes' mappings would get no gradient, and a face would equal its hard negative: A_g ~ N(0, spread²).
 
     Args:
-        network: with the same attributes, or none.
-        widths: of each attribute's code.
-        spread: see :func:`generator`.
-        directions: that the attributes move local codes along, see :class:`vera.generator.span.Span`; None for a free A_g.
+        network: generator with the same attributes, or none.
+        widths: dimension of each attribute's code, by name.
+        spread: standard deviation of the initial conditioning A_g, see :func:`generator`.
+        directions: directions along which the attributes move local codes, see :class:`vera.generator.span.Span`; None for a
+            free A_g.
 
     Raises:
         VeraError: the network has other attributes, or has some and directions are given.
@@ -99,12 +102,12 @@ def _read(file: Path, network: Generator) -> Tensor:
 
 
 def contrast(*, attributes: Mapping[str, Any], loss: Any, projection: bool, hidden: int, outputs: int) -> ContrastiveObjective:
-    """The objective; its encoders are read from the attributes' configuration, so that a new one is an entry there and no code.
+    """Build the contrastive objective from the attributes' configuration; a new attribute is an entry there, not code.
 
     Args:
         attributes: the configuration group: ``encoder`` and ``weight`` of each.
-        loss: the loss's configuration.
-        projection: with heads.
+        loss: configuration of the contrastive loss.
+        projection: whether projection heads are trained.
         hidden: width of their hidden layer.
         outputs: dimension of their result.
 

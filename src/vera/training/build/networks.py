@@ -1,13 +1,15 @@
-"""The networks that a run starts with: new ones, or those of a bundle."""
+"""Build the networks that a run starts with: new ones, or those of a bundle."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from torch import nn
+
 from vera import bundle
 from vera.generator.mapping import PrincipalMapping
 from vera.generator.network import Generator
@@ -16,11 +18,11 @@ from vera.types import VeraError
 
 
 def generator(*, start: str | Path | None, config: Mapping[str, Any]) -> Generator:
-    """A trainable generator.
+    """Build a trainable generator, new or from a bundle.
 
     Args:
         start: bundle of a generator, rebuilt from its own configuration, or of an autoencoder, see :func:`drawing`; None for a new one.
-        config: of a new one: its constructor's arguments.
+        config: constructor arguments of a new generator; ignored with ``start``.
 
     Raises:
         VeraError: the bundle cannot be read or holds something else, or the generator has no mapping.
@@ -54,11 +56,11 @@ def drawing(network: Autoencoder) -> Generator:
 
 
 def discriminator(*, start: str | Path | None, config: Mapping[str, Any]) -> nn.Module:
-    """A trainable discriminator.
+    """Build a trainable discriminator, new or from a bundle.
 
     Args:
         start: bundle of a discriminator; None for a new one.
-        config: of a new one: ``_target_``, its class, and its constructor's arguments.
+        config: ``_target_`` (the class) and constructor arguments of a new discriminator; ignored with ``start``.
 
     Raises:
         VeraError: the bundle cannot be read or is one of a generator.
@@ -74,12 +76,12 @@ def discriminator(*, start: str | Path | None, config: Mapping[str, Any]) -> nn.
 
 
 def autoencoder(*, start: str | Path | None, generator: Mapping[str, Any], encoder: Mapping[str, Any]) -> Autoencoder:
-    """A trainable autoencoder.
+    """Build a trainable autoencoder, new or from a bundle.
 
     Args:
         start: bundle of an autoencoder, rebuilt from its own configuration; None for a new one.
-        generator: of a new one: the generator's arguments.
-        encoder: of a new one: the encoder's arguments.
+        generator: constructor arguments of a new autoencoder's generator; ignored with ``start``.
+        encoder: constructor arguments of a new autoencoder's encoder; ignored with ``start``.
 
     Raises:
         VeraError: the bundle cannot be read or holds something else.
@@ -95,11 +97,11 @@ def autoencoder(*, start: str | Path | None, generator: Mapping[str, Any], encod
 
 
 def inversion(*, start: str | Path | None, passes: int) -> Autoencoder:
-    """A bundle's autoencoder whose encoder is to learn, with its generator frozen.
+    """Load a bundle's autoencoder for stage 3: trainable encoder, frozen generator.
 
     Args:
         start: bundle of an autoencoder; required.
-        passes: that the encoder will take.
+        passes: number of passes that the encoder will take.
 
     Raises:
         VeraError: no bundle is named, it cannot be read or holds something else, or its encoder cannot take so many passes.
@@ -119,7 +121,7 @@ def adversary(*, wanted: bool, config: Mapping[str, Any]) -> nn.Module | None:
 
 
 def _plain(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Without OmegaConf's containers: a checkpoint carries it."""
+    """Convert OmegaConf containers to plain ones, since a checkpoint carries them."""
     container: Any = OmegaConf.to_container(config, resolve=True) if OmegaConf.is_config(config) else dict(config)
     return {str(name): value for name, value in container.items()}
 

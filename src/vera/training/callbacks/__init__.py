@@ -1,1 +1,1 @@
-"""What surrounds a run's steps: snapshots, progress, contact sheets, the Fréchet curve."""
+"""Callbacks of a training run: snapshots, progress, contact sheets, the Fréchet curve."""

@@ -1,4 +1,4 @@
-"""How far generated faces are from the data's, over a run; and the checkpoints where they were nearest."""
+"""Callback: Fréchet distance between generated faces and data during a run, keeping the best checkpoints."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from vera.types import VeraError
 
 
 class FrechetCurve(Periodic):
-    """Every N images, and before the first: the Fréchet distance of the averaged generator's faces to the data's.
+    """Measure, every N images and at the start, the Fréchet distance of the averaged generator's faces to the data.
 
     Its name in the log says on which features (``frechet_lite0``; only Inception's is called FID). Faces are made without
     truncation from codes that are the same every time. Data are taken as training takes them, mirroring included; their statistics
@@ -44,12 +44,12 @@ class FrechetCurve(Periodic):
         self.features = features
 
     def on_train_start(self, trainer: pl.Trainer, module: Any) -> None:
-        """Where the curve begins."""
+        """Measure the first point of the curve."""
         if module.images_seen == 0:
             self.measure(trainer, module)
 
     def act(self, trainer: pl.Trainer, module: Any, batch: Sample) -> None:
-        """A point of the curve, and a checkpoint if it is among the best."""
+        """Measure a point of the curve, and save a checkpoint if it is among the best."""
         value = self.measure(trainer, module)
         if trainer.strategy.broadcast(self._is_among_the_best(value)):
             folder = self.folder / "top"
@@ -102,7 +102,7 @@ class FrechetCurve(Periodic):
 
     @staticmethod
     def _kept(path: Path) -> Statistics | None:
-        """What an earlier start of the run kept; None if a kill left it damaged: it is ours, and is computed again."""
+        """Statistics stored by an earlier start of the run; None if a kill left them damaged, since they can be computed again."""
         try:
             return Statistics.load(path)
         except VeraError as error:

@@ -1,4 +1,4 @@
-"""How far a run is, how fast, and how much memory it takes; in images, the only thing that a run counts."""
+"""Callbacks that report progress, speed and memory of a run, counted in images."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class ImagesBar(pl.Callback):
 
 
 class Throughput(Periodic):
-    """Every N images: images a second over all processes, the share of time spent in steps, and the peak of memory.
+    """Log, every N images, images per second over all processes, the share of time spent in steps, and peak memory.
 
     Only steps count for the first: loading, snapshots and evaluation are what the share leaves over.
 
@@ -75,7 +75,7 @@ class Throughput(Periodic):
         super().on_train_batch_end(trainer, module, outputs, batch, batch_idx)
 
     def act(self, trainer: pl.Trainer, module: Any, batch: Sample) -> None:
-        """Log, and start over."""
+        """Log the figures and start a new interval."""
         now = time.perf_counter()
         entry = {"memory/peak_gib": peak_memory(module.device) / 2**30}
         if self._seconds:

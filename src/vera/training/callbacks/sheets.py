@@ -19,12 +19,12 @@ from vera.training.callbacks.snapshots import Periodic
 
 
 class ContactSheet(Periodic):
-    """Every N images a picture of what the averaged network makes: ``NNNNNNNN.png``, N the images seen.
+    """Callback: every N images a contact sheet of the averaged network's outputs, ``NNNNNNNN.png`` by images seen.
 
     Args:
         folder: where the files go.
         every: images between two sheets.
-        faces: on a sheet.
+        faces: number of faces on a sheet.
 
     """
 

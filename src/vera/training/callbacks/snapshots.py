@@ -1,7 +1,4 @@
-"""Callbacks that act every N images, never every N steps (docs/architecture.md#contract-4), and checkpoints.
-
-They are the one owner of signals while a run trains (docs/architecture.md#contract-9).
-"""
+"""Callbacks that act every N images (docs/architecture.md#contract-4): checkpoints, also on signals (#contract-9)."""
 
 from __future__ import annotations
 
@@ -26,7 +23,7 @@ class Periodic(pl.Callback):
     """Acts when a multiple of N images was passed, and when the run is complete.
 
     Args:
-        every: N.
+        every: number N of images between two actions.
 
     """
 
@@ -34,7 +31,7 @@ class Periodic(pl.Callback):
         self.every = every
 
     def act(self, trainer: pl.Trainer, module: Any, batch: Sample) -> None:
-        """What the callback does; all processes call it."""
+        """The callback's action; all processes call it."""
         raise NotImplementedError
 
     def due(self, trainer: pl.Trainer, module: Any, batch: Sample) -> bool:
@@ -61,14 +58,14 @@ def save_checkpoint(trainer: pl.Trainer, path: Path) -> None:
 
 
 class Snapshots(Periodic):
-    """Every N images, and where the run stops: ``last.ckpt``.
+    """Save ``last.ckpt`` every N images and where the run stops.
 
     Ctrl-C, SIGTERM, SIGUSR1 and SIGUSR2 let the step end, save and stop, in all processes together, whichever received the signal;
     the run goes on from there with ``run.resume``. A second Ctrl-C stops at once, and the last snapshot stays. While the run trains,
     these signals are nobody else's; ``interrupted`` is the one that stopped it, 0 if none did; :mod:`vera.training.runs.run` hands it on.
 
     Args:
-        folder: where they go.
+        folder: folder for the checkpoints.
         every: images between two snapshots.
 
     """
@@ -97,7 +94,7 @@ class Snapshots(Periodic):
         self._before = {}
 
     def due(self, trainer: pl.Trainer, module: Any, batch: Sample) -> bool:
-        """At multiples of N and when the run stops, for whatever reason."""
+        """Whether to save now: at multiples of N, and when the run stops for whatever reason."""
         if trainer.world_size > 1:  # a signal may reach one process only, and all have to leave the loop together
             received: Any = trainer.strategy.reduce(torch.tensor(self.interrupted, device=module.device), reduce_op="max")
             self.interrupted = int(received)
@@ -106,7 +103,7 @@ class Snapshots(Periodic):
         return super().due(trainer, module, batch) or trainer.should_stop
 
     def act(self, trainer: pl.Trainer, module: Any, batch: Sample) -> None:
-        """Save."""
+        """Save the checkpoint ``last.ckpt``."""
         save_checkpoint(trainer, self.folder / "last.ckpt")
 
     def on_exception(self, trainer: pl.Trainer, module: Any, exception: BaseException) -> None:

@@ -1,1 +1,1 @@
-"""From a run's folder to a bundle."""
+"""Export a training run as a bundle."""

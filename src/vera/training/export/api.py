@@ -1,4 +1,4 @@
-"""From a training run's folder to a bundle."""
+"""Export a training run as a bundle."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PREFIX = "game.discriminator."
 
 @dataclass(frozen=True)
 class Statement:
-    """What the person who exports says of the weights.
+    """Statement about the weights by the person who exports them.
 
     Attributes:
         licence: of the weights.
@@ -42,7 +42,7 @@ class Statement:
 def export(
     run: Path, out: Path, *, checkpoint: str, statement: Statement, bank: BankSettings, discriminator: Path | None, exact: bool
 ) -> list[BundleInfo]:
-    """Write the averaged network of a run, whichever stage it was.
+    """Export the averaged network of a run of any stage as a bundle.
 
     Args:
         run: the run's folder (``config.yaml`` and the checkpoint).
@@ -51,7 +51,7 @@ def export(
         statement: goes into the bundle.
         bank: the identities of an autoencoder; a generator draws its own.
         discriminator: a bundle to make of the discriminator of a generator's run, for training that goes on; None for none.
-        exact: keep float32.
+        exact: whether weights stay float32 instead of bfloat16.
 
     Returns:
         What was written, the averaged network first.
@@ -123,8 +123,8 @@ def export_discriminator(checkpoint: Mapping[str, Any], out: Path, *, provenance
     Args:
         checkpoint: the whole of it.
         out: the bundle to make.
-        provenance: see :func:`export_generator`.
-        **stated: likewise.
+        provenance: what is known of the weights beside the stage, see :func:`export_generator`.
+        **stated: licence, card and dtype, see :func:`vera.bundle.save`.
 
     """
     own = field(checkpoint, "state_dict", dict, what=SOURCE)
@@ -132,7 +132,6 @@ def export_discriminator(checkpoint: Mapping[str, Any], out: Path, *, provenance
     described = field(checkpoint["vera"]["networks"], "discriminator", dict, what=SOURCE)
     network = bundle.rebuild(described, tensors, source=SOURCE)
     return bundle.save(out, network, provenance={**provenance, "stage": "generator pretraining, discriminator"}, **stated)
-
 
 
 def export_parsing(state: Mapping[str, Any], out: Path, *, provenance: Mapping[str, Any], **stated: Any) -> bundle.BundleInfo:

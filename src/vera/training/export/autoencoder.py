@@ -1,4 +1,4 @@
-"""Export of an autoencoder, or of one whose encoder went through stage 3, with a bank of identities mixed from its data."""
+"""Export an autoencoder (of the default recipe or of stage 3) with a bank of identities mixed from its data."""
 
 from __future__ import annotations
 
@@ -33,13 +33,14 @@ GRADIENTS = 1.2
 
 @dataclass(frozen=True)
 class BankSettings:
-    """The identities that go into the bundle.
+    """Settings of the bank of identities in the bundle.
 
     Attributes:
         identities: how many.
         seed: of the mixtures.
         pattern: glob of the names of the faces that they are mixed from (a folder of images); None for all of them.
-        alike: only faces that are equal in this field of the data's ``meta.jsonl`` are mixed, ``sex`` for one: a kind each. None: all.
+        alike: field of the data's ``meta.jsonl``, such as ``sex``: only faces of equal value are mixed, and each value becomes an
+            identity group. None mixes all.
 
     """
 
@@ -55,7 +56,7 @@ def export_autoencoder(
     """Write the averaged autoencoder.
 
     Args:
-        config: of the run.
+        config: configuration of the run, as stored in its folder.
         state: ``vera`` of its checkpoint.
         out: the bundle to make.
         bank: the identities to mix.
@@ -111,7 +112,7 @@ def _require_faces(dataset: FaceDataset) -> None:
 
 
 def _kinds(dataset: FaceDataset, field: str | None) -> dict[str, list[int]]:
-    """Numbers of the faces of each kind, in the order of the kinds' names."""
+    """Indices of the faces of each identity group, in the order of the groups' names."""
     if field is None:
         return {"": list(range(len(dataset)))}
     if not isinstance(dataset, FolderDataset):

@@ -1,4 +1,4 @@
-"""Export of a stage 2 run: the averaged generator with the regressors by which attributes are asked for. Heads are dropped."""
+"""Export a stage 2 run: the averaged generator with attribute regressors for control; projection heads are dropped."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def export_contrastive(
     """Write the averaged generator with its controls.
 
     Args:
-        config: of the run; its attributes' encoders are made again.
+        config: configuration of the run; its attributes' encoders are built again from it.
         state: ``vera`` of its checkpoint.
         out: the bundle to make.
         provenance: what is known of the weights beside the stage and the controls.
@@ -57,10 +57,10 @@ def with_controls(network: Generator, encoders: Mapping[str, AttributeEncoder], 
     """A generator with regressors from its attribute codes to what the encoders read, fitted on faces of its own.
 
     Args:
-        network: with attributes and a mapping.
-        encoders: by attribute; one without quantities (an embedding) gets no control.
+        network: generator with attributes and a mapping.
+        encoders: frozen encoder of each attribute, by name; one without quantities (an embedding) gets no control.
         faces: how many the fit takes.
-        seed: which faces.
+        seed: seed of the generated faces.
 
     Raises:
         VeraError: an attribute without an encoder.

@@ -1,4 +1,4 @@
-"""The configuration that a training run left behind, read with care: only parts of VerA are built from it.
+"""Read the stored configuration of a training run safely: only parts of VerA are built from it.
 
 ``vera export`` builds a run's data set or attribute encoders again from the run's ``config.yaml``, and a run's folder may come from
 somebody else. The command line's own configuration (``vera train``, ``vera evaluate``) is the user's, and does not pass here.
@@ -68,8 +68,8 @@ def build(config: Any, key: str, kind: type[T], *, rooms: tuple[str, ...], what:
     """Build a part that a run's configuration describes.
 
     Args:
-        config: from :func:`read_config`, or a part of it.
-        key: of the part, with dots.
+        config: the configuration from :func:`read_config`, or a part of it.
+        key: key of the part, levels separated by dots.
         kind: what the part must be; a protocol stands for its methods.
         rooms: packages in ``vera`` from which classes may come.
         what: the file's name in messages.
@@ -158,7 +158,7 @@ def _require_simple(text: str, what: str) -> None:
 
 
 def _named(value: Any) -> Any:
-    """With texts as keys: YAML has numbers, too."""
+    """Convert mapping keys to texts, since YAML allows numbers, too."""
     if isinstance(value, dict):
         return {str(key): _named(part) for key, part in value.items()}
     return [_named(part) for part in value] if isinstance(value, list) else value

@@ -1,4 +1,4 @@
-"""Encoder and generator together, against a discriminator if there is one: the game of the default bundle."""
+"""The autoencoder objective: encoder and generator together, with an optional discriminator (the default bundle's recipe)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from vera.types import LatentCodes, Semantic
 
 SURROUND = (Semantic.BACKGROUND, Semantic.HAIR, Semantic.NECK, Semantic.CLOTHES, Semantic.HAT)
 PARTS = (Semantic.EYES, Semantic.NOSE, Semantic.MOUTH)
-"""What anonymization keeps at times."""
+"""Classes that anonymization may preserve."""
 UNMIXED, WITH_OWN_SURROUND, WITH_OWN_PART = 0.25, 0.5, 0.25
 """DECISION: how often a judged face is the plain reconstruction; has the photograph's own surround; has its own eyes, nose or mouth."""
 BALANCED_EVERY = 16
@@ -37,14 +37,14 @@ MIXED = 4
 
 @dataclass(frozen=True)
 class AdversarialWeights:
-    """AdversarialWeights of the terms beside those of the reconstruction.
+    """Weights of the terms beside those of the reconstruction.
 
     Attributes:
         adversarial: of the generator's loss against the discriminator, relative to the reconstruction: the gradients of the two
             in the last layer have this ratio (Esser et al. 2021, equation 7), whatever the scales of the losses are.
         mask: of mask consistency of mixed faces.
         r1_image: γ of R1 on the image; the term is ``γ/2 E |∇|²``.
-        r1_segmentation: likewise on the segmentation.
+        r1_segmentation: γ of R1 on the segmentation.
 
     """
 
@@ -55,18 +55,18 @@ class AdversarialWeights:
 
 
 class Reconstruction(nn.Module):
-    """Faces are reconstructed, and faces with the codes of several people mixed must look as real as photographs.
+    """Autoencoder objective: reconstruct faces, and make faces with mixed codes look as real as photographs.
 
     Mixed are the codes that anonymization mixes: an identity from several faces' local codes, over the photograph's base codes, with
     or without its surround and single parts of the face. Without a discriminator it is a plain autoencoder.
 
     Args:
-        network: encoder and generator.
-        objective: of the reconstruction.
-        discriminator: takes images and segmentations (2p - 1), gives logits; None for none.
-        augmentation: see :class:`AugmentedDiscriminator`.
-        strength: likewise.
-        weights: of the other terms.
+        network: encoder and generator that are trained together.
+        objective: loss of a reconstruction.
+        discriminator: network from images and segmentations (2p - 1) to logits; None trains a plain autoencoder.
+        augmentation: ADA augmentation of the discriminator's inputs; None for none.
+        strength: adaptive strength of the augmentation; required with one.
+        weights: weights of the terms beside the reconstruction's.
         r1_every: steps from one R1 phase to the next; 0 for none.
         begin: images that are reconstructed before the discriminator comes in: against noise it learns nothing of use.
         compiler: torch.compile's backend for encoder, generator and discriminator (``inductor``); None runs them as they are.
@@ -109,7 +109,7 @@ class Reconstruction(nn.Module):
 
     @property
     def sides(self) -> dict[str, nn.Module]:
-        """See :class:`vera.training.objectives.base.Game`."""
+        """The networks that are trained, see :class:`vera.training.objectives.base.Game`."""
         sides: dict[str, nn.Module] = {"autoencoder": self.network}
         if self.discriminator is not None:
             sides["discriminator"] = self.discriminator
@@ -117,16 +117,16 @@ class Reconstruction(nn.Module):
 
     @property
     def averaged(self) -> nn.Module:
-        """Encoder and generator."""
+        """Encoder and generator, whose average is exported."""
         return self.network
 
     @property
     def group(self) -> int:
-        """Faces that are mixed or compared with each other."""
+        """Number of faces that are mixed or compared with each other."""
         return max(MIXED, int(getattr(self.discriminator, "group", 1))) if self.discriminator is not None else 1
 
     def reconstruct(self, faces: Faces) -> tuple[Tensor, Terms]:
-        """Be like the photographs; where there is a discriminator, let mixed faces look real and have one segmentation."""
+        """Reconstruction loss; with a discriminator also the adversarial loss and mask consistency of mixed faces."""
         images, segmentations = faces.images, (faces.segmentations + 1) / 2
         codes: LatentCodes = self._encode(images, segmentations)
         losses, parts = self.objective(self._make("reconstruction", faces, codes), codes, images, segmentations)
@@ -143,14 +143,14 @@ class Reconstruction(nn.Module):
         return loss + self.weights.adversarial * self.balance * adversarial + self.weights.mask * mask, terms
 
     def _balance(self, loss: Tensor, adversarial: Tensor) -> Tensor:
-        """How much larger the reconstruction's gradient is in the last layer than the adversarial one."""
+        """Ratio of the reconstruction's gradient norm to the adversarial one's in the last layer."""
         last = self.network.generator.renderer.convs[-1].get_parameter("weight")
         norms = [torch.autograd.grad(part, last, retain_graph=True)[0].norm() for part in (loss, adversarial)]
         ratio: Tensor = norms[0] / (norms[1] + 1e-6)
         return ratio.clamp(max=BALANCE)
 
     def discriminate(self, faces: Faces) -> tuple[Tensor, Terms]:
-        """Tell photographs from mixed faces."""
+        """The discriminator's loss on photographs and mixed faces."""
         images, segmentations = faces.images, faces.segmentations
         with torch.no_grad():
             codes: LatentCodes = self._encode(images, (segmentations + 1) / 2)
@@ -159,14 +159,14 @@ class Reconstruction(nn.Module):
         return tell_apart(self._judged("discriminator/real", faces, images, segmentations), fake)
 
     def penalise_gradients(self, faces: Faces) -> tuple[Tensor, Terms]:
-        """R1, with respect to what goes into the augmentation."""
+        """R1 penalty with respect to the unaugmented photographs."""
         images, segmentations = faces.images.requires_grad_(), faces.segmentations.requires_grad_()
         logits = self._judged("r1", faces, images, segmentations, fast=False)
         weights = self.weights
         return penalise(logits, images, segmentations, image=weights.r1_image, segmentation=weights.r1_segmentation)
 
     def settle(self, terms: Terms, *, images: int) -> None:
-        """The strength follows the discriminator's signs, the balance its last values."""
+        """End of a step: update the augmentation strength and the balance of the two gradients."""
         if "balance" in terms:
             started = self.balance > 0
             self.balance.copy_(torch.where(started, torch.lerp(self.balance, terms["balance"], 0.2), terms["balance"]))
@@ -185,13 +185,13 @@ class Reconstruction(nn.Module):
 
 
 def mixed(stream: str, faces: Faces, codes: LatentCodes, draws: Draws) -> LatentCodes:
-    """Codes as anonymization mixes them: of each face's group, over the photograph's base codes and what it keeps; at least float32.
+    """Mix latent codes as anonymization does: within each face's group, keeping the photograph's base codes and own rows.
 
     Args:
         stream: what they are for.
-        faces: whose codes these are.
-        codes: of all of them.
-        draws: source of randomness.
+        faces: faces that the codes belong to.
+        codes: latent codes of all these faces.
+        draws: keyed random numbers of the run.
 
     """
     local = at_least_single(codes.local)
@@ -201,7 +201,7 @@ def mixed(stream: str, faces: Faces, codes: LatentCodes, draws: Draws) -> Latent
 
 
 def own_rows(uniform: Tensor, *, rows: int) -> Tensor:
-    """Which local codes of a judged face are its photograph's own, ``(B, rows)``; base codes always are.
+    """Choose the local codes of a mixed face that stay its photograph's, ``(B, rows)``; base codes always do.
 
     Args:
         uniform: ``(B, 2 + parts)`` in [0, 1).

@@ -1,4 +1,4 @@
-"""What every training objective shares: the faces of a step, its phases, and how a discriminator is asked."""
+"""The protocol of training objectives: the faces of a step, its phases, and the discriminator's forward pass under ADA."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from vera.types import VeraError
 
 @dataclass(frozen=True)
 class Faces:
-    """Some of a batch's faces, decoded when asked for.
+    """A subset of a batch's faces, decoded on access.
 
     Attributes:
         sample: as bytes, see :class:`Sample`.
@@ -51,7 +51,7 @@ class Faces:
         return self.indices[0] // (spacing * len(self)), spacing * len(self)
 
     def __getitem__(self, part: slice) -> Faces:
-        """Some of them."""
+        """Select a subset of the faces."""
         return Faces(Sample(image=self.sample["image"][part], labels=self.sample["labels"][part]), self.indices[part])
 
     def micro_batches(self, size: int | None) -> list[Faces]:
@@ -71,7 +71,7 @@ def dealt(batch: Sample, *, images_seen: int, rank: int, ranks: int) -> Faces:
 
 
 def require_whole_groups(share: int, per_device: int | None, group: int) -> None:
-    """The one place where the global batch meets devices and groups.
+    """Check that a process's share of the batch divides into micro-batches and groups.
 
     Args:
         share: faces of one device in a step, the batch divided by the number of processes.
@@ -96,11 +96,11 @@ Terms = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Phase:
-    """One backward pass and one step of one side's optimizer.
+    """One backward pass and one optimizer step of one network.
 
     Attributes:
         name: for the log.
-        trains: the side whose parameters move.
+        trains: the network whose parameters are trained.
         every: run in every n-th step, its loss times n (lazy regularisation, Karras et al. 2020, section 3.1); 0 for never.
         shrink: run on the first 1/n of the batch.
         precise: in float32, without autocast, on networks that are not compiled: what is differentiated twice.
@@ -123,9 +123,9 @@ class Phase:
 
 
 class Game(Protocol):
-    """Objectives compute, the module orchestrates: a game knows the losses of its phases, and nothing of optimizers or devices.
+    """Protocol of training objectives: the networks and losses of each phase, without optimizers or devices.
 
-    Every implementation is an :class:`torch.nn.Module` that holds the networks of its sides.
+    Every implementation is an :class:`torch.nn.Module` that holds its networks.
 
     Attributes:
         stage: name of the stage, for checkpoints and export.
@@ -155,13 +155,13 @@ class Game(Protocol):
     def group(self) -> int: ...  # noqa: D102
 
     def settle(self, terms: Terms, *, images: int) -> None:
-        """After a step: what its terms, reduced over all processes, change in the game's state."""
+        """End of a step: update the objective's state from the terms, reduced over all processes."""
         ...
 
 
 @dataclass
 class AugmentedDiscriminator:
-    """Real and made faces go through the same augmentation, if there is one.
+    """Discriminator forward pass with ADA augmentation, the same for real and generated faces.
 
     Attributes:
         augmentation: what the discriminator sees both sides through; None for nothing.
@@ -185,12 +185,12 @@ class AugmentedDiscriminator:
         """Logits, at least float32.
 
         Args:
-            discriminator: compiled or not.
-            images: in [-1, 1].
-            segmentations: 2p - 1.
-            draws: source of randomness.
+            discriminator: the discriminator, compiled or not.
+            images: images, values in [-1, 1].
+            segmentations: segmentations in 2p - 1, values nominally in [-1, 1].
+            draws: keyed random numbers of the run.
             stream: what these faces are for.
-            indices: global image indices.
+            indices: global image indices of the faces.
 
         """
         if self.augmentation is not None and self.strength is not None:
@@ -200,7 +200,7 @@ class AugmentedDiscriminator:
 
 
 def tell_apart(real: Tensor, fake: Tensor) -> tuple[Tensor, Terms]:
-    """The discriminator's loss on its logits, and what the log shows."""
+    """The discriminator's loss on its logits, with the terms for the log."""
     return discriminator_loss(real, fake), {"logits/real": real.mean(), "logits/fake": fake.mean(), "logits/sign": real.sign().mean()}
 
 
@@ -208,9 +208,9 @@ def penalise(logits: Tensor, images: Tensor, segmentations: Tensor, *, image: fl
     """R1 on both inputs, see :func:`vera.generator.objective.gradient_penalty`.
 
     Args:
-        logits: of photographs.
-        images: that they were computed from, before the augmentation; they require gradients.
-        segmentations: likewise.
+        logits: discriminator outputs on real photographs.
+        images: unaugmented images that the logits were computed from, requiring gradients.
+        segmentations: unaugmented segmentations of these images, in 2p - 1, requiring gradients.
         image: γ of the image's term.
         segmentation: γ of the segmentation's.
 

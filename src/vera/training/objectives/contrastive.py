@@ -1,4 +1,4 @@
-"""Stage 2: the game of stage 1, whose generator also learns to keep its attributes apart."""
+"""The objective of stage 2: stage 1's GAN losses with contrastive attribute learning of the generator."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from vera.types import VeraError, to_probabilities
 
 
 class Learner(nn.Module):
-    """The generator's side: what its optimizer moves. Only the generator is described, averaged and exported.
+    """Generator and projection heads, trained by one optimizer. Only the generator is averaged and exported.
 
     Args:
-        generator: the network.
-        heads: projection heads.
+        generator: the generator that is trained.
+        heads: projection heads, trained with the generator.
 
     """
 
@@ -31,7 +31,7 @@ class Learner(nn.Module):
 
 
 class ContrastiveAdversaries(Adversaries):
-    """Stage 1's phases; the generator's takes the contrastive terms of a mirrored batch besides.
+    """GAN objective of stage 1 with contrastive attribute losses on a mirrored batch in the generator's phase.
 
     Args:
         contrast: the attributes' encoders, heads and loss.
@@ -39,7 +39,7 @@ class ContrastiveAdversaries(Adversaries):
         shared_noise: all faces of a group get the same injected noise. DECISION: False. Shared, the noise tells which faces belong
             together, and a small generator learns to draw its attributes from the noise instead of the codes (experiments/contrastive).
         contrast_shrink: one in n faces of a micro-batch becomes an anchor, that is ``1 + 2A`` generated faces.
-        **game: of :class:`vera.training.objectives.gan.Adversaries`.
+        **game: further arguments, those of :class:`vera.training.objectives.gan.Adversaries`.
 
     Raises:
         VeraError: the generator has other attributes than there are encoders.
@@ -59,17 +59,20 @@ class ContrastiveAdversaries(Adversaries):
 
     @property
     def sides(self) -> dict[str, nn.Module]:
-        """Heads move with the generator."""
+        """The networks that are trained: generator with heads, discriminator."""
         return {**super().sides, "generator": Learner(self.generator, self.contrast.heads)}
 
     def generate(self, faces: Faces) -> tuple[Tensor, Terms]:
-        """Stage 1's losses, and the contrastive one of each attribute."""
+        """The generator's loss of stage 1, and the contrastive loss of each attribute."""
         loss, terms = super().generate(faces)
         losses = self.contrasts(faces[: len(faces) // self.contrast_shrink or 1])
         return loss + self.contrast.total(losses), terms | {f"contrast/{name}": value for name, value in losses.items()}
 
     def contrasts(self, faces: Faces) -> dict[str, Tensor]:
-        """The unweighted contrastive loss of each attribute; these faces lend their indices to the anchors. No style is mixed."""
+        """Unweighted contrastive loss of each attribute.
+
+        Anchors are generated, keyed by the global indices of ``faces``; no style mixing.
+        """
         batch = mirror(
             self.draws.normal,
             faces.indices,

@@ -1,4 +1,4 @@
-"""Generator against discriminator: the losses of stage 1's phases on a micro-batch, and the state that goes with them."""
+"""The GAN objective of stage 1: generator and discriminator losses of each phase, and their state."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ SIDES = ("generator", "discriminator")
 
 
 class Adversaries(nn.Module):
-    """Two networks and their game. Everything random is drawn from :attr:`draws`, which the run sets.
+    """GAN objective: a generator against a discriminator. All random numbers come from :attr:`draws`, which the run sets.
 
     Args:
-        generator: with a mapping.
-        discriminator: takes images and segmentations (2p - 1), gives logits.
-        augmentation: see :class:`AugmentedDiscriminator`.
-        strength: likewise.
-        weights: of the terms.
+        generator: generator with a mapping.
+        discriminator: network from images and segmentations (2p - 1) to logits.
+        augmentation: ADA augmentation of the discriminator's inputs; None for none.
+        strength: adaptive strength of the augmentation; required with one.
+        weights: weights of the loss terms.
         mixing: probability of style mixing.
         r1_every: steps from one R1 phase to the next; 0 for none.
-        path_every: likewise of the path-length phase.
+        path_every: steps from one path-length phase to the next; 0 for none.
         path_shrink: the path-length phase takes this part of a batch, 1/n.
         compiler: torch.compile's backend for both networks (``inductor``); None runs them as they are, and so do the phases that
             differentiate twice, which torch.compile refuses.
@@ -85,42 +85,42 @@ class Adversaries(nn.Module):
 
     @property
     def sides(self) -> dict[str, nn.Module]:
-        """See :class:`vera.training.objectives.base.Game`."""
+        """The networks that are trained, see :class:`vera.training.objectives.base.Game`."""
         return {side: getattr(self, side) for side in SIDES}
 
     @property
     def averaged(self) -> nn.Module:
-        """The generator."""
+        """The generator, whose average is exported."""
         return self.generator
 
     @property
     def group(self) -> int:
-        """What the discriminator compares."""
+        """Number of samples that the discriminator compares in its minibatch standard deviation."""
         return int(getattr(self.discriminator, "group", 1))
 
     def discriminate(self, faces: Faces) -> tuple[Tensor, Terms]:
-        """Tell real from generated faces."""
+        """The discriminator's loss on real and generated faces."""
         with torch.no_grad():
             made = self._make("discriminator", faces)
         fake = self._judge("discriminator/fake", faces, made.image, made.segmentation)
         return tell_apart(self._judge("discriminator/real", faces, faces.images, faces.segmentations), fake)
 
     def penalise_gradients(self, faces: Faces) -> tuple[Tensor, Terms]:
-        """R1, with respect to what goes into the augmentation."""
+        """R1 penalty with respect to the unaugmented real faces."""
         images, segmentations = faces.images.requires_grad_(), faces.segmentations.requires_grad_()
         logits = self._judge("r1", faces, images, segmentations, fast=False)
         weights = self.weights
         return penalise(logits, images, segmentations, image=weights.r1_image, segmentation=weights.r1_segmentation)
 
     def generate(self, faces: Faces) -> tuple[Tensor, Terms]:
-        """Make faces that the discriminator takes for real, with one segmentation, coarse and refined."""
+        """The generator's loss: adversarial, and agreement of coarse and refined segmentation."""
         made = self._make("generator", faces)
         adversarial = generator_loss(self._judge("generator", faces, made.image, made.segmentation))
         mask = mask_consistency(made.coarse, made.segmentation)
         return adversarial + self.weights.mask * mask, {"loss/adversarial": adversarial, "loss/mask": mask}
 
     def penalise_paths(self, faces: Faces) -> tuple[Tensor, Terms]:
-        """Equal steps in the codes shall change the image equally much; the mapping takes no part."""
+        """Path-length penalty: equal steps in the codes change the image equally much; the mapping is excluded."""
         with torch.no_grad():
             codes = self._codes("path", faces)
             layers = self.generator.expand(codes)
@@ -133,7 +133,7 @@ class Adversaries(nn.Module):
 
     @torch.no_grad()
     def settle(self, terms: Terms, *, images: int) -> None:
-        """After a step: what its terms, reduced over all processes, change in the game's state."""
+        """End of a step: update path-length mean and augmentation strength from the terms, reduced over all processes."""
         if "path/length" in terms:
             self.path_mean.copy_(advance_path_mean(self.path_mean, terms["path/length"]))
         if self.strength is not None:

@@ -1,4 +1,4 @@
-"""Stage 3: the encoder learns to invert a frozen generator, in several passes."""
+"""The objective of stage 3: train the encoder to invert a frozen generator, in several passes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from vera.generator.network import Synthesis
-from vera.inversion.autoencoder import Autoencoder, decided
+from vera.inversion.autoencoder import Autoencoder, one_hot
 from vera.inversion.objective import InversionObjective
 from vera.ops.precision import at_least_single
 from vera.rng import Draws
@@ -20,13 +20,13 @@ from vera.types import LatentCodes, VeraError
 
 
 class Inversion(nn.Module):
-    """Photographs, and faces that the generator makes of mixed codes, are encoded in passes; each pass is judged by what comes of it.
+    """Inversion objective: encode photographs and generated faces in several passes, with a reconstruction loss for each pass.
 
     The generator takes its stored noise throughout, as it does when a photograph is anonymized: equal codes are equal faces.
 
     Args:
         network: encoder and frozen generator, see :func:`vera.training.build.networks.inversion`; its own number of passes is trained.
-        objective: of a reconstruction.
+        objective: loss of a reconstruction.
         pass_weights: one a pass: how much its loss counts.
         generated: share of the faces that are generated, in the place of photographs; their true codes are known.
 
@@ -56,28 +56,31 @@ class Inversion(nn.Module):
 
     @property
     def sides(self) -> dict[str, nn.Module]:
-        """See :class:`vera.training.objectives.base.Game`; of the one network only the encoder moves."""
+        """The one network; only its encoder is trained (see :class:`vera.training.objectives.base.Game`)."""
         return {"autoencoder": self.network}
 
     @property
     def averaged(self) -> nn.Module:
-        """Encoder and generator; the average of what does not move is itself."""
+        """Encoder and generator; the frozen generator's average is the generator itself."""
         return self.network
 
     @property
     def group(self) -> int:
-        """Faces that are mixed with each other."""
+        """Number of faces that are mixed with each other."""
         return MIXED if self.generated else 1
 
     def train(self, mode: bool = True) -> Inversion:
-        """The encoder standardises by what the autoencoder saw: several passes have no statistics in common, and one photograph none."""
+        """Keep the encoder's BatchNorm in eval mode.
+
+        Batch statistics differ between passes and do not exist for one photograph.
+        """
         super().train(mode)
         self.network.encoder.standardise.eval()
         self.origin.eval()
         return self
 
     def invert(self, faces: Faces) -> tuple[Tensor, Terms]:
-        """Sum over the passes of the losses of what the generator makes of their codes."""
+        """Reconstruction losses of all passes, weighted and summed."""
         images, segmentations = faces.images, (faces.segmentations + 1) / 2
         if images.shape[-1] != self.network.size:
             raise VeraError(f"faces are {images.shape[-1]} px wide, the bundle's {self.network.size}: set data.dataset.size to that")
@@ -85,7 +88,7 @@ class Inversion(nn.Module):
         if count:  # the first so many, of the batch, too, wherever it is split: micro-batches are dealt round-robin
             true, made = self._generate(faces, images, segmentations, count)
             images = torch.cat([made.image.clamp(-1, 1), images[count:]])
-            segmentations = torch.cat([decided(made.segmentation), segmentations[count:]])  # as masks are
+            segmentations = torch.cat([one_hot(made.segmentation), segmentations[count:]])  # as masks are
         codes = self.network.encode(images, segmentations, passes=1)
         total = images.new_zeros(())
         terms: Terms = {}
@@ -106,11 +109,11 @@ class Inversion(nn.Module):
         return total, terms
 
     def settle(self, terms: Terms, *, images: int) -> None:
-        """Nothing but the weights changes."""
+        """End of a step: this objective has no state to update."""
 
     @torch.no_grad()
     def _generate(self, faces: Faces, images: Tensor, segmentations: Tensor, count: int) -> tuple[LatentCodes, Synthesis]:
-        """Codes mixed as in the autoencoder's game, from the encoder that the bundle came with, and what is made of them."""
+        """Generate faces from mixed codes of the bundle's own encoder, with these codes as the truth."""
         encoded: LatentCodes = self.origin(images, segmentations)
         codes = _floats(mixed("inversion", faces, encoded, self.draws), slice(0, count))
         return codes, self._make(codes)

@@ -1,4 +1,4 @@
-"""The parser: corrupted faces to segmentations."""
+"""The objective of the parser: segment corrupted faces."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from vera.training.objectives.base import Faces, Phase, Terms
 
 
 class Parsing(nn.Module):
-    """One network that segments faces, corrupted on the device.
+    """Parsing objective: one network segments faces that are corrupted on the training device.
 
     Args:
-        network: the parser's.
-        disturbance: of the faces.
-        objective: the loss.
+        network: parser network that is trained.
+        disturbance: corruption of the faces, computed on the training device.
+        objective: loss of a batch of parsed faces.
 
     """
 
@@ -37,7 +37,7 @@ class Parsing(nn.Module):
 
     @property
     def sides(self) -> dict[str, nn.Module]:
-        """See :class:`vera.training.objectives.base.Game`."""
+        """The networks that are trained, see :class:`vera.training.objectives.base.Game`."""
         return {"segmenter": self.network}
 
     @property

@@ -1,4 +1,4 @@
-"""The training runs below a folder, as a sweep left them: what was asked of each, how far it came, what it measured last."""
+"""Read the training runs of a sweep: overrides, state, images seen and last measures of each."""
 
 from __future__ import annotations
 
@@ -7,22 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
-from omegaconf import OmegaConf
-from vera.types import VeraError
-import fcntl
-import math
-import os
-import platform
-import sys
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from datetime import UTC, datetime
-from typing import Any
+
 from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning.loggers.logger import Logger
+
 from vera.files import write_into_run
-from vera.provenance import git_state, versions
+from vera.types import VeraError
 
 RECORD, CONFIG, FAILURE, OVERRIDES = "run.json", "config.yaml", "failure.txt", ".hydra/overrides.yaml"
 ELSEWHERE = {"run", "trainer", "logger", "callbacks", "sweep", "objective"}
@@ -33,7 +22,7 @@ INTERRUPTED = "interrupted; the same command goes on"
 
 @dataclass(frozen=True)
 class Run:
-    """One run.
+    """One training run of a sweep.
 
     Attributes:
         folder: below the sweep's, whose name it begins with.
@@ -54,7 +43,7 @@ class Run:
 
 
 def read_record(folder: Path) -> dict[str, Any] | None:
-    """What a run says of itself in ``run.json``; None where there is none.
+    """Read a run's ``run.json``; None where there is none.
 
     Raises:
         VeraError: it is damaged.
@@ -104,15 +93,13 @@ def _read(folder: Path, sweep: Path) -> Run:
     )
 
 
-
-
 def write_record(folder: Path, *, finished: bool, images: int, measures: Mapping[str, float | None]) -> None:
     """Write ``run.json``, whole or not at all.
 
     Args:
-        folder: the run's.
+        folder: folder of the run.
         finished: whether it has seen all its images.
-        images: that it has seen.
+        images: number of images seen so far.
         measures: the last value of each.
 
     """
@@ -121,10 +108,10 @@ def write_record(folder: Path, *, finished: bool, images: int, measures: Mapping
 
 
 def finished(folder: Path, config: DictConfig) -> bool:
-    """Whether the folder holds this very run, finished; more images than it has seen are another matter: then it goes on.
+    """Whether the folder holds exactly this run, finished; if more images are now asked for, it is not.
 
     Args:
-        folder: the run's.
+        folder: folder of the run.
         config: what is asked for.
 
     Raises:

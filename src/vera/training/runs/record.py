@@ -1,4 +1,4 @@
-"""What a run leaves behind beside its progress: measures, environment, lock, and checkpoints, which are read with care."""
+"""Records of a run beside its progress: measures, environment, lock, and safe reading of checkpoints."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from omegaconf import DictConfig, OmegaConf
+
+import torch
 from pytorch_lightning.loggers.logger import Logger
+
 from vera.files import write_into_run
 from vera.provenance import git_state, versions
-from vera.training.runs.folder import RECORD, read_record
 from vera.types import VeraError
-import torch
 from vera.untrusted import field
 
 ENVIRONMENT, LOCK = "environment.json", ".lock"
 
 
 class Measures(Logger):
-    """A logger beside the chosen one that only keeps the last value of each measure.
+    """Logger that keeps the last value of each measure, beside the configured logger.
 
     Args:
         known: those of the run's earlier starts.
@@ -40,21 +40,21 @@ class Measures(Logger):
 
     @property
     def name(self) -> None:
-        """It has none: nothing is filed under it."""
+        """No name: this logger has no folder of its own."""
         return
 
     @property
     def version(self) -> None:
-        """It has none."""
+        """No version: this logger has no folder of its own."""
         return
 
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
-        """Keep them."""
+        """Keep the latest value of each measure."""
         values = {key: float(value) for key, value in metrics.items()}
         self.last |= {key: value if math.isfinite(value) else None for key, value in values.items()}
 
     def log_hyperparams(self, *arguments: Any, **keywords: Any) -> None:
-        """They are in ``config.yaml``."""
+        """Ignore hyper-parameters, which are in ``config.yaml``."""
 
 
 def write_environment(folder: Path) -> None:
@@ -78,7 +78,7 @@ def write_environment(folder: Path) -> None:
 
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """One process at a time works in a run's folder: a second would overwrite what the first learns.
+    """Lock a run's folder for one process, since a second would overwrite the first one's results.
 
     Raises:
         VeraError: another is at work.
@@ -100,7 +100,7 @@ def alone(folder: Path) -> Iterator[None]:
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """What ``vera train`` saved, on the CPU; the run's own state is under ``vera``.
+    """Read a checkpoint of ``vera train`` to the CPU; the run's own state is under ``vera``.
 
     Raises:
         VeraError: there is no file, it is damaged, or another program wrote it.

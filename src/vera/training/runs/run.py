@@ -7,24 +7,22 @@ import logging
 import warnings
 from pathlib import Path
 from typing import Any
+
 import pytorch_lightning as pl
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.utilities import rank_zero_only
-from vera.training.runs.record import read_checkpoint
-from vera.training.runs.signals import environment, hand_on, own_processes
+
 from vera.moved import modernise
-from vera.training.runs.folder import CONFIG, write_record
-from vera.training.runs.record import Measures, alone, write_environment
-from vera.training.runs.folder import read_record
+from vera.training.runs.folder import CONFIG, finished, read_record, write_record
+from vera.training.runs.record import Measures, alone, read_checkpoint, write_environment
+from vera.training.runs.signals import environment, hand_on, own_processes
 from vera.types import VeraError
-from omegaconf import DictConfig
-from vera.training.runs.folder import finished
 
 
 def train(config: DictConfig) -> Path:
-    """Train, or go on training, and return the last checkpoint.
+    """Start or resume a training run, and return its last checkpoint.
 
     Args:
         config: the composed ``train`` configuration (see ``conf/train.yaml``).
@@ -62,12 +60,12 @@ def train(config: DictConfig) -> Path:
 
 
 def _tells() -> bool:
-    """Of several processes one writes and tells: Lightning kills all of them when another leaves with an error."""
+    """Whether this process writes and reports: only one does, since Lightning kills all when another fails."""
     return getattr(rank_zero_only, "rank", 0) == 0
 
 
 def _fit(config: DictConfig, module: Any, data: Any, callbacks: list[pl.Callback], resume: str | None) -> None:
-    """Train, and keep the record of it, whatever the end."""
+    """Train, and write the run's record however it ends."""
     folder = Path(config.run.folder)
     earlier = (read_record(folder) if resume else None) or {"images": 0, "measures": {}}
     measures, logger, plugins = Measures(earlier["measures"]), _made(config.logger), environment()
@@ -106,7 +104,7 @@ def _quiet() -> None:
 
 
 def _made(config: DictConfig, **arguments: Any) -> Any:
-    """What a configuration describes; a part's own complaint comes out as it is, not wrapped in Hydra's."""
+    """Instantiate a part of the configuration; its own VeraError is raised unwrapped."""
     try:
         return instantiate(config, **arguments)
     except InstantiationException as error:
@@ -119,7 +117,7 @@ def _made(config: DictConfig, **arguments: Any) -> Any:
 
 
 def _checkpoint(resume: str | None, last: Path) -> str | None:
-    """Where to go on from. ``auto``: from the run's own last checkpoint, if there is one (a cluster starts the same command again)."""
+    """Checkpoint to resume from; ``auto`` is the run's own last one, if any (a cluster starts the same command again)."""
     if resume is None:
         if last.is_file():
             raise VeraError(f"'{last.parent}' holds a run: go on with run.resume=auto, or name another run.folder; nothing is overwritten")

@@ -1,4 +1,4 @@
-"""Signals on a cluster: the run saves, whoever started the job decides what follows (docs/architecture.md#contract-9)."""
+"""Checkpoint on SIGTERM or SIGUSR1; requeueing is left to the launcher (docs/architecture.md#contract-9)."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+
 import torch
 from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 
 
 def environment() -> list[SLURMEnvironment]:
-    """For the Trainer's ``plugins``: under srun Lightning's SLURM, but without its own checkpoints and requeueing; else nothing.
+    """Cluster plugins for the Trainer: under srun Lightning's SLURM without its own checkpoints and requeueing, else none.
 
     Lightning finds SLURM by itself and would take SIGUSR1 before the first step and after the last one.
     """
@@ -22,12 +23,12 @@ def environment() -> list[SLURMEnvironment]:
 
 
 def hand_on(number: int) -> None:
-    """Give a signal that stopped the run, and was kept from it until all was saved, to the one who waits for it.
+    """Pass the signal that stopped a run on to the launcher, after everything was saved.
 
     In submitit's jobs that is submitit: at SIGUSR2 it requeues the job and leaves the process. Elsewhere nobody waits.
 
     Args:
-        number: of the signal.
+        number: number of the signal, such as ``signal.SIGUSR2``.
 
     """
     if signal.getsignal(number) not in {signal.SIG_DFL, signal.SIG_IGN, signal.default_int_handler, None}:
@@ -36,7 +37,7 @@ def hand_on(number: int) -> None:
 
 @contextmanager
 def own_processes() -> Iterator[None]:
-    """A run leaves neither the group of its own processes nor their names behind: the next run of a multirun starts others."""
+    """Context of a run's own process group, which is removed at its end so that the next run of a multirun can start others."""
     names = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
     before = {name: os.environ[name] for name in names if name in os.environ}
     yield

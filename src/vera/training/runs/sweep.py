@@ -1,22 +1,24 @@
 """Hydra callbacks of a multirun: its end as a whole (``conf/train.yaml``), and an Optuna study that goes on (``conf/sweep/optuna.yaml``).
 
-Optuna's sweeper always begins ``n_trials`` new trials, and a trial that was interrupted stays "running" in the database for ever."""
+Optuna's sweeper always begins ``n_trials`` new trials, and a trial that was interrupted stays "running" in the database for ever.
+"""
 
 from __future__ import annotations
 
-import signal
-import sys
-import threading
-from pathlib import Path
-from typing import Any
-from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
-from vera.training.runs.folder import FAILURE
 import fcntl
 import logging
 import os
+import signal
+import sys
+import threading
 import warnings
+from pathlib import Path
+from typing import Any
+
+from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, open_dict, read_write
+
+from vera.training.runs.folder import FAILURE
 
 
 class Sweep(Callback):

@@ -1,4 +1,4 @@
-"""The table of an ablation: one line a run of a sweep, what differs between them and what each measured last; and over seeds."""
+"""The table of an ablation: one line for each run of a sweep, with its varied settings and measures, and means over seeds."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ def compare(sweeps: Sequence[Path], folder: Path | None, *, measures: Sequence[s
     """The runs of one sweep or several in one table.
 
     Args:
-        sweeps: folders of multiruns.
-        folder: gets ``table.md``, ``table.csv``, ``table.json`` (with every measure) and, where seeds differ, ``seeds.csv``; None: nothing.
+        sweeps: folders of Hydra multiruns, one or more.
+        folder: folder for ``table.md``, ``table.csv``, ``table.json`` (with every measure) and, where seeds differ,
+            ``seeds.csv``; None writes nothing.
         measures: the page's columns; none for all but those in :data:`HIDDEN`.
 
     Returns:
