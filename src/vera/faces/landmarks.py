@@ -26,7 +26,7 @@ def require_landmarks(landmarks: Points, purpose: str) -> Points:
     """The landmarks as float64, if there are 68 finite points.
 
     Args:
-        landmarks: points (x, y).
+        landmarks: points (x, y), ``(68, 2)`` in iBUG order.
         purpose: subject and verb of the message, as ``pose and expression need``.
 
     Raises:

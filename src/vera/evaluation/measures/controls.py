@@ -1,4 +1,4 @@
-"""How well a generator's attributes are separate controls: control, disentanglement and separability of one generator.
+"""Measure how separately a generator's attributes can be controlled: control, disentanglement and separability.
 
 Used by experiments/contrastive.
 """

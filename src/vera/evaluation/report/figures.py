@@ -45,7 +45,7 @@ def histograms(curves: Mapping[str, Mapping[str, Matrix]], threshold: float, rec
 
 
 def roc_curves(curves: Mapping[str, Mapping[str, Matrix]], recogniser: str) -> Figure:
-    """How well pairs of one person are told from two people's, in the originals and after each anonymizer."""
+    """ROC curves of same-person against different-person pairs, in the originals and after each anonymizer."""
     figure = Figure(figsize=(4.6, 4.4), layout="constrained")
     axes = figure.subplots()
     first = next(iter(curves.values()))

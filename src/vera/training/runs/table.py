@@ -9,6 +9,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
 from vera.evaluation.report.table import markdown_table
 from vera.files import write_into_run
 from vera.training.runs.folder import Run, read_runs
@@ -120,7 +121,8 @@ def _page(runs: Sequence[Run], lines: Sequence[Line], seeds: Sequence[Line], axe
     if seeds:
         columns = [*(axis for axis in axes if axis != SEED), "seeds", *shown]
         parts.append("Mean ± standard deviation over the seeds of finished runs:\n")
-        parts.append(markdown_table([columns, ["---"] * len(columns), *([_over_seeds(line, column) for column in columns] for line in seeds)]))
+        rows = [[_over_seeds(line, column) for column in columns] for line in seeds]
+        parts.append(markdown_table([columns, ["---"] * len(columns), *rows]))
     return "\n".join(parts)
 
 
