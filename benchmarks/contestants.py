@@ -17,8 +17,8 @@ from tests.reference import semantic_stylegan as reference
 from torch import Tensor
 
 from vera.generator.network import Synthesis
-from vera.training.draws import Draws
-from vera.training.stage_module import StageModule
+from vera.rng import Draws
+from vera.training.module import StageModule
 from vera.types import LatentCodes
 
 

@@ -21,11 +21,9 @@ from benchmarks.operations import flops
 from benchmarks.provenance import provenance
 from benchmarks.timing import interleaved, matrix_product
 from vera.data.sample import Sample
-from vera.training.adversaries import SIDES
-from vera.training.faces import Faces
-from vera.training.guard import complete_gradients
-from vera.training.phases import Phase
-from vera.training.stage_module import StageModule
+from vera.training.module import StageModule, complete_gradients
+from vera.training.objectives.base import Faces, Phase
+from vera.training.objectives.gan import SIDES
 from vera.types import LatentCodes
 
 RESULTS = Path(__file__).with_name("results.jsonl")

@@ -1,12 +1,14 @@
-"""Pages that live elsewhere in the repository, links that leave docs/, and names in docstrings: settled when the manual is built.
+"""Build hooks of the manual: pages from elsewhere in the repository, the API reference, links that leave docs/, names in docstrings.
 
-README, SAFETY.md and the notebooks become pages. A link to a file that is no page (an experiment, a model card) becomes its text with the
-path beside it. A link to nothing stays as it is, and `mkdocs build --strict` stops at it. Docstrings name things as Sphinx does
-(:class:`~vera.types.Semantic`): such a name becomes a link to its place in the reference, if it has one.
+README, SAFETY.md and the notebooks become pages, and each package of the source gets a reference page with all its modules. A link to
+a file that is no page (an experiment, a model card) becomes its text with the path beside it. A link to nothing stays as it is, and
+`mkdocs build --strict` stops at it. Docstrings name things as Sphinx does (:class:`~vera.types.Semantic`): such a name becomes a link to
+its place in the reference, if it has one.
 """
 
 from __future__ import annotations
 
+import ast
 import json
 import posixpath
 import re
@@ -31,11 +33,29 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
             file = ROOT / source
             text = notebook_page(file) if file.suffix == ".ipynb" else file.read_text(encoding="utf-8")
             files.append(File.generated(config, uri, content=text))
+    for uri, text in reference().items():
+        files.append(File.generated(config, uri, content=text))
     return files
 
 
+def reference() -> dict[str, str]:
+    """A page for each package of ``src/vera``, and one for the modules beside them, which names every module."""
+    pages: dict[str, list[str]] = {}
+    for file in sorted((ROOT / "src" / "vera").rglob("*.py")):
+        parts = file.relative_to(ROOT / "src").with_suffix("").parts
+        if parts[-1] not in ("__init__", "__main__"):
+            pages.setdefault(parts[1] if len(parts) > 2 else "base", []).append(".".join(parts))
+    texts = {}
+    for package, modules in pages.items():
+        init = ROOT / "src" / "vera" / package / "__init__.py"
+        told = ast.get_docstring(ast.parse(init.read_text(encoding="utf-8"))) if init.is_file() else "The modules that all packages share."
+        lines = [f"# {package.capitalize()}", told or "", *(f"::: {module}" for module in modules)]
+        texts[f"reference/{package}.md"] = "\n\n".join(lines) + "\n"
+    return texts
+
+
 def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Settle the links of a page."""
+    """Resolve the links of a page."""
     known = published(files)
     home = posixpath.dirname(next(source for source, uri in known.items() if uri == page.file.src_uri))
 
@@ -53,7 +73,7 @@ def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: 
 
 
 def on_page_content(html: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Settle the names in docstrings; what mkdocstrings' autorefs does not know stays a name."""
+    """Link the names in docstrings; a name that mkdocstrings' autorefs does not know stays text."""
 
     def named(role: re.Match[str]) -> str:
         short = role[2].rpartition(".")[2] if role[1] else role[2]

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from vera.evaluation.report_publish import publish
+from vera.evaluation.report.publish import publish
 
 HERE = Path(__file__).parent
 OBSCURING = "_target_: vera.evaluation.baselines.obscuring"

@@ -20,10 +20,10 @@ from torchvision.utils import make_grid, save_image
 from vera import bundle
 from vera.attributes.control import ControlledGenerator
 from vera.attributes.encoder import AttributeEncoder
-from vera.evaluation.attribute_measures import Reading, control, disentanglement, separability
-from vera.evaluation.probe import ProceduralProbe
-from vera.training.checkpoint import read_checkpoint
-from vera.training.export_contrastive import GENERATOR, with_controls
+from vera.evaluation.measures.controls import Reading, control, disentanglement, separability
+from vera.evaluation.measures.probe import ProceduralProbe
+from vera.training.export.contrastive import GENERATOR, with_controls
+from vera.training.runs.record import read_checkpoint
 
 HERE = Path(__file__).parent
 SWEEP = ["stage.mirroring=true,false", "stage.projection=true,false", "stage.loss=ntxent,margin"]

@@ -22,7 +22,7 @@ from vera.attributes.expression import SegmentationExpression
 from vera.attributes.illumination import NAMES as LIGHTS
 from vera.attributes.illumination import SkinShading
 from vera.attributes.pose import SegmentationPose
-from vera.evaluation.metrics.expression import MEASURES, expression, pose
+from vera.evaluation.metrics.attributes import MEASURES, expression, pose
 from vera.faces.alignment import align
 from vera.faces.detection import DlibDetector
 from vera.faces.parsing import LandmarkParser

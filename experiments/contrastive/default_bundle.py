@@ -18,7 +18,7 @@ from torchvision.utils import make_grid, save_image
 from vera import load
 from vera.attributes.age import ApparentAge
 from vera.attributes.control import ControlledGenerator
-from vera.evaluation.attribute_measures import EVERYTHING, LOCAL, Reading, control, disentanglement, separability
+from vera.evaluation.measures.controls import EVERYTHING, LOCAL, Reading, control, disentanglement, separability
 from vera.types import LatentCodes, Semantic, VeraError
 
 HERE = Path(__file__).parent

@@ -12,7 +12,7 @@ from calibrate import angles
 from torch import Tensor
 
 from vera.attributes.encoder import AttributeEncoder
-from vera.evaluation.metrics.expression import expression, pose
+from vera.evaluation.metrics.attributes import expression, pose
 from vera.faces.detection import DlibDetector
 from vera.faces.photograph import photograph_from_pixels
 from vera.faces.recognition import DlibRecogniser

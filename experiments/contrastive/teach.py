@@ -19,7 +19,7 @@ from torch import Tensor
 from vera import bundle
 from vera.data.procedural import ProceduralFaces
 from vera.data.sample import decode_images
-from vera.evaluation.probe import NAMES, ProceduralProbe
+from vera.evaluation.measures.probe import NAMES, ProceduralProbe
 from vera.generator.network import Generator
 
 CONFIG: dict[str, Any] = {

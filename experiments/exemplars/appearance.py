@@ -23,11 +23,10 @@ from vera import __version__
 from vera.anonymization.placement import Window, to_window
 from vera.data.by_role import by_role
 from vera.data.people import Person
-from vera.evaluation.interface import CROP
+from vera.evaluation.measures.photographs import CROP
 from vera.evaluation.metrics.frechet import FrechetDistance
-from vera.evaluation.protocol_items import ORIGINALS
-from vera.evaluation.protocol_ledger import Files, Item, Ledger
-from vera.evaluation.protocol_seen import Records, load_seen, read_written
+from vera.evaluation.protocol.cache import Records, load_seen, read_written
+from vera.evaluation.protocol.items import ORIGINALS, Files, Item, Ledger
 from vera.faces.alignment import align
 from vera.faces.parser_choice import choose_parser
 from vera.faces.parsing import Parser

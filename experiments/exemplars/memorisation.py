@@ -25,8 +25,8 @@ from scipy.spatial.distance import cdist
 
 from vera import __version__
 from vera.bundle import exemplar_bundle, load
-from vera.evaluation.protocol_judges import Judge, dlib_judge, sface_judge
-from vera.evaluation.report_figures import save
+from vera.evaluation.judges import Judge, dlib_judge, sface_judge
+from vera.evaluation.report.figures import save
 from vera.exemplars.bank import ExemplarBank
 from vera.exemplars.fitting import Fitter, Subject, observe
 from vera.exemplars.identity import Appearance, draw, pool

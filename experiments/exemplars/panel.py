@@ -22,7 +22,7 @@ from PIL import Image, ImageDraw
 from vera.anonymization.interface import RENDERERS, embedded
 from vera.anonymization.pipeline import VeraAnonymizer
 from vera.anonymization.request import Options
-from vera.evaluation.protocol_ranks import parse_shard
+from vera.distributed import parse_shard
 from vera.faces.photograph import read_photograph, write_png
 from vera.mosaic.report import sheet
 from vera.types import Photograph, Pixels, Semantic, VeraError

@@ -14,15 +14,14 @@ from torch.nn.functional import interpolate
 from torchmetrics.functional.classification import multiclass_confusion_matrix
 from torchmetrics.functional.image import multiscale_structural_similarity_index_measure as ms_ssim
 
-from vera.cli.samples import Sample, sampler
+from vera.cli.samples import DrawnSample, sampler
 from vera.data.folder import FolderDataset
 from vera.data.sample import decode_images, decode_labels
-from vera.evaluation.metrics.collected import distances
+from vera.evaluation.judges import Judge, Observer
+from vera.evaluation.metrics.base import distances
 from vera.evaluation.metrics.frechet import FrechetDistance
 from vera.evaluation.metrics.kernel import KernelDistance
-from vera.evaluation.metrics.observation import Observer
 from vera.evaluation.metrics.segmentation import SegmentationConsistency, agreement
-from vera.evaluation.protocol_judges import Judge
 from vera.faces.parsing import Parser
 from vera.faces.photograph import photograph_from_pixels
 from vera.features.perceptual import PerceptualDistance
@@ -112,7 +111,7 @@ class Held:
 
 def samples(
     network: Any, held: Held, judge: Judge, parser: Parser, *, count: int, parsed: int, seed: int, truncation: float
-) -> tuple[list[Sample], dict[str, Any]]:
+) -> tuple[list[DrawnSample], dict[str, Any]]:
     """Samples of a bundle, and what is measured on them.
 
     Args:

@@ -23,7 +23,7 @@ from PIL import Image
 from vera import __version__
 from vera.anonymization.request import Options
 from vera.bundle import default_bundle, load
-from vera.evaluation.protocol_judges import dlib_judge
+from vera.evaluation.judges import dlib_judge
 from vera.faces.parser_choice import choose_parser
 from vera.inversion.autoencoder import Autoencoder
 from vera.mosaic.report import sheet

@@ -105,7 +105,7 @@ def judge(network: Any, options: argparse.Namespace) -> int:
     from edges import figure
     from judging import Judging
 
-    from vera.evaluation.report_figures import save
+    from vera.evaluation.report.figures import save
 
     cases: Cases = torch.load(options.out / "cases.pt", weights_only=True)
     made: list[Made] = [torch.load(file, weights_only=True) for file in sorted(options.out.glob("*_with*.pt"))]

@@ -15,11 +15,10 @@ from torch.nn.functional import interpolate
 from torchmetrics.functional.classification import multiclass_confusion_matrix
 from torchmetrics.functional.image import multiscale_structural_similarity_index_measure as ms_ssim
 
+from vera.evaluation.judges import Observation, Observer, dlib_judge
 from vera.evaluation.metrics.attributes import AttributePreservation
 from vera.evaluation.metrics.lpips_distance import LpipsDistance
-from vera.evaluation.metrics.observation import Observation, Observer
 from vera.evaluation.metrics.segmentation import agreement
-from vera.evaluation.protocol_judges import dlib_judge
 from vera.faces.parser_choice import choose_parser
 from vera.faces.photograph import photograph_from_pixels
 from vera.features.lpips_network import LpipsNetwork

@@ -22,7 +22,7 @@ from vera import __version__
 from vera.anonymization import kinds
 from vera.anonymization.verification import embeddings
 from vera.bundle import default_bundle, load
-from vera.evaluation.metrics.shares import share
+from vera.evaluation.metrics.base import share
 from vera.faces.alignment import align
 from vera.faces.detection import DlibDetector
 from vera.faces.parser_choice import choose_parser

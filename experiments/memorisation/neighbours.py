@@ -13,9 +13,8 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from vera.evaluation.metrics.collected import distances
-from vera.evaluation.metrics.observation import Observer
-from vera.evaluation.protocol_judges import Judge
+from vera.evaluation.judges import Judge, Observer
+from vera.evaluation.metrics.base import distances
 from vera.faces.alignment import align, transform
 from vera.faces.geometry import FaceGeometry
 from vera.faces.photograph import photograph_from_pixels, read_photograph

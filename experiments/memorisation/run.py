@@ -29,8 +29,8 @@ from vera.anonymization.proportions import NAMES
 from vera.anonymization.request import Options
 from vera.bundle import default_bundle, load
 from vera.cli.samples import sampler
-from vera.evaluation.protocol_judges import Judge, dlib_judge
-from vera.evaluation.report_figures import save
+from vera.evaluation.judges import Judge, dlib_judge
+from vera.evaluation.report.figures import save
 from vera.faces.insightface_backend import InsightFaceBackend
 from vera.features.perceptual import PerceptualDistance
 from vera.inversion.autoencoder import Autoencoder

@@ -13,10 +13,9 @@ import json
 import sys
 from pathlib import Path
 
-from vera.evaluation.protocol_ledger import write_whole
-from vera.evaluation.protocol_results import rounded
-from vera.evaluation.report import read
-from vera.evaluation.report_groups import LEAST, Judged, by_group, markdown
+from vera.evaluation.protocol.results import rounded
+from vera.evaluation.report.groups import LEAST, Judged, by_group, markdown
+from vera.evaluation.report.results import read
 
 HERE = Path(__file__).parent
 JUDGED = Judged("dlib-hog-68", "dlib-resnet-128", "euclidean")
@@ -41,8 +40,8 @@ def main() -> int:
     print(page)
     if chosen.publish:
         lines = "".join(json.dumps(rounded({"bundle": bundle[:16], **row})) + "\n" for row in rows)
-        write_whole(HERE / "groups.jsonl", lines.encode())
-        write_whole(HERE / "groups.md", page.encode())
+        write_into_run(HERE / "groups.jsonl", lines.encode())
+        write_into_run(HERE / "groups.md", page.encode())
     return 0
 
 

@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from vera.evaluation.report import read
-from vera.evaluation.report_publish import publish
+from vera.evaluation.report.publish import publish
+from vera.evaluation.report.results import read
 
 HERE = Path(__file__).parent
 RESEEDED = 12

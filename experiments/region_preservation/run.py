@@ -18,11 +18,11 @@ from drawn import Drawn
 from vera.anonymization.interface import RENDERERS, embedded
 from vera.anonymization.request import Options
 from vera.data.by_role import by_role
-from vera.evaluation.interface import evaluate
-from vera.evaluation.protocol_items import Contestant
-from vera.evaluation.protocol_judges import dlib_judge, sface_judge
-from vera.evaluation.protocol_ranks import parse_shard
-from vera.evaluation.report_publish import publish
+from vera.distributed import parse_shard
+from vera.evaluation.api import evaluate
+from vera.evaluation.judges import dlib_judge, sface_judge
+from vera.evaluation.protocol.items import Contestant
+from vera.evaluation.report.publish import publish
 from vera.types import Semantic
 
 HERE = Path(__file__).parent

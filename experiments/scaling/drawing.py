@@ -8,7 +8,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.axes import Axes
 
-from vera.evaluation.report_figures import save
+from vera.evaluation.report.figures import save
 
 COLOURS = ("tab:blue", "tab:orange", "tab:green", "tab:red")
 

@@ -24,7 +24,7 @@ from drawing import draw
 from hydra.utils import instantiate
 from model import Cluster, Step, cost, images_per_second, loaded_per_second, workers_needed
 
-from vera.evaluation.protocol_provenance import provenance
+from vera.provenance import provenance
 
 GPUS = (1, 2, 4, 8, 16, 32, 64)
 STAGE = "autoencoder, adversary"

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from vera.anonymization.interface import anonymize
     from vera.bundle import load
-    from vera.evaluation.interface import evaluate
+    from vera.evaluation.api import evaluate
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "anonymize", "evaluate", "load"]
 
-_HOMES = {"anonymize": "vera.anonymization.interface", "evaluate": "vera.evaluation.interface", "load": "vera.bundle"}
+_HOMES = {"anonymize": "vera.anonymization.interface", "evaluate": "vera.evaluation.api", "load": "vera.bundle"}
 
 
 def __getattr__(name: str) -> Any:

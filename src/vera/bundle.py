@@ -36,9 +36,9 @@ LOADABLE: dict[str, str] = {
     "Discriminator": "vera.generator.discriminator.Discriminator",
     "ProjectedDiscriminator": "vera.generator.projected.ProjectedDiscriminator",
 }
-"""All classes that a bundle or a checkpoint may name, and where they are defined. A new kind of bundle is a new line here."""
+"""Classes that a bundle or a checkpoint may name, by the module that defines them. A new class of network needs a line here."""
 ALIASES: dict[str, str] = {}
-"""Paths of older versions, and the names in :data:`LOADABLE` of what they are now: bundles keep their records and digests."""
+"""Present names in :data:`LOADABLE` by the class paths of older versions, so that bundles keep their records and digests."""
 LARGEST = 1 << 16
 """DECISION: no whole number in a network's configuration is larger (sides, channels, layers, identities of a bank), but for those
 that count bytes of a tensor: tensors are compared with the file's."""
@@ -50,7 +50,7 @@ CLASS_KEYS = ("_target_", "class")
 
 @dataclass(frozen=True)
 class BundleInfo:
-    """What is known of a loaded bundle.
+    """Record of a loaded bundle: folder, digest, licence and provenance.
 
     Attributes:
         path: its folder.
@@ -67,17 +67,17 @@ class BundleInfo:
 
 
 def default_bundle() -> Path:
-    """Folder of the bundle that ships with the package."""
+    """Path of the shipped generator bundle (an autoencoder with a bank of identities)."""
     return Path(__file__).parent / "assets" / "default"
 
 
 def exemplar_bundle() -> Path:
-    """Folder of the bank of exemplars that ships with the package: what ``vera anonymize`` renders with by default."""
+    """Path of the shipped bank of exemplars, with which ``vera anonymize`` renders by default."""
     return Path(__file__).parent / "assets" / "exemplars"
 
 
 def controlled_bundle() -> Path:
-    """Folder of the shipped generator with controls: the default bundle's, after stage 2."""
+    """Path of the shipped generator with attribute controls: the default bundle's generator after stage 2."""
     return Path(__file__).parent / "assets" / "controlled"
 
 
@@ -94,11 +94,12 @@ def save(
 
     Args:
         path: the folder to make; it must not exist.
-        network: of a class in :data:`LOADABLE`, with a ``config`` dictionary: its constructor's keyword arguments.
+        network: network of a class in :data:`LOADABLE`, with a ``config`` dictionary: its constructor's keyword arguments.
         provenance: how the weights were made.
-        licence: of the weights.
+        licence: licence of the weights, as the model card states it.
         card: the model card, Markdown.
-        dtype: of the weights on disk: bfloat16 is half as large and good enough to look at; float32 keeps converted weights exact.
+        dtype: type of the weights on disk: bfloat16 is half as large and good enough to look at; float32 keeps converted
+            weights exact.
 
     Raises:
         VeraError: when the folder exists or cannot be made, or no bundle can hold such a network.
@@ -132,7 +133,7 @@ def save(
 
 
 def read(path: str | Path) -> dict[str, Any]:
-    """A bundle's record, its digest checked.
+    """Read a bundle's record and check its digest.
 
     Raises:
         VeraError: for a folder that is missing, incomplete, truncated or altered, or a record with fields of other types.
@@ -160,10 +161,10 @@ def read(path: str | Path) -> dict[str, Any]:
 
 
 def load(path: str | Path, *, device: str = "cpu") -> nn.Module:
-    """Rebuild a network from a bundle's own configuration.
+    """Load the network of a bundle, rebuilt from the bundle's own configuration.
 
     Args:
-        path: the bundle's folder.
+        path: folder of the bundle.
         device: where the network goes.
 
     Returns:
@@ -171,6 +172,13 @@ def load(path: str | Path, *, device: str = "cpu") -> nn.Module:
 
     Raises:
         VeraError: see :func:`read`; also for a class that is not VerA's and for tensors that do not fit it.
+
+    Examples:
+        >>> import vera
+        >>> from vera.bundle import controlled_bundle
+        >>> generator = vera.load(controlled_bundle())
+        >>> generator.training, generator.info.licence
+        (False, 'CC-BY-4.0')
 
     """
     path = Path(path)
@@ -184,7 +192,7 @@ def load(path: str | Path, *, device: str = "cpu") -> nn.Module:
 
 
 def rebuild(described: Any, tensors: Any, *, source: str) -> nn.Module:
-    """A network from what a file says of it: the one place where a name in a file becomes code that runs.
+    """Build a network from the class, configuration and tensors that a file states; only listed classes are built.
 
     The network is first built without memory (on torch's ``meta`` device) and compared with the tensors, so that a configuration
     cannot ask for more memory than the file holds.
@@ -218,7 +226,7 @@ def rebuild(described: Any, tensors: Any, *, source: str) -> nn.Module:
 
 
 def loadable(name: str, *, source: str) -> type[nn.Module]:
-    """The class of this name, if it is on the list of those that files may name.
+    """Look up a class by name in the list of classes that files may name.
 
     Args:
         name: its path, as :func:`save` writes it, or one of :data:`ALIASES`.

@@ -1,4 +1,4 @@
-"""The one place that writes files: whole or not at all, over nothing that is another's, readable by its owner only where it is private.
+"""Write files atomically: whole or not at all, never over foreign files, owner-only where they are private.
 
 A file is first written under a hidden name in the same folder (a *part*), brought to the disk, and only then moved to its name. A part's
 name has the same length whatever the file is called, so that every name that the file system takes can be written.
@@ -26,7 +26,7 @@ BLOCK = 1 << 16
 """Bytes that are read at once where the end of a file is looked for."""
 TURNING = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
 TURNS = frozenset({chr(0x200E), chr(0x200F), chr(0x061C)})
-"""Marks of Unicode that change the direction of what follows: a name may look like another."""
+"""Unicode marks that change the direction of the text after them: a name may look like another."""
 
 
 def part_of(path: Path) -> Path:
@@ -39,11 +39,20 @@ def write_whole(path: Path, content: bytes, *, private: bool = False) -> Path:
 
     Args:
         path: the file; its folder must be there. A link is replaced, never followed.
-        content: all its bytes.
+        content: all bytes of the new file.
         private: mode 0600. Otherwise what the process's umask leaves of 0666.
 
     Raises:
         OSError: it can't be written.
+
+    Examples:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from vera.files import write_whole
+        >>> path = Path(tempfile.mkdtemp()) / "note.txt"
+        >>> path = write_whole(path, b"all or nothing")
+        >>> path.read_bytes()
+        b'all or nothing'
 
     """
     part = part_of(path)
@@ -54,6 +63,22 @@ def write_whole(path: Path, content: bytes, *, private: bool = False) -> Path:
         part.unlink(missing_ok=True)  # gone already when all went well
     sync_folder(path.parent)
     return path
+
+
+def write_into_run(path: Path, content: bytes) -> None:
+    """Write a file of a training run or an evaluation, whole or not at all; its folder is made.
+
+    Raises:
+        VeraError: it can't be written.
+
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, content)
+    except OSError as error:
+        from vera.types import VeraError  # it brings torch along, which most callers of this module do without
+
+        raise VeraError(f"{path} can't be written ({error.strerror}): choose another folder with run.folder=DIR") from error
 
 
 def write_new(path: Path, content: bytes, *, private: bool = False) -> None:
@@ -176,7 +201,7 @@ def place(source: Path, target: Path) -> None:
     file, which the move replaces. A process that is killed in between leaves both names, or an empty file.
 
     Args:
-        source: a file.
+        source: the file to move.
         target: its new name, on the same file system.
 
     Raises:
@@ -210,7 +235,7 @@ def is_empty(path: Path) -> bool:
 
 
 def exists(path: Path) -> bool:
-    """Whether a name is taken, be it by a link that leads nowhere.
+    """Whether a name is taken, even by a broken link.
 
     Raises:
         OSError: one may not look.
@@ -235,7 +260,7 @@ def digest(path: Path) -> str | None:
 
 
 def own_digest(path: Path) -> str | None:
-    """As :func:`digest`, but None for a link, too: what VerA wrote is a file."""
+    """SHA-256 of a file, see :func:`digest`; None for a link, too, since VerA writes files only."""
     return None if path.is_symlink() else digest(path)
 
 
@@ -264,7 +289,7 @@ def remove_parts(path: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Bring a folder's names to the disk, where the system does so."""
+    """Flush a folder's entries to the disk, where the system allows it."""
     if not hasattr(os, "O_DIRECTORY"):
         return
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

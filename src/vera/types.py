@@ -1,4 +1,4 @@
-"""The vocabulary of the project: what passes between its rooms, and in which units.
+"""The project's vocabulary: the types that pass between its packages, with shapes, ranges and units.
 
 Pixel coordinates follow OpenCV: ``(x, y)``, the centre of the first pixel is ``(0, 0)``. Images inside a network are
 ``(3, S, S)`` float tensors in ``[-1, 1]``; photographs are ``(H, W, 3)`` uint8 arrays, RGB, upright, in sRGB.
@@ -24,6 +24,8 @@ Mask = npt.NDArray[np.bool_]
 """``(H, W)``."""
 Points = npt.NDArray[np.float64]
 """``(N, 2)`` pixel coordinates (x, y)."""
+Matrix = npt.NDArray[np.float64]
+"""``(N, D)`` or ``(N,)`` numbers: one row, or one value, for each item."""
 
 
 class VeraError(Exception):
@@ -62,6 +64,14 @@ class Semantic(IntEnum):
         Raises:
             VeraError: for an unknown name; says which class holds what is asked for, and lists all.
 
+        Examples:
+            >>> from vera.types import Semantic
+            >>> Semantic.named("mouth")
+            <Semantic.MOUTH: 4>
+            >>> Semantic.named("teeth")
+            Traceback (most recent call last):
+            vera.types.VeraError: unknown semantic class 'teeth': the class that holds it is 'mouth', or draw a mask of it alone; ...
+
         """
         known = ", ".join(c.name.lower() for c in cls)
         if not isinstance(name, str):
@@ -87,7 +97,7 @@ PARTS_OF = {
     **dict.fromkeys(("ear", "earlobe", "auricle"), "ears"),
     **dict.fromkeys(("cheek", "cheeks", "chin", "forehead", "jaw", "face", "scar", "mole", "beard", "moustache"), ""),
 }
-"""What people ask for that is no class of its own, and the class that holds it; empty for parts of the skin, which is too large to keep."""
+"""Names of parts without a class of their own, and the class that holds them; empty for parts of the skin, which is too large to keep."""
 NUM_CLASSES = len(Semantic)
 TRANSPARENT = (Semantic.GLASSES, Semantic.EARRINGS)
 """Classes that do not hide what lies under them (SemanticStyleGAN, section 3.2)."""
@@ -97,7 +107,7 @@ FACE = (Semantic.SKIN, Semantic.EYES, Semantic.BROWS, Semantic.MOUTH, Semantic.N
 
 @dataclass(frozen=True)
 class Photograph:
-    """What the user has, decoded once: upright (EXIF orientation applied), 8 bit, sRGB.
+    """A photograph decoded once: upright (EXIF orientation applied), 8 bit, sRGB.
 
     Attributes:
         pixels: ``(H, W, 3)`` uint8 RGB.
@@ -148,12 +158,21 @@ class AlignedFace:
 
 @dataclass(frozen=True)
 class LatentCodes:
-    """All that passes between encoder, identity and generator.
+    """Latent codes of a batch: the only data that pass between encoder, identity and generator.
 
     Attributes:
         local: ``(B, 2 + 2K, D)``: two shared base codes, then shape and texture code of each class
             (rows ``2 + 2k`` and ``3 + 2k`` for class k).
         attributes: ``(B, A)``: the attribute codes concatenated; A = 0 for a generator without attributes.
+
+    Examples:
+        >>> import torch
+        >>> from vera.types import LatentCodes, Semantic
+        >>> codes = LatentCodes(local=torch.zeros(1, 28, 8), attributes=torch.zeros(1, 0))
+        >>> LatentCodes.rows([Semantic.HAIR])
+        [16, 17]
+        >>> codes.map(lambda tensor: tensor.repeat(2, *[1] * (tensor.ndim - 1))).local.shape
+        torch.Size([2, 28, 8])
 
     """
 
@@ -162,11 +181,11 @@ class LatentCodes:
 
     @staticmethod
     def rows(classes: Sequence[int]) -> list[int]:
-        """Row numbers in :attr:`local` of these classes' shape and texture codes."""
+        """Rows of :attr:`local` that hold these classes' shape and texture codes."""
         return [row for k in classes for row in (2 + 2 * int(k), 3 + 2 * int(k))]
 
     def with_local(self, local: Tensor) -> LatentCodes:
-        """The same attribute codes with other local codes."""
+        """Replace the local codes; the attribute codes stay the same."""
         return replace(self, local=local)
 
     def map(self, function: Any) -> LatentCodes:
@@ -178,7 +197,7 @@ class LatentCodes:
 
 
 def to_probabilities(segmentation: Tensor) -> Tensor:
-    """Segmentation as the generator yields it (2p - 1, unbounded) to class probabilities.
+    """Convert a generator's segmentation (2p - 1, unbounded) to class probabilities.
 
     The one way out of the generator's range: ``(s + 1) / 2``, clamped, renormalised.
 
@@ -187,6 +206,12 @@ def to_probabilities(segmentation: Tensor) -> Tensor:
 
     Returns:
         ``(B, K, H, W)`` in [0, 1], sums to 1 over K.
+
+    Examples:
+        >>> import torch
+        >>> from vera.types import to_probabilities
+        >>> to_probabilities(torch.tensor([1.0, -1.0, 0.0]).reshape(1, 3, 1, 1)).flatten().round(decimals=3)
+        tensor([0.6670, 0.0000, 0.3330])
 
     """
     positive = ((segmentation + 1) / 2).clamp(min=1e-6)
@@ -223,7 +248,7 @@ class AnonymizedPerson:
 
 
 class Anonymizer(Protocol):
-    """Anything that anonymizes: ours, or a baseline of the evaluation."""
+    """Protocol of anonymizers: VerA's own, or a baseline of the evaluation."""
 
     def __call__(self, photographs: Sequence[Photograph], *, person: str) -> AnonymizedPerson:
         """Anonymize all photographs of one person.
@@ -236,11 +261,27 @@ class Anonymizer(Protocol):
 
 
 def image_to_tensor(pixels: Pixels) -> Tensor:
-    """``(H, W, 3)`` uint8 to ``(3, H, W)`` float32 in [-1, 1]."""
+    """Convert an ``(H, W, 3)`` uint8 image to a ``(3, H, W)`` float32 tensor in [-1, 1].
+
+    Examples:
+        >>> import numpy as np
+        >>> from vera.types import image_to_tensor
+        >>> image_to_tensor(np.full((2, 2, 3), 255, dtype=np.uint8)).max()
+        tensor(1.)
+
+    """
     return torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1).float() / 127.5 - 1
 
 
 def tensor_to_image(image: Tensor) -> Pixels:
-    """``(3, H, W)`` float in [-1, 1] (clamped) to ``(H, W, 3)`` uint8."""
+    """Convert a ``(3, H, W)`` float tensor in [-1, 1] (clamped) to an ``(H, W, 3)`` uint8 image.
+
+    Examples:
+        >>> import torch
+        >>> from vera.types import tensor_to_image
+        >>> tensor_to_image(torch.ones(3, 4, 5)).shape
+        (4, 5, 3)
+
+    """
     scaled = ((image.detach().float().cpu().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
     return np.ascontiguousarray(scaled.permute(1, 2, 0).numpy())

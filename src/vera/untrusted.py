@@ -1,4 +1,4 @@
-"""Reading files that somebody else may have written: size, depth, types and numbers are checked before anything uses them.
+"""Read untrusted files safely: size, nesting, types and numbers are checked before anything uses them.
 
 Bundles, identities, audits, tables, lists and results travel between machines. Each reader names the file and what is wrong in one
 sentence (:class:`vera.types.VeraError`); nothing here runs, imports or allocates what a file asks for.
@@ -59,7 +59,7 @@ N = TypeVar("N", int, float)
 
 
 class TensorFile(NamedTuple):
-    """What a safetensors file holds.
+    """Content of a safetensors file.
 
     Attributes:
         tensors: by name, on the CPU; all numbers are finite.
@@ -88,7 +88,7 @@ def read_bytes(path: str | Path, *, limit: int, what: str, follow: bool = True) 
     """A file's content, once it is known to be small enough.
 
     Args:
-        path: a regular file.
+        path: path of a regular file.
         limit: most bytes that are read.
         what: the file's name in messages, for example ``bundle 'x': bundle.json``.
         follow: read through a link; otherwise a link can't be read.
@@ -239,7 +239,7 @@ def parse_json(content: bytes, *, what: str, depth: int = JSON_DEPTH, mend: str 
     """A JSON text's value, of plain types only.
 
     Args:
-        content: UTF-8.
+        content: bytes of a JSON text in UTF-8.
         what: the text's name in messages.
         depth: most levels of nesting.
         mend: what to do where it is damaged.
@@ -297,11 +297,11 @@ def number(facts: Mapping[str, str], name: str, kind: type[N], low: float, high:
     """A number that a file's metadata gives as text.
 
     Args:
-        facts: the metadata.
-        name: of the number.
-        kind: int or float.
-        low: smallest value.
-        high: largest.
+        facts: metadata of a file, all values as text.
+        name: name of the number in the metadata.
+        kind: type of the number: int or float.
+        low: smallest value that is allowed.
+        high: largest value that is allowed.
         what: the file's name in messages.
 
     Raises:
@@ -321,9 +321,9 @@ def read_tensors(path: str | Path, *, what: str, names: Iterable[str] | None = N
     """A safetensors file's tensors and texts.
 
     Args:
-        path: the file.
+        path: path of the safetensors file.
         what: its name in messages.
-        names: of the tensors that must be there, and no others; None for any.
+        names: names of the tensors that must be there, and no others; None for any.
         limit: most bytes of the file, and so of the tensors.
 
     Raises:

@@ -9,8 +9,8 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from vera.cli import evaluation
-from vera.evaluation.interface import without_download
-from vera.evaluation.protocol_judges import Judge
+from vera.evaluation.api import without_download
+from vera.evaluation.judges import Judge
 from vera.faces.detection import DetectedFace
 from vera.faces.photograph import write_png
 from vera.types import Semantic, VeraError

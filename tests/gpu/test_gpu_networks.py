@@ -14,7 +14,7 @@ from vera.generator.discriminator import Discriminator
 from vera.generator.network import Generator
 from vera.generator.projected import ProjectedDiscriminator
 from vera.inversion.autoencoder import Autoencoder
-from vera.training.draws import Draws
+from vera.rng import Draws
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")]
 CUDA = torch.device("cuda")

@@ -6,7 +6,7 @@ from hydra import compose, initialize_config_module
 from hydra.utils import instantiate
 
 from vera.data.procedural import ProceduralFaces
-from vera.training.run import train
+from vera.training.runs.run import train
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")]
 CUDA = torch.device("cuda")

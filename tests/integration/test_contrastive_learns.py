@@ -9,10 +9,10 @@ import torch
 from hydra import compose, initialize_config_module
 
 from vera import bundle
-from vera.evaluation.attribute_measures import Reading, separability
-from vera.evaluation.probe import ProceduralProbe
-from vera.training.run import train
-from vera.training.start_contrastive import with_attributes
+from vera.evaluation.measures.controls import Reading, separability
+from vera.evaluation.measures.probe import ProceduralProbe
+from vera.training.build.contrastive import with_attributes
+from vera.training.runs.run import train
 
 ROOT = Path(__file__).parents[2]
 MEANT = {"pose": "yaw", "expression": "smile", "illumination": "light"}

@@ -12,7 +12,7 @@ from tests.integration.equal_runs import DOUBLE, assert_equal_runs
 from vera import bundle
 from vera.attributes.control import ControlledGenerator
 from vera.generator.network import Generator
-from vera.training.run import train
+from vera.training.runs.run import train
 
 RUN = [
     "experiment=smoke_contrastive", "~callbacks.progress", "~callbacks.sheet", "~callbacks.curve", "batch_size=8", "images=16",
@@ -29,7 +29,7 @@ def run(folder, *overrides):
 
 
 def test_from_a_stage_1_bundle_to_controls(vera, tmp_path, monkeypatch):
-    monkeypatch.setattr("vera.training.export_contrastive.FACES", 48)
+    monkeypatch.setattr("vera.training.export.contrastive.FACES", 48)
     torch.manual_seed(0)
     with initialize_config_module("vera.conf", version_base="1.3"):
         config = compose("train", RUN).generator

@@ -5,8 +5,8 @@ import torch
 from skimage.data import astronaut
 
 from vera.generator.network import Generator
-from vera.training.export_contrastive import with_controls
-from vera.training.start_contrastive import with_attributes
+from vera.training.build.contrastive import with_attributes
+from vera.training.export.contrastive import with_controls
 from vera.types import image_to_tensor
 
 EXPERIMENT = "contrastive"

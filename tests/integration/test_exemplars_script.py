@@ -9,7 +9,7 @@ import pytest
 import torch
 from benchmarks import anonymize
 
-from vera.evaluation.protocol_judges import Judge
+from vera.evaluation.judges import Judge
 from vera.faces.photograph import photograph_from_pixels, read_photograph, write_png
 from vera.types import Anonymized, Refused, Semantic, VeraError
 

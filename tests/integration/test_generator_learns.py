@@ -4,7 +4,7 @@ import csv
 
 from hydra import compose, initialize_config_module
 
-from vera.training.run import train
+from vera.training.runs.run import train
 
 # The smoke experiment at 16 pixels: half a minute on one core.
 LEARNS = [

@@ -5,8 +5,8 @@ import torch
 from hydra import compose, initialize_config_module
 from tests.integration.equal_runs import DOUBLE, assert_equal_runs
 
-from vera.training import adversaries
-from vera.training.run import train
+from vera.training.objectives import gan as adversaries
+from vera.training.runs.run import train
 
 RUN = [
     "experiment=smoke_generator", "batch_size=4", "images=12", "~callbacks.progress", "optim.lr=2e-3", "optim.eps=0.1",

@@ -12,10 +12,10 @@ from tests.integration.equal_runs import DOUBLE, assert_equal_runs
 from vera import bundle
 from vera.generator.discriminator import Discriminator
 from vera.generator.network import Generator
-from vera.training.adversaries import Adversaries
-from vera.training.export import Statement, export
-from vera.training.export_autoencoder import Bank
-from vera.training.run import train
+from vera.training.export.api import Statement, export
+from vera.training.export.autoencoder import BankSettings
+from vera.training.objectives.gan import Adversaries
+from vera.training.runs.run import train
 from vera.types import VeraError
 
 TINY = ["experiment=smoke_generator", "batch_size=8", "~callbacks.progress"]
@@ -153,7 +153,7 @@ def test_the_averaged_generator_and_its_discriminator_become_bundles(tmp_path):
     last = train(composed(tmp_path / "run", "images=16", *QUIET))
     options = {
         "checkpoint": "last.ckpt", "statement": Statement(licence="CC0", card="# tiny", data="procedural"),
-        "bank": Bank(identities=4, seed=0, pattern=None), "exact": True,
+        "bank": BankSettings(identities=4, seed=0, pattern=None), "exact": True,
     }  # fmt: skip
     export(tmp_path / "run", tmp_path / "g", discriminator=tmp_path / "d", **options)
     generator, discriminator = bundle.load(tmp_path / "g"), bundle.load(tmp_path / "d")
@@ -167,4 +167,4 @@ def test_the_averaged_generator_and_its_discriminator_become_bundles(tmp_path):
     assert discriminator(made.image, made.segmentation).shape == (4,)
     assert generator.mean_code(count=50).shape == (generator.latent,)
     with pytest.raises(VeraError, match="draws its own"):
-        export(tmp_path / "run", tmp_path / "h", discriminator=None, **{**options, "bank": Bank(identities=4, seed=0, pattern="*")})
+        export(tmp_path / "run", tmp_path / "h", discriminator=None, **{**options, "bank": BankSettings(identities=4, seed=0, pattern="*")})

@@ -11,14 +11,14 @@ from omegaconf import OmegaConf
 
 from vera import bundle
 from vera.inversion.autoencoder import Autoencoder
-from vera.training.export import Statement, export
-from vera.training.export_autoencoder import Bank
-from vera.training.inversion import Inversion
-from vera.training.run import train
+from vera.training.export.api import Statement, export
+from vera.training.export.autoencoder import BankSettings
+from vera.training.objectives.inversion import Inversion
+from vera.training.runs.run import train
 
 OPTIONS = {
     "checkpoint": "last.ckpt", "statement": Statement(licence="CC0", card="# tiny", data="procedural"),
-    "bank": Bank(identities=4, seed=0, pattern=None), "discriminator": None, "exact": True,
+    "bank": BankSettings(identities=4, seed=0, pattern=None), "discriminator": None, "exact": True,
 }  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from tests.integration.equal_runs import DOUBLE, assert_equal_runs
 
 from vera import bundle
 from vera.inversion.autoencoder import Autoencoder
-from vera.training.run import train
+from vera.training.runs.run import train
 
 RUN = [
     "experiment=smoke_inversion", "~callbacks.progress", "~callbacks.sheet", "seed=3", "batch_size=8", "images=24",

@@ -11,13 +11,13 @@ from hydra import compose, initialize_config_module
 from vera.data.procedural import ProceduralFaces
 from vera.faces.bundle_parser import BundleParser
 from vera.faces.segmenter import Segmenter
-from vera.training.export import Statement, export
-from vera.training.export_autoencoder import Bank
-from vera.training.run import train
+from vera.training.export.api import Statement, export
+from vera.training.export.autoencoder import BankSettings
+from vera.training.runs.run import train
 
 OPTIONS = {
     "checkpoint": "last.ckpt", "statement": Statement(licence="CC0", card="# tiny", data="procedural"),
-    "bank": Bank(identities=4, seed=0, pattern=None), "discriminator": None, "exact": False,
+    "bank": BankSettings(identities=4, seed=0, pattern=None), "discriminator": None, "exact": False,
 }  # fmt: skip
 
 

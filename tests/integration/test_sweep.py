@@ -12,7 +12,7 @@ import pytest
 from optuna.distributions import LogUniformDistribution
 from optuna.trial import TrialState
 
-from vera.evaluation.report_runs import read_runs
+from vera.training.runs.folder import read_runs
 
 TINY = [
     "experiment=smoke", "generator.size=16", "batch_size=8", "images=128", "data.dataset.count=64", "callbacks.snapshots.every=16",

@@ -10,17 +10,17 @@ from hydra import compose, initialize_config_module
 
 from vera import bundle
 from vera.data.sample import decode_labels
-from vera.training import faces
-from vera.training.export import Statement, export
-from vera.training.export_autoencoder import Bank
-from vera.training.reconstruction import Reconstruction
-from vera.training.run import train
+from vera.training.export.api import Statement, export
+from vera.training.export.autoencoder import BankSettings
+from vera.training.objectives import base as faces
+from vera.training.objectives.autoencoder import Reconstruction
+from vera.training.runs.run import train
 from vera.types import VeraError
 
 TINY = ["experiment=smoke", "batch_size=4"]
 OPTIONS = {
     "checkpoint": "last.ckpt", "statement": Statement(licence="CC0", card="# tiny", data="procedural"),
-    "bank": Bank(identities=4, seed=0, pattern=None), "discriminator": None, "exact": False,
+    "bank": BankSettings(identities=4, seed=0, pattern=None), "discriminator": None, "exact": False,
 }  # fmt: skip
 
 

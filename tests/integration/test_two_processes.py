@@ -12,7 +12,7 @@ import torch
 from hydra import compose, initialize_config_module
 from tests.integration.equal_runs import DOUBLE, assert_equal_runs
 
-from vera.training.run import train
+from vera.training.runs.run import train
 
 RUN = [
     "experiment=smoke_generator", "~callbacks.progress", "seed=3",

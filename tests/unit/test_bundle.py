@@ -79,7 +79,7 @@ def test_missing_truncated_altered_foreign(made, tmp_path):
     record.write_text(text[:40])
     with pytest.raises(VeraError, match="damaged"):
         bundle.load(path)
-    for name in ("os.system", "vera.training.run.instantiate"):
+    for name in ("os.system", "vera.training.runs.run.instantiate"):
         described = json.loads(text)
         described["class"] = name
         described["config"] = {"config": {"_target_": "pathlib.Path.touch", "_args_": [str(tmp_path / "executed")]}}

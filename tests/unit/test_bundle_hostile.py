@@ -78,7 +78,7 @@ def test_a_text_where_a_mapping_belongs(forged, name):
     [
         "os.system", "builtins.eval", "torch.nn.Linear", "torch.load", "vera.cli.__main__.main", "vera.cli.__main__.X", "vera.cli.main",
         "vera.features.lpips_network.LpipsNetwork", "vera.features.efficientnet.EfficientNetLite0", "vera.generator.network.nn.Module",
-        "vera.generator.network.Mapping", "vera.training.run.train", "vera.bundle.load", "vera", "vera.", ".", "", "Generator",
+        "vera.generator.network.Mapping", "vera.training.runs.run.train", "vera.bundle.load", "vera", "vera.", ".", "", "Generator",
         "vera.generator.network.Generator ", "vera.generator.network..Generator", "..vera.generator.Generator", "a\nb", "x" * 10_000,
     ],
 )  # fmt: skip

@@ -80,6 +80,54 @@ def test_no_package_is_named_after_a_kind_of_code():
     assert not {path.stem for path in SOURCES} & {"utils", "util", "common", "helpers", "misc", "losses", "models"}
 
 
+@pytest.mark.skipif(not (ROOT / "docs" / "architecture.md").is_file(), reason="the page is written on another branch")
+def test_a_docstring_cites_contracts_that_are_in_the_repository():
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    for path in SOURCES:
+        source = path.read_text(encoding="utf-8")
+        assert "DESIGN:" not in source, path
+        for anchor in re.findall(r"docs/architecture\.md#([\w-]+)", source):
+            assert f'id="{anchor}"' in text, f"{path} cites {anchor}"
+
+
+def module_name(path):
+    parts = path.relative_to(ROOT / "src").with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def test_no_module_repeats_its_packages_name():
+    repeated = [path for path in SOURCES if path.stem.startswith(f"{path.parent.name}_") or path.stem == path.parent.name]
+    assert not repeated
+
+
+def test_a_class_name_means_one_thing():
+    homes = {}
+    for path in SOURCES:
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef):
+                homes.setdefault(node.name, []).append(module_name(path))
+    assert not {name: modules for name, modules in homes.items() if len(modules) > 1}
+
+
+def imports_between(package):
+    """Pairs of modules of a package of which one imports the other."""
+    modules = {module_name(path): path for path in SOURCES if module_name(path).startswith(f"{package}.")}
+    pairs = set()
+    for name, path in modules.items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom):
+                wanted = (f"{node.module}.{alias.name}" for alias in node.names)
+                pairs |= {(name, found if found in modules else node.module) for found in wanted}
+            elif isinstance(node, ast.Import):
+                pairs |= {(name, alias.name) for alias in node.names}
+    return {(name, found) for name, found in pairs if found in modules and name != found}
+
+
+@pytest.mark.parametrize(("package", "before"), [("vera.evaluation", 109), ("vera.training", 55)])
+def test_modules_import_each_other_half_as_much_as_when_prefixes_were_packages(package, before):
+    assert 0 < len(imports_between(package)) <= before / 2
+
+
 def test_importing_vera_is_light():
     code = "import sys, vera; heavy = {'torch', 'cv2', 'hydra'} & set(sys.modules); sys.exit(str(heavy) if heavy else 0)"
     done = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": str(ROOT / "src")}, capture_output=True, text=True, check=False)

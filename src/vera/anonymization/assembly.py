@@ -1,4 +1,4 @@
-"""Which codes a photograph keeps and which come from the identity."""
+"""Combine latent codes: rows that a photograph keeps, and rows that come from the identity."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from torch import Tensor
 from vera.types import LatentCodes, Semantic
 
 SURROUNDINGS = (Semantic.BACKGROUND, Semantic.NECK, Semantic.CLOTHES, Semantic.HAT)
-"""Classes that are never replaced: generated as the photograph has them, so that borders fit."""
+"""Classes whose latent codes always stay the photograph's, so that what is generated fits at the borders."""
 
 
 def kept_rows(preserved: Sequence[Semantic], *, hair: bool, rows: int) -> Tensor:
-    """Rows of the local codes that stay the photograph's.
+    """Choose the rows of the local codes that stay the photograph's.
 
     The two base codes stay: they carry the pose as long as the generator has no attribute codes.
 
@@ -34,10 +34,10 @@ def kept_rows(preserved: Sequence[Semantic], *, hair: bool, rows: int) -> Tensor
 
 
 def assemble(codes: LatentCodes, identity: Tensor, kept: Tensor) -> LatentCodes:
-    """Each photograph's codes with the identity's in all rows that are not kept.
+    """Replace, in each photograph's latent codes, all rows that are not kept by the identity's.
 
     Args:
-        codes: of B photographs; their attribute codes stay.
+        codes: latent codes of B photographs; their attribute codes are not changed.
         identity: ``(2 + 2K, D)``.
         kept: ``(B, 2 + 2K)`` bool.
 

@@ -22,10 +22,10 @@ from vera.faces.detection import load_dlib
 
 
 class HasFacts(Protocol):
-    """An identity."""
+    """Anything that can describe itself for the audit, such as an identity."""
 
     def facts(self) -> dict[str, Any]:
-        """What the audit says about it."""
+        """Plain values that describe it in the audit."""
         ...
 
 
@@ -41,7 +41,7 @@ def opening(
     backends: dict[str, str],
     warnings: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """What is known before the first attempt."""
+    """The audit's record of a person before the first attempt."""
     return {
         "person": person,
         "seed": seed,
@@ -70,14 +70,14 @@ def versions() -> dict[str, str]:
 
 
 class Clock:
-    """Seconds per step, summed."""
+    """A stopwatch that sums the seconds spent in each named step."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
 
     @contextmanager
     def __call__(self, step: str) -> Iterator[None]:
-        """Add the time of the block to this step."""
+        """Add the time of a ``with`` block to this step."""
         started = time.perf_counter()
         try:
             yield
@@ -86,12 +86,12 @@ class Clock:
 
 
 def outcome(record: dict[str, Any], attempt: int, identity: HasFacts, *, searched: Mapping[str, Any]) -> dict[str, Any]:
-    """What an attempt adds: the verification's record, and what its distances mean.
+    """The audit entries of one attempt: the verification's record, and what its distances mean.
 
     Args:
-        record: of the verification.
+        record: plain values of the verification's verdict, as the audit stores them.
         attempt: number of the attempt, from 1.
-        identity: that was tried.
+        identity: the identity that was tried in this attempt.
         searched: what the renderer says of its search for this identity; ``candidates`` is how many it looked at.
 
     """

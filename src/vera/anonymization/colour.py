@@ -26,7 +26,7 @@ GRAIN_LIMIT = 1.2
 
 
 def tone(image: Tensor, segmentation: Tensor) -> Floats | None:
-    """Median colour of a face's skin: three numbers.
+    """Median CIELAB colour of a face's skin.
 
     Args:
         image: ``(3, S, S)`` in [-1, 1], aligned.
@@ -117,7 +117,7 @@ def match_grain(generated: Floats, source: Floats, kept: Mask, where: Mask, *, s
 
 
 def _moved(lab: Floats, ours: Floats, theirs: Floats) -> Floats:
-    """Lab colours moved by what takes one colour to another, no further than :data:`SHIFT_LIMIT`."""
+    """Shift Lab colours by the difference of two colours, at most by :data:`SHIFT_LIMIT`."""
     target = ours + (theirs - ours).clip(-SHIFT_LIMIT, SHIFT_LIMIT)
     moved = lab.copy()
     moved[..., 0] *= target[0] / max(float(ours[0]), 1.0)

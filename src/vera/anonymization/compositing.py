@@ -66,7 +66,7 @@ OWN_LIGHT = (HAIR, CLOTHES)
 
 @dataclass(frozen=True)
 class Rendering:
-    """What the generator yields for one photograph, as the compositing reads it.
+    """A generated face for one photograph: image, segmentation and wanted skin tone.
 
     Attributes:
         image: ``(3, S, S)`` in [-1, 1].
@@ -84,12 +84,12 @@ def composite(photograph: Photograph, face: AlignedFace, parsed: Tensor, renderi
     """Replace a region of a photograph by a generated face.
 
     Args:
-        photograph: the source.
+        photograph: the source photograph, ``(H, W, 3)`` uint8.
         face: its alignment; image and segmentations may have any size, they cover the same square.
         parsed: ``(K, S', S')`` class probabilities of the source.
         rendering: the generated face in the same alignment.
         replaced: ``(H, W)``; must lie inside the aligned crop and not be empty.
-        seed: the grain's seed.
+        seed: seed of the added grain; the same seed gives the same grain.
 
     Returns:
         ``(H, W, 3)`` uint8; equal to the source outside ``replaced``, without any of its pixels inside.
@@ -174,7 +174,7 @@ def _match_surfaces(generated: Floats, toned: Floats, source: Floats, shares: Fl
     """Match colours surface by surface: hair must not take the shift of the skin.
 
     Args:
-        generated: ``(h, w, 3)``.
+        generated: generated pixels, ``(h, w, 3)`` RGB, 0 to 255.
         toned: ``(h, w, 3)``: the same in the tone of the photograph's face.
         source: ``(h, w, 3)``, read where ``same`` names a surface.
         shares: ``(h, w, N)``: share of each surface in the generated pixels.

@@ -1,4 +1,4 @@
-"""Identities of the exemplar renderer on disk: which rows of which bank, and how they are mixed."""
+"""Save and load identities of the exemplar renderer: which rows of which bank, and their weights."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class ExemplarIdentity:
             )
 
     def facts(self) -> dict[str, Any]:
-        """What the audit says about it."""
+        """Plain values that describe it in the audit."""
         return {"renderer": "exemplars", "number": self.number, "rows": self.exemplar.rows.tolist()}
 
     def save(self, path: str | Path) -> None:

@@ -45,7 +45,7 @@ class ExemplarRenderer:
     """Renders with a bank of exemplars; implements :class:`vera.anonymization.renderer.Renderer`.
 
     Args:
-        bank: from a bundle.
+        bank: the bank of exemplars, loaded from its bundle.
         leave_out_person: rows that the person of this id went into are not used; for evaluation on the bank's own donors.
 
     """
@@ -58,7 +58,7 @@ class ExemplarRenderer:
 
     @property
     def info(self) -> BundleInfo:
-        """What is known of the bank's bundle."""
+        """Record of the bank's bundle."""
         return cast(BundleInfo, self.bank.info)
 
     def check(self, options: Options) -> None:
@@ -137,9 +137,9 @@ class ExemplarCase:
     """One person's photographs with the rows that fit them.
 
     Args:
-        renderer: the renderer.
-        request: the person.
-        views: the photographs.
+        renderer: the renderer that opened this case.
+        request: the person, as the anonymizer asked for them.
+        views: the person's photographs, each prepared for fitting.
 
     """
 
@@ -242,7 +242,7 @@ def _in_photograph(plane: npt.NDArray[Any], crop: AlignedFace, window: Window) -
 
 
 def _small(view: View, size: int) -> tuple[Floats, Floats]:
-    """For the search: the share of the new face in each pixel of a small crop, and what lies over and around it."""
+    """Blend maps of the search: share of the new face in each pixel of a small crop, and the pixels over and around it."""
     scene, crop = view.scene, view.crop
     ratio = crop.size / size
     smaller = crop.to_photograph @ np.array([[ratio, 0, (ratio - 1) / 2], [0, ratio, (ratio - 1) / 2], [0, 0, 1]])

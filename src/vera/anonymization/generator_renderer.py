@@ -1,4 +1,4 @@
-"""The renderer of the paper: invert the photographs, give all of them one identity's codes, harmonize."""
+"""The paper's renderer: invert the photographs, replace local codes by one identity's, harmonize."""
 
 from __future__ import annotations
 
@@ -28,13 +28,14 @@ from vera.faces.alignment import align, pull
 from vera.faces.detection import Detector
 from vera.features.perceptual import PerceptualDistance
 from vera.inversion.autoencoder import Autoencoder
-from vera.inversion.objective import InversionObjective, Weights
+from vera.inversion.objective import InversionObjective
+from vera.inversion.objective import InversionWeights as Weights
 from vera.inversion.refinement import refine
 from vera.rng import derived_seed
 from vera.types import Anonymized, LatentCodes, Semantic, VeraError, to_probabilities
 
 REFINEMENT = Weights(face=3.0, pixel=1.0, perceptual=0.5, segmentation=0.2, prior=0.02)
-"""DECISION: what counts when codes are refined on one photograph."""
+"""DECISION: loss weights for the refinement of latent codes on one photograph."""
 WIDENING = 0.1
 """DECISION: each further attempt draws from faces farther from the mean by this share: what stays of the photograph (hair, outline, the
 preserved region) makes some people hard to leave."""
@@ -44,7 +45,7 @@ class GeneratorRenderer:
     """Renders with a network that encodes and generates; implements :class:`vera.anonymization.renderer.Renderer`.
 
     Args:
-        network: from a bundle, frozen.
+        network: a frozen autoencoder, loaded from its bundle.
         detector: shows the bundle's own faces to a recogniser, to tell their groups apart.
         perceptual: distance network for refinement and harmonization; the embedded one if None.
 
@@ -60,7 +61,7 @@ class GeneratorRenderer:
 
     @property
     def info(self) -> BundleInfo:
-        """What is known of the network's bundle."""
+        """Record of the network's bundle."""
         return cast(BundleInfo, self.network.info)
 
     def check(self, options: Options) -> None:

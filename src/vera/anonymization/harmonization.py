@@ -29,7 +29,7 @@ WEIGHT_PRIOR = 0.5
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What harmonization may know of the photographs.
+    """The pixels around the replaced region: all that harmonization may know of the photographs.
 
     Attributes:
         images: ``(B, 3, S, S)`` in [-1, 1].
@@ -74,15 +74,15 @@ def harmonize(
     """Fit one identity to the surroundings of all replaced regions.
 
     Args:
-        generator: frozen.
-        codes: of B photographs.
+        generator: the frozen generator, from latent codes to image and segmentation.
+        codes: latent codes of the person's B photographs.
         identity: ``(2 + 2K, D)``, as drawn.
         kept: ``(B, 2 + 2K)`` bool: rows that stay the photographs'.
-        surroundings: targets.
+        surroundings: what the photographs show around the replaced regions: the targets.
         unit: ``(2 + 2K, D)``, standard deviation of the bank: the scale of steps and prior.
         steps: 0 returns the identity as it is.
         perceptual: distance of two batches of images, ``(B,)``; no gradient into the second. None leaves the term out.
-        progress: called with the number of each step done.
+        progress: a function that is called with the number of each finished step; None for no reports.
 
     Returns:
         ``(2 + 2K, D)``: the person's identity.
@@ -107,15 +107,15 @@ def harmonize(
 def border_loss(
     image: Tensor, segmentation: Tensor, surroundings: Surroundings, perceptual: Callable[[Tensor, Tensor], Tensor] | None
 ) -> Tensor:
-    """How badly generated faces fit what surrounds them; mean over the band of all photographs.
+    """Difference of generated faces and photographs in the band around the replaced region, mean over all photographs.
 
     The segmentation (2p - 1) is compared by squared error: it is unbounded and no distribution.
 
     Args:
         image: ``(B, 3, S, S)`` generated.
         segmentation: ``(B, K, S, S)`` generated, 2p - 1.
-        surroundings: targets.
-        perceptual: as in :func:`harmonize`.
+        surroundings: what the photographs show around the replaced regions: the targets.
+        perceptual: distance of two batches of images, ``(B,)``; None leaves the term out.
 
     """
     band = surroundings.band

@@ -41,7 +41,7 @@ PARTS: tuple[tuple[Semantic, ...], ...] = (
 
 @dataclass(frozen=True)
 class Identity:
-    """What all photographs of a person share: local codes, and proportions.
+    """Identity of the generator renderer, shared by all photographs of a person: local codes and proportions.
 
     Attributes:
         local: ``(2 + 2K, D)`` float32.
@@ -71,7 +71,7 @@ class Identity:
             )
 
     def facts(self) -> dict[str, Any]:
-        """What the audit says about it."""
+        """Plain values that describe it in the audit."""
         return {"renderer": "generator", "truncation": self.truncation, "harmonized": self.harmonized}
 
     def save(self, path: str | Path) -> None:
@@ -143,10 +143,10 @@ def draw(
         bank: ``(N, 2 + 2K, D)``, N >= 4.
         mean: ``(2 + 2K, D)``.
         skin: ``(D,)`` texture code of the person's skin; None: textures of any complexion.
-        bundle: digest.
+        bundle: digest of the bundle that holds the bank.
         seed: 0 to 2^63 - 1.
-        person: the person's id.
-        attempt: from 1; another face each.
+        person: id of the person, any text.
+        attempt: number of the attempt, from 1; each attempt gives another face.
         truncation: scale of the deviation.
 
     Raises:
@@ -171,7 +171,7 @@ def draw(
 
 
 def _alike(bank: Tensor, skin: Tensor | None) -> Tensor:
-    """The rows of the bank whose skin's texture is nearest to this one."""
+    """Rows of the bank whose skin texture code is nearest to this one."""
     if skin is None:
         return bank
     row = LatentCodes.rows([Semantic.SKIN])[1]

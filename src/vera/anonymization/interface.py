@@ -118,10 +118,10 @@ def anonymize(
     far: float = DEFAULT_FAR,
     **options: Any,
 ) -> list[Result]:
-    """Anonymize all photographs of one person.
+    """Anonymize all photographs of one person: keep the named regions bit for bit, replace the rest of the face.
 
     Args:
-        photographs: of one person: paths, ``(H, W, 3)`` uint8 RGB arrays or photographs.
+        photographs: one person's photographs: paths, ``(H, W, 3)`` uint8 RGB arrays or :class:`~vera.types.Photograph` objects.
         preserve: semantic classes to keep bit for bit, by name or as :class:`~vera.types.Semantic`.
         masks: drawn regions to keep, one for each photograph: a path, an ``(H, W)`` bool array or None.
             A single one need not be in a list.
@@ -131,7 +131,8 @@ def anonymize(
         renderer: ``exemplars`` (photographic; the default) or ``generator`` (the paper's); None: what the bundle is for.
         parser: ``shipped``, ``landmarks``, the folder of a parser's bundle or an ONNX file; the default one if None.
         device: where the networks run.
-        recognisers: to verify with, beside the embedded ones: ``insightface:PACK`` or an ONNX file each.
+        recognisers: further recognisers for the verification, beside the embedded ones: ``insightface:PACK`` or the path of an
+            ONNX file each.
         far: false-accept rate of the embedded recognisers' thresholds.
         options: further fields of :class:`~vera.anonymization.request.Options`.
 
@@ -141,6 +142,16 @@ def anonymize(
     Raises:
         VeraError: input that cannot be used.
         Refused: the result did not pass the verification.
+
+    Examples:
+        >>> import vera
+        >>> from skimage import data
+        >>> portrait = data.astronaut()[:300, 80:380]
+        >>> (result,) = vera.anonymize([portrait], preserve=["mouth"], person="p1", identity=7)
+        >>> bool((result.image == portrait)[result.preserved].all())
+        True
+        >>> bool((result.image != portrait)[result.replaced].any())
+        True
 
     """
     given = _listed("photographs", photographs, str | Path | np.ndarray | Photograph, "give paths, (H, W, 3) uint8 arrays or photographs")

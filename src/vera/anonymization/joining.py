@@ -57,13 +57,13 @@ def join(photograph: Photograph, face: AlignedFace, parsed: Floats, image: Float
     """Put a fitted face into its photograph.
 
     Args:
-        photograph: the source.
+        photograph: the source photograph, ``(H, W, 3)`` uint8.
         face: the crop that the new face was fitted to.
         parsed: ``(S', S')`` class numbers of the crop, as floats.
         image: ``(S, S, 3)`` RGB, 0 to 255: the new face, with skin all over.
         covered: ``(H, W)``: what it covers; not empty.
         preserved: ``(H, W)``: what is kept on purpose.
-        seed: of the grain.
+        seed: seed of the added grain; the same seed gives the same grain.
 
     Returns:
         ``(H, W, 3)`` uint8; equal to the source outside ``covered``, without any of its pixels inside.
@@ -98,7 +98,7 @@ def join(photograph: Photograph, face: AlignedFace, parsed: Floats, image: Float
 
 
 def fine_detail(image: Floats, skin: Mask) -> list[float]:
-    """How much fine detail skin shows: the robust spread of its grey values in each octave of :data:`OCTAVES`, grey levels.
+    """Measure the skin's fine detail: robust spread of its grey values in each octave of :data:`OCTAVES`, in grey levels.
 
     Args:
         image: ``(h, w, 3)`` RGB, 0 to 255.

@@ -1,4 +1,4 @@
-"""Which kind of identity a person gets where nobody says: the one whose faces are nearest to the photographs'."""
+"""Choose the identity group (such as female or male) whose faces are nearest to a person's photographs."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ often (``experiments/kinds``)."""
 
 
 class Kinds:
-    """Tells kinds of identities apart by two views: the codes of the skin, and a recogniser's embedding.
+    """Distance of a person to each identity group, by two views: the latent codes of the skin, and a recogniser's embedding.
 
     Recognisers are trained on photographs of all sorts: their view of a face holds in a light and a camera that the encoder never saw.
 
     Args:
-        network: whose bank knows the kinds.
-        detector: finds the faces of its identities.
-        recogniser: embeds them.
+        network: the autoencoder whose bank holds the identity groups.
+        detector: face detector, for portraits of the bank's identities.
+        recogniser: face recogniser that embeds these portraits.
 
     """
 
@@ -41,18 +41,18 @@ class Kinds:
         self._shown: dict[str, Vectors] | None = None
 
     def nearest(self, codes: LatentCodes, embeddings: Sequence[Vectors]) -> str | None:
-        """The kind nearest to a person; None where the bank knows but one. See :meth:`views`."""
+        """The identity group nearest to a person (see :meth:`views`); None where the bank has only one."""
         if not self.network.kinds:
             return None
         by_face, by_skin = self.views(codes, embeddings)
         return min(self.network.kinds, key=lambda kind: by_face[kind] + SKIN_COUNTS * by_skin[kind])
 
     def views(self, codes: LatentCodes, embeddings: Sequence[Vectors]) -> tuple[dict[str, float], dict[str, float]]:
-        """How far a person is from each kind, by a recogniser's embedding and by the skin's codes; see :func:`apart`.
+        """Distance of a person to each identity group, by a recogniser's embedding and by the skin's latent codes (:func:`apart`).
 
         Args:
-            codes: of B photographs, all of one person.
-            embeddings: of their faces, by the recogniser.
+            codes: latent codes of B photographs, all of one person.
+            embeddings: the recogniser's embeddings of these faces, one for each photograph.
 
         Raises:
             VeraError: no face is found in a kind's identities, so that the recogniser knows nothing of it.
@@ -82,7 +82,7 @@ class Kinds:
 
 
 def apart(own: Vectors, usual: dict[str, Vectors]) -> dict[str, float]:
-    """Squared distances to what is usual for each kind, in units of those between the kinds."""
+    """Squared distances to the mean of each identity group, in units of the distances between the groups."""
     names = sorted(usual)
     between = [float(np.square(usual[a] - usual[b]).sum()) for n, a in enumerate(names) for b in names[:n]]
     unit = max(float(np.mean(between)), 1e-12) if between else 1.0

@@ -1,4 +1,4 @@
-"""A screened membrane: values given at some pixels spread smoothly over a domain and fade with the distance.
+"""Screened Poisson solve: values given at some pixels spread smoothly over a domain and fade with the distance.
 
 It minimises, over the pixels of the domain, ``sum |grad c|^2 + sum c^2 / length^2 + sum weight (c - values)^2`` (the screened
 Poisson equation with natural boundaries), coarse to fine: each level starts from the one above and is relaxed a few times.
@@ -13,7 +13,7 @@ from vera.anonymization.placement import Floats
 from vera.types import Mask
 
 FIXED = 1e4
-"""A weight so large that the value is met (to 1e-3 of a grey level)."""
+"""A weight so large that the solution equals the given value (to 1e-3 of a grey level)."""
 SWEEPS = 12
 """DECISION: relaxations a level: enough for a correction that only has to be smooth and right at the seam."""
 COARSEST = 12
@@ -21,7 +21,7 @@ _CROSS = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]], dtype=np.float32)
 
 
 def membrane(values: Floats, weight: Floats, domain: Mask, *, length: float) -> Floats:
-    """Spread values over a domain.
+    """Solve the screened Poisson equation: spread values smoothly over a domain.
 
     Args:
         values: ``(h, w, C)``; read where ``weight > 0`` only.

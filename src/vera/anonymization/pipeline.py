@@ -1,4 +1,4 @@
-"""The way of a person's photographs through the program: find, parse, draw an identity, render, verify."""
+"""The anonymization pipeline for one person: find faces, parse, draw an identity, render, verify."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ class VeraAnonymizer:
     """Anonymizes all photographs of one person with one identity, or refuses; implements :class:`vera.types.Anonymizer`.
 
     Args:
-        renderer: makes the new faces.
-        detector: finds faces and landmarks.
+        renderer: renderer that makes the new faces.
+        detector: face detector with 68 landmarks.
         parser: segments an aligned face.
-        recognisers: at least one; all must agree that the person is not recognised.
+        recognisers: one recogniser or more; all must agree that the person is not recognised.
         options: the choices of the call.
         others: further detectors, which look for turned faces and for the person anywhere in an output.
 
@@ -60,7 +60,7 @@ class VeraAnonymizer:
 
     @property
     def bundle(self) -> BundleInfo:
-        """What is known of the renderer's bundle."""
+        """Record of the renderer's bundle."""
         return self.renderer.info
 
     def __call__(
@@ -75,11 +75,12 @@ class VeraAnonymizer:
         """Anonymize all photographs of one person.
 
         Args:
-            photographs: of this person; at least one.
+            photographs: this person's photographs, at least one.
             person: an id; another id, another face.
             masks: what to preserve beside the named classes, one for each photograph (None: nothing more).
-            identity: from an earlier visit: it is applied as it was saved, so that nobody's face drifts from visit to visit. One attempt.
-            progress: told of every step.
+            identity: an identity saved at an earlier visit; it is used exactly as saved, in a single attempt. None: draw one
+                from (seed, person).
+            progress: a function that is told of every step; None for no reports.
 
         Raises:
             VeraError: a photograph or mask that cannot be used.

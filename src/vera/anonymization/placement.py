@@ -1,4 +1,4 @@
-"""Where an aligned face lies in its photograph: windows of photograph pixels and warps into them by the exact transform."""
+"""Map an aligned face into its photograph: windows of photograph pixels, and exact warps into them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Window:
 
     @classmethod
     def around_points(cls, points: npt.NDArray[np.float64], size: tuple[int, int], *, margin: float = 0.0) -> Window:
-        """The smallest box that holds these points, grown by ``margin`` pixels and clipped to a photograph of ``(H, W)``."""
+        """The smallest box that holds these points, widened by ``margin`` pixels and clipped to a photograph of ``(H, W)``."""
         low = np.floor(points.min(axis=0) - margin).astype(int)
         high = np.ceil(points.max(axis=0) + margin).astype(int) + 1
         height, width = size
@@ -49,7 +49,7 @@ class Window:
 
     @classmethod
     def around_mask(cls, mask: Mask, *, margin: int) -> Window:
-        """The smallest box that holds a non-empty mask, grown by ``margin`` pixels and clipped to its array."""
+        """The smallest box that holds a non-empty mask, widened by ``margin`` pixels and clipped to its array."""
         rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
         corners = np.array([[columns[0], rows[0]], [columns[-1], rows[-1]]], dtype=np.float64)
         return cls.around_points(corners, (mask.shape[0], mask.shape[1]), margin=float(margin))
@@ -67,7 +67,7 @@ class Window:
 
 
 def eye_distance(face: AlignedFace) -> float:
-    """Distance between the eyes' centres in photograph pixels: the unit of every length in this room."""
+    """Distance between the eyes' centres in photograph pixels: the unit of every length in this package."""
     return float(np.linalg.norm(face.landmarks[RIGHT_EYE].mean(axis=0) - face.landmarks[LEFT_EYE].mean(axis=0)))
 
 
@@ -83,7 +83,7 @@ def to_window(image: Tensor, face: AlignedFace, window: Window, *, cubic: bool =
 
     Args:
         image: ``(C, S, S)``; S may differ from ``face.size``: it covers the same square.
-        face: whose transform to use.
+        face: aligned face whose transform leads to the photograph.
         window: the photograph pixels asked for.
         cubic: sharper than linear; clamped to the range of each channel.
 
@@ -101,7 +101,7 @@ def to_window(image: Tensor, face: AlignedFace, window: Window, *, cubic: bool =
 
 
 def inside_crop(face: AlignedFace, window: Window, *, inset: float) -> Mask:
-    """Which pixels of a window lie in the aligned crop, drawn in by ``inset`` aligned pixels."""
+    """Mask of a window's pixels that lie in the aligned crop, drawn in by ``inset`` aligned pixels."""
     canvas = np.zeros(window.shape, dtype=np.uint8)
     corners = crop_corners(face, inset=inset) - (window.left, window.top)
     cv2.fillConvexPoly(canvas, np.round(corners).astype(np.int32), 1)

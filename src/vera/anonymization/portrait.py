@@ -1,4 +1,4 @@
-"""What an identity looks like by itself, in no photograph."""
+"""Render an identity by itself, without a photograph."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which photograph pixels are kept bit for bit, and which are replaced."""
+"""Compute the preserved region (photograph pixels kept bit for bit) and the replaced region."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from vera.faces.masks import check_mask
 from vera.types import FACE, AlignedFace, Mask, Photograph, Points, Semantic, VeraError
 
 DILATION = 0.05
-"""DECISION: how far the replaced region reaches over the parsed outline, in eye distances: parsers are a few pixels off."""
+"""DECISION: dilation of the parsed outline, in eye distances: parsers are a few pixels off."""
 OUTLINE = 0.03
 """DECISION: Gaussian width that smooths the outline, in eye distances."""
 MOST_PRESERVED = 0.85
-"""DECISION: if more of the face than this is preserved, nothing is anonymized."""
+"""DECISION: largest share of the face that may be preserved; beyond it nothing would be anonymized."""
 LEAST_VISIBLE = 0.005
-"""DECISION: a class counts as visible from this area on, in squared eye distances."""
+"""DECISION: least area at which a class counts as visible, in squared eye distances."""
 CROP_INSET = 0.015
 """DECISION: the replaced region keeps this share of the crop's side from its edge, so that a seam can be closed there."""
 INNER_FACE, CHIN, BROWS, NOSE_BASE = range(17, 68), range(6, 11), range(17, 27), 33
@@ -27,9 +27,9 @@ INNER_FACE, CHIN, BROWS, NOSE_BASE = range(17, 68), range(6, 11), range(17, 27),
 PARTS = tuple(known for known in FACE if known != Semantic.SKIN)
 """Classes of which a patch that stands alone still belongs to the face."""
 FOREHEAD = 0.8
-"""DECISION: how far above the brows a patch of skin still belongs to the face, in distances from the brows to the nose's base."""
+"""DECISION: height of the forehead above the brows, in distances from the brows to the nose's base."""
 ABOVE_BROWS = 0.2
-"""DECISION: how far above their landmarks brows are hairs of the face, whatever hangs there; in the same unit."""
+"""DECISION: margin above the brow landmarks in which hair counts as face, in brow-to-nose distances."""
 TIPS = 0.1
 """DECISION: tips of a fringe narrower than twice this (in eye distances) go with the forehead: alone they would be spots on a new face."""
 SURELY_HAIR = 0.7
@@ -42,8 +42,8 @@ def preserved_region(photograph: Photograph, face: AlignedFace, parsed: Tensor, 
     """Union of the named classes (probability above one half) and a drawn mask.
 
     Args:
-        photograph: the source.
-        face: its alignment.
+        photograph: the source photograph, ``(H, W, 3)`` uint8.
+        face: the aligned face in this photograph.
         parsed: ``(K, S', S')`` class probabilities.
         classes: kept wherever they are seen.
         mask: ``(H, W)``, True = keep.
@@ -81,8 +81,8 @@ def replaced_region(photograph: Photograph, face: AlignedFace, parsed: Tensor, p
     and ears and the like near it, so that another person's face in the same crop is left alone.
 
     Args:
-        photograph: the source.
-        face: its alignment.
+        photograph: the source photograph, ``(H, W, 3)`` uint8.
+        face: the aligned face in this photograph.
         parsed: ``(K, S', S')`` class probabilities.
         preserved: ``(H, W)``, from :func:`preserved_region`.
         hair: replace the hair too.

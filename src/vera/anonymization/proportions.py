@@ -24,7 +24,7 @@ REACH = 0.28
 CHEEKS, CHIN = (0.84, 0.8), 1.36
 """Where cheeks (to the side, below) and chin (below) lie from the point between the eyes, in distances between the eyes."""
 TAPER = 0.12
-"""DECISION: the warp fades within this share of the distance between the eyes of what is not replaced, so that borders stay fitted."""
+"""DECISION: distance from kept pixels within which the warp fades to zero, in eye distances, so that borders stay fitted."""
 
 
 def draw_proportions(generator: torch.Generator) -> Float[Tensor, "p"]:
@@ -41,9 +41,9 @@ def reshape(
     """Give a generated face its identity's proportions.
 
     Args:
-        image: in [-1, 1].
+        image: generated image, values in [-1, 1].
         segmentation: class probabilities of that image; it tells where the features are, so that the warp follows the pose.
-        proportions: see :func:`draw_proportions`.
+        proportions: standard normal numbers of the identity, from :func:`draw_proportions`.
         replaced: share of each pixel that will be replaced.
 
     Returns:
@@ -68,7 +68,7 @@ def reshape(
 def _displacement(
     steps: Tensor, centres: tuple[Tensor, Tensor, Tensor], segmentation: Tensor, x: Tensor, y: Tensor, unit: float
 ) -> Float[Tensor, "s s 2"]:
-    """How far each pixel's content moves."""
+    """Displacement of each pixel's content."""
     spacing, eye_height, eye_size, brow_height, nose_length, nose_width, cheek_width, chin_height = steps
     left, right, nose = centres
     middle = (left + right) / 2

@@ -1,4 +1,4 @@
-"""What the anonymizer asks of a renderer: new faces for one person's photographs.
+"""The renderer protocol: new faces for one person's photographs.
 
 Two implement it: exemplars (:mod:`vera.anonymization.exemplar_renderer`, the default) and the generator of the paper
 (:mod:`vera.anonymization.generator_renderer`). Finding faces, regions, verification and the audit are the same for both.
@@ -24,11 +24,11 @@ Progress = Callable[[str, int, int], None]
 
 
 class SavedIdentity(Protocol):
-    """What an anonymized person looks like: shared by all photographs, and kept for later visits."""
+    """Protocol of saved identities: the new face of a person, shared by all photographs and kept for later visits."""
 
     @property
     def seed(self) -> int:
-        """From which it was drawn."""
+        """Seed that the identity was drawn from."""
         ...
 
     def require_bundle(self, digest: str) -> None:
@@ -40,7 +40,7 @@ class SavedIdentity(Protocol):
         ...
 
     def facts(self) -> dict[str, Any]:
-        """What the audit says about it."""
+        """Plain values that describe it in the audit."""
         ...
 
 
@@ -82,7 +82,7 @@ class Case(Protocol):
 
     @property
     def warnings(self) -> Sequence[str]:
-        """What somebody must look at."""
+        """Warnings for the audit: what a person must check by eye."""
         ...
 
     def identity(self, attempt: int) -> SavedIdentity:
@@ -94,7 +94,7 @@ class Case(Protocol):
         ...
 
     def facts(self) -> dict[str, Any]:
-        """What the audit says about the case, beyond the identity."""
+        """Plain values about the case for the audit: ``candidates``, the number of identities searched (1: no search), and others."""
         ...
 
 
@@ -108,7 +108,7 @@ class Renderer(Protocol):
 
     @property
     def info(self) -> BundleInfo:
-        """What is known of the bundle."""
+        """Record of the renderer's bundle."""
         ...
 
     def check(self, options: Options) -> None:

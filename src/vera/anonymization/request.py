@@ -1,4 +1,4 @@
-"""What one asks of an anonymization, and the one home of its defaults."""
+"""Options of an anonymization and their default values."""
 
 from __future__ import annotations
 
@@ -27,6 +27,12 @@ class Options:
         refine_steps: optimisation steps of the inversion, after the encoder.
         harmonize_steps: optimisation steps that fit the identity to the surroundings of the replaced regions.
         attempts: how many identities may be tried before the person is refused.
+
+    Examples:
+        >>> from vera.anonymization.request import Options
+        >>> from vera.types import Semantic
+        >>> Options(preserve=(Semantic.MOUTH,), seed=7).face is None  # a photograph of several people is refused
+        True
 
     """
 
@@ -58,7 +64,7 @@ class Options:
 
 
 def unnamed(digests: Iterable[str]) -> str:
-    """The id of a person nobody named: from the digests of the photographs, whatever their order.
+    """Derive an id for an unnamed person from the digests of the photographs; their order does not matter.
 
     DECISION: so the same photographs and seed give the same face, and two patients never share one.
 

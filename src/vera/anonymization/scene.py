@@ -52,7 +52,7 @@ class Scene:
     hair_edge: Mask | None = None
 
     def facts(self) -> dict[str, Any]:
-        """What the audit says about it."""
+        """Plain values that describe it in the audit."""
         return {
             "name": self.photograph.name,
             "digest": self.photograph.digest,
@@ -88,9 +88,9 @@ def find_face(detector: Detector, photograph: Photograph, options: Options, othe
     others to stay. A number that a photograph does not have is refused, also where it shows one face: that one may be somebody else's.
 
     Args:
-        detector: gives the face and its landmarks.
-        photograph: where to look.
-        options: which face.
+        detector: face detector with 68 landmarks.
+        photograph: the photograph that is searched.
+        options: choices of the call: which face to take, whether others may stay.
         others: look at the photograph in all quarter turns, for turned faces and for those that ``detector`` does not see.
 
     Raises:
@@ -157,12 +157,12 @@ def brightness(photograph: Photograph, landmarks: Points) -> float:
 
 
 def set_scene(photograph: Photograph, landmarks: Points, parser: Parser, *, mask: Mask | None, options: Options) -> Scene:
-    """Align and parse a face and settle its regions.
+    """Align and parse a face, and compute its preserved and replaced regions.
 
     Args:
-        photograph: the source.
+        photograph: the source photograph, ``(H, W, 3)`` uint8.
         landmarks: ``(68, 2)`` of the chosen face.
-        parser: segments it.
+        parser: parser that segments the aligned face.
         mask: ``(H, W)``: drawn region to preserve.
         options: classes to preserve, hair.
 

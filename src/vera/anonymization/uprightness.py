@@ -25,10 +25,10 @@ def confirmed(
     """The faces and the weak finds, when a weak find that another detector sees in the same place counts as a face.
 
     Args:
-        faces: of the detector that gives landmarks, largest first.
+        faces: faces of the detector that gives landmarks, largest first.
         weak: what it does not count as a face.
-        seen: in quarter turns.
-        detector: its name.
+        seen: finds in all quarter turns, of all detectors.
+        detector: name of the detector that gives landmarks.
 
     """
     upright = [find.face for find in seen if find.turn == UPRIGHT and find.detector != detector]
@@ -43,8 +43,8 @@ def unseen_faces(known: Sequence[DetectedFace], seen: Sequence[TurnedFind], dete
 
     Args:
         known: what the detector that gives landmarks found.
-        seen: in quarter turns.
-        detector: its name.
+        seen: finds in all quarter turns, of all detectors.
+        detector: name of the detector that gives landmarks.
 
     """
     upright = [find.face for find in seen if find.turn == UPRIGHT and find.detector != detector and find.face.score >= ANOTHER]
@@ -59,8 +59,8 @@ def better_turn(faces: Sequence[DetectedFace], seen: Sequence[TurnedFind], detec
 
     Args:
         faces: found upright by the detector that gives landmarks.
-        seen: in quarter turns.
-        detector: its name.
+        seen: finds in all quarter turns, of all detectors.
+        detector: name of the detector that gives landmarks.
         others: the detectors that looked in quarter turns.
 
     Returns:
@@ -83,8 +83,8 @@ def require_upright(photograph: Photograph, turn: int) -> None:
     """Refuse a photograph that must be turned to be upright.
 
     Args:
-        photograph: for its name.
-        turn: see :func:`better_turn`.
+        photograph: the photograph, whose name the message gives.
+        turn: quarter turns anticlockwise that make it upright, from :func:`better_turn`; 0 for none.
 
     Raises:
         VeraError: it says how to turn the photograph.
@@ -103,8 +103,8 @@ def uprighted(
     """A photograph and its drawn mask turned upright by quarter turns, pixel for pixel.
 
     Args:
-        detector: gives landmarks.
-        photograph: as it is.
+        detector: face detector with 68 landmarks.
+        photograph: the photograph as it was read.
         mask: ``(H, W)`` in its pixels.
         others: the detectors that look in quarter turns.
 

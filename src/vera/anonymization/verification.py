@@ -1,4 +1,4 @@
-"""Verification: what must hold before an anonymized person leaves the house. Every doubt is a reason to refuse."""
+"""Verification of anonymized photographs before they are written. Every doubt is a reason to refuse."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Look:
-    """What the detectors see in one output.
+    """Faces that the detectors find in one output.
 
     Attributes:
         new: the face in the source's place; None when there is none.
@@ -83,10 +83,10 @@ class Verifier:
     take for the person more often.
 
     Args:
-        photographs: the sources.
+        photographs: the source photographs of one person.
         faces: the chosen face of each.
-        detector: looks for the new face in the outputs.
-        recognisers: at least one.
+        detector: detector that finds the new face in the outputs.
+        recognisers: one recogniser or more; each must find the outputs different from the sources.
         others: further detectors, which look for faces anywhere in the outputs and in all quarter turns.
 
     """
@@ -208,7 +208,7 @@ class Verifier:
         return record, objections
 
     def _elsewhere(self, number: int, output: Anonymized, look: Look, source: DetectedFace) -> list[dict[str, Any]]:
-        """How far every other find of an output is from the person, for the audit."""
+        """Distances of an output's other finds to the person, for the audit."""
         recogniser, sources = self.recognisers[number], self.sources[number]
         result = []
         for find in look.others:
@@ -249,7 +249,7 @@ def embeddings(
 
 
 def _number(distance: float) -> float | None:
-    """For JSON, which knows no NaN."""
+    """Convert NaN to None, since JSON has no NaN."""
     return round(float(distance), 4) if np.isfinite(distance) else None
 
 

@@ -1,1 +1,1 @@
-"""High-level attributes (pose, expression, illumination, age): what reads them, and how a generator learns them (DESIGN: method)."""
+"""High-level attributes (pose, expression, illumination, age): frozen encoders, and the contrastive objective that trains on them."""

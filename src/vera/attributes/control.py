@@ -1,4 +1,4 @@
-"""Asking a generator for an attribute's value: linear regressors from attribute codes to what the encoders read."""
+"""Control a generator by attribute values: linear regressors from attribute codes to the encoders' readings."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RIDGE = 1e-3
 
 
 class Regressor(nn.Module):
-    """``values ≈ mean + (code - centre) @ slope``, with the spread of the codes: what is usual for this attribute.
+    """Linear regressor of one attribute: ``values ≈ mean + (code - centre) @ slope``, with the covariance of the codes.
 
     Args:
         code: dimension of the attribute's code.
@@ -55,11 +55,11 @@ class Regressor(nn.Module):
             getattr(self, name).copy_(value)
 
     def predict(self, codes: Float[Tensor, "b d"]) -> Float[Tensor, "b v"]:
-        """What the encoder is expected to read."""
+        """Predict the encoder's readings from attribute codes."""
         return self.mean + (codes - self.centre) @ self.slope
 
     def reach(self, codes: Float[Tensor, "b d"], wanted: Mapping[int, float | Tensor]) -> Float[Tensor, "b d"]:
-        """The most usual codes with these values, seen from codes that are there: the shortest way in units of the codes' spread.
+        """Smallest edit of the codes (Mahalanobis norm) for which the regressor predicts ``wanted``.
 
         Args:
             codes: where the way starts.
@@ -74,19 +74,19 @@ class Regressor(nn.Module):
         return codes + missing @ way
 
 
-class Place(NamedTuple):
-    """Where a quantity is: its attribute, and which of the attribute's numbers it is."""
+class QuantityPlace(NamedTuple):
+    """Position of a quantity: its attribute, and its index among the attribute's numbers."""
 
     attribute: str
     number: int
 
 
 class ControlledGenerator(Generator):
-    """A generator that knows which codes give which values: what stage 2 ends in.
+    """A generator with attribute regressors, so that ``edit`` can ask for values: the result of stage 2.
 
     Args:
         controls: names of each attribute's quantities.
-        **config: of :class:`Generator`.
+        **config: constructor arguments of :class:`Generator`.
 
     """
 
@@ -96,7 +96,7 @@ class ControlledGenerator(Generator):
         self.regressors = nn.ModuleDict(
             {name: Regressor(code=self.attributes[name], values=len(quantities)) for name, quantities in controls.items()}
         )
-        self.places = {q: Place(name, number) for name, quantities in controls.items() for number, q in enumerate(quantities)}
+        self.places = {q: QuantityPlace(name, number) for name, quantities in controls.items() for number, q in enumerate(quantities)}
 
     def regressor(self, attribute: str) -> Regressor:
         """The attribute's regressor."""
@@ -105,7 +105,7 @@ class ControlledGenerator(Generator):
         return found
 
     def read(self, codes: LatentCodes) -> dict[str, Float[Tensor, "b"]]:
-        """What every quantity is expected to be."""
+        """Predict the value of every quantity from the attribute codes."""
         parts = self.split(codes.attributes)
         return {q: self.regressor(place.attribute).predict(parts[place.attribute])[:, place.number] for q, place in self.places.items()}
 
@@ -113,7 +113,7 @@ class ControlledGenerator(Generator):
         """Codes for wanted values; what is not asked for stays as it is.
 
         Args:
-            codes: of any faces.
+            codes: latent codes of any faces.
             wanted: value by quantity (``yaw``) in its encoder's unit; one for all faces, or ``(B,)``.
 
         Raises:

@@ -1,4 +1,4 @@
-"""What an attribute encoder is: a frozen, differentiable reading of a face."""
+"""The base class of attribute encoders: frozen networks that read numbers from a face and can be differentiated."""
 
 from __future__ import annotations
 
@@ -31,12 +31,28 @@ class Quantity:
 
 
 class AttributeEncoder(nn.Module):
-    """Image and segmentation to the numbers of one attribute; frozen, and differentiable with respect to both.
+    """Base class of encoders from image and segmentation to the numbers of one attribute; frozen, differentiable in both inputs.
 
     Attributes:
         quantities: what the numbers are called; empty for an embedding whose numbers mean nothing by themselves.
         width: how many numbers.
         size: side that faces are brought to; None for an encoder that takes any size.
+
+    Examples:
+        >>> import torch
+        >>> from vera.attributes.encoder import AttributeEncoder
+        >>> from vera.types import Semantic
+        >>> class HairShare(AttributeEncoder):
+        ...     size = None
+        ...
+        ...     def __init__(self, *, ranges):
+        ...         super().__init__()
+        ...         self.describe({"hair": "share of the image"}, ranges)
+        ...
+        ...     def forward(self, images, segmentations):
+        ...         return segmentations[:, Semantic.HAIR].mean(dim=(1, 2))[:, None]
+        >>> HairShare(ranges={"hair": [0.1, 0.4]})(torch.zeros(2, 3, 8, 8), torch.full((2, 13, 8, 8), 1 / 13)).shape
+        torch.Size([2, 1])
 
     """
 
@@ -45,11 +61,11 @@ class AttributeEncoder(nn.Module):
     size: int | None
 
     def forward(self, images: Float[Tensor, "b 3 s s"], segmentations: Float[Tensor, "b k s s"]) -> Float[Tensor, "b v"]:
-        """Read aligned faces.
+        """Read the attribute's numbers from aligned faces.
 
         Args:
-            images: in [-1, 1].
-            segmentations: class probabilities.
+            images: aligned faces, values in [-1, 1].
+            segmentations: class probabilities of these faces, sum 1 over the classes.
 
         """
         raise NotImplementedError
@@ -72,7 +88,7 @@ class AttributeEncoder(nn.Module):
         """Set :attr:`quantities` and :attr:`width`.
 
         Args:
-            units: of all numbers that this encoder knows, by name.
+            units: unit of each number that this encoder knows, by the number's name.
             ranges: ``[low, high]`` of those that it is to read.
 
         Raises:
@@ -88,5 +104,5 @@ class AttributeEncoder(nn.Module):
         self._read = [number for number, name in enumerate(units) if name in ranges]
 
     def chosen(self, values: Float[Tensor, "b _"]) -> Float[Tensor, "b v"]:
-        """Of all numbers, those that this encoder is to read."""
+        """Select, from all numbers, those that this encoder was asked to read."""
         return values[:, self._read]

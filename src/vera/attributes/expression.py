@@ -1,4 +1,4 @@
-"""Openings of mouth and eyes, and how high the brows are, from a segmentation."""
+"""Expression from a segmentation: openings of mouth and eyes, height of the brows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Features of all processes together, with correct gradients."""
+"""Gather features from all processes of a distributed run, with correct gradients."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class _Gather(torch.autograd.Function):
 
 
 def gather(rows: Shaped[Tensor, "b *n"]) -> Shaped[Tensor, "m *n"]:
-    """All processes' rows, those of process 0 first; the rows as they are without processes.
+    """Concatenate the rows of all processes, those of process 0 first; without several processes the rows are returned unchanged.
 
     When every process computes the same mean loss from what it gathers, a row's gradient is the sum over R processes of the same
     number: R times the loss's. DistributedDataParallel takes the *mean* of the parameters' gradients, and so what one process would

@@ -1,4 +1,4 @@
-"""Where the parts of a face lie: centroids and extents of a soft segmentation, differentiable, no weights."""
+"""Differentiable geometry of a soft segmentation: centroids and extents of the parts of a face."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Frame(NamedTuple):
     sine: Tensor
 
     def turn(self, offset: Float[Tensor, "b 2"]) -> Float[Tensor, "b 2"]:
-        """An offset in the image, in eye distances along the head's own axes."""
+        """Convert an offset in the image to eye distances along the head's own axes."""
         x, y = offset.unbind(dim=1)
         return torch.stack([self.cosine * x + self.sine * y, self.cosine * y - self.sine * x], dim=1) / self.unit[:, None]
 
@@ -72,7 +72,7 @@ def grid(like: Tensor) -> Float[Tensor, "2 n"]:
 
 
 def sharpened(segmentation: Float[Tensor, "b k h w"]) -> Float[Tensor, "b k h w"]:
-    """Class probabilities nearer to the decision that they stand for; see :data:`SHARPNESS`."""
+    """Raise class probabilities to the power :data:`SHARPNESS`, so that faint traces of a class count less."""
     powers = segmentation.clamp(min=0) ** SHARPNESS
     return powers / (powers.sum(dim=1, keepdim=True) + 1e-6)
 

@@ -1,4 +1,4 @@
-"""The light on a face: its shading over the skin, at low frequency."""
+"""Illumination of a face: low-order polynomial of the skin's shading."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mirrored batches: which faces share which code (the paper's mirroring; DESIGN: contrastive attribute learning)."""
+"""Mirrored batches for stage 2 (the paper's mirroring): anchors, positives and hard negatives that share latent codes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 Normal = Callable[[str, Sequence[int], int], Tensor]
-"""Standard normal numbers ``(B, d)`` of a stream, one row for each global image index (:meth:`vera.training.draws.Draws.normal`)."""
+"""Standard normal numbers ``(B, d)`` of a stream, one row for each global image index (:meth:`vera.rng.Draws.normal`)."""
 LOCAL = "local"
 """Stream of the noise behind the local codes."""
 
@@ -31,7 +31,7 @@ class Mirrored(NamedTuple):
 
 
 def mirror(normal: Normal, indices: Sequence[int], *, latent: int, attributes: Mapping[str, int], hard_negatives: bool) -> Mirrored:
-    """Each anchor with, for every attribute, a positive and a hard negative: ``M = N (1 + 2A)`` faces.
+    """Draw the noise of a mirrored batch: each anchor with a positive and a hard negative per attribute, ``M = N (1 + 2A)`` faces.
 
     A *positive* for a keeps the anchor's z_a and redraws everything else. A *hard negative* for a keeps everything but z_a: it is a
     positive for every other attribute. Nothing that is shared is drawn twice, and every draw is keyed by its anchor's global index,
@@ -41,7 +41,7 @@ def mirror(normal: Normal, indices: Sequence[int], *, latent: int, attributes: M
         normal: where the numbers come from.
         indices: global image index of each anchor.
         latent: dimension of the noise behind the local codes.
-        attributes: likewise of each attribute's, by name.
+        attributes: dimension of the noise behind each attribute's code, by the attribute's name.
         hard_negatives: False for the paper's ablation without mirroring: each hard negative becomes a second positive, so that a
             batch costs the same.
 

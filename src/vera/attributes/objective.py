@@ -1,4 +1,4 @@
-"""Contrastive losses on unit vectors, and the objective over all attributes of a mirrored batch."""
+"""Contrastive losses of stage 2 (NT-Xent, margin), and the objective over all attributes of a mirrored batch."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 def same_code(shares: Int[Tensor, "m"]) -> Bool[Tensor, "m m"]:
-    """Which pairs of *different* faces share a code."""
+    """Mask of the pairs of *different* faces that share a code."""
     return (shares[:, None] == shares[None]) & ~torch.eye(len(shares), dtype=torch.bool, device=shares.device)
 
 
 class NTXent:
-    """Multi-positive NT-Xent: positives of a face are all others of its code, everything else is a negative (DESIGN).
+    """Multi-positive NT-Xent: positives of a face are all others of its code, everything else is a negative.
 
     ``-log( exp(s_ip / τ) / Σ_{j≠i} exp(s_ij / τ) )``, mean over the positives p of i, then over the faces that have any. Where all
     cosines are equal it is ``log(M - 1)``.
 
     Args:
-        temperature: τ.
+        temperature: temperature τ that divides the cosines, above 0.
 
     """
 
@@ -74,7 +74,7 @@ FLOOR = 0.03
 
 
 def standardised(values: Float[Tensor, "m v"]) -> Float[Tensor, "m v"]:
-    """Scaled readings, less their batch's mean and over its spread.
+    """Standardise scaled readings by the batch's mean and standard deviation.
 
     Without it, the nearest way to a smaller loss is that all faces become alike: their unit vectors then coincide, and there the
     cosine has no gradient. What counts is how much of the spread comes from the attribute's own code, whatever the spread is; with a
@@ -85,12 +85,12 @@ def standardised(values: Float[Tensor, "m v"]) -> Float[Tensor, "m v"]:
 
 
 class ContrastiveObjective(nn.Module):
-    """For each attribute: encoder, scale, all processes' faces together, head, loss.
+    """Contrastive loss of every attribute: encode, standardise, gather from all processes, project, compare.
 
     Args:
-        encoders: frozen, by attribute.
-        weights: of each attribute's loss.
-        loss: :class:`NTXent` or :class:`Margin`.
+        encoders: frozen encoder of each attribute, by its name.
+        weights: weight of each attribute's loss, by its name.
+        loss: contrastive loss on cosines: :class:`NTXent` or :class:`Margin`.
         projection: ``hidden`` and ``outputs`` of the heads; None for the ablation without.
 
     Raises:
@@ -111,15 +111,15 @@ class ContrastiveObjective(nn.Module):
         self.weights, self.loss = dict(weights), loss
 
     def read(self, images: Float[Tensor, "b 3 s s"], segmentations: Float[Tensor, "b k s s"]) -> dict[str, Tensor]:
-        """What each encoder reads, scaled: ``(B, V)`` by attribute. Segmentations as probabilities."""
+        """Scaled readings ``(B, V)`` of each encoder, by attribute; segmentations are class probabilities."""
         return {name: encoder.scaled(encoder(images, segmentations)) for name, encoder in self.encoders.items()}  # type: ignore[operator]
 
     def forward(self, values: Mapping[str, Tensor], shares: Mapping[str, Tensor]) -> dict[str, Float[Tensor, ""]]:
         """The unweighted loss of each attribute.
 
         Args:
-            values: of this process's faces, see :meth:`read`.
-            shares: see :class:`vera.attributes.mirrored.Mirrored`.
+            values: scaled readings of this process's faces, by attribute, from :meth:`read`.
+            shares: number of the draw behind each face's code, by attribute (:class:`vera.attributes.mirrored.Mirrored`).
 
         """
         losses = {}

@@ -1,4 +1,4 @@
-"""Any published network as an attribute encoder: an ONNX file, made differentiable through onnx2torch."""
+"""Use a published ONNX network as an attribute encoder, made differentiable by onnx2torch."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from vera.types import VeraError
 
 
 class OnnxEncoder(AttributeEncoder):
-    """An ONNX network on a box of the aligned face: an identity embedding (ArcFace), an expression's (HSEmotion), a pose (6DRepNet).
+    """Attribute encoder from an ONNX network that sees a box of the aligned face (ArcFace, HSEmotion, 6DRepNet ...).
 
     Args:
-        path: of the file.
+        path: path of the ONNX file.
         size: side of its input.
-        mean: of its input, for R, G, B in 0 … 255.
-        std: likewise.
+        mean: mean of the network's input for R, G, B, in 0 … 255.
+        std: standard deviation of the network's input for R, G, B, in 0 … 255.
         output: name of the output that counts.
         box: ``left, top, right, bottom`` of the face that it looks at, in sides of the aligned crop; what lies outside is grey.
 
@@ -54,7 +54,7 @@ class OnnxEncoder(AttributeEncoder):
         return self.embed(images)
 
     def embed(self, images: Float[Tensor, "b 3 s s"]) -> Float[Tensor, "b v"]:
-        """Likewise, from images in [-1, 1] alone."""
+        """The network's output for images in [-1, 1], flattened."""
         seen = cut(images, self.box, self.size or images.shape[-1])
         made = self.network(((seen + 1) * 127.5 - self.mean) / self.std)
         chosen: Tensor = made[self._output] if isinstance(made, (tuple, list)) else made

@@ -1,4 +1,4 @@
-"""Yaw, pitch and roll from where the parts of a face lie in its segmentation."""
+"""Head pose (yaw, pitch, roll) from the geometry of a segmentation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vera.attributes.geometry import FACE_OUTLINE, frame, part, sharpened
 from vera.types import Semantic, VeraError
 
 PARTS = ((Semantic.NOSE,), (Semantic.MOUTH,), FACE_OUTLINE)
-"""Where these lie, seen from the middle of the eyes, tells the pose."""
+"""Parts whose offsets from the middle of the eyes tell the pose."""
 
 
 class SegmentationPose(AttributeEncoder):
@@ -26,7 +26,7 @@ class SegmentationPose(AttributeEncoder):
     Args:
         yaw: degrees for each eye distance that nose, mouth and outline lie to the image's right of the eyes. Mirrored faces have the
             opposite yaw, so there is no constant.
-        pitch: likewise below the eyes, then a constant.
+        pitch: degrees for each eye distance that nose, mouth and outline lie below the eyes, then a constant.
         ranges: ``[low, high]`` in degrees, of ordinary faces, for what is to be read of yaw (positive: towards the image's right),
             pitch (positive: downwards) and roll (positive: clockwise in the image).
 

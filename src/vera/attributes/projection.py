@@ -1,4 +1,4 @@
-"""Projection heads: from what a frozen encoder reads to where faces are compared. Trained with the generator, dropped at export."""
+"""Projection heads on top of the frozen encoders: trained with the generator, dropped at export."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 class Projection(nn.Module):
-    """Two-layer MLP to a unit vector (SimCLR's head; DESIGN: contrastive attribute learning).
+    """Two-layer MLP to a unit vector (the projection head of SimCLR).
 
     Args:
         width: numbers of the encoder, scaled.

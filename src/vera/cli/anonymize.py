@@ -10,21 +10,21 @@ import typer
 
 
 class Device(StrEnum):
-    """Where the networks run."""
+    """Device that the networks run on."""
 
     cpu = "cpu"
     cuda = "cuda"
 
 
-class Renderer(StrEnum):
-    """What makes the new face."""
+class RendererName(StrEnum):
+    """Renderer of the new face."""
 
     exemplars = "exemplars"
     generator = "generator"
 
 
 class Upright(StrEnum):
-    """What becomes of a photograph whose face is found in another quarter turn."""
+    """Treatment of a photograph whose face is found in another quarter turn."""
 
     refuse = "refuse"
     auto = "auto"
@@ -54,7 +54,9 @@ def anonymize(
     hair: Annotated[bool, typer.Option("--hair/--keep-hair", help="Replace the hair too (the generator only), or keep it.")] = False,
     rename: Annotated[bool, typer.Option("--rename", help="Neutral output names and person labels.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what an earlier call over other photographs wrote.")] = False,
-    renderer: Annotated[Renderer | None, typer.Option(help="Photographic exemplars (the default), or the generator of the paper.")] = None,
+    renderer: Annotated[
+        RendererName | None, typer.Option(help="Photographic exemplars (the default), or the generator of the paper.")
+    ] = None,
     bundle: Annotated[Path | None, typer.Option(metavar="PATH", help="Another bank of exemplars, or a trained network.")] = None,
     parser: Annotated[
         str | None,

@@ -1,4 +1,4 @@
-"""The command line's table of contents. Commands import what they need when they run, so that ``--help`` answers at once."""
+"""The command line's list of commands. Each imports what it needs only when it runs, so that ``--help`` answers at once."""
 
 from __future__ import annotations
 

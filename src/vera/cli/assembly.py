@@ -1,4 +1,4 @@
-"""The anonymizer as the command line builds it: a bundle, the face parts that need no download, and the options."""
+"""Build the anonymizer from command-line options: a bundle, the embedded face backends and the choices."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vera.anonymization.interface import embedded
 from vera.anonymization.pipeline import VeraAnonymizer
 from vera.anonymization.renderer import Progress, SavedIdentity
 from vera.anonymization.request import Options
-from vera.cli.plan import Entry, Person
+from vera.cli.plan import Entry, PlannedPerson
 from vera.faces.calibration import DEFAULT_FAR
 from vera.faces.masks import read_mask
 from vera.faces.photograph import read_photograph
@@ -36,7 +36,7 @@ class EmbeddedStudio:
     settings: Mapping[str, Any]
 
     def anonymize(
-        self, person: Person, identity: SavedIdentity | None, progress: Progress
+        self, person: PlannedPerson, identity: SavedIdentity | None, progress: Progress
     ) -> tuple[AnonymizedPerson, SavedIdentity | None]:
         """Read one person's photographs and masks, and anonymize them."""
         photographs = [replace(read_photograph(entry.path), name=entry.name) for entry in person.entries]
@@ -86,7 +86,7 @@ def require_device(device: str) -> None:
 
 
 def drawn_region(entry: Entry, photograph: Photograph) -> Mask | None:
-    """All masks of a photograph together, ``(H, W)`` bool; None for none.
+    """Union of all masks of a photograph, ``(H, W)`` bool; None without masks.
 
     Raises:
         VeraError: a mask can't be read, is empty, or has another size than its photograph.

@@ -1,4 +1,4 @@
-"""People, one after the other: anonymize, write, record. A person who is refused does not lose the others."""
+"""Anonymize, write and record people one after the other; a refused person does not stop the others."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from vera import __version__
 from vera.cli.output import OutputFolder
-from vera.cli.plan import Entry, Person, digest, shown
+from vera.cli.plan import Entry, PlannedPerson, digest, shown
 from vera.cli.record import AUDIT
 from vera.cli.studio import Studio
 from vera.files import printable
@@ -28,13 +28,15 @@ OWN = re.compile(r"'[^']*'|[^ ]*[/\\\\.][^ ]*[a-z]|[0-9.]+")
 """What differs between reasons of one kind: names in quotes, paths and file names, numbers."""
 
 
-def run(people: Sequence[Person], folder: OutputFolder, studio: Studio, *, identity: Any = None, save_identity: Path | None = None) -> None:
+def run(
+    people: Sequence[PlannedPerson], folder: OutputFolder, studio: Studio, *, identity: Any = None, save_identity: Path | None = None
+) -> None:
     """Anonymize and write everybody; the audit is written anew after each person, so that an interruption loses no record.
 
     Args:
-        people: from the plan.
+        people: people of the plan, with their photographs.
         folder: where the outputs go.
-        studio: anonymizes one person.
+        studio: anonymizer of one person at a time.
         identity: a face that was saved at an earlier visit.
         save_identity: file for this person's face.
 
@@ -72,7 +74,7 @@ def run(people: Sequence[Person], folder: OutputFolder, studio: Studio, *, ident
 
 
 def one(
-    person: Person,
+    person: PlannedPerson,
     folder: OutputFolder,
     studio: Studio,
     audit: dict[str, Any],
@@ -111,8 +113,8 @@ def source_digests(entry: Entry) -> list[str | None]:
     return [entry.digest or digest(entry.path), *map(digest, entry.masks)]
 
 
-def check_unchanged(person: Person, sources: Sequence[Sequence[str | None]], record: dict[str, Any]) -> None:
-    """See that the files that were digested are those that were anonymized, so that the audit names what was decoded.
+def check_unchanged(person: PlannedPerson, sources: Sequence[Sequence[str | None]], record: dict[str, Any]) -> None:
+    """Check that the digested files are those that were anonymized, so that the audit names what was decoded.
 
     Raises:
         VeraError: a photograph has another digest than the one that was decoded, or a mask was changed since.
@@ -125,8 +127,8 @@ def check_unchanged(person: Person, sources: Sequence[Sequence[str | None]], rec
             raise VeraError(f"{shown(entry.path)} or its mask was changed during the call: make the call again")
 
 
-def files(person: Person, sources: Sequence[Sequence[str | None]]) -> list[dict[str, Any]]:
-    """What the audit says about a person's files before any is written; for a renamed person not what they are called."""
+def files(person: PlannedPerson, sources: Sequence[Sequence[str | None]]) -> list[dict[str, Any]]:
+    """The audit's entries of a person's files before any is written; without file names for a renamed person."""
     return [
         ({} if renamed(person) else {"source": shown(entry.path.name)})
         | {"role": entry.role, "digest": known[0], "masks": list(known[1:]), "written": {}}
@@ -147,7 +149,7 @@ def report(records: Sequence[dict[str, Any]], audit: Path) -> str:
     return f"{len(lost)} of {len(records)} people were not written ({names}): {'; '.join(whys)}{others}; {audit} has all of them"
 
 
-def reason(error: Exception, person: Person) -> str:
+def reason(error: Exception, person: PlannedPerson) -> str:
     """Why a person was not written, for the audit.
 
     Photographs carry their neutral names from the start. What is left are the paths in the messages of reading, and the id in
@@ -166,8 +168,8 @@ def reason(error: Exception, person: Person) -> str:
     return text
 
 
-def renamed(person: Person) -> bool:
-    """Whether the audit must not say who this is."""
+def renamed(person: PlannedPerson) -> bool:
+    """Whether the audit must hide this person's id."""
     return person.label != person.id
 
 
@@ -178,6 +180,6 @@ def summary(record: dict[str, Any]) -> str:
 
 
 def progress_bar(console: Console) -> Progress:
-    """What runs while people wait."""
+    """A progress bar on the terminal."""
     columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     return Progress(*columns, console=console, transient=True)

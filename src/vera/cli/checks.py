@@ -24,7 +24,7 @@ INSIGHTFACE_LICENCE = "code MIT; its model packs: non-commercial research"
 
 
 def installed(names: tuple[str, ...]) -> list[str]:
-    """Which of these distributions are installed."""
+    """Select the distributions that are installed."""
     found = []
     for name in names:
         try:

@@ -21,7 +21,7 @@ convert = typer.Typer(help="Convert another project's checkpoint to a bundle, or
 
 
 class Weights(StrEnum):
-    """Which generator of a checkpoint."""
+    """Choice of the generator in a checkpoint: averaged or in training."""
 
     AVERAGED = "g_ema"
     TRAINED = "g"

@@ -40,7 +40,7 @@ def edit(
     from vera.bundle import controlled_bundle, load
     from vera.cli.assembly import require_device
     from vera.cli.batch import progress_bar
-    from vera.cli.samples import Sample, sample_of, write_samples
+    from vera.cli.samples import DrawnSample, sample_of, write_samples
     from vera.data.generated import mapped
     from vera.types import VeraError
 
@@ -57,7 +57,7 @@ def edit(
     count, draw = n * columns, mapped(network, seed=seed, truncation=truncation)
 
     @torch.no_grad()
-    def face(number: int) -> Sample:
+    def face(number: int) -> DrawnSample:
         row, column = divmod(number, columns)
         way = column / max(columns - 1, 1)
         made = network(network.edit(draw(row), {one.name: one.low + way * (one.high - one.low) for one in asked}))

@@ -1,4 +1,4 @@
-"""What the command line says of an error: one sentence and an exit code, for VerA's own errors and for those of the libraries below it.
+"""Turn any error into one sentence and an exit code, for VerA's own errors and for those of libraries.
 
 Libraries are known by the names of their classes, so that nothing is imported for the sake of a message.
 """
@@ -44,7 +44,7 @@ def told(error: BaseException) -> tuple[str, int]:
 
 
 def sentence(error: BaseException) -> str | None:
-    """What a user can put right, in one sentence; None for a fault of the program."""
+    """The error as a sentence that says what the user can do; None for a fault of the program."""
     for name in _names(error):
         if name in SENTENCES:
             said = SENTENCES[name](error)
@@ -58,7 +58,7 @@ def _names(error: BaseException) -> list[str]:
 
 
 def _of_instantiation(error: BaseException) -> str | None:
-    """What a part of the configuration said while it was built, or that it cannot be built from these values."""
+    """Sentence for a part of the configuration that could not be built from these values."""
     cause = error.__cause__
     lines = str(error).splitlines()
     key = next((line.partition(":")[2].strip() for line in lines if line.startswith("full_key:")), "")

@@ -1,4 +1,4 @@
-"""An evaluation from a composed configuration (see ``conf/evaluate.yaml``): the parts built, the processes joined, the progress shown."""
+"""Run an evaluation from a composed configuration (``conf/evaluate.yaml``): build the parts, join processes, show progress."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from vera.anonymization.request import Options
 from vera.cli.batch import progress_bar
 from vera.data.people import Person, Selection
 from vera.data.verification_pairs import read_pairs
-from vera.evaluation.interface import evaluate
-from vera.evaluation.protocol_items import Contestant
-from vera.evaluation.protocol_judges import CalibrationPairs
-from vera.evaluation.protocol_ranks import parse_shard, rank
-from vera.evaluation.report import page
+from vera.distributed import parse_shard, rank
+from vera.evaluation.api import evaluate
+from vera.evaluation.protocol.calibration import CalibrationPairs
+from vera.evaluation.protocol.items import Contestant
 from vera.faces.detection import DlibDetector
 from vera.faces.parser_choice import choose_parser
+from vera.moved import modernise
 from vera.types import Photograph, Semantic, VeraError
 
 GALLERY = 100
@@ -59,14 +59,14 @@ def ours(
     device: str,
     **options: Any,
 ) -> VeraAnonymizer:
-    """VerA's own anonymizer, for ``conf/anonymizer/vera.yaml``.
+    """Build VerA's own anonymizer for an evaluation (``conf/anonymizer/vera.yaml``).
 
     Args:
         bundle: folder of a bundle; None for the default one.
         renderer: ``exemplars`` or ``generator``; None: what the bundle is for.
         leave_out_donors: no face is mixed from rows that its own owner went into, where the people are the bank's donors.
         preserve: classes that are kept, by name or as such.
-        seed: of the identities.
+        seed: seed of the identities; whole number from 0.
         device: where the network runs.
         options: further fields of :class:`vera.anonymization.request.Options`.
 
@@ -89,6 +89,7 @@ def run(config: DictConfig) -> int:
         raise VeraError("no anonymizer: name some, as anonymizer=[vera,blur,none]")
     device, folder = join_processes(str(config.device)), str(config.run.folder)
     config.device, config.run.folder = device, shared(folder)
+    modernise(config)
     everybody: list[Person] = instantiate(config.people, _convert_="all")
     if config.limit is not None and config.limit < 1:
         raise VeraError(f"limit={config.limit}: take at least one person, or limit=null for all")
@@ -132,19 +133,19 @@ def calibration_pairs(config: DictConfig) -> CalibrationPairs:
 
 
 def built(config: DictConfig, group: str) -> list[Any]:
-    """The parts of a group of which several may be chosen, or none."""
+    """Instantiate the parts of a configuration group of which several may be chosen, or none."""
     return [instantiate(node, _convert_="all") for node in (OmegaConf.select(config, group) or {}).values()]
 
 
 def contestants(config: DictConfig, people: Sequence[Person]) -> list[Contestant]:
-    """The anonymizers of a configuration.
+    """Instantiate the anonymization methods of a configuration.
 
     A ``detector``, ``parser``, ``gallery`` or ``preserve`` that is null is the run's own: one detector serves all baselines. Where an
     anonymizer has a ``seed`` and other seeds are asked for, it is built with each of them.
 
     Args:
-        config: the composed configuration.
-        people: whose faces k-Same may use.
+        config: the composed configuration of the evaluation.
+        people: people of the evaluation; their faces form k-Same's gallery.
 
     """
     own = {

@@ -33,9 +33,9 @@ def export(
     exact: Annotated[bool, typer.Option("--float32", help="Keep the weights exact, twice as large: for training that goes on.")] = False,
 ) -> None:
     """Write the averaged network of a training run as a bundle; an autoencoder, with a bank of identities mixed from its data."""
-    from vera.training.export import Statement
-    from vera.training.export import export as write
-    from vera.training.export_autoencoder import Bank
+    from vera.training.export.api import Statement
+    from vera.training.export.api import export as write
+    from vera.training.export.autoencoder import BankSettings
     from vera.untrusted import read_text
 
     text = read_text(card, what=f"the model card {card}", limit=CARD)
@@ -44,7 +44,7 @@ def export(
         out,
         checkpoint=checkpoint,
         statement=Statement(licence=licence, card=text, data=data),
-        bank=Bank(identities=identities, seed=seed, pattern=pattern, alike=alike),
+        bank=BankSettings(identities=identities, seed=seed, pattern=pattern, alike=alike),
         discriminator=discriminator,
         exact=exact,
     )

@@ -1,4 +1,4 @@
-"""What a check of ``vera doctor`` says, and how a part is tried out."""
+"""Findings of ``vera doctor``, and the trial of a part."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def attempt(part: str, trial: Callable[[], str], *, licence: str = "", otherwise
     """Try a part out.
 
     Args:
-        part: its name.
+        part: name of the part in the report.
         trial: uses the part and says what it saw; any exception means that the part doesn't work.
         licence: what to know about its licence.
         otherwise: the state when it fails.

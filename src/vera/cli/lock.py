@@ -1,4 +1,4 @@
-"""One call at a time in an output folder."""
+"""Lock an output folder, so that only one call writes there at a time."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def locked(folder: Path) -> Iterator[None]:
     DECISION: where a file system (or system) knows no locks, the call is refused: two calls at once could not see each other there.
 
     Args:
-        folder: must be there.
+        folder: an existing folder, which is locked as a whole.
 
     Raises:
         Obstacle: another call holds it, or there are no locks.

@@ -1,4 +1,4 @@
-"""The output folder: what may be written there, all files of a person or none, and the audit beside them."""
+"""The output folder: writes all files of a person or none, keeps the audit, and never replaces foreign files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import numpy as np
 from vera import files
 from vera.cli.lock import LOCK, locked
 from vera.cli.placing import Move, Staging, place_together, recover
-from vera.cli.plan import Person, digest, output_files, shown
+from vera.cli.plan import PlannedPerson, digest, output_files, shown
 from vera.cli.record import AUDIT, Obstacle, outputs_of
 from vera.cli.stopping import Stopping
 from vera.types import AnonymizedPerson, VeraError
@@ -34,7 +34,7 @@ class OutputFolder(contextlib.AbstractContextManager["OutputFolder"]):
 
     Args:
         path: the folder; made if it is not there.
-        people: whose outputs will be written.
+        people: people whose outputs will be written.
         sources: files that are read in this call and must not be overwritten whatever the options say.
         overwrite: outputs of any earlier call may be replaced. Without it only a call over the same photographs (by digest, as
             the earlier audit records them) may be repeated.
@@ -47,7 +47,7 @@ class OutputFolder(contextlib.AbstractContextManager["OutputFolder"]):
     """
 
     def __init__(
-        self, path: Path, people: Sequence[Person], *, sources: Iterable[Path], overwrite: bool, identity: Path | None = None
+        self, path: Path, people: Sequence[PlannedPerson], *, sources: Iterable[Path], overwrite: bool, identity: Path | None = None
     ) -> None:
         self.path, self.people, self.identity, self.overwrite = path, people, identity, overwrite
         self.sources = list(sources)
@@ -93,11 +93,11 @@ class OutputFolder(contextlib.AbstractContextManager["OutputFolder"]):
         (:mod:`vera.cli.placing`).
 
         Args:
-            result: the images.
-            record: what the audit will say; its ``files`` are in the result's order, and get the names and digests of what is written.
-            audit: of the call so far; gets the record.
+            result: the anonymized images of one person.
+            record: entry of the audit; its ``files`` are in the result's order, and get the names and digests of the written files.
+            audit: the audit of the call so far; the record is added to it.
             last: everybody else of this call was written: what is left of earlier calls goes.
-            save: writes the identity to a file.
+            save: function that writes the identity to a given file; None where none is saved.
 
         Raises:
             VeraError: they can't be written, or what was decoded is not what was to be written; nothing is left then.
@@ -306,7 +306,7 @@ def _written(audit: dict[str, Any]) -> list[dict[str, Any]]:
     return [record for record in records if outputs_of(record)]
 
 
-def _repeats(earlier: Sequence[dict[str, Any]], people: Sequence[Person]) -> bool:
+def _repeats(earlier: Sequence[dict[str, Any]], people: Sequence[PlannedPerson]) -> bool:
     """Whether this call takes every photograph that an earlier one wrote images for."""
     taken = {entry.digest or digest(entry.path) for person in people for entry in person.entries}
     return {file["digest"] for record in earlier for file in record["files"]} <= taken - {None}

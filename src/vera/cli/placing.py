@@ -7,7 +7,7 @@ The scheme is a journal with an undo, and its steps are:
    folder's name. The records of the files that will be replaced are still in it.
 3. *Move.* Each file that is to be replaced is set aside into the hidden folder; if its digest is not the recorded one, somebody changed
    it, and all is undone. Then the new file is moved to its name, which fails if anything has that name.
-4. *Commit.* The audit is written with the record in the state ``written``, without the records of what was replaced.
+4. *Commit.* The audit is written with the record in the state ``written``, without the records of replaced files.
 5. *Clean.* The hidden folder goes, with what was set aside.
 
 An error undoes steps 2 and 3. After a kill the next call in this folder does so, before anything else. It holds the folder's lock, so
@@ -102,8 +102,8 @@ class Staging:
     """The hidden folder in which a person's files wait.
 
     Args:
-        folder: the output folder.
-        name: of one that is there; a new one if None.
+        folder: the output folder of the call.
+        name: name of an existing hidden folder; None makes a new one.
 
     """
 
@@ -134,7 +134,7 @@ class Staging:
                 path.rmdir()
 
     def moves(self, new: dict[str, str], earlier: dict[str, str]) -> list[Move]:
-        """What must happen to the folder's files: a file that stays as it is has no move.
+        """Work out the moves of the folder's files; a file that stays unchanged has none.
 
         Args:
             new: names and SHA-256 of the staged files.
@@ -154,10 +154,10 @@ def place_together(
     """Make all moves or none.
 
     Args:
-        moves: of one person.
-        journal: writes the audit that says what will be moved.
-        commit: writes the audit that says that it was.
-        back: writes the audit as it was before, or removes it.
+        moves: changes to the files of one person.
+        journal: function that writes the audit that announces the moves.
+        commit: function that writes the audit that records them as done, and returns its bytes.
+        back: function that writes the audit as it was before, or removes it.
 
     Returns:
         The audit that was written last.
@@ -185,8 +185,8 @@ def recover(folder: Path, write: Callable[[dict[str, Any]], object], *, identity
     """Undo what a killed call left half done, and remove its litter; the caller holds the folder's lock.
 
     Args:
-        folder: the output folder.
-        write: writes its audit.
+        folder: the output folder of the call.
+        write: function that writes an audit into this folder.
         identity: the identity file of this call: the killed call's, if it is the same call.
 
     Returns:

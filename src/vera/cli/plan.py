@@ -1,4 +1,4 @@
-"""What is to be done, worked out and checked before any heavy work: people, photographs, masks and the names of the outputs."""
+"""Plan a call before any heavy work: people, photographs, masks and output names, all checked."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Person:
+class PlannedPerson:
     """One person's photographs.
 
     Attributes:
@@ -58,11 +58,11 @@ def plan(
     masks: Sequence[Path],
     rename: bool,
     identity: Path | None,
-) -> list[Person]:
+) -> list[PlannedPerson]:
     """The people of one call, from photographs or from a manifest.
 
     Args:
-        photographs: of one person; empty with a manifest.
+        photographs: files of one person's photographs; empty with a manifest.
         manifest: CSV of many people.
         person: the one person's id.
         masks: files of drawn regions, for the photographs.
@@ -89,14 +89,14 @@ def plan(
     return people
 
 
-def plan_photographs(photographs: Sequence[Path], *, person: str | None, masks: Sequence[Path], rename: bool) -> list[Person]:
+def plan_photographs(photographs: Sequence[Path], *, person: str | None, masks: Sequence[Path], rename: bool) -> list[PlannedPerson]:
     """The photographs of one call are one person.
 
     Args:
-        photographs: files.
+        photographs: files of one person's photographs.
         person: the person's id; without one it is derived from the files' content (:func:`vera.anonymization.request.unnamed`).
-        masks: for one photograph any number of masks, all preserved; for several, one each and in the same order.
-        rename: use neutral names.
+        masks: files of masks: any number for one photograph, all preserved; one each and in the same order for several.
+        rename: whether outputs get neutral names.
 
     Raises:
         VeraError: a file is missing, or the number of masks leaves open which belongs to which photograph.
@@ -118,10 +118,10 @@ def plan_photographs(photographs: Sequence[Path], *, person: str | None, masks: 
         for path, group, known in zip(photographs, groups, digests, strict=True)
     )
     known = person or unnamed(digests)
-    return name_outputs([Person(known, known, entries)], rename=rename)
+    return name_outputs([PlannedPerson(known, known, entries)], rename=rename)
 
 
-def plan_manifest(manifest: Path, *, rename: bool) -> list[Person]:
+def plan_manifest(manifest: Path, *, rename: bool) -> list[PlannedPerson]:
     """Many people from a CSV with the columns person, role, path and (if wanted) mask; paths are relative to the CSV.
 
     Raises:
@@ -134,12 +134,12 @@ def plan_manifest(manifest: Path, *, rename: bool) -> list[Person]:
         entries = [
             Entry(file.path, files.printable(file.path.stem), file.role, (file.mask,) if file.mask else ()) for file in person.photographs
         ]
-        people.append(Person(person.id, person.id, tuple(entries)))
+        people.append(PlannedPerson(person.id, person.id, tuple(entries)))
     return name_outputs(people, rename=rename)
 
 
-def name_outputs(people: list[Person], *, rename: bool) -> list[Person]:
-    """Settle the output names; with ``rename`` they and the labels say nothing about anybody.
+def name_outputs(people: list[PlannedPerson], *, rename: bool) -> list[PlannedPerson]:
+    """Choose the output names; with ``rename`` names and labels reveal nothing.
 
     Raises:
         VeraError: two outputs would have the same file name (also where only the case differs, or how accents are coded).
@@ -152,7 +152,7 @@ def name_outputs(people: list[Person], *, rename: bool) -> list[Person]:
             for entry in person.entries:
                 count += 1
                 entries.append(replace(entry, name=f"{count:04d}"))
-            numbered.append(Person(person.id, f"person-{position:04d}", tuple(entries)))
+            numbered.append(PlannedPerson(person.id, f"person-{position:04d}", tuple(entries)))
         people = numbered
     taken: dict[str, Path] = {}
     for entry in (entry for person in people for entry in person.entries):
@@ -172,7 +172,7 @@ def check_person(name: str, where: str = "") -> None:
 
 
 def shown(path: Path | str) -> str:
-    """A path for a message: on one line, whatever its name holds."""
+    """Format a path for a message: one line, whatever its name holds."""
     return files.printable(str(path))
 
 

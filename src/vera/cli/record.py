@@ -1,7 +1,7 @@
 """``audit.json`` as it is read again: the record of an output folder, checked before anything in it is believed.
 
 Its names lead to files that may be replaced, so a record is used only if it is a file of this user's, no link, and shaped as VerA writes
-it: every name is that of a PNG in the folder itself, with the SHA-256 of what was written. A file is then touched only if its bytes
+it: every name is that of a PNG in the folder itself, with the SHA-256 of its content. A file is then touched only if its bytes
 still have that digest.
 """
 

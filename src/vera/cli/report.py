@@ -21,9 +21,9 @@ def report(
     """
     import tempfile
 
-    from vera.evaluation.report import RESULTS, merge
-    from vera.evaluation.report_runs import folders
-    from vera.evaluation.report_sweep import compare
+    from vera.evaluation.report.results import RESULTS, merge
+    from vera.training.runs.folder import folders
+    from vera.training.runs.table import compare
     from vera.types import VeraError
 
     finished = {run: sorted({path.parent for path in run.rglob(RESULTS)}) for run in runs}  # a multirun has many

@@ -1,4 +1,4 @@
-"""``vera sample``: faces that a trained network draws."""
+"""``vera sample``: draw random faces from a trained generator."""
 
 from __future__ import annotations
 

@@ -22,8 +22,7 @@ from vera.files import place
 from vera.generator.network import Generator
 from vera.generator.sampling import middle, truncate
 from vera.inversion.autoencoder import Autoencoder
-from vera.rng import derived_seed
-from vera.training.draws import Draws
+from vera.rng import Draws, derived_seed
 from vera.types import Pixels, VeraError, tensor_to_image
 
 SHEET = "sheet.png"
@@ -33,7 +32,7 @@ MOST = 100_000
 """DECISION: faces of one call: twice what a Fréchet distance is measured on."""
 
 
-class Sample(NamedTuple):
+class DrawnSample(NamedTuple):
     """One face.
 
     Attributes:
@@ -46,15 +45,15 @@ class Sample(NamedTuple):
     labels: npt.NDArray[np.uint8]
 
 
-def sampler(network: nn.Module, *, seed: int, truncation: float) -> Callable[[int], Sample]:
-    """What draws face number i of a network, a function of (seed, i) alone.
+def sampler(network: nn.Module, *, seed: int, truncation: float) -> Callable[[int], DrawnSample]:
+    """Make a function that draws face number i of a network, depending on (seed, i) alone.
 
     Faces are made one by one: the last bits of a matrix product depend on how many samples it is made for.
 
     Args:
         network: a generator with a mapping, or an autoencoder with its bank of identities.
         seed: 0 to 2^63 - 1.
-        truncation: 0 to 4.
+        truncation: scale of the deviation from the mean face, 0 to 4.
 
     Raises:
         VeraError: nothing can be drawn from such a network, or so.
@@ -70,11 +69,11 @@ def sampler(network: nn.Module, *, seed: int, truncation: float) -> Callable[[in
     raise VeraError(f"no faces can be drawn from a {kind}: give the bundle of a generator with a mapping, or of an autoencoder")
 
 
-def _mapped(generator: Generator, *, seed: int, truncation: float) -> Callable[[int], Sample]:
+def _mapped(generator: Generator, *, seed: int, truncation: float) -> Callable[[int], DrawnSample]:
     draws, centre, like = Draws(seed, torch.device("cpu")), middle(generator), next(generator.parameters())
 
     @torch.no_grad()
-    def one(number: int) -> Sample:
+    def one(number: int) -> DrawnSample:
         z = draws.normal("sample", [number], generator.latent).to(like)
         attributes = {name: draws.normal(f"sample {name}", [number], dim).to(like) for name, dim in generator.attributes.items()}
         codes = generator.map(z, attributes)
@@ -84,10 +83,10 @@ def _mapped(generator: Generator, *, seed: int, truncation: float) -> Callable[[
     return one
 
 
-def _identities(network: Autoencoder, *, seed: int, truncation: float) -> Callable[[int], Sample]:
+def _identities(network: Autoencoder, *, seed: int, truncation: float) -> Callable[[int], DrawnSample]:
     kinds = network.kinds or (None,)
 
-    def one(number: int) -> Sample:
+    def one(number: int) -> DrawnSample:
         bank, mean = network.identities(kinds[derived_seed(seed, number, "kind") % len(kinds)])
         identity = draw(bank.cpu(), mean.cpu(), bundle="", seed=seed, person=str(number), attempt=1, truncation=truncation)
         return sample_of(*portrait(network, identity))
@@ -95,12 +94,12 @@ def _identities(network: Autoencoder, *, seed: int, truncation: float) -> Callab
     return one
 
 
-def sample_of(image: torch.Tensor, segmentation: torch.Tensor) -> Sample:
+def sample_of(image: torch.Tensor, segmentation: torch.Tensor) -> DrawnSample:
     """A face as a network made it.
 
     Args:
         image: ``(3, S, S)`` in [-1, 1].
-        segmentation: ``(K, S, S)``.
+        segmentation: segmentation ``(K, S, S)`` in 2p - 1, or class probabilities.
 
     Raises:
         VeraError: it has numbers that are not finite, and would be black.
@@ -110,17 +109,17 @@ def sample_of(image: torch.Tensor, segmentation: torch.Tensor) -> Sample:
         raise VeraError(
             "the network made a face of numbers that are not finite: ask for values nearer to usual faces, or use another bundle"
         )
-    return Sample(tensor_to_image(image), segmentation.argmax(dim=0).to(torch.uint8).cpu().numpy())
+    return DrawnSample(tensor_to_image(image), segmentation.argmax(dim=0).to(torch.uint8).cpu().numpy())
 
 
-def write_samples(out: Path, count: int, faces: Callable[[], Iterable[Sample]], *, columns: int | None = None) -> None:
+def write_samples(out: Path, count: int, faces: Callable[[], Iterable[DrawnSample]], *, columns: int | None = None) -> None:
     """Write faces, their labels and a sheet of all of them: every file or none.
 
     Args:
         out: the folder; made if it is not there.
         count: how many faces will come.
-        faces: called once it is clear that they can be written.
-        columns: of the sheet; None for about as many as rows.
+        faces: function that yields the faces; called once it is clear that they can be written.
+        columns: columns of the contact sheet; None for about as many as rows.
 
     Raises:
         VeraError: more than :data:`MOST` faces are asked for, a file is there already, or can't be written.
@@ -172,7 +171,7 @@ class Sheet:
         self.pixels: Pixels = np.zeros((0, 0, 3), np.uint8)
         self._next = 0
 
-    def add(self, face: Sample) -> None:
+    def add(self, face: DrawnSample) -> None:
         """Show the next face."""
         side = min(face.image.shape[0], max(1, SHEET_SIDE // (2 * self.columns)))
         if not self._next:

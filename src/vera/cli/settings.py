@@ -1,4 +1,4 @@
-"""What the numbers of an experiment must be: checked before anything is read or built, so that a slip is told in one sentence."""
+"""Check the numbers of an experiment's configuration before anything is read or built."""
 
 from __future__ import annotations
 
@@ -80,8 +80,8 @@ def require_settings(config: DictConfig, ranges: dict[str, Range]) -> None:
     """Check an experiment's numbers.
 
     Args:
-        config: as composed.
-        ranges: by key; those that the configuration lacks are passed over.
+        config: the composed configuration of the experiment.
+        ranges: allowed range of each setting, by its key; keys that the configuration lacks are passed over.
 
     Raises:
         VeraError: a number is none, or out of its range.

@@ -1,4 +1,4 @@
-"""Signals that stop a call: each becomes an exception, at a moment at which it does no harm."""
+"""Turn signals that stop a call into exceptions, at a moment at which they do no harm."""
 
 from __future__ import annotations
 

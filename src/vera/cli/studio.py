@@ -1,4 +1,4 @@
-"""What the command line asks of an anonymizer."""
+"""The protocol of anonymizers, as the command line uses them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from vera.cli.plan import Person
+from vera.cli.plan import PlannedPerson
 from vera.types import AnonymizedPerson
 
 
@@ -15,10 +15,10 @@ class Studio(Protocol):
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """What the audit says about the whole call."""
+        """Settings of the whole call, for the audit."""
         ...
 
-    def anonymize(self, person: Person, identity: Any, progress: Callable[[str, int, int], None]) -> tuple[AnonymizedPerson, Any]:
+    def anonymize(self, person: PlannedPerson, identity: Any, progress: Callable[[str, int, int], None]) -> tuple[AnonymizedPerson, Any]:
         """The verified result, and the identity it was given; ``progress`` takes what is going on, steps done, and their budget.
 
         Raises:

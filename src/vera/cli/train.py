@@ -29,7 +29,7 @@ def train(context: typer.Context) -> None:
 
 def _start(config: DictConfig) -> float | None:
     from vera.cli.settings import TRAIN, require_settings
-    from vera.training.job import run
+    from vera.training.runs.run import run
 
     require_settings(config, TRAIN)
     return run(config)
@@ -40,11 +40,11 @@ def run_hydra(config: str, overrides: list[str], *, start: Callable[[DictConfig]
 
     Args:
         config: the primary config's name, and the command's.
-        overrides: Hydra's.
-        start: runs it.
+        overrides: overrides in Hydra's syntax, such as ``data.root=DIR``.
+        start: function that runs the composed configuration.
         go_on: the override that goes on after an interruption, with ``{folder}`` for the run's.
 
-    In a multirun a run that fails leaves ``failure.txt`` in its folder, and the others go on (:mod:`vera.training.sweep` has the end).
+    In a multirun a run that fails leaves ``failure.txt`` in its folder, and the others go on (:mod:`vera.training.runs.sweep` has the end).
 
     Raises:
         VeraError: the configuration groups are not installed.
@@ -57,7 +57,7 @@ def run_hydra(config: str, overrides: list[str], *, start: Callable[[DictConfig]
     from hydra.types import RunMode
 
     from vera.cli.errors import sentence
-    from vera.evaluation.report_runs import FAILURE, INTERRUPTED
+    from vera.training.runs.folder import FAILURE, INTERRUPTED
     from vera.types import VeraError
 
     if find_spec(CONFIG_PACKAGE) is None:

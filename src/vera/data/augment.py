@@ -1,4 +1,4 @@
-"""Light, backgrounds and small poses beyond the studio, as *data*: what is drawn here the generator may learn to draw.
+"""Data augmentation of training faces (light, backgrounds, small poses) that the generator may learn to draw.
 
 Unlike the discriminator's augmentation (:mod:`vera.generator.augmentation`), which the generator must not imitate. Mirroring is the
 stream's (:class:`vera.data.stream.Stream`). One sample's augmentation is a pure function of a row of uniform numbers.
@@ -25,7 +25,7 @@ GAMMA = 2.2
 FOCAL = 2.5
 """DECISION: distance of the camera that turns, in sides of the crop."""
 AMBIENT = 0.35
-"""DECISION: least light that a side turned away from the lamp keeps, of what it had."""
+"""DECISION: least share of its light that a side turned away from the lamp keeps."""
 
 
 class Augment:
@@ -34,7 +34,7 @@ class Augment:
     Every kind of change is made with its own ``probability``; its amount is uniform in ± the given range.
 
     Args:
-        probability: of each kind, in [0, 1].
+        probability: probability of each kind of change, in [0, 1].
         temperature: warm or cold light: the logarithm (base 2) by which red gains over blue.
         exposure: logarithm (base 2) of brightness.
         shading: contrast of a lamp from one side, on the person only: 0 none, 1 a face half in the dark.
@@ -74,7 +74,7 @@ class Augment:
         """Augment one sample.
 
         Args:
-            sample: see :class:`Sample`.
+            sample: the face to change, see :class:`Sample`.
             uniform: ``(numbers,)`` in [0, 1): see :func:`draws`.
 
         Raises:
@@ -85,7 +85,7 @@ class Augment:
             raise VeraError(f"augmentation needs {self.numbers} uniform numbers, not {uniform.shape}")
         image = np.ascontiguousarray(sample["image"].permute(1, 2, 0).numpy())
         labels = np.ascontiguousarray(sample["labels"].numpy())
-        numbers = _Numbers(uniform, self.probability)
+        numbers = _AugmentNumbers(uniform, self.probability)
         light: Floats = np.power(image.astype(np.float32) / 255, GAMMA, dtype=np.float32)
         light = _other_background(light, labels, numbers, self.background)
         light = _lamp(light, labels, numbers, self.shading)
@@ -95,7 +95,7 @@ class Augment:
         return Sample(image=torch.from_numpy(np.ascontiguousarray(seen)).permute(2, 0, 1).contiguous(), labels=torch.from_numpy(labels))
 
 
-class _Numbers:
+class _AugmentNumbers:
     """Hands out uniform numbers in a fixed order: each kind of change takes its share, made or not.
 
     ``any``: whether a change was made so far.
@@ -126,7 +126,7 @@ class _Numbers:
         return np.array([1 + tint, 1, 1 - tint], np.float32) * np.float32(level)
 
 
-def _other_background(light: Floats, labels: Labels, numbers: _Numbers, amount: float) -> Floats:
+def _other_background(light: Floats, labels: Labels, numbers: _AugmentNumbers, amount: float) -> Floats:
     """Multiply the background by what turns its own colour into another gradient: fine hair before it stays hair."""
     made, first, second, angle = numbers.made(amount), numbers.colour(), numbers.colour(), numbers.within(np.pi)
     behind = labels == Semantic.BACKGROUND
@@ -145,7 +145,7 @@ def _other_background(light: Floats, labels: Labels, numbers: _Numbers, amount: 
     return np.asarray(light * (1 - alpha + alpha * ratio), dtype=np.float32)
 
 
-def _lamp(light: Floats, labels: Labels, numbers: _Numbers, amount: float) -> Floats:
+def _lamp(light: Floats, labels: Labels, numbers: _AugmentNumbers, amount: float) -> Floats:
     """A lamp from one side: Lambert's law on an ellipsoid in the place of the head, on everything that is not background."""
     made, strength, angle, height = numbers.made(amount), numbers.upto(amount), numbers.within(np.pi), numbers.upto(0.3)
     face = np.isin(labels, FACE)
@@ -170,7 +170,7 @@ def _lamp(light: Floats, labels: Labels, numbers: _Numbers, amount: float) -> Fl
     return np.asarray(light * field[..., None], dtype=np.float32)
 
 
-def _camera(light: Floats, numbers: _Numbers, temperature: float, exposure: float) -> Floats:
+def _camera(light: Floats, numbers: _AugmentNumbers, temperature: float, exposure: float) -> Floats:
     """White balance and exposure: gains of linear light."""
     warm = numbers.within(temperature) if numbers.made(temperature) else numbers.within(0)
     bright = numbers.within(exposure) if numbers.made(exposure) else numbers.within(0)
@@ -178,7 +178,7 @@ def _camera(light: Floats, numbers: _Numbers, temperature: float, exposure: floa
     return np.asarray(light * gain, dtype=np.float32)
 
 
-def _pose(image: Labels, labels: Labels, numbers: _Numbers, rotation: float, turn: float) -> tuple[Labels, Labels]:
+def _pose(image: Labels, labels: Labels, numbers: _AugmentNumbers, rotation: float, turn: float) -> tuple[Labels, Labels]:
     """Rotate in the plane, and let the camera go a little round the face; what enters the frame is mirrored, in both alike."""
     made, angle = numbers.made(rotation), np.deg2rad(numbers.within(rotation))
     turned, yaw, pitch = numbers.made(turn), np.deg2rad(numbers.within(turn)), np.deg2rad(numbers.within(turn / 2))

@@ -1,4 +1,4 @@
-"""People whose photographs lie in one folder as ``PERSON_ROLE.jpg``: before and after, neutral and smiling."""
+"""Read people from one folder of files ``PERSON_ROLE.jpg`` (before and after, neutral and smiling)."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from vera.types import VeraError
 
 
 def by_role(root: str | Path, roles: Sequence[str]) -> Selection:
-    """Who has a photograph in every role, in the roles' order; the Face Research Lab London Set has this layout.
+    """Select the people who have a photograph in every role; the Face Research Lab London Set has this layout.
 
     Who lacks one of them is left out, and counted (:attr:`Selection.left_out`).
 
     Args:
-        root: the folder.
+        root: folder that holds the photographs.
         roles: what follows the last ``_`` of a file's stem, such as ``neutral`` and ``smiling``.
 
     Raises:

@@ -14,30 +14,10 @@ from PIL import Image
 
 from vera.data.decoding import decode, to_sample
 from vera.data.sample import Sample
-from vera.types import Semantic, VeraError
+from vera.faces.labels import CELEBAMASK
+from vera.types import VeraError
 
 IMAGES, MASKS = "CelebA-HQ-img", "CelebAMask-HQ-mask-anno"
-PARTS = {
-    "skin": Semantic.SKIN,
-    "eye_g": Semantic.GLASSES,
-    "l_eye": Semantic.EYES,
-    "r_eye": Semantic.EYES,
-    "l_brow": Semantic.BROWS,
-    "r_brow": Semantic.BROWS,
-    "mouth": Semantic.MOUTH,
-    "l_lip": Semantic.MOUTH,
-    "u_lip": Semantic.MOUTH,
-    "nose": Semantic.NOSE,
-    "hair": Semantic.HAIR,
-    "l_ear": Semantic.EARS,
-    "r_ear": Semantic.EARS,
-    "neck": Semantic.NECK,
-    "neck_l": Semantic.NECK,
-    "cloth": Semantic.CLOTHES,
-    "hat": Semantic.HAT,
-    "ear_r": Semantic.EARRINGS,
-}
-"""Parts in the order in which they are painted."""
 FOLDER = 2000
 """Images whose masks share a folder."""
 SPLITS = {"train": range(28000), "held_out": range(28000, 30000)}
@@ -99,7 +79,7 @@ class CelebAMaskHQ:
 
         """
         labels: npt.NDArray[np.uint8] | None = None
-        for part, kind in PARTS.items():
+        for part, kind in CELEBAMASK.items():
             file = self.masks / str(number // FOLDER) / f"{number:05d}_{part}.png"
             if not file.is_file():
                 continue

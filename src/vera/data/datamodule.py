@@ -1,4 +1,4 @@
-"""The LightningDataModule: a dataset, streamed."""
+"""The LightningDataModule: serves a data set as an endless stream from any image index."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ import pytorch_lightning as pl
 from torch.utils.data import DataLoader
 
 from vera.data.sample import FaceDataset, Sample
-from vera.data.stream import Augmentation, GlobalIndexSampler, Stream
+from vera.data.stream import GlobalIndexSampler, SampleAugmentation, Stream
 from vera.types import VeraError
 
 
 class FaceDataModule(pl.LightningDataModule):
-    """Batches of :class:`Sample` from the image the run has reached.
+    """LightningDataModule that yields batches of :class:`Sample`, starting at the image that the run has reached.
 
     Args:
-        dataset: the faces.
+        dataset: data set of faces with segmentations.
         batch_size: images of one step over *all* ranks together.
         workers: loader processes (0: in the training process).
-        seed: the run's seed.
-        mirror: see :class:`Stream`.
-        augment: see :class:`Stream`.
+        seed: seed of the run; whole number from 0.
+        mirror: whether every second face on average is mirrored, see :class:`Stream`.
+        augment: light, backgrounds and small poses as training data; None leaves the faces as they are.
 
     """
 
     def __init__(
-        self, *, dataset: FaceDataset, batch_size: int, workers: int, seed: int, mirror: bool, augment: Augmentation | None = None
+        self, *, dataset: FaceDataset, batch_size: int, workers: int, seed: int, mirror: bool, augment: SampleAugmentation | None = None
     ) -> None:
         super().__init__()
         self.dataset, self.batch_size, self.workers = dataset, batch_size, workers
@@ -55,8 +55,8 @@ class FaceDataModule(pl.LightningDataModule):
 def _prepare_worker(number: int) -> None:
     """One thread each: OpenCV takes all cores in every worker, which brought a machine of 16 to a standstill.
 
-    Signals that stop a run reach the whole process group on a cluster. They are the trainer's (DESIGN: contract 9), which still needs
-    the workers to end its step.
+    Signals that stop a run reach the whole process group on a cluster. They are the trainer's (docs/architecture.md#contract-9),
+    which still needs the workers to end its step.
     """
     cv2.setNumThreads(1)
     for name in ("SIGINT", "SIGTERM", "SIGUSR1"):

@@ -1,4 +1,4 @@
-"""From an image and its class numbers, as some data set stores them, to a :class:`~vera.data.sample.Sample`."""
+"""Decode an image and its mask of class numbers to a :class:`~vera.data.sample.Sample`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def read_sample(image: Path | IO[bytes], mask: Path | IO[bytes], *, size: int, n
     """Decode one face.
 
     Args:
-        image: an encoded image.
+        image: path or open file of an encoded image.
         mask: an encoded mask of one channel, its values class numbers.
         size: side S of the sample.
         name: what messages call this face.

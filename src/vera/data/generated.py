@@ -1,4 +1,4 @@
-"""Endless labelled pairs drawn from a generator: one identity twice, with other attributes; no photograph, no download.
+"""Labelled pairs of faces from a generator, one identity with two sets of attributes, for tests without photographs.
 
 The two faces share their local codes. What differs are the attribute codes; for a generator without attributes (before stage
 2) the two base codes, which carry the pose.
@@ -44,9 +44,11 @@ class GeneratedPair(NamedTuple):
 class GeneratedPairs:
     """Pair number i is a function of the generator and ``draw`` alone: draws 2i (the identity) and 2i + 1 (what differs).
 
+    No command uses it: it is for scripts that need labelled pairs without photographs of people.
+
     Args:
-        generator: in eval mode; the stored noise is used.
-        draw: see :func:`mapped`, or anything that draws from a bundle's bank of identities.
+        generator: generator in eval mode; its stored noise is used.
+        draw: function from a number to the codes of one face, such as :func:`mapped` gives.
 
     """
 
@@ -103,7 +105,7 @@ def mapped(generator: Generator, *, seed: int, truncation: float) -> Draw:
     Args:
         generator: one with a mapping.
         seed: other seeds draw other faces.
-        truncation: see :func:`vera.generator.sampling.truncate`.
+        truncation: scale of the deviation from the mean code, see :func:`vera.generator.sampling.truncate`.
 
     Raises:
         VeraError: the generator has no mapping.

@@ -20,7 +20,7 @@ def read_manifest(manifest: Path, *, groups: bool) -> list[Person]:
     """People from a CSV with the columns person, role, path and (if wanted) mask; paths are relative to the CSV.
 
     Args:
-        manifest: the file, UTF-8.
+        manifest: CSV file in UTF-8.
         groups: take any further column as a group label of the person (an empty cell: not known). Without it a further column
             is refused, since a misspelt 'mask' would silently preserve nothing.
 
@@ -86,7 +86,7 @@ def check_files(paths: Sequence[Path]) -> None:
 
 
 def file_fault(path: Path) -> str:
-    """What is wrong with a file, seen without reading it; empty if nothing is."""
+    """Describe what is wrong with a file without reading it; empty if nothing is."""
     try:
         kind = path.stat().st_mode
         if stat.S_ISREG(kind):

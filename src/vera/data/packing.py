@@ -53,7 +53,7 @@ def _write(pairs: Iterable[tuple[Path, Path]], folder: Path, shard_size: int) ->
 
 
 def _add(archive: tarfile.TarFile, name: str, data: bytes) -> None:
-    """Without owner and times, which say nothing of the face."""
+    """Add a file to a tar archive without owner and times."""
     member = tarfile.TarInfo(name)
     member.size = len(data)
     archive.addfile(member, io.BytesIO(data))

@@ -64,8 +64,8 @@ class Selection(list[Person]):
     """People of a folder that holds more.
 
     Args:
-        people: who was taken.
-        left_out: for each reason how many were not, for the record.
+        people: the people that were selected.
+        left_out: number of people left out, by reason, for the record.
 
     """
 
@@ -83,6 +83,17 @@ def folder(root: str | Path) -> list[Person]:
 
     Raises:
         VeraError: no folder, files and folders of photographs side by side, or no photograph at all.
+
+    Examples:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import numpy as np
+        >>> from vera.data.people import folder
+        >>> from vera.faces.photograph import write_png
+        >>> root = Path(tempfile.mkdtemp())
+        >>> write_png(root / "anna.png", np.zeros((8, 8, 3), dtype=np.uint8))
+        >>> [person.id for person in folder(root)]
+        ['anna']
 
     """
     root = existing(root)
@@ -206,7 +217,7 @@ def lines_of_words(file: str | Path) -> list[tuple[int, list[str]]]:
 
 
 def some(found: list[Found], root: Path, layout: str) -> list[Found]:
-    """What was found, if anything.
+    """Require that at least one thing was found.
 
     Raises:
         VeraError: nothing was.

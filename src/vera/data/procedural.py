@@ -19,7 +19,7 @@ SCALE = 4
 
 @dataclass(frozen=True)
 class Attributes:
-    """What a procedural face looks like; lengths are in units of the image's side.
+    """Parameters of a procedural face; lengths are in units of the image's side.
 
     Attributes:
         yaw: horizontal shift of the inner features, -0.06 … 0.06.
@@ -65,7 +65,7 @@ def render(attributes: Attributes, size: int) -> Sample:
     """Draw a face.
 
     Args:
-        attributes: see :class:`Attributes`.
+        attributes: what the face looks like, see :class:`Attributes`.
         size: side S of the sample.
 
     """
@@ -112,9 +112,15 @@ class ProceduralFaces:
     """A data set of procedural faces: face n depends on (seed, n) alone.
 
     Args:
-        size: side S.
-        count: number of faces.
-        seed: which faces.
+        size: side S of the samples in pixels.
+        count: number of faces in the data set.
+        seed: seed of the faces; another seed gives other faces.
+
+    Examples:
+        >>> from vera.data.procedural import ProceduralFaces
+        >>> faces = ProceduralFaces(size=32, count=10, seed=0)
+        >>> len(faces), faces[0]["image"].shape, faces[0]["labels"].shape
+        (10, torch.Size([3, 32, 32]), torch.Size([32, 32]))
 
     """
 

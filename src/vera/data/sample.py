@@ -1,4 +1,4 @@
-"""What every dataset of faces yields."""
+"""The sample type that every data set of faces yields, and its decoding to tensors."""
 
 from __future__ import annotations
 
@@ -35,10 +35,18 @@ class FaceDataset(Protocol):
 
 
 def decode_images(images: UInt8[Tensor, "b 3 s s"]) -> Float[Tensor, "b 3 s s"]:
-    """Bytes to [-1, 1], in torch's default type."""
+    """Convert byte images to floats in [-1, 1], in torch's default type.
+
+    Examples:
+        >>> import torch
+        >>> from vera.data.sample import decode_images
+        >>> decode_images(torch.full((1, 3, 2, 2), 255, dtype=torch.uint8)).max()
+        tensor(1.)
+
+    """
     return images / 127.5 - 1
 
 
 def decode_labels(labels: UInt8[Tensor, "b s s"]) -> Float[Tensor, "b k s s"]:
-    """Class numbers to one-hot probabilities, in torch's default type."""
+    """Convert class numbers to one-hot probabilities, in torch's default type."""
     return F.one_hot(labels.long(), NUM_CLASSES).permute(0, 3, 1, 2).to(torch.get_default_dtype())

@@ -1,4 +1,4 @@
-"""Where each face lies in tar files of WebDataset's layout: ``KEY.jpg|png|webp`` and ``KEY.mask.png``, one after the other.
+"""Index of faces in tar files of WebDataset's layout: ``KEY.jpg|png|webp`` and ``KEY.mask.png``, one after the other.
 
 Training asks for faces by number, in any order (:mod:`vera.data.stream`), and a tar file has no table of contents: its headers are read
 once, by ``vera data pack`` when it writes the files, or when a folder without an index is opened.

@@ -1,4 +1,4 @@
-"""Aligned faces with segmentations in tar files: what a cluster's file system likes better than many thousands of files."""
+"""Data set of aligned faces with segmentations in tar files, which cluster file systems read better than many small files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vera.types import VeraError
 
 
 class ShardsDataset:
-    """Faces of tar shards by their number: those of the first shard in their order, then those of the next.
+    """Data set of the faces in tar shards, addressed by number in the order of the shards.
 
     A run goes on at any image after an interruption, so every face is read where it lies, and nothing is kept in a buffer and shuffled.
     The file is opened for each face and closed again: nothing open crosses a fork to a loader process. Image and mask are resized as

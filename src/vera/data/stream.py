@@ -1,7 +1,7 @@
 """An endless, stateless stream over a data set, addressed by the global image index.
 
 What image number i of a training is, and how it is augmented, depends on (seed, stream, i) alone: not on the number of
-processes, workers or interruptions (DESIGN: contracts 5 and 6).
+processes, workers or interruptions (docs/architecture.md#contract-5 and #contract-6).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def draws(seed: int, index: int, numbers: int) -> npt.NDArray[np.float64]:
     return np.random.default_rng(key(seed, "augment", index)).random(numbers)
 
 
-class Augmentation(Protocol):
+class SampleAugmentation(Protocol):
     """Changes a sample, as uniform numbers decide (:class:`vera.data.augment.Augment`)."""
 
     numbers: int
@@ -37,14 +37,14 @@ class Stream(Dataset[Sample]):
     """Image number i of a training: a new permutation each epoch, mirrored and augmented by chance.
 
     Args:
-        dataset: the faces.
-        seed: the run's seed.
+        dataset: data set of faces with segmentations.
+        seed: seed of the run; whole number from 0.
         mirror: mirror every second face on average (all 13 classes are symmetric).
         augment: light, backgrounds and small poses, as data; None for the faces as they are.
 
     """
 
-    def __init__(self, dataset: FaceDataset, *, seed: int, mirror: bool, augment: Augmentation | None = None) -> None:
+    def __init__(self, dataset: FaceDataset, *, seed: int, mirror: bool, augment: SampleAugmentation | None = None) -> None:
         self.dataset, self.seed, self.mirror, self.augment = dataset, seed, mirror, augment
         self._epoch, self._order = -1, np.arange(0)
 
@@ -67,8 +67,8 @@ class GlobalIndexSampler(Sampler[int]):
 
     Args:
         start: asked when iteration begins: images seen so far by all ranks together.
-        rank: this process.
-        ranks: number of processes.
+        rank: number of this process, from 0.
+        ranks: number of processes that share the batch.
 
     """
 

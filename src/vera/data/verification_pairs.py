@@ -40,7 +40,7 @@ def read_pairs(file: str | Path, root: str | Path) -> list[Pair]:
     first PAIRS lines ``NAME I J`` of one person's photographs I and J, then PAIRS lines ``NAME I OTHER J`` of two people's.
 
     Args:
-        file: the pairs.
+        file: path of the file of pairs.
         root: LFW's folder, ``NAME/NAME_0001.jpg`` (or another suffix of an image).
 
     Raises:
@@ -78,7 +78,8 @@ def read_pairs(file: str | Path, root: str | Path) -> list[Pair]:
 def draw_pairs(people: Sequence[Person], *, folds: int, count: int, seed: int) -> list[Pair]:
     """Pairs from any people, where no pairs file belongs to the data: ``count`` of one person and of two, in each fold.
 
-    Nobody is in two folds, as in LFW. No pair is there twice.
+    Nobody is in two folds, as in LFW. No pair is there twice. No command uses it: it is for scripts that calibrate recognisers on
+    data without a pairs file.
 
     Raises:
         VeraError: for too few people or photographs.

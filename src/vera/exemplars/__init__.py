@@ -1,1 +1,1 @@
-"""Photographic faces of nobody, and fitting one to a photograph: the default renderer of the anonymizer (not the paper's method)."""
+"""Exemplars: photographic faces of nobody, mixed and fitted to a photograph (the default renderer, not the paper's method)."""

@@ -33,16 +33,16 @@ class ExemplarBank(nn.Module):
     """Rows of a bank.
 
     Args:
-        rows: how many.
+        rows: number of rows (identities) in the bank.
         size: side of the images in pixels.
-        picture_bytes: of all images together.
-        segmentation_bytes: of all segmentations together.
+        picture_bytes: length in bytes of all images together.
+        segmentation_bytes: length in bytes of all segmentations together.
         donors: names of all people that rows were made of.
         donors_each: people in one row.
         sexes: names of the groups that rows are not mixed across.
-        recogniser: whose embeddings :attr:`sex_head` and :attr:`age_head` read.
-        embedding: length of these.
-        quality: of the JPEGs.
+        recogniser: name of the recogniser whose embeddings :attr:`sex_head` and :attr:`age_head` read.
+        embedding: length of that recogniser's embeddings.
+        quality: JPEG quality of the images, 1 to 100.
 
     Attributes:
         pictures: uint8, the JPEGs one after the other; ``picture_ends`` ``(rows, 2)`` says where each ends.

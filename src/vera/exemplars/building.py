@@ -1,4 +1,4 @@
-"""From a data set of mosaics to a bank of exemplars: choose rows evenly, take away what is not the face, encode."""
+"""Build a bank of exemplars from a data set of mosaics: choose rows evenly, mask all but the face, encode."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from vera.exemplars.bank import ROLES, ExemplarBank
 from vera.exemplars.layout import hairline
 from vera.faces.formats import FORMATS
 from vera.mosaic.colour import to_lab
-from vera.mosaic.look import Look, measure
+from vera.mosaic.look import SkinLook, measure
 from vera.mosaic.masks import INSIDE
 from vera.mosaic.points import EYES, OUTLINE, scaled
 from vera.mosaic.records import read_records
@@ -80,7 +80,7 @@ class Candidate:
 
     @property
     def natural(self) -> bool:
-        """Whether skin of this hue occurs."""
+        """Whether the skin's hue is one that real skin has."""
         return bool(np.degrees(np.arctan2(self.tone[2], self.tone[1])) >= LEAST_HUE)
 
     @property
@@ -128,16 +128,16 @@ def read_picture(data: Path, record: Mapping[str, Any]) -> tuple[npt.NDArray[np.
     return image, labels, np.asarray(record["points"], dtype=np.float64)
 
 
-def beard_of(look: Look) -> float:
-    """How much darker chin and upper lip are than the cheeks, CIELAB lightness; 0 where they are not seen."""
+def beard_of(look: SkinLook) -> float:
+    """Darkness of chin and upper lip against the cheeks, CIELAB lightness; 0 where they are not visible."""
     return float(np.nan_to_num(look.skin[0] - np.nanmin([look.chin[0], look.moustache[0], look.skin[0]])))
 
 
 def eyes_of(lab: Floats, points: Points) -> float:
-    """How light the irises are: CIELAB lightness less yellowness (b), median over both; brown eyes are low, blue eyes high.
+    """Lightness of the irises: CIELAB lightness less yellowness (b), median over both; brown eyes are low, blue eyes high.
 
     Args:
-        lab: ``(S, S, 3)``.
+        lab: image in CIELAB, ``(S, S, 3)``.
         points: mesh in units of the side.
 
     """
@@ -161,9 +161,9 @@ def even_choice(candidates: Sequence[Candidate], rows: int, bands: int) -> list[
     candidate is taken from each band in turn; where a band is empty, the others give more.
 
     Args:
-        candidates: in the order of preference.
-        rows: to choose.
-        bands: of skin tone.
+        candidates: candidates in the order of preference.
+        rows: number of rows to choose.
+        bands: number of bands of skin tone.
 
     """
     angles = np.array([candidate.ita for candidate in candidates])
@@ -188,9 +188,9 @@ def build_bank(
 
     Args:
         chosen: the rows, in order.
-        recogniser: whose embeddings the heads read.
+        recogniser: name of the recogniser whose embeddings the heads read.
         sex_head: ``(groups, D + 1)``, groups in alphabetical order.
-        age_head: ``(D + 1,)``.
+        age_head: linear head for age, ``(D + 1,)``, applied to an embedding and 1.
 
     """
     donors = sorted({name for candidate in chosen for name in candidate.donors})
@@ -239,10 +239,10 @@ def build_bank(
 
 
 def face_only(image: npt.NDArray[np.uint8], labels: Labels, points: Points) -> npt.NDArray[np.uint8]:
-    """A mosaic's face, its skin carried on over all that surrounds it.
+    """Extend a mosaic's facial skin over everything that surrounds the face.
 
     Args:
-        image: ``(S, S, 3)``.
+        image: image of the mosaic, ``(S, S, 3)`` uint8.
         labels: ``(S, S)`` class numbers.
         points: ``(105, 2)`` in units of the side.
 

@@ -1,4 +1,4 @@
-"""Fitting an identity to a photograph: all that is known of the photograph's face, and the new face in its crop."""
+"""Fit an identity to a photograph: measure the photograph's face, and render the new face in its crop."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ LEAST_SKIN = 0.01
 
 @dataclass(frozen=True)
 class Subject:
-    """What is known of the face in one photograph; pictures are of its FFHQ crop, S pixels a side.
+    """Measurements of the face in one photograph; pictures show its FFHQ crop, S pixels a side.
 
     Attributes:
         image: ``(S, S, 3)`` RGB, 0 to 255.
@@ -99,10 +99,10 @@ class NewFace:
 
 
 def observe(bank: ExemplarBank, image: Floats, labels: Labels, landmarks: Points) -> Subject:
-    """Look at the face of a photograph.
+    """Measure pose, expression, light and region of the face in a photograph's crop.
 
     Args:
-        bank: gives the mean faces.
+        bank: bank of exemplars, which gives the mean faces.
         image: ``(S, S, 3)`` RGB, 0 to 255: the crop.
         labels: ``(S, S)`` class numbers of it.
         landmarks: ``(68, 2)`` in units of the crop.
@@ -132,7 +132,7 @@ class Fitter:
     """Puts identities of a bank into photographs; decoded rows are kept for the next one.
 
     Args:
-        bank: the rows.
+        bank: bank of exemplars, whose rows are mixed.
 
     """
 
@@ -145,8 +145,8 @@ class Fitter:
         """The new face in a photograph's crop.
 
         Args:
-            identity: whose face.
-            subject: the photograph's face.
+            identity: identity whose face is drawn.
+            subject: what is known of the photograph's face.
             kept: classes that are kept, so that their points stay where they are.
             quick: take the nearer of neutral and smiling images for the colours, without a cross-fade; half the time.
 
@@ -177,7 +177,7 @@ class Fitter:
         return NewFace(image.clip(0, 255), labels, points[:68])
 
     def hair(self, subject: Subject) -> HairEdge:
-        """What of the photograph's hair lies over any new face."""
+        """The photograph's hair that lies over any new face."""
         return hair_edge(subject.image, subject.labels, subject.region, under_hair(subject.points, subject.size))
 
     def _decoded(self, row: int, role: int, reduced: int) -> Floats:

@@ -34,7 +34,7 @@ SPECK = 0.006
 
 
 class HairEdge(NamedTuple):
-    """What lies over the new face.
+    """Matte and colours of the hair that lies over the new face.
 
     Attributes:
         alpha: ``(S, S)`` in [0, 1]: share of hair.

@@ -58,7 +58,7 @@ STUBBLE = 5.0
 
 @dataclass(frozen=True)
 class Appearance:
-    """What rows have to fit: measured on a person's photographs.
+    """Appearance of a person, measured on the photographs, which the rows have to fit.
 
     Attributes:
         sex: number of the bank's group.
@@ -76,7 +76,7 @@ class Appearance:
 
 @dataclass(frozen=True)
 class Exemplar:
-    """An identity.
+    """An identity: rows of the bank, and how they are mixed.
 
     Attributes:
         rows: ``(R,)`` numbers in the bank, R >= 3.
@@ -98,8 +98,8 @@ def pool(bank: ExemplarBank, wanted: Appearance, *, search: int = 0, leave_out: 
     """The rows that fit a person, nearest first; about :data:`POOL` (fewer where the bank has no more of this sex or complexion).
 
     Args:
-        bank: the bank.
-        wanted: the person's appearance.
+        bank: bank of exemplars, from which rows are taken.
+        wanted: the person's appearance, which the rows must fit.
         search: number of the search, from 0; further ones take more rows.
         leave_out: donors whose rows must not be used (evaluation on the donors themselves).
 
@@ -137,8 +137,8 @@ def draw(rows: npt.NDArray[np.int64], *, seed: int, person: str, number: int, se
     Args:
         rows: from :func:`pool` or :func:`deal`, nearest first.
         seed: 0 to 2^63 - 1.
-        person: the person's id.
-        number: of the draw, from 0; another face each.
+        person: id of the person, any text.
+        number: number of the draw, from 0; each number gives another face.
         search: number of the search, from 0; faces of further ones are farther from the mean.
 
     """

@@ -1,4 +1,4 @@
-"""Where the features of a new face lie in a photograph: between the identity's layout and the photograph's."""
+"""Layout of a new face in a photograph: feature positions between the identity's and the photograph's."""
 
 from __future__ import annotations
 
@@ -82,8 +82,8 @@ def smile_of(points: Points, mean: Frontal, camera: Camera) -> float:
 
     Args:
         points: ``(68, 2)`` or more of the photograph.
-        mean: of the bank.
-        camera: of the photograph.
+        mean: mean face of the bank, neutral and smiling.
+        camera: camera of the photograph, from :func:`vera.exemplars.pose.fit_camera`.
 
     """
     outer = [48, 54, 51, 57, 60, 64, 62, 66]
@@ -111,9 +111,9 @@ def target(own: Frontal, source: Points, *, camera: Camera, smile: float, kept: 
     """The mesh of the new face in the photograph.
 
     Args:
-        own: the identity's layout.
+        own: the identity's frontal face, neutral and smiling.
         source: ``(105, 2)`` mesh of the photograph.
-        camera: of the photograph.
+        camera: camera of the photograph, from :func:`vera.exemplars.pose.fit_camera`.
         smile: share of the smile in the photograph, 0 to 1.
         kept: classes that are kept; their points stay.
         strength: scale of the identity's share; 1 as designed.
@@ -160,7 +160,7 @@ def _with_opening(eye: Points, opening: float) -> Points:
 
 
 def _last(skin: npt.NDArray[np.bool_], inside: npt.NDArray[np.bool_]) -> float:
-    """Where along the ray the skin ends."""
+    """Position along the ray at which the skin ends."""
     last: float | None = None
     for step, seen, there in zip(STEPS, skin, inside, strict=True):
         if not there:

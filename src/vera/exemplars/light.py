@@ -63,7 +63,7 @@ def measure_light(lab: Floats, skin: Mask) -> Light:
 
 
 def relit(lab: Floats, own: Light, wanted: Light, *, follow: Floats) -> Floats:
-    """Give a face other fields: lightness by a factor (black stays black), colour by a shift.
+    """Relight a face by other fields: lightness by a factor (black stays black), colour by a shift.
 
     Args:
         lab: ``(S, S, 3)`` CIELAB.

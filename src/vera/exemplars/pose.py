@@ -1,4 +1,4 @@
-"""How a head is turned: a scaled orthographic camera that shows a mean face in three dimensions where the landmarks are.
+"""Head pose: a scaled orthographic camera that projects a mean 3D face onto the landmarks.
 
 A frontal layout of features becomes the layout of a turned head by the same camera, so that an identity keeps its proportions in
 photographs from several sides.

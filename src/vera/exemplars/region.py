@@ -1,4 +1,4 @@
-"""What the new face covers in the crop: the skin between jaw line and hair, without ears and neck."""
+"""The region of the crop that the new face covers: skin between jaw line and hair, without ears and neck."""
 
 from __future__ import annotations
 

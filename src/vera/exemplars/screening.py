@@ -1,4 +1,4 @@
-"""Which mosaics may become rows: those farther from every donor than strangers are from each other, by every recogniser.
+"""Screen mosaics for the bank: keep those farther from every donor than strangers are from each other, by every recogniser.
 
 Also what is learnt from the donors' own photographs: linear heads that tell sex and age from an embedding.
 """
@@ -29,7 +29,7 @@ RIDGE = 0.5
 
 @dataclass(frozen=True)
 class Donors:
-    """All photographs of the donors, as recognisers see them.
+    """Embeddings of all photographs of the donors, by recogniser.
 
     Attributes:
         owners: ``(M,)`` whose each photograph is.
@@ -41,7 +41,7 @@ class Donors:
     embeddings: Mapping[str, Vectors]
 
     def nearest_strangers(self, recogniser: Recogniser) -> Vectors:
-        """For each photograph the distance to the nearest one of somebody else, ``(M,)``."""
+        """Distance of each photograph to the nearest one of another person, ``(M,)``."""
         own = self.embeddings[recogniser.name]
         nearest = []
         for vector, owner in zip(own, self.owners, strict=True):
@@ -70,7 +70,7 @@ def look_at_donors(people: Sequence[SourcePerson], detector: Detector, recognise
 
 
 def limits(donors: Donors, recognisers: Sequence[Recogniser]) -> dict[str, float]:
-    """For each recogniser the least distance of a row to every donor."""
+    """Least allowed distance of a row to every donor, by recogniser."""
     return {r.name: float(np.quantile(donors.nearest_strangers(r), NEAREST_STRANGERS)) for r in recognisers}
 
 
@@ -80,10 +80,10 @@ def far_enough(
     """A candidate's distances to the nearest donor, by what its row will hold: the face without its surround.
 
     Args:
-        candidate: the mosaic.
-        donors: their photographs.
-        least: from :func:`limits`.
-        recognisers: those of ``least``.
+        candidate: the mosaic identity that may become a row.
+        donors: embeddings of the donors' photographs.
+        least: least allowed distance for each recogniser, from :func:`limits`.
+        recognisers: the recognisers that ``least`` names.
 
     Returns:
         The least distance of its photographs for each recogniser, or None where one is nearer than the limit.
@@ -124,9 +124,9 @@ def learn_heads(donors: Donors, people: Sequence[SourcePerson], recogniser: str)
     """Fit the heads by ridge regression.
 
     Args:
-        donors: their embeddings.
-        people: with sex and age; who has no age says nothing about age.
-        recogniser: whose embeddings are read.
+        donors: embeddings of the donors' photographs.
+        people: the donors with sex and age; who has no age is left out of the fit for age.
+        recogniser: name of the recogniser whose embeddings are read.
 
     """
     known = {person.id: person for person in people}

@@ -1,4 +1,4 @@
-"""The skin of an identity in a photograph: rows of the bank, warped onto its mesh and mixed.
+"""Texture of an identity in a photograph: rows of the bank, warped onto its mesh and mixed.
 
 Broad colours of the skin are mixed over all rows; each feature takes its colours and its fine detail from one row
 (:mod:`vera.mosaic.textures`), so no row appears whole. Neutral and smiling images cross-fade in the broad colours; detail comes from

@@ -1,1 +1,1 @@
-"""Real photographs: read them, find the faces, align, parse and recognise them; one protocol each, several backends."""
+"""Read photographs; detect, align, parse and recognise the faces in them. One protocol each, with several backends."""

@@ -1,4 +1,4 @@
-"""Aligned faces: the FFHQ crop (Karras et al., CVPR 2019) as an exact similarity, there and back."""
+"""Aligned faces: the FFHQ crop (Karras et al., CVPR 2019) as an exact similarity transform, in both directions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def align(photograph: Photograph, landmarks: Points, size: int) -> AlignedFace:
     Shrinking is antialiased; outside the photograph the crop shows its reflection.
 
     Args:
-        photograph: any size.
+        photograph: photograph of any size.
         landmarks: ``(68, 2)`` in photograph pixels, iBUG order.
         size: side S of the crop in pixels.
 
@@ -34,6 +34,17 @@ def align(photograph: Photograph, landmarks: Points, size: int) -> AlignedFace:
 
     Raises:
         VeraError: for landmarks of another shape, not finite, or with eyes and mouth in one point.
+
+    Examples:
+        >>> from skimage import data
+        >>> from vera.faces.alignment import align
+        >>> from vera.faces.detection import DlibDetector
+        >>> from vera.faces.photograph import photograph_from_pixels
+        >>> photograph = photograph_from_pixels(data.astronaut(), "astronaut")
+        >>> (found,) = DlibDetector().as_given().detect(photograph)
+        >>> face = align(photograph, found.landmarks, size=128)
+        >>> face.image.shape, face.to_photograph.shape
+        (torch.Size([3, 128, 128]), (2, 3))
 
     """
     to_photograph = ffhq_similarity(landmarks, size)
@@ -49,7 +60,7 @@ def ffhq_similarity(landmarks: Points, size: int) -> Similarity:
     eye-to-mouth; its centre lies 0.1 eye-to-mouth below the middle of the eyes.
 
     Args:
-        landmarks: ``(68, 2)``.
+        landmarks: landmarks in photograph pixels, ``(68, 2)`` in iBUG order.
         size: side S of the crop; its corners are ``(-0.5, -0.5)`` and ``(S - 0.5, S - 0.5)``.
 
     Returns:
@@ -79,7 +90,7 @@ def ffhq_similarity(landmarks: Points, size: int) -> Similarity:
 
 
 def pull(values: npt.NDArray[Any], to_source: Similarity, size: int, *, cubic: bool = False) -> Floats:
-    """Sample a square of an image through a similarity, antialiased when that shrinks, reflected outside.
+    """Resample a square of an image through a similarity transform, antialiased when it shrinks, reflected outside.
 
     Args:
         values: ``(H, W)`` or ``(H, W, C)`` uint8, bool or float.
@@ -113,11 +124,11 @@ def pull(values: npt.NDArray[Any], to_source: Similarity, size: int, *, cubic: b
 def warp_to_photograph(
     image: Tensor | Floats, face: AlignedFace, size: tuple[int, int], *, window: Window | None = None, cubic: bool = False
 ) -> tuple[Floats, Mask]:
-    """Bring something drawn in an aligned face back to its photograph.
+    """Warp an image from the aligned face back into its photograph.
 
     Args:
         image: ``(C, S', S')`` float, any range; S' may differ from the face's size (the crop's frame is the same).
-        face: tells the way.
+        face: aligned face whose transform leads to the photograph.
         size: the photograph's ``(H, W)``.
         window: ``(x0, y0, x1, y1)``, ends excluded: compute only this part of the photograph. None: all of it.
         cubic: sharper, but overshoots; for images. Linear keeps masks and probabilities in their range.
@@ -162,7 +173,7 @@ def _average_blocks(part: npt.NDArray[Any], side: int) -> npt.NDArray[Any]:
 
 
 def _blurred(image: Floats, shrink: float) -> Floats:
-    """Remove what a grid coarser by ``shrink`` cannot show (Gaussian; sigma 0 at 1, about half a target pixel at 2)."""
+    """Low-pass filter before shrinking by ``shrink`` (Gaussian; sigma 0 at 1, about half a target pixel at 2)."""
     if shrink <= 1:
         return image
     sigma = 0.5 * float(np.sqrt(shrink**2 - 1))

@@ -1,4 +1,4 @@
-"""The trained parser: a bundle of a :class:`~vera.faces.segmenter.Segmenter`."""
+"""Parse faces with a trained segmentation network from a bundle."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from vera.types import AlignedFace, VeraError
 
 
 class BundleParser:
-    """Parses with a trained network.
+    """Parser that runs the network of a :class:`~vera.faces.segmenter.Segmenter` bundle.
 
     Args:
-        path: the bundle's folder.
+        path: folder of the parser's bundle.
         device: where the network runs.
         side: every face is parsed at this size, a multiple of 16, so that results do not depend on the resolution asked for; None for
             the size that the network was trained at.

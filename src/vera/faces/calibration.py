@@ -1,4 +1,4 @@
-"""Thresholds that were measured: for each recogniser, at which distance which share of strangers passes for one person.
+"""Calibrated recogniser thresholds: for each recogniser and false-accept rate (FAR), the distance below which two faces match.
 
 The numbers are in ``calibration.json`` beside this file, with the photographs they come from, their counts and intervals;
 ``experiments/recogniser_calibration/run.py`` measures them and writes the file.
@@ -37,7 +37,7 @@ def calibrated(recogniser: str, far: float) -> Calibrated:
     """The threshold of a recogniser at a false-accept rate.
 
     Args:
-        recogniser: its name.
+        recogniser: name of the recogniser, such as ``sface``.
         far: false-accept rate: the share of pairs of different people that may pass for one person, in (0, 1).
 
     Raises:
@@ -62,6 +62,6 @@ def calibrated(recogniser: str, far: float) -> Calibrated:
 
 
 def calibrations() -> dict[str, dict[str, Any]]:
-    """All that was measured, by the recogniser's name."""
+    """All stored calibrations, by the recogniser's name."""
     records: dict[str, dict[str, Any]] = json.loads(Path(__file__).with_name("calibration.json").read_text(encoding="utf-8"))
     return records

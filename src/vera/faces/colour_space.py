@@ -1,4 +1,4 @@
-"""Which colour space an image file is in, by all the ways in which files say so, and the way to sRGB."""
+"""Determine the colour space of an image file from all its metadata, and convert to sRGB."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ToRgb = Callable[[Image.Image], Image.Image]
 
 
 class Metadata(NamedTuple):
-    """What matters here of a file's EXIF data.
+    """The EXIF fields that colours and orientation depend on.
 
     Attributes:
         orientation: EXIF's number; 1 is upright.
@@ -50,7 +50,7 @@ class Metadata(NamedTuple):
 
 
 class Told(NamedTuple):
-    """What a file says about its colours.
+    """Colour information of a file.
 
     Attributes:
         profile: an ICC profile; None for sRGB, or where the file says nothing.
@@ -78,13 +78,13 @@ def read_metadata(image: Image.Image) -> Metadata:
 
 
 def told_by(image: Image.Image, data: bytes, metadata: Metadata, shown: str) -> Told:
-    """What a file says about its colour space.
+    """Read a file's colour information.
 
     The order is PNG's ``cICP``, an ICC profile, PNG's ``sRGB``, PNG's ``gAMA`` and ``cHRM``, then EXIF (DCF's Adobe RGB).
 
     Args:
-        image: opened by Pillow.
-        data: the file's bytes.
+        image: image as Pillow opened it.
+        data: all bytes of the file.
         metadata: the file's EXIF data.
         shown: what messages call the file.
 
@@ -106,7 +106,7 @@ def told_by(image: Image.Image, data: bytes, metadata: Metadata, shown: str) -> 
 
 
 def to_srgb(mode: str, profile: bytes | None, shown: str) -> ToRgb:
-    """How an image gets from a profile to sRGB; where that changes nothing, the pixels are only converted to RGB by Pillow.
+    """Make the conversion from a profile to sRGB; where that changes nothing, Pillow only converts the pixels to RGB.
 
     Args:
         mode: Pillow's mode of the image.
@@ -173,7 +173,7 @@ def _by_cicp(chunk: bytes, shown: str) -> bytes | None:
 
 
 def _by_gamma(gamma: float | None, chromaticity: tuple[float, ...] | None, shown: str) -> bytes | None:
-    """By PNG's ``gAMA`` (the exponent of encoding) and ``cHRM`` (white, red, green, blue); what is missing is sRGB's."""
+    """Build a profile from PNG's ``gAMA`` (encoding exponent) and ``cHRM`` (white, red, green, blue); defaults are sRGB's."""
     primaries = icc.SRGB if chromaticity is None else (*chromaticity[2:], *chromaticity[:2])
     if len(primaries) != 8 or (gamma is not None and not GAMMAS[0] <= gamma <= GAMMAS[1]):
         raise VeraError(f"'{shown}' has damaged colour information (gAMA or cHRM): {ADVICE}")

@@ -55,7 +55,7 @@ class DetectedFace:
 
 
 class Finds(NamedTuple):
-    """What a detector saw in one photograph.
+    """Finds of a detector in one photograph: faces, and weak candidates.
 
     Attributes:
         faces: what counts as a face, largest first; empty when there is none.
@@ -72,7 +72,7 @@ class Detector(Protocol):
 
     @property
     def name(self) -> str:
-        """For the audit."""
+        """Name of the detector, for the audit."""
         ...
 
     def search(self, photograph: Photograph) -> Finds:
@@ -93,6 +93,14 @@ class DlibDetector:
 
     Raises:
         VeraError: when dlib or its weights are not installed.
+
+    Examples:
+        >>> from skimage import data
+        >>> from vera.faces.detection import DlibDetector
+        >>> from vera.faces.photograph import photograph_from_pixels
+        >>> (face,) = DlibDetector().as_given().detect(photograph_from_pixels(data.astronaut(), "astronaut"))
+        >>> face.landmarks.shape
+        (68, 2)
 
     """
 
@@ -166,7 +174,7 @@ def load_dlib() -> ModuleType:
 
 
 def dlib_weights(file: str) -> Path:
-    """Where the package face_recognition_models keeps a weight file.
+    """Locate a weight file of the package face_recognition_models.
 
     The package is located without importing it: its ``__init__`` needs ``pkg_resources``, which setuptools has removed.
 
@@ -189,7 +197,7 @@ def search_scale(height: int, width: int) -> float:
 
 
 def merge_duplicates(boxes: list[Box], scores: list[float]) -> list[int]:
-    """Which boxes to keep, best score first, when several mean the same face.
+    """Choose the boxes to keep, best score first, when several mean the same face.
 
     Two boxes mean the same face when their overlap is over 0.3 of their union or over 0.8 of the smaller one.
     """
@@ -206,8 +214,8 @@ def crop_around(pixels: Pixels, centre: Points, side: float, scale: float) -> tu
     Args:
         pixels: ``(H, W, 3)`` uint8.
         centre: ``(2,)`` of the window.
-        side: of the window, in pixels.
-        scale: resizing factor.
+        side: side of the window in photograph pixels.
+        scale: resizing factor; above 1 enlarges.
 
     Returns:
         The resized window, the factor, and its origin ``(2,)``: window coordinates are ``(p - origin + 0.5) * factor - 0.5``.

@@ -1,4 +1,4 @@
-"""What photographs hold and studios don't, for training a parser: other light, places, wear, poses and cameras, in batches.
+"""Training corruption for the parser: light, places, accessories, poses and cameras that studio photographs lack, in batches.
 
 Plain torch on whichever device the batch lies, so that a GPU is not kept waiting; a pure function of keyed random numbers, one row
 for each image, and no image has a part in another's change. Labels move with the pixels.
@@ -21,11 +21,11 @@ from vera.types import VeraError
 
 
 class Disturbance:
-    """Changes a batch of faces and their labels.
+    """Corrupt a batch of faces and their labels by random changes of light, place, accessories, pose and camera.
 
     Args:
-        probability: of each kind of change (light, place, pose, camera, things before the face), in [0, 1].
-        rare: of what few people have: spectacles, beards, grey photographs; half of it for hats.
+        probability: probability of each kind of change (light, place, pose, camera, things before the face), in [0, 1].
+        rare: probability of rare features (spectacles, beards, grey photographs), in [0, 1]; half of it for hats.
         pose: how far the face moves in the frame.
 
     Raises:
@@ -55,11 +55,11 @@ class Disturbance:
         uniform: Float[Tensor, "b n"],
         normal: Float[Tensor, "b m"],
     ) -> tuple[Float[Tensor, "b 3 s s"], Integer[Tensor, "b s s"]]:
-        """Disturb.
+        """Corrupt a batch; every change has its own probability.
 
         Args:
             images: aligned faces in [-1, 1].
-            labels: class numbers.
+            labels: class numbers of the faces' pixels, 0 to 12.
             uniform: :attr:`numbers` uniform numbers in [0, 1) for each image.
             normal: :meth:`normals` standard normal numbers for each image.
 

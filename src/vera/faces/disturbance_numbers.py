@@ -1,4 +1,4 @@
-"""The random numbers of a disturbance, handed out in a fixed order: each change takes its share, made or not."""
+"""Random numbers of the corruption, handed out in a fixed order: each change takes its share, applied or not."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FIELDS = sum(COUNTS[kind] * side**2 for kind, side in SIDES.items())
 
 
 class Numbers:
-    """One row of numbers for each image.
+    """Random numbers of a batch, one row for each image, handed out in a fixed order.
 
     Args:
         uniform: ``(B, N)`` in [0, 1).

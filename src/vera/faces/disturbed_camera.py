@@ -1,4 +1,4 @@
-"""Disturbed cameras: white balance, exposure, contrast, grey, blur, few pixels, noise and compression. DECISION: all ranges."""
+"""Camera corruption: white balance, exposure, contrast, grey, blur, low resolution, noise, compression. DECISION: all ranges."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _sharpness(x: Tensor, n: Numbers, probability: float) -> Tensor:
 
 
 def _compressed(x: Tensor, step: Tensor) -> Tensor:
-    """As JPEG does: rounded cosines of blocks, coarser the finer they are (the same for all colours)."""
+    """Compress as JPEG does: quantised cosines of blocks, coarser the finer they are (the same for all colours)."""
     rows = torch.arange(BLOCK, device=x.device, dtype=x.dtype)
     cosines = torch.cos(math.pi / BLOCK * (rows + 0.5) * rows[:, None]) * math.sqrt(2 / BLOCK)
     cosines[0] /= math.sqrt(2)

@@ -1,4 +1,4 @@
-"""Disturbed pose: turned, scaled, shifted, tilted and bent; labels move with the pixels."""
+"""Pose corruption: rotation, scale, shift, tilt and bend; labels move with the pixels."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vera.types import VeraError
 
 @dataclass(frozen=True)
 class Pose:
-    """How far a face moves.
+    """Strengths of the pose corruption.
 
     Attributes:
         rotation: degrees in the image plane, either way.
@@ -40,7 +40,7 @@ class Pose:
 
 
 def move(x: Tensor, labels: Tensor, n: Numbers, probability: float, pose: Pose) -> tuple[Tensor, Tensor]:
-    """One resampling for all of it: bilinear for pixels, the nearest label for labels.
+    """Apply all pose changes in one resampling: bilinear for pixels, nearest for labels.
 
     What enters the frame is mirrored (as alignment does at a photograph's edge) or drawn out from the border, in both alike.
     """

@@ -1,4 +1,4 @@
-"""Disturbed light, people's colours and places: pixels change, labels don't.
+"""Scene corruption: light, people's colours and backgrounds change; labels do not.
 
 Display values take gains of light to the power 1/2.2, which is what they would become in linear light. DECISION: all ranges.
 """

@@ -1,6 +1,6 @@
-"""Disturbed wear: drawn clothes, spectacles and hats, which have labels of their own, and things before the face, which have none.
+"""Accessory corruption: drawn clothes, spectacles and hats with labels of their own, and occluders without.
 
-DECISION: a thing before the face keeps the label of what it hides. A face goes on under a hand, a bandage, a strand or a lesion, and a
+DECISION: an occluder keeps the label of the class that it hides. A face goes on under a hand, a bandage, a strand or a lesion, and a
 parser that called them background would leave pieces of a face standing; completing is the side on which an anonymizer may err.
 DECISION: only the frames of spectacles are glasses; what shows through the lenses keeps its label (glasses are transparent, and
 eyes that are to be preserved lie behind them).

@@ -1,4 +1,4 @@
-"""Image formats: the few that are read, and the names of those that are refused, told by a file's first bytes.
+"""Recognise image formats by a file's first bytes: the few that are read, and the names of those that are refused.
 
 Photographs, masks and training images pass here. A file's suffix is not believed, and no decoder outside :data:`FORMATS` ever runs:
 Pillow alone knows some forty formats, one of which (EPS) starts another program.
@@ -80,7 +80,7 @@ def recognise(data: bytes, shown: str) -> str:
     """The format of a file that may be read, in Pillow's name.
 
     Args:
-        data: the file's bytes.
+        data: all bytes of the file.
         shown: what messages call the file.
 
     Raises:
@@ -98,7 +98,7 @@ def recognise(data: bytes, shown: str) -> str:
 
 
 def check_variant(data: bytes, known: str, shown: str) -> None:
-    """Refuse what a supported format can hold, too, but no decoder here reads rightly.
+    """Refuse variants of a supported format that no decoder here reads correctly.
 
     Raises:
         VeraError: lossless JPEG, JPEG-LS, JPEG with more than 8 bits; camera raw files, previews, signed or floating point

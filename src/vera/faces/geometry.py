@@ -1,4 +1,4 @@
-"""Where the parts of a face and the matter around it are expected, from 68 landmarks of an aligned face."""
+"""Expected regions of a face and its surroundings, drawn from 68 landmarks of an aligned face."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class FaceGeometry:
 
     Args:
         points: ``(68, 2)`` pixel coordinates in the aligned face.
-        side: of the square.
+        side: side of the aligned square in pixels.
 
     """
 
@@ -96,7 +96,7 @@ class FaceGeometry:
 
     @property
     def beside_face(self) -> Mask:
-        """Where hair that hangs down passes the face: outside the outline, at the height of the nose's base and the mouth."""
+        """Region beside the face that hanging hair passes: outside the outline, at the height of the nose's base and the mouth."""
         low, high = self.points[33, 1], self.points[48:60, 1].mean()
         return np.asarray((self.rows > low) & (self.rows < high) & ~self._scaled_outline(1.08), dtype=np.bool_)
 

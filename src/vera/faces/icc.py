@@ -69,5 +69,5 @@ def _parametric(kind: int, numbers: Sequence[float]) -> bytes:
 
 
 def _fixed(numbers: Sequence[float] | npt.NDArray[np.float64]) -> bytes:
-    """As ICC's signed numbers of 16 bits before and 16 after the point."""
+    """Encode numbers in ICC's signed fixed-point format, 16 bits before and 16 after the point."""
     return b"".join(struct.pack(">i", round(float(number) * 65536)) for number in numbers)

@@ -1,4 +1,4 @@
-"""Reading image files, photographs and masks alike: recognised, measured, decoded, turned upright and brought to 8-bit sRGB.
+"""Decode image files (photographs and masks): recognise the format, check the size, decode, turn upright, convert to 8-bit sRGB.
 
 Everything that can be told by the header is checked before the pixels are decoded. The pixels are converted in strips, so that memory
 stays near what the decoder itself needs.
@@ -40,7 +40,7 @@ UPRIGHT = {
 
 
 class Decoded(NamedTuple):
-    """An image as its file shows it.
+    """A decoded image with its warnings.
 
     Attributes:
         pixels: ``(H, W, 3)`` uint8, sRGB, upright; transparency is dropped.
@@ -87,7 +87,7 @@ def decode(data: bytes, shown: str) -> Decoded:
     transparency in an editor may show again (SAFETY.md says so). Of several images in a file the first is taken, with a warning.
 
     Args:
-        data: the file's bytes.
+        data: all bytes of the file.
         shown: what messages call the file.
 
     Raises:

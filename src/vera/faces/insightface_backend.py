@@ -33,7 +33,7 @@ class InsightFaceBackend:
         name_or_directory: the pack's name under ``root/models/``, or the path of its folder.
         root: where insightface keeps its packs.
         det_size: ``(width, height)`` the detector works at; pinned, since results depend on it.
-        device: ``cpu`` or ``cuda``.
+        device: ``cpu`` or ``cuda``; the latter needs onnxruntime-gpu.
 
     Raises:
         VeraError: when insightface, the pack, the GPU runtime or a needed model is missing; says where to get it.

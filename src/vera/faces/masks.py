@@ -1,4 +1,4 @@
-"""Drawn regions: black and white images beside photographs."""
+"""Read drawn masks: black and white images of a photograph's size."""
 
 from __future__ import annotations
 

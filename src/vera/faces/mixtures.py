@@ -22,7 +22,7 @@ def fit_mixture(colours: Colours, components: int) -> LogDensity:
 
     Args:
         colours: ``(N, 3)`` float32 CIELAB.
-        components: at most so many Gaussians; fewer when there are few colours.
+        components: largest number of Gaussians; fewer are used when there are few colours.
 
     Returns:
         A function from ``(..., 3)`` colours to ``(...)`` log densities.

@@ -1,4 +1,4 @@
-"""A trained parser as an ONNX file: BiSeNet and its kind, with the 19 labels of CelebAMask-HQ."""
+"""Parse faces with an ONNX network such as BiSeNet, with the 19 labels of CelebAMask-HQ."""
 
 from __future__ import annotations
 
@@ -10,22 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from vera.types import NUM_CLASSES, AlignedFace, Semantic, VeraError
-
-_MEANING = {
-    "background": Semantic.BACKGROUND, "skin": Semantic.SKIN, "nose": Semantic.NOSE, "eye_g": Semantic.GLASSES,
-    "l_eye": Semantic.EYES, "r_eye": Semantic.EYES, "l_brow": Semantic.BROWS, "r_brow": Semantic.BROWS,
-    "l_ear": Semantic.EARS, "r_ear": Semantic.EARS, "ear_r": Semantic.EARRINGS, "mouth": Semantic.MOUTH,
-    "u_lip": Semantic.MOUTH, "l_lip": Semantic.MOUTH, "hair": Semantic.HAIR, "hat": Semantic.HAT,
-    "neck": Semantic.NECK, "neck_l": Semantic.CLOTHES, "cloth": Semantic.CLOTHES,
-}  # fmt: skip
-"""CelebAMask-HQ's labels in our classes (necklaces count as clothes)."""
-
-ORDERS = {
-    "celebamask-hq": "background skin nose eye_g l_eye r_eye l_brow r_brow l_ear r_ear mouth u_lip l_lip hair hat ear_r neck_l neck cloth",
-    "face-parsing": "background skin l_brow r_brow l_eye r_eye eye_g l_ear r_ear ear_r mouth u_lip l_lip nose neck neck_l cloth hair hat",
-}
-"""Two common numberings: the dataset's own, and the one of the repository face-parsing.PyTorch and what descends from it."""
+from vera.faces.labels import ORDERS, numbered
+from vera.types import NUM_CLASSES, AlignedFace, VeraError
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """ImageNet's, of RGB in [0, 1]."""
@@ -37,9 +23,9 @@ class OnnxParser:
     """Runs a 19-class face parser; the first output must be logits ``(1, 19, h, w)`` for an RGB image ``(1, 3, H, W)``.
 
     Args:
-        path: the ONNX file.
-        order: how its labels are numbered, a key of :data:`ORDERS`.
-        device: ``cpu`` or ``cuda``.
+        path: path of the ONNX file.
+        order: how its labels are numbered, a key of :data:`vera.faces.labels.ORDERS`.
+        device: ``cpu`` or ``cuda``; the latter needs onnxruntime-gpu.
 
     Raises:
         VeraError: for a missing or unfit file, an unknown order, or a GPU that onnxruntime cannot use.
@@ -56,7 +42,7 @@ class OnnxParser:
                 "github.com/zllrunning/face-parsing.PyTorch) and give its path"
             )
         self.name = f"onnx-{path.stem}"
-        self._classes = torch.tensor([int(_MEANING[label]) for label in ORDERS[order].split()])
+        self._classes = torch.tensor([int(known) for known in numbered(order)])
         self._session = _session(path, device)
         entrance = self._session.get_inputs()[0]
         shape = list(entrance.shape)

@@ -1,4 +1,4 @@
-"""A recogniser in an ONNX file: ArcFace and its kind."""
+"""Recognise faces with an ONNX network in the manner of ArcFace."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class OnnxRecogniser:
     Embeddings are compared by ``1 - cos``. The threshold is the one that is used for insightface's packs; nobody calibrated it.
 
     Args:
-        path: the ONNX file.
+        path: path of the ONNX file.
 
     Raises:
         VeraError: for a missing or unfit file, or without onnxruntime.

@@ -41,7 +41,7 @@ YUNET = ZooFile("face_detection_yunet_2023mar_int8bq.onnx", "49f000ec501fef24739
 
 
 def zoo_weights(file: ZooFile) -> Path:
-    """Where the weights lie.
+    """Locate the installed weights.
 
     Raises:
         VeraError: when the package or the file is absent.
@@ -59,7 +59,7 @@ def zoo_session(file: ZooFile, *, free: tuple[int, ...] = ()) -> Any:
     """An onnxruntime session of a network, on one thread, so that its numbers do not depend on the number of threads.
 
     Args:
-        file: which network.
+        file: which network of the model zoo, with its digest.
         free: dimensions of the input that may have any length.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Which parser, by a word or a path: the one place where a user's choice becomes one."""
+"""Build a parser from a name (``shipped``, ``landmarks``) or a path (bundle folder, ONNX file)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from vera.types import VeraError
 
 LANDMARKS, SHIPPED = "landmarks", "shipped"
 DEFAULT = SHIPPED
-"""What is taken where nothing is chosen."""
+"""Name of the default parser."""
 
 
 def shipped_parser() -> Path:
@@ -20,7 +20,7 @@ def shipped_parser() -> Path:
 
 
 def choose_parser(what: str | Path | None, *, device: str = "cpu") -> Parser:
-    """A parser.
+    """Build a parser from a name or a path.
 
     Args:
         what: ``shipped`` (the packaged bundle), ``landmarks`` (no weights), the folder of a bundle, or an ONNX file of a 19-class
@@ -29,6 +29,11 @@ def choose_parser(what: str | Path | None, *, device: str = "cpu") -> Parser:
 
     Raises:
         VeraError: nothing of that name, or what the parser itself raises.
+
+    Examples:
+        >>> from vera.faces.parser_choice import choose_parser
+        >>> choose_parser("landmarks").name
+        'landmarks-grabcut'
 
     """
     name = str(DEFAULT if what is None else what)

@@ -35,11 +35,11 @@ LIKELIHOOD_POWER = 0.5
 
 
 class Parser(Protocol):
-    """Tells which class each pixel of an aligned face belongs to."""
+    """Protocol of parsers: the semantic class of each pixel of an aligned face."""
 
     @property
     def name(self) -> str:
-        """For the audit."""
+        """Name of the parser, for the audit."""
         ...
 
     def parse(self, face: AlignedFace) -> Tensor:
@@ -138,7 +138,7 @@ def _materials(lab: Map, person: Mask, shape: FaceGeometry) -> tuple[Mask, Mask,
 
 
 def _plausible_hair(hair: Mask, shape: FaceGeometry) -> Mask:
-    """Without specks, pupils, and shade or dark clothes below the jaw: hair is that low only where it hangs down beside the face."""
+    """Remove specks, pupils, and shade or dark clothes below the jaw from the hair mask; hanging hair beside the face stays."""
     hair = _touching(_without_specks(hair, 40), ~shape.face)
     hanging = _touching(cv2.morphologyEx(hair.astype(np.uint8), cv2.MORPH_OPEN, _disc(3)).astype(bool), shape.beside_face)
     return hair & (~shape.below_jaw | hanging)

@@ -1,4 +1,4 @@
-"""What a parser is trained with: cross entropy in which small classes are heard, and the overlap of each class."""
+"""Training loss of the parser: class-balanced cross entropy and soft Dice."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vera.types import VeraError
 
 @dataclass(frozen=True)
 class ParsingWeights:
-    """Of the terms.
+    """Weights of the two terms.
 
     Attributes:
         entropy: of the balanced cross entropy.
@@ -30,7 +30,7 @@ class ParsingObjective:
     """Loss of a batch of parsed faces; images don't influence each other.
 
     Args:
-        weights: of the terms.
+        weights: weights of the two terms.
         balance: how far classes of an image count alike in the cross entropy, whatever their size: 0 as many times as they have
             pixels, 1 all the same.
 
@@ -50,8 +50,8 @@ class ParsingObjective:
         """Losses, one an image, and their terms, not weighted.
 
         Args:
-            logits: of the classes.
-            labels: class numbers.
+            logits: unnormalised scores of the classes.
+            labels: true class numbers, 0 to 12.
 
         """
         logits = logits.float()
@@ -66,9 +66,9 @@ def balanced_entropy(logits: Float[Tensor, "b k h w"], truth: Float[Tensor, "b k
     """Mean cross entropy over an image's pixels, each weighted by its class's share of the image to the power ``-balance``.
 
     Args:
-        logits: of the classes.
-        truth: one-hot.
-        balance: see :class:`ParsingObjective`.
+        logits: unnormalised scores of the classes.
+        truth: true classes, one-hot: 0 or 1.
+        balance: exponent on a class's share of the image, in [0, 1], as in :class:`ParsingObjective`.
 
     """
     share = truth.mean(dim=(2, 3), keepdim=True)
@@ -82,7 +82,7 @@ def soft_dice(probabilities: Float[Tensor, "b k h w"], truth: Float[Tensor, "b k
 
     Args:
         probabilities: sum 1 over the classes.
-        truth: one-hot.
+        truth: true classes, one-hot: 0 or 1.
 
     """
     common = (probabilities * truth).sum(dim=(2, 3))

@@ -1,4 +1,4 @@
-"""Reading photographs into their one canonical form, and writing images and masks without metadata.
+"""Read photographs into one canonical form, and write images and masks without metadata.
 
 Canonical means upright, 8 bit, RGB, sRGB: what :class:`vera.types.Photograph` holds. A photograph without a colour
 profile, or with one that means sRGB, keeps its pixels exactly as Pillow's ``exif_transpose(image).convert("RGB")``.
@@ -36,6 +36,17 @@ def read_photograph(path: Path) -> Photograph:
     Raises:
         VeraError: no regular file, another format, depth or colour space, too many pixels, or damage (:mod:`vera.faces.image_file`).
 
+    Examples:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import numpy as np
+        >>> from vera.faces.photograph import read_photograph, write_png
+        >>> path = Path(tempfile.mkdtemp()) / "grey.png"
+        >>> write_png(path, np.full((40, 30, 3), 99, dtype=np.uint8))
+        >>> photograph = read_photograph(path)
+        >>> photograph.name, photograph.pixels.shape, int(photograph.pixels.max())
+        ('grey', (40, 30, 3), 99)
+
     """
     path = Path(path)
     data = read_file(path)
@@ -54,6 +65,13 @@ def photograph_from_pixels(pixels: Pixels, name: str) -> Photograph:
     Raises:
         VeraError: for an array that is not ``(H, W, 3)`` uint8.
 
+    Examples:
+        >>> import numpy as np
+        >>> from vera.faces.photograph import photograph_from_pixels
+        >>> photograph = photograph_from_pixels(np.zeros((40, 30, 3), dtype=np.uint8), "black")
+        >>> photograph.size, photograph.name
+        ((40, 30), 'black')
+
     """
     _check_pixels(pixels)
     content = np.ascontiguousarray(pixels)
@@ -70,6 +88,16 @@ def write_png(path: Path, pixels_or_mask: Pixels | Mask) -> None:
 
     Raises:
         VeraError: for an array of another kind, or when the file cannot be written.
+
+    Examples:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import numpy as np
+        >>> from vera.faces.photograph import write_png
+        >>> path = Path(tempfile.mkdtemp()) / "mask.png"
+        >>> write_png(path, np.eye(8, dtype=bool))
+        >>> path.is_file()
+        True
 
     """
     is_mask = pixels_or_mask.dtype == np.bool_ and pixels_or_mask.ndim == 2

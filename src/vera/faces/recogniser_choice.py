@@ -1,4 +1,4 @@
-"""Which recognisers: the one place where a user's choice becomes some."""
+"""Build recognisers: the embedded ones, and further ones from names or paths."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def embedded_recognisers(far: float = DEFAULT_FAR) -> list[Recogniser]:
 
 
 def choose_recognisers(further: Sequence[str], *, far: float = DEFAULT_FAR, device: str = "cpu") -> list[Recogniser]:
-    """The embedded recognisers and further ones.
+    """Build the embedded recognisers and further ones.
 
     Args:
         further: each is ``insightface:`` and the name or folder of a pack, or the path of an ONNX file in the manner of ArcFace.

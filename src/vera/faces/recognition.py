@@ -1,4 +1,4 @@
-"""Recognising people: embeddings, their distance, and the threshold under which two photographs are taken for one person.
+"""Face recognition: embeddings, their distance, and the threshold below which two photographs show one person.
 
 Each recogniser has two thresholds. Below ``threshold`` two photographs are taken for one person; it is calibrated at a
 false-accept rate. At ``refusal_threshold`` or beyond an anonymized face counts as somebody else; it is the larger of the calibrated
@@ -8,6 +8,7 @@ person", but too easy for saying "another person". Between the two thresholds no
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,10 +16,13 @@ import numpy.typing as npt
 
 from vera.faces.calibration import DEFAULT_FAR, calibrated
 from vera.faces.detection import crop_around, dlib_weights, load_dlib
+from vera.faces.landmarks import LEFT_EYE, RIGHT_EYE
 from vera.types import Pixels, Points, VeraError
 
 Embedding = npt.NDArray[np.float64]
 """``(D,)``."""
+Distance = str | Callable[[Embedding, Embedding], float]
+"""scipy's name of a distance (``euclidean``, ``cosine``: fast), or a recogniser's own."""
 
 CHIP = 150
 """Side in pixels of the crop dlib's network takes."""
@@ -30,11 +34,11 @@ photograph is not searched at full size and landmarks rounded to whole pixels st
 
 
 class Recogniser(Protocol):
-    """Tells whether two photographs show one person."""
+    """Protocol of face recognisers: embed faces and compare the embeddings with a threshold."""
 
     @property
     def name(self) -> str:
-        """For the audit."""
+        """Name of the recogniser, for the audit."""
         ...
 
     @property
@@ -54,11 +58,11 @@ class Recogniser(Protocol):
 
     @property
     def calibration(self) -> str:
-        """Where :attr:`false_accept_rate` comes from."""
+        """Source of :attr:`false_accept_rate`: the photographs it was measured on."""
         ...
 
     def embed(self, pixels: Pixels, landmarks: Points) -> Embedding:
-        """The face at these landmarks as a vector.
+        """Embed the face at these landmarks as a vector.
 
         Args:
             pixels: ``(H, W, 3)`` uint8 RGB, any size.
@@ -86,6 +90,18 @@ class DlibRecogniser:
 
     Raises:
         VeraError: when dlib or its weights are not installed, or for a rate that was not calibrated.
+
+    Examples:
+        >>> from skimage import data
+        >>> from vera.faces.detection import DlibDetector
+        >>> from vera.faces.photograph import photograph_from_pixels
+        >>> from vera.faces.recognition import DlibRecogniser
+        >>> photograph = photograph_from_pixels(data.astronaut(), "astronaut")
+        >>> (face,) = DlibDetector().as_given().detect(photograph)
+        >>> recogniser = DlibRecogniser(far=0.001)
+        >>> embedding = recogniser.embed(photograph.pixels, face.landmarks)
+        >>> embedding.shape, recogniser.distance(embedding, embedding), round(recogniser.threshold, 3)
+        ((128,), 0.0, 0.544)
 
     """
 
@@ -155,4 +171,4 @@ def require_inside(points: Points, pixels: Pixels) -> None:
 
 def five_points(landmarks: Points) -> Points:
     """``(5, 2)``: left eye, right eye, nose tip, left and right corner of the mouth (as seen), from ``(68, 2)``."""
-    return np.stack([landmarks[36:42].mean(0), landmarks[42:48].mean(0), landmarks[30], landmarks[48], landmarks[54]])
+    return np.stack([landmarks[LEFT_EYE].mean(0), landmarks[RIGHT_EYE].mean(0), landmarks[30], landmarks[48], landmarks[54]])

@@ -17,7 +17,7 @@ GROUPS = 8
 
 
 class Segmenter(nn.Module):
-    """An aligned face to the logits of its segmentation.
+    """Segmentation network of the trained parser: an aligned face to logits of 13 classes.
 
     Nothing depends on a batch: the trunk's batch normalisation keeps ImageNet's statistics (its scales and biases are trained),
     and the decoder normalises within each image.
@@ -25,8 +25,8 @@ class Segmenter(nn.Module):
     Args:
         size: side S at which it is trained and, unless asked otherwise, used.
         context: channels of the context block, a multiple of 8.
-        depth: its residual layers.
-        channels: of the pyramid at strides 8, 4 and 2, multiples of 8.
+        depth: number of residual layers in the context block.
+        channels: channels of the pyramid at strides 8, 4 and 2, multiples of 8.
         pretrained: start the trunk from the packaged ImageNet weights; a bundle brings its own and says False.
 
     Attributes:
@@ -71,7 +71,7 @@ class Segmenter(nn.Module):
 
 
 class _Context(nn.Module):
-    """What lies far away tells classes apart that look alike: wide depthwise convolutions, and the mean of the whole image."""
+    """Context block: wide depthwise convolutions and the image mean, for classes that look alike locally."""
 
     def __init__(self, inputs: int, width: int, depth: int) -> None:
         super().__init__()
@@ -88,7 +88,7 @@ class _Context(nn.Module):
 
 
 class _Merge(nn.Module):
-    """A coarser map, enlarged, meets the trunk's map of the finer stride."""
+    """Merge a coarser map, enlarged, with the trunk's map at the finer stride."""
 
     def __init__(self, coarse: int, lateral: int, width: int) -> None:
         super().__init__()
@@ -119,5 +119,5 @@ class _Separable(nn.Module):
 
 
 def _twice(x: Tensor) -> Tensor:
-    """To the next finer stride."""
+    """Enlarge a map to the next finer stride."""
     return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)

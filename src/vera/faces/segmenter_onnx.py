@@ -38,7 +38,7 @@ def write_onnx(parser: Path | str, out: Path) -> None:
     """Write a parser's bundle as an ONNX file; see the module's docstring for what goes in and out.
 
     Args:
-        parser: the bundle's folder.
+        parser: folder of the parser's bundle.
         out: the file to make.
 
     Raises:

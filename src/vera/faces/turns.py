@@ -1,4 +1,4 @@
-"""Looking at a photograph in quarter turns: cameras, scanners and people at the head of the table give turned photographs."""
+"""Search a photograph for faces in all quarter turns, since cameras and scanners produce turned photographs."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ class TurnDetector(Detector, Protocol):
 
     @property
     def turn_margin(self) -> float:
-        """By how much more a face must score in one turn than in another to be more upright there."""
+        """Score difference from which a face counts as more upright in one turn than in another."""
         ...
 
 
 def quick_detectors(detector: DlibDetector) -> list[TurnDetector]:
-    """The detectors that need no download of their own, as they search turned photographs: dlib's without enlarging, and YuNet.
+    """The embedded detectors, set up for searching turned photographs: dlib's without enlarging, and YuNet.
 
     Raises:
         VeraError: when YuNet's weights are not installed.
@@ -63,9 +63,9 @@ def search_turns(detectors: Sequence[Detector], photograph: Photograph, *, turns
     """All faces that any detector finds in any of these turns of a reduced photograph; a face may be found in several turns.
 
     Args:
-        detectors: who looks.
-        photograph: as it is.
-        turns: quarter turns anticlockwise.
+        detectors: detectors that search the turned photographs.
+        photograph: the photograph as it was read.
+        turns: quarter turns anticlockwise to try, 0 to 3; all four by default.
 
     Returns:
         The finds, also those that score weakly, in the order of detectors and turns.
@@ -91,8 +91,8 @@ def distinct(finds: Sequence[TurnedFind], margins: Mapping[str, float]) -> list[
     """Each face once for each detector, in the turn in which it scores best, and in those that score almost as well.
 
     Args:
-        finds: of one photograph.
-        margins: for each detector's name its :attr:`TurnDetector.turn_margin`.
+        finds: finds in one photograph, from :func:`search_turns`.
+        margins: the :attr:`TurnDetector.turn_margin` of each detector, by its name.
 
     """
     kept: list[TurnedFind] = []
@@ -113,7 +113,7 @@ def turned_back(points: Points, turn: int, size: tuple[int, int]) -> Points:
 
     Args:
         points: ``(N, 2)`` in the turned image.
-        turn: quarter turns anticlockwise.
+        turn: quarter turns anticlockwise, 0 to 3.
         size: ``(width, height)`` of the image as it was.
 
     """

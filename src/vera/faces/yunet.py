@@ -1,4 +1,4 @@
-"""YuNet: a second detector that sees turned faces, too, from OpenCV's model zoo."""
+"""YuNet, a second face detector (OpenCV's model zoo), which also finds turned faces."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class YuNetDetector:
     the face is upright, and brought back.
 
     Args:
-        landmarks: reads the 68 landmarks; its own search is not used.
+        landmarks: dlib's detector, used only to read the 68 landmarks inside a found box.
 
     Raises:
         VeraError: when the weights are not installed.
@@ -73,7 +73,7 @@ class YuNetDetector:
         return rows[kept]
 
     def _at(self, pixels: Pixels, scale: float) -> Floats:
-        """What is found at one size, several rows a face; see :meth:`find`."""
+        """Finds at one image size, several rows for each face; see :meth:`find`."""
         size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
         small = pixels if scale == 1 else np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA))
         height, width = (-(-length // 32) * 32 for length in small.shape[:2])

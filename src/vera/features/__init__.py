@@ -1,1 +1,1 @@
-"""Frozen networks, and distances on their features."""
+"""Frozen feature networks, and perceptual distances on their features."""

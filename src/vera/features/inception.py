@@ -19,7 +19,7 @@ class InceptionFeatures(PooledFeatures):
     """Inception's last pooling: 2048 numbers an image.
 
     Args:
-        path: of ``weights-inception-2015-12-05-6726825d.pth``; None: torch's hub folder, else a download of 92 MB.
+        path: path of ``weights-inception-2015-12-05-6726825d.pth``; None for torch's hub folder, else a download of 92 MB.
 
     Raises:
         VeraError: torch-fidelity or the weights are missing; says where to get them.

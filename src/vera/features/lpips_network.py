@@ -30,7 +30,7 @@ class LpipsNetwork(nn.Module):
 
     Args:
         net: ``alex`` (for reporting), ``vgg`` (for training) or ``squeeze``.
-        path: of the backbone's torchvision file; None: torch's hub folder, else a download.
+        path: path of the backbone's torchvision file; None for torch's hub folder, else a download.
 
     Attributes:
         name: ``lpips_<net>``.

@@ -1,4 +1,4 @@
-"""A published network in an ONNX file as a frozen, differentiable torch module, and the cut of the face that it looks at."""
+"""Translate an ONNX network to a frozen, differentiable torch module, and cut the face crop that it sees."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vera.types import VeraError
 
 
 def translated(path: str | Path) -> tuple[nn.Module, list[str]]:
-    """An ONNX file as a frozen torch module, and the names of its outputs.
+    """Translate an ONNX file to a frozen torch module, with the names of its outputs.
 
     Raises:
         VeraError: no such file, onnx2torch is not installed or cannot translate the network.
@@ -46,7 +46,7 @@ def _as_known(described: Any, onnx: Any) -> Any:
 
 
 def cut(images: Float[Tensor, "b c h w"], box: Sequence[float | int], size: int) -> Float[Tensor, "b c s s"]:
-    """A box of each image at another size, differentiable; antialiased where it shrinks.
+    """Crop a box of each image and resize it, differentiable; antialiased where it shrinks.
 
     Args:
         images: any range in which 0 is grey.

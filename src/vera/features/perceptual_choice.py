@@ -1,4 +1,4 @@
-"""A perceptual distance by name: EfficientNet-Lite0's, which needs no download, or LPIPS."""
+"""Build a perceptual distance by name: on EfficientNet-Lite0, which needs no download, or LPIPS."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ LITE0 = "lite0"
 
 
 def perceptual(name: str, path: str | Path | None = None) -> nn.Module:
-    """A frozen distance of images, called with images, targets and a weight for each pixel.
+    """Build a frozen perceptual distance, called with images, targets and a weight for each pixel.
 
     Args:
         name: ``lite0``, or LPIPS's backbone: ``alex``, ``vgg``, ``squeeze``.
-        path: of LPIPS's backbone; None: torch's hub folder, else a download.
+        path: path of LPIPS's backbone; None for torch's hub folder, else a download.
 
     Raises:
         VeraError: an unknown name, missing weights, or a path for ``lite0``, whose weights are a package.

@@ -15,7 +15,7 @@ class WeightedLpips(LpipsNetwork):
 
     Args:
         net: ``alex``, ``vgg`` or ``squeeze``.
-        path: of the backbone's torchvision file; None: torch's hub folder, else a download.
+        path: path of the backbone's torchvision file; None for torch's hub folder, else a download.
 
     """
 

@@ -1,4 +1,4 @@
-"""One vector an image: what distances between sets of images are taken on. EfficientNet-Lite0 needs no download."""
+"""Networks that describe each image by one vector, for distances between sets of images (Fréchet, kernel)."""
 
 from __future__ import annotations
 

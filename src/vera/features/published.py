@@ -1,4 +1,4 @@
-"""Weights that are published as a file: from a given path, or from where their authors put them."""
+"""Locate published weight files: at a given path, in torch's hub folder, or by download."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from vera.types import VeraError
 
 
 def published_file(url: str, path: str | Path | None, *, what: str) -> Path:
-    """Where a published weight file lies on this machine; downloaded to torch's hub folder once, its digest checked.
+    """Locate a published weight file on this machine; it is downloaded to torch's hub folder once, its digest checked.
 
     Args:
         url: its address; the file's name carries the first digits of its SHA-256, as torch's hub wants it.
         path: a file that lies here already; None: the hub's folder, else the address.
-        what: whose weights they are, for the message.
+        what: name of the network whose weights these are, for the message.
 
     Raises:
         VeraError: the path is no file, or the download fails; names file and address.

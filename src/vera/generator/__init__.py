@@ -1,1 +1,1 @@
-"""The semantic generator: one local generator a class, composed by pseudo-depth, rendered by convolutions (DESIGN: method)."""
+"""The semantic generator: one local generator a class, composed by pseudo-depth, rendered by convolutions."""

@@ -1,4 +1,4 @@
-"""How strongly to augment: as much as keeps the discriminator from knowing the photographs by heart (ADA: Karras et al. 2020b)."""
+"""Adaptive strength of the discriminator's augmentation (ADA: Karras et al. 2020b), which keeps it from over-fitting."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class AdaptiveStrength:
         target: the mean sign to hold (0.6 as published).
         speed: images in which the strength can rise from 0 to 1 (500 000 as published).
         interval: real images between two steps (as published, four batches).
-        strength: where to begin.
+        strength: initial strength, in [0, 1]; 0 by default.
 
     Attributes:
         strength: probability of each operation, in [0, 1].
@@ -29,7 +29,7 @@ class AdaptiveStrength:
         self._sum, self._count = 0.0, 0
 
     def update(self, sign_sum: float | int, count: int) -> float:
-        """Take in the signs of one batch of real images.
+        """Update the strength with the logit signs of one batch of real images.
 
         Args:
             sign_sum: sum of the signs of the logits; under DDP the sum over all ranks, so that they stay equal.

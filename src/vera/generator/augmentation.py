@@ -1,4 +1,4 @@
-"""Augmentation of what the discriminator sees, so that few photographs are enough (ADA: Karras et al. 2020b, appendix B).
+"""Augmentation of the discriminator's inputs (ADA: Karras et al. 2020b, appendix B), so that few photographs are enough.
 
 Image and segmentation move together; colours change on the image only. What leaves the frame is mirrored in the image (as
 published) and background in the segmentation. Every operation is applied with a probability of its own, the strength, below
@@ -61,8 +61,8 @@ class Augmentation:
         """Augment a batch; samples don't influence each other.
 
         Args:
-            images: in [-1, 1].
-            segmentations: 2p - 1.
+            images: images, values in [-1, 1].
+            segmentations: segmentations in 2p - 1, values in [-1, 1].
             strength: probability of each operation, in [0, 1]; 0 gives back what was put in.
             draws: :attr:`numbers` uniform numbers in (0, 1) for each sample.
 
@@ -88,8 +88,8 @@ def warp(
     """Resample bilinearly: the image mirrored at its border pixels, the segmentation surrounded by background.
 
     Args:
-        images: any range.
-        segmentations: 2p - 1.
+        images: images, values in any range.
+        segmentations: segmentations in 2p - 1, values in [-1, 1].
         inverse: where each pixel comes from, in pixels, x before y, origin at the centre of the frame.
 
     """
@@ -159,7 +159,7 @@ class _Numbers:
 
 
 def _geometry(n: _Numbers, side: int) -> Float[Tensor, "b 3 3"]:
-    """From pixels of the result to pixels of the source: the inverse of each operation, in the published order."""
+    """Transform from pixels of the result to pixels of the source: the inverse of each operation, in the published order."""
     flip = n.uniform(n.applied("flip"), 0.0, 2.0).floor()
     quarter = n.uniform(n.applied("quarter_turn"), 0.0, 4.0).floor() * (math.pi / 2)
     inverse = _scaled(1 - 2 * flip, torch.ones_like(flip)) @ _turned(quarter.cos().round(), quarter.sin().round())

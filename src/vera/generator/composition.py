@@ -17,7 +17,7 @@ class Composition(nn.Module):
     ``(C_coarse, K·C)`` product: no tensor of K projected feature maps exists.
 
     Args:
-        classes: K.
+        classes: number of semantic classes K.
         channels: channels of a local generator.
         coarse_channels: channels of the coarse map.
         transparent: classes that do not hide what is under them.

@@ -25,7 +25,7 @@ def minibatch_deviation(x: Float[Tensor, "b c h w"], group: int) -> Float[Tensor
     """Mean standard deviation within groups of the batch (Karras et al. 2018, section 3): a fake batch lacks variety.
 
     Args:
-        x: features.
+        x: features of the batch.
         group: members of a group, at most; group g of G holds the samples g, g + G, g + 2G, ...
 
     Raises:
@@ -64,7 +64,7 @@ class Branch(nn.Module):
     """A 1×1 layer and residual blocks down to 4×4 pixels.
 
     Args:
-        inputs: input channels.
+        inputs: number of input channels.
         widths: channels at each size, from the largest down to 4.
         checkpointing: keep only the blocks' inputs for the backward pass and compute the rest again.
 
@@ -89,7 +89,7 @@ class Discriminator(nn.Module):
 
     Args:
         size: side S of the image, a power of two, at least 8.
-        classes: K.
+        classes: number of semantic classes K.
         channels: channels at each side from 4 to S; keys may be strings (they pass through JSON and YAML).
         group: samples compared by the minibatch standard deviation (4 as published).
         checkpointing: trade a second forward pass for the memory of the residual blocks' activations.
@@ -124,8 +124,8 @@ class Discriminator(nn.Module):
         """Judge pairs.
 
         Args:
-            images: in [-1, 1].
-            segmentations: 2p - 1.
+            images: images, values in [-1, 1].
+            segmentations: segmentations in 2p - 1, values nominally in [-1, 1].
 
         Raises:
             VeraError: for another size or number of classes, and see :func:`minibatch_deviation`.

@@ -15,7 +15,7 @@ from vera.ops.modulation import modulated_pointwise
 from vera.types import Semantic
 
 BACKGROUND_TAKES = ("illumination",)
-"""Attributes that condition the background; the others are the face's alone (DESIGN: dual conditioning)."""
+"""Attributes that condition the background; the others condition the face only."""
 
 
 def fourier_positions(size: int, side: int) -> Float[Tensor, "p n"]:
@@ -38,7 +38,7 @@ def fourier_positions(size: int, side: int) -> Float[Tensor, "p n"]:
 class LocalGenerators(nn.Module):
     """Fourier positions → base, shape (→ pseudo-depth) and texture layers, for every class.
 
-    Layer l of class k is a modulated 1×1 convolution of style ``A_s[l, k] w_s[l, k] + A_g[l, k] w_g + b`` (DESIGN: dual
+    Layer l of class k is a modulated 1×1 convolution of style ``A_s[l, k] w_s[l, k] + A_g[l, k] w_g + b`` (dual
     conditioning), bias and leaky ReLU. ``A_g`` starts at zero: without attributes this is a plain semantic generator.
 
     Args:
@@ -120,7 +120,7 @@ class LocalGenerators(nn.Module):
 
 
 def _receives(classes: int, attributes: Mapping[str, int]) -> Bool[Tensor, "k a"]:
-    """Which numbers of the attribute codes condition which class."""
+    """Mask of the attribute codes' numbers that condition each class."""
     named = torch.tensor([name in BACKGROUND_TAKES for name, width in attributes.items() for _ in range(width)], dtype=torch.bool)
     receives = torch.ones(classes, len(named), dtype=torch.bool)
     receives[Semantic.BACKGROUND] = named

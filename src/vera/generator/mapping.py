@@ -16,8 +16,8 @@ class Mapping(nn.Module):
 
     Args:
         width: dimension of z and of the code.
-        layers: number of layers.
-        lr_multiplier: see :class:`EqualizedLinear`.
+        layers: number of layers of the MLP.
+        lr_multiplier: factor of the learning rate, see :class:`EqualizedLinear`.
 
     """
 
@@ -36,13 +36,13 @@ class PrincipalMapping(nn.Module):
     """Gaussian z to all local codes at once, with the means and the covariance of a bank of identities.
 
     What a generator that was trained together with an encoder has for a mapping: every class has a code of its own there. It is data
-    and is not trained. A bank may hold several kinds of identities, which differ in their mean; the last number of z says of which
-    kind a face is.
+    and is not trained. A bank may hold several identity groups, which differ in their mean; the last number of z chooses the
+    group.
 
     Args:
         width: dimension of z and of a code.
         rows: number of local codes R.
-        kinds: number of kinds.
+        kinds: number of identity groups, at least 1.
 
     """
 
@@ -55,10 +55,10 @@ class PrincipalMapping(nn.Module):
         self.register_buffer("directions", torch.zeros(width, rows, width))
 
     def fill(self, banks: Sequence[Float[Tensor, "_ r d"]]) -> None:
-        """Take the means, and the principal directions within a kind, each as long as the identities vary along it.
+        """Compute means and principal directions from banks, each direction as long as the identities vary along it.
 
         Args:
-            banks: the identities of each kind; more directions than there are identities are of length 0.
+            banks: identities of each group; more directions than there are identities are of length 0.
 
         """
         self.means = torch.stack([bank.mean(dim=0) for bank in banks])

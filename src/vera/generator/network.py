@@ -14,13 +14,13 @@ from torch.utils.checkpoint import checkpoint
 from vera.generator.composition import Composition
 from vera.generator.local import LocalGenerators
 from vera.generator.mapping import Mapping, PrincipalMapping
-from vera.generator.renderer import Renderer
+from vera.generator.renderer import RenderNetwork
 from vera.generator.span import Span
 from vera.types import LatentCodes, Semantic
 
 
 class Synthesis(NamedTuple):
-    """What the generator yields, whatever the flags.
+    """Output of the generator: image, refined and coarse segmentation.
 
     Attributes:
         image: ``(B, 3, S, S)``, nominally in [-1, 1].
@@ -35,7 +35,7 @@ class Synthesis(NamedTuple):
 
 
 class Generator(nn.Module):
-    """Latent codes to image and segmentation (SemanticStyleGAN, Shi et al., CVPR 2022; DESIGN: dual conditioning).
+    """Generator from latent codes to image and segmentation (SemanticStyleGAN, Shi et al., CVPR 2022, with dual conditioning).
 
     Args:
         size: side S of the image, a power of two.
@@ -50,12 +50,23 @@ class Generator(nn.Module):
         channels: the renderer's channels at each side above ``start_size``; keys may be strings (they pass through JSON and YAML).
         attributes: dimension of each attribute code by name, concatenated in the order of the alphabet; empty for a generator without.
         mapping_layers: layers of the mapping; 0 for a generator whose codes come from an encoder only.
-        principal: kinds of identities behind a :class:`PrincipalMapping`, in the place of a mapping with layers; 0 for none. Bundles
+        principal: number of identity groups behind a :class:`PrincipalMapping`, in the place of a mapping with layers; 0 for none. Bundles
             from before there was one do not say.
-        span: directions of a :class:`Span`, in the place of conditioning of its own; 0 for none. Likewise.
+        span: directions of a :class:`Span`, in the place of conditioning of its own; 0 for none (older
+            bundles do not say).
 
     Attributes:
         checkpointing: recompute activations in the backward pass instead of keeping them: slower, and much smaller.
+
+    Examples:
+        >>> import torch
+        >>> from vera.generator.network import Generator
+        >>> sizes = {"size": 32, "coarse_size": 16, "start_size": 8, "channels": {16: 8, 32: 8}}
+        >>> widths = {"latent": 8, "local_channels": 4, "coarse_channels": 8, "layers": [2, 2, 2], "mapping_layers": 2}
+        >>> generator = Generator(classes=13, transparent=[10, 12], attributes={}, **sizes, **widths)
+        >>> codes = generator.map(torch.randn(2, 8), {})
+        >>> generator(codes).image.shape, generator(codes).segmentation.shape
+        (torch.Size([2, 3, 32, 32]), torch.Size([2, 13, 32, 32]))
 
     """
 
@@ -118,7 +129,7 @@ class Generator(nn.Module):
             layers=self.layers,
         )
         self.composition = Composition(classes=classes, channels=local_channels, coarse_channels=coarse_channels, transparent=transparent)
-        self.renderer = Renderer(
+        self.renderer = RenderNetwork(
             size=size,
             coarse_size=coarse_size,
             start_size=start_size,
@@ -169,7 +180,7 @@ class Generator(nn.Module):
 
     @torch.no_grad()
     def mean_code(self, *, count: int = 10_000, seed: int = 0) -> Float[Tensor, "*r d"]:
-        """Mean of w over ``count`` draws: what truncation pulls towards; of a principal mapping ``(R, D)``, one for each local code.
+        """Mean of w over ``count`` draws: the centre of truncation; of a principal mapping ``(R, D)``, one for each local code.
 
         The same arguments give the same mean.
         """
@@ -203,7 +214,7 @@ class Generator(nn.Module):
         """Synthesise from one code for each class and layer (the expanded latent space).
 
         Args:
-            layers: see :meth:`expand`.
+            layers: one code for each class and layer, from :meth:`expand`.
             attributes: the attribute codes concatenated; those of a span are in the layers' codes already.
             noise: ``(B or 1, 1, h, h)`` for each of :attr:`noise_sides`, standard normal; None takes the stored noise.
 
@@ -222,12 +233,12 @@ class Generator(nn.Module):
     def mix(
         self, codes: LatentCodes, other: LatentCodes, classes: Sequence[int], *, shape: bool = True, texture: bool = True
     ) -> LatentCodes:
-        """Codes with these classes' shape and texture taken from ``other``; base and attribute codes are never mixed.
+        """Replace the shape and texture codes of these classes by those of ``other``; base and attribute codes are never mixed.
 
         Args:
             codes: what the rest comes from.
             other: what the classes come from; as many samples, or one for all.
-            classes: semantic classes.
+            classes: semantic classes whose codes are exchanged.
             shape: take the shape codes.
             texture: take the texture codes.
 

@@ -18,8 +18,8 @@ from vera.types import LatentCodes
 
 
 @dataclass(frozen=True)
-class Weights:
-    """Weights of the terms.
+class GeneratorWeights:
+    """Weights of the loss terms of stage 1.
 
     Attributes:
         r1_image: γ of R1 on the image; the term is ``γ/2 E |∇|²``.
@@ -51,9 +51,9 @@ def gradient_penalty(
     """R1 (Mescheder et al. 2018) on both inputs: squared norms of the logits' gradients, still differentiable.
 
     Args:
-        logits: of real samples; of several logits of one image, their mean counts, as in the losses.
+        logits: discriminator outputs on real samples; several logits of one image count by their mean, as in the losses.
         images: the *unaugmented* images that ``logits`` were computed from, requiring gradients.
-        segmentations: likewise, in 2p - 1.
+        segmentations: unaugmented segmentations of the same samples, in 2p - 1, requiring gradients.
 
     Returns:
         One number an image for the image, and one for the segmentation.
@@ -71,7 +71,7 @@ def path_lengths(image: Float[Tensor, "b 3 h w"], layers: Float[Tensor, "b k l d
     ``|J^T y|`` of Karras et al. 2020, section 3.2: the root of the mean over classes and layers of the sum over D of squares.
 
     Args:
-        image: made from ``layers``.
+        image: images synthesised from ``layers``.
         layers: expanded codes, requiring gradients.
         noise: standard normal; scaled here by 1/√(HW), so that lengths do not depend on the size.
 
@@ -95,7 +95,7 @@ def advance_path_mean(mean: Float[Tensor, ""], lengths: Float[Tensor, ""], *, de
     """The running mean after a batch.
 
     Args:
-        mean: before it.
+        mean: running mean length before this batch.
         lengths: the batch's mean length.
         decay: weight of the batch.
 
@@ -107,7 +107,7 @@ def mask_consistency(coarse: Float[Tensor, "b k s s"], segmentation: Float[Tenso
     """Squared difference of coarse and refined segmentation, at the coarse size (Shi et al. 2022).
 
     Args:
-        coarse: class probabilities.
+        coarse: coarse segmentation as class probabilities.
         segmentation: refined, in 2p - 1.
 
     """
@@ -124,10 +124,10 @@ def mix_styles(first: LatentCodes, second: LatentCodes, draws: Float[Tensor, "b 
     depends on how images are dealt to processes.
 
     Args:
-        first: mapped codes.
-        second: other mapped codes.
+        first: latent codes from the mapping.
+        second: latent codes of other draws from the mapping.
         draws: ``(B, 1 + K)`` uniform in [0, 1): whether a sample is mixed, then the choice for each class.
-        probability: of a sample to be mixed.
+        probability: probability that a sample is mixed, in [0, 1].
 
     """
     mixed, choice = draws[:, :1] < probability, (draws[:, 1:] * 3).long()

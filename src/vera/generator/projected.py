@@ -65,7 +65,7 @@ class ScaleDiscriminator(nn.Module):
     Args:
         inputs: channels of the map.
         side: its side, a power of two, at least 4.
-        classes: K.
+        classes: number of semantic classes K.
         width: channels of the hidden layers.
 
     """
@@ -87,9 +87,9 @@ class ProjectedDiscriminator(nn.Module):
     """Image and segmentation to 64 logits, 4×4 at each of four scales; the loss is their mean.
 
     Args:
-        classes: K.
+        classes: number of semantic classes K.
         resolution: side to which images are resized: a power of two, at least 128; the features were trained at 224.
-        channels: of the four mixed maps, fine to coarse (64, 128, 256, 512 as published).
+        channels: channels of the four mixed maps, fine to coarse (64, 128, 256, 512 as published).
         width: channels of the small discriminators.
         pretrained: load the packaged ImageNet weights; False for architecture tests.
 
@@ -124,8 +124,8 @@ class ProjectedDiscriminator(nn.Module):
         """Judge pairs; samples don't influence each other.
 
         Args:
-            images: in [-1, 1].
-            segmentations: 2p - 1.
+            images: images, values in [-1, 1].
+            segmentations: segmentations in 2p - 1, values nominally in [-1, 1].
 
         """
         mixed = self.mixing(self.features(_resized(images, self.resolution)))

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from vera.generator.discriminator import Discriminator
 from vera.generator.network import Generator
-from vera.generator.published_names import Place, discriminator_places, generator_places
+from vera.generator.published_names import TensorPlace, discriminator_places, generator_places
 from vera.types import NUM_CLASSES, VeraError
 
 NETWORKS = ("g_ema", "g", "d")
@@ -80,8 +80,8 @@ def load_generator(checkpoint: Checkpoint, network: str = "g_ema") -> Generator:
     """A published generator as ours, without attributes.
 
     Args:
-        checkpoint: see :func:`read_checkpoint`.
-        network: ``g_ema`` or ``g``.
+        checkpoint: a checkpoint from :func:`read_checkpoint`.
+        network: ``g_ema``, the averaged generator (the default), or ``g``, the one in training.
 
     Raises:
         VeraError: for missing, unknown or misshaped tensors, arguments that contradict them, and variants that VerA lacks.
@@ -117,7 +117,7 @@ def load_discriminator(checkpoint: Checkpoint) -> Discriminator:
 
 
 class _Tensors:
-    """A network's published tensors, and the words to speak of them."""
+    """The published tensors of one network, with error messages that name them."""
 
     def __init__(self, checkpoint: Checkpoint, network: str) -> None:
         self.source = f"checkpoint '{checkpoint.path}', '{network}'"
@@ -141,7 +141,7 @@ class _Tensors:
         return int(self.named[name].shape[axis])
 
     def count(self, pattern: str) -> int:
-        """How many indices are in use: the pattern's group, in any name that begins so."""
+        """Count the indices in use: values of the pattern's group, in names that begin with the pattern."""
         return len({found[1] for name in self.named if (found := re.match(pattern, name))})
 
 
@@ -219,7 +219,7 @@ def _transparent(source: str, args: Mapping[str, Any]) -> list[int]:
     return sorted(set(classes))
 
 
-def _fill(network: nn.Module, places: Iterable[Place], tensors: _Tensors) -> None:
+def _fill(network: nn.Module, places: Iterable[TensorPlace], tensors: _Tensors) -> None:
     """Copy every published tensor to its place; nothing may be left over on either side."""
     wanted = {place.name: place for place in places}
     missing = [name for name in wanted if name not in tensors.named]

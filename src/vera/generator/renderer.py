@@ -20,8 +20,8 @@ class RenderConv(nn.Module):
     """3×3 convolution with a fixed modulation vector, demodulation, noise, bias and leaky ReLU; optionally doubles the size.
 
     Args:
-        inputs: input channels.
-        outputs: output channels.
+        inputs: number of input channels.
+        outputs: number of output channels.
         size: side of the output.
         up: double the size (transposed convolution, then the FIR filter).
 
@@ -42,7 +42,7 @@ class RenderConv(nn.Module):
         """Convolve.
 
         Args:
-            x: features.
+            x: input features of the convolution.
             noise: ``(B or 1, 1, h2, w2)``, standard normal; None takes the stored one, so that equal codes give equal images.
 
         """
@@ -81,7 +81,7 @@ def project(x: Float[Tensor, "b i h w"], heads: Sequence[Head]) -> Float[Tensor,
     return F.conv2d(x, torch.cat([head.modulated() for head in heads]), torch.cat([head.bias for head in heads]))
 
 
-class Renderer(nn.Module):
+class RenderNetwork(nn.Module):
     """Up-sampling convolutions with skip outputs for image and segmentation.
 
     Args:
@@ -90,7 +90,7 @@ class Renderer(nn.Module):
         start_size: side that the coarse map is averaged down to before rendering (the published ``min_feat_size``).
         coarse_channels: channels of the coarse map.
         channels: channels at each side from ``2 start_size`` to ``size``.
-        classes: K.
+        classes: number of semantic classes K.
 
     """
 

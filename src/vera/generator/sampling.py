@@ -1,4 +1,4 @@
-"""Truncation: variety of random codes against their quality."""
+"""The truncation trick: trade variety of random faces against their quality."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from vera.types import LatentCodes
 
 
 def middle(generator: Generator) -> Callable[[LatentCodes], Float[Tensor, "*b d"]]:
-    """What the codes of a generator's random faces are pulled to: the mean code; behind a principal mapping the mean of each face's kind.
+    """Centre of truncation for random faces: the mean code, or with a principal mapping the mean of each face's identity group.
 
-    Between two kinds lies no kind: a woman's face pulled to the mean of all people grows a shadow of a beard.
+    One mean for all groups would be wrong: a woman's face pulled to the mean of all people gets a shadow of a beard.
     """
     if not isinstance(generator.mapping, PrincipalMapping):
         mean = generator.mean_code()
@@ -26,13 +26,13 @@ def middle(generator: Generator) -> Callable[[LatentCodes], Float[Tensor, "*b d"
 
 
 def truncate(codes: LatentCodes, mean: Float[Tensor, "*b d"], truncation: float) -> LatentCodes:
-    """Local codes pulled to the mean code: ``w = mean + ψ (w - mean)`` (Karras et al. 2019, appendix B).
+    """Truncate local codes towards the mean code: ``w = mean + ψ (w - mean)`` (Karras et al. 2019, appendix B).
 
-    Attribute codes stay as drawn: they say how a face is held and lit, not how usual it is.
+    Attribute codes are not truncated: pose and light have nothing to do with how typical a face is.
 
     Args:
-        codes: mapped codes.
-        mean: of w, see :func:`middle`.
+        codes: latent codes from the mapping.
+        mean: mean of w, from :func:`middle`.
         truncation: ψ: 1 leaves the codes exactly as they are, 0 makes all of them the mean.
 
     """

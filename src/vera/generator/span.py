@@ -1,4 +1,4 @@
-"""A dual space of low rank: attribute codes move local codes along given directions, and nowhere else."""
+"""Low-rank dual space: attribute codes move the local codes along given directions only."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ mouths tear."""
 
 
 class Span(nn.Module):
-    """``A_g = A_s P``: the attribute codes' part of the styles is what the local codes could have done themselves.
+    """Low-rank conditioning ``A_g = A_s P``: attribute codes change styles only in ways that local codes can.
 
     For a generator whose local codes are trained and whose dual space has little to learn from: what it reaches are faces that the
     generator knows. ``P`` holds ``count`` directions, which are data, behind a matrix, which is trained.
 
     Args:
-        count: of directions.
+        count: number of directions, at least 1.
         rows: number of local codes R.
         latent: dimension D of a local code.
         attributes: dimension of each attribute code, by name.
@@ -46,12 +46,12 @@ class Span(nn.Module):
 
     @torch.no_grad()
     def fill(self, directions: Float[Tensor, "n r d"], codes: Float[Tensor, "m a"], widths: Mapping[str, int]) -> None:
-        """Where training starts: all attributes together move :data:`START` times as far as the directions are long, each in a mixture.
+        """Initialise the span: all attributes together move :data:`START` times the directions' length, each in a mixture.
 
         Args:
-            directions: as long as local codes vary along them.
+            directions: directions in the space of local codes, each as long as the codes vary along it.
             codes: attribute codes of random faces; those of their mean move nothing.
-            widths: of each attribute's code.
+            widths: dimension of each attribute's code, by name.
 
         """
         self.directions.copy_(directions)
@@ -60,7 +60,7 @@ class Span(nn.Module):
         self.mixing.copy_(torch.cat(shares) * torch.randn_like(self.mixing) / codes.std(dim=0)[:, None])
 
     def forward(self, attributes: Float[Tensor, "b a"]) -> Float[Tensor, "b r d"]:
-        """How far the local codes move; those of the background by what it takes (DESIGN: dual conditioning)."""
+        """Offsets of the local codes for these attribute codes; the background takes only the attributes that condition it."""
         off = attributes - self.centre
         moved = torch.einsum("bn,nrd->brd", off @ self.mixing, self.directions)
         ground = LatentCodes.rows([Semantic.BACKGROUND])

@@ -17,11 +17,18 @@ MOST_PASSES = 5
 """As in ReStyle; a further pass costs a synthesis and an encoding, and moves less."""
 
 
-def decided(segmentations: Float[Tensor, "b k h w"]) -> Float[Tensor, "b k h w"]:
-    """Each pixel of its most probable class alone: 1 and 0.
+def one_hot(segmentations: Float[Tensor, "b k h w"]) -> Float[Tensor, "b k h w"]:
+    """Convert class probabilities to one-hot: 1 for each pixel's most probable class, 0 for the others.
 
     Encoders are trained on masks. A trace of a class that is not there, which a parser's softmax and a generator's output always hold,
     would be pooled as if it were, far from anything that training has shown.
+
+    Examples:
+        >>> import torch
+        >>> from vera.inversion.autoencoder import one_hot
+        >>> one_hot(torch.tensor([0.2, 0.7, 0.1]).reshape(1, 3, 1, 1)).flatten()
+        tensor([0., 1., 0.])
+
     """
     labels = segmentations.argmax(dim=1)
     return torch.nn.functional.one_hot(labels, segmentations.shape[1]).movedim(-1, 1).to(segmentations.dtype)
@@ -34,8 +41,8 @@ class Autoencoder(nn.Module):
         generator: constructor arguments of :class:`Generator`.
         encoder: constructor arguments of :class:`Encoder`, less what the generator fixes (size, latent, attributes).
         bank: number of identities in the bank; 0 until :meth:`fill_bank`.
-        passes: of the encoder over a photograph, see :meth:`take_passes`. A bundle from before stage 3 does not say: one.
-        kinds: how many identities of the bank are of each kind, in the order of their names; None where all are of one.
+        passes: passes of the encoder over a photograph, see :meth:`take_passes`; 1 for bundles from before stage 3.
+        kinds: number of identities in each group of the bank, in the order of the groups' names; None for one group.
         axes: whether there are axes to refine along, see :func:`vera.inversion.axes.learn_axes`.
 
     Attributes:
@@ -80,7 +87,7 @@ class Autoencoder(nn.Module):
         return int(self.config["passes"])
 
     def take_passes(self, count: int) -> None:
-        """From now on encode in so many passes.
+        """Set the number of passes of :meth:`encode`.
 
         Raises:
             VeraError: more than :data:`MOST_PASSES` or fewer than one.
@@ -93,15 +100,15 @@ class Autoencoder(nn.Module):
     def encode(
         self, images: Float[Tensor, "b 3 h w"], segmentations: Float[Tensor, "b k h w"], *, passes: int | None = None
     ) -> LatentCodes:
-        """Latent codes.
+        """Encode aligned faces as latent codes.
 
         Args:
-            images: in [-1, 1].
-            segmentations: class probabilities, see :func:`decided`.
+            images: aligned faces, values in [-1, 1].
+            segmentations: class probabilities, see :func:`one_hot`.
             passes: how often the encoder looks, from the second time on at its own reconstruction, too; None for :attr:`passes`.
 
         """
-        codes: LatentCodes = self.encoder(images, decided(segmentations))
+        codes: LatentCodes = self.encoder(images, one_hot(segmentations))
         for _ in range(1, self.passes if passes is None else passes):
             codes = self.encode_again(images, segmentations, codes, self.generator(codes))
         return codes
@@ -109,26 +116,26 @@ class Autoencoder(nn.Module):
     def encode_again(
         self, images: Float[Tensor, "b 3 h w"], segmentations: Float[Tensor, "b k h w"], codes: LatentCodes, made: Synthesis
     ) -> LatentCodes:
-        """A further pass. It learns its own step: no gradient flows into the pass before.
+        """Encode once more, given the reconstruction of the pass before; no gradient flows into that pass.
 
         Args:
-            images: in [-1, 1].
-            segmentations: class probabilities.
-            codes: of the pass before.
-            made: what the generator makes of them.
+            images: aligned faces, values in [-1, 1].
+            segmentations: class probabilities of these faces, sum 1 over the classes.
+            codes: latent codes of the pass before.
+            made: the generator's output for these codes.
 
         """
         so_far = codes.map(Tensor.detach), made.image.detach(), to_probabilities(made.segmentation.detach())
-        improved: LatentCodes = self.encoder(images, decided(segmentations), so_far)
+        improved: LatentCodes = self.encoder(images, one_hot(segmentations), so_far)
         return improved
 
     def fill_bank(self, identities: Float[Tensor, "n r d"], mean: Float[Tensor, "r d"], *, kinds: Mapping[str, int] | None = None) -> None:
         """Set the identities that anonymization draws from; they must be mixtures, no person's own codes.
 
         Args:
-            identities: those of one kind stand together, in the order of the kinds' names.
-            mean: of all faces' codes.
-            kinds: how many are of each kind; None where all are of one.
+            identities: local codes of the identities; those of one group stand together, in the order of the groups' names.
+            mean: mean of all faces' local codes.
+            kinds: number of identities in each group, by name; None for one group.
 
         """
         self.bank, self.mean = identities.clone(), mean.clone()
@@ -136,20 +143,20 @@ class Autoencoder(nn.Module):
         self._name_kinds(kinds)
 
     def take_axes(self, axes: Float[Tensor, "r d d"] | None) -> None:
-        """From now on refine along these; None for the numbers of the codes as they are."""
+        """Set the axes that refinement moves along; None for the codes' own coordinates."""
         self.register_buffer("axes", axes)
         self.config["axes"] = axes is not None
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """Names of the kinds of identities; none where there is one kind."""
+        """Names of the identity groups; empty where there is only one."""
         return tuple(sorted(self.config["kinds"] or ()))
 
     def identities(self, kind: str | None) -> tuple[Float[Tensor, "n r d"], Float[Tensor, "r d"]]:
-        """Rows of the bank that are of a kind, and their mean; for None all of them and the mean of all faces.
+        """Rows of the bank that belong to an identity group, and their mean; for None all rows and the mean of all faces.
 
         Raises:
-            VeraError: there is no such kind.
+            VeraError: there is no such group.
 
         """
         if kind is None:
@@ -169,6 +176,6 @@ class Autoencoder(nn.Module):
         self.config["kinds"] = dict(kinds) if kinds else None
 
     def empty_bank(self) -> None:
-        """Forget the identities and the axes: the network changes, and codes mean nothing to another one."""
+        """Remove identities and axes: they are only valid for the network's present weights, which will change."""
         self.fill_bank(self.bank[:0], torch.zeros_like(self.mean))
         self.take_axes(None)

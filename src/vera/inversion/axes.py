@@ -1,4 +1,4 @@
-"""Axes of the latent space along which refinement goes fast: learnt once, from the bundle's own identities."""
+"""Axes of the latent space along which refinement converges fast: learnt once, from the bundle's own identities."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from vera.inversion.autoencoder import Autoencoder, decided
+from vera.inversion.autoencoder import Autoencoder, one_hot
 from vera.inversion.objective import InversionObjective
 from vera.types import LatentCodes, VeraError
 
@@ -19,21 +19,21 @@ NEAR = 0.7
 def learn_axes(
     network: Autoencoder, objective: InversionObjective, *, count: int, seed: int, progress: Callable[[int], None] | None = None
 ) -> Float[Tensor, "r d d"]:
-    """For each local code the eigenvectors (rows) of the second moments of the objective's gradient.
+    """Learn, for each local code, the eigenvectors (rows) of the second moments of the objective's gradient.
 
     Adam scales each number of a code by itself. Numbers that always move together, as those of these codes do, it scales as if they were
     apart, and zigzags. Along the axes in which gradients are uncorrelated its scale fits: a Kronecker factor of the Fisher matrix, as in
     SOAP (Vyas et al. 2024), but fixed, since it is the same for all faces. No photograph is needed: one identity is refined to another one.
 
     Args:
-        network: frozen, with a bank; pairs are of one kind.
-        objective: that will be refined by.
-        count: of gradients; as many as D numbers of a code at least, or some axes are arbitrary.
-        seed: which pairs.
-        progress: called with the number of each gradient done.
+        network: frozen autoencoder with a bank; each pair comes from one identity group.
+        objective: objective whose gradients are measured: the one that refinement uses.
+        count: number of gradients; at least D (the numbers of a code), or some axes are arbitrary.
+        seed: seed of the pairs of identities.
+        progress: a function that is called with the number of each gradient; None for no reports.
 
     Raises:
-        VeraError: a kind has fewer than two identities.
+        VeraError: a group has fewer than two identities.
 
     """
     source = torch.Generator().manual_seed(seed)
@@ -58,5 +58,5 @@ def _gradient(network: Autoencoder, objective: InversionObjective, local: Tensor
     with torch.no_grad():
         wanted = network.generator(LatentCodes(end, none))
     codes = LatentCodes(local.requires_grad_(True), none)
-    losses, _ = objective(network.generator(codes), codes, wanted.image.clamp(-1, 1), decided(wanted.segmentation))
+    losses, _ = objective(network.generator(codes), codes, wanted.image.clamp(-1, 1), one_hot(wanted.segmentation))
     return torch.autograd.grad(losses.sum(), codes.local)[0][0]

@@ -1,4 +1,4 @@
-"""The bank of identities that a bundle carries: mixtures of several faces' codes, no person's own."""
+"""Make the bank of identities of a bundle: mixtures of several faces' codes, never one person's own."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PEOPLE = 5
 
 
 def mix(codes: Float[Tensor, "n r d"], *, count: int, people: int, spread: float, generator: torch.Generator) -> Float[Tensor, "m r d"]:
-    """Mixtures of local codes.
+    """Mix the local codes of several faces, with the covariance of the faces themselves.
 
     Weights are uniform on the simplex, flattened towards equality so that none dominates; the deviation from the mean is
     divided by the weights' Euclidean norm. Averaging would pull every mixture to the same mean face: so scaled, mixtures
@@ -21,10 +21,10 @@ def mix(codes: Float[Tensor, "n r d"], *, count: int, people: int, spread: float
 
     Args:
         codes: local codes of ``n`` faces.
-        count: number of mixtures.
+        count: number of mixtures to make.
         people: faces in each, at least 3.
         spread: standard deviation of the mixtures relative to the faces'.
-        generator: source of randomness.
+        generator: torch generator, the source of randomness.
 
     Raises:
         ValueError: for fewer than three people, or fewer faces than people.
@@ -41,7 +41,7 @@ def mix(codes: Float[Tensor, "n r d"], *, count: int, people: int, spread: float
 
 
 def mix_within(codes: Float[Tensor, "b r d"], draws: Float[Tensor, "b g"]) -> Float[Tensor, "b r d"]:
-    """For each face of a batch a mixture of the faces of its group, with the mean and the covariance of the faces themselves.
+    """Replace each face's codes by a mixture within its group, which keeps the mean and covariance of the faces.
 
     Weights that sum to one keep the mean, and weights of unit norm the covariance (of independent faces): so they are a
     random direction in the space of those that sum to zero, scaled, around equal ones.

@@ -32,7 +32,7 @@ class ClassLinear(nn.Module):
 
 
 def geometry(segmentation: Float[Tensor, "b k h w"]) -> Float[Tensor, "b k 6"]:
-    """Where each class lies: area, centroid (x, y), spread (x, y) and covariance, in units of the half image; 0 if absent."""
+    """Geometry of each class: area, centroid (x, y), spread (x, y) and covariance, in units of the half image; 0 if absent."""
     area, moments = _moments(segmentation)
     mean = moments[..., 1:3]
     second = moments[..., 3:5] - mean.square()
@@ -80,13 +80,13 @@ class Encoder(nn.Module):
     def __init__(self, *, size: int, latent: int, width: int, hidden: int, layout: int, attributes: int, pretrained: bool) -> None:
         super().__init__()
         self.size, self.latent, self.attributes = size, latent, attributes
-        seen = 3 + NUM_CLASSES  # the photograph and its segmentation, then the same of what was made of it
+        seen = 3 + NUM_CLASSES  # the photograph and its segmentation, then the reconstruction and its segmentation
         self.trunk = Lite0Trunk(inputs=2 * seen, stages=(1, 2, 3), pretrained=pretrained)
         self.lateral = nn.ModuleList(EqualizedConv(c, width, kernel=1, activation=False) for c in self.trunk.channels)
         self.merge = nn.ModuleList(EqualizedConv(width, width) for _ in self.trunk.channels)
         # Features pooled with 1, x, y as weights (relative to the class's centre), and the class's geometry.
         pooled = 3 * width + 6
-        # What tells faces apart is a tenth of what they share: without this, codes hardly learn to differ.
+        # Features differ between faces ten times less than they have in common: without this, codes hardly learn to differ.
         self.standardise = nn.BatchNorm1d(NUM_CLASSES * pooled, affine=False, momentum=0.02)
         self.hidden = ClassLinear(pooled, hidden, activation=True)
         self.to_codes = ClassLinear(hidden, 2 * latent, activation=False)
@@ -106,8 +106,8 @@ class Encoder(nn.Module):
         """Encode.
 
         Args:
-            images: in [-1, 1].
-            segmentations: class probabilities.
+            images: aligned faces, values in [-1, 1].
+            segmentations: class probabilities of these faces, sum 1 over the classes.
             before: a further pass: the codes so far, and the image and the class probabilities that the generator makes of them.
 
         """
@@ -119,7 +119,7 @@ class Encoder(nn.Module):
             return self._codes(at_least_single(features), at_least_single(segmentations), before)
 
     def _shown(self) -> Float[Tensor, "k"]:
-        """1 for classes that training has shown; a face that wears another one (glasses, a hat) is encoded as if it were absent.
+        """Mask of the classes that occurred in training; others (glasses, a hat) are encoded as if they were absent.
 
         What never varied in training would be standardised to hundreds, and one such class would make a ruin of the whole face.
         """

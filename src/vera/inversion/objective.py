@@ -1,4 +1,4 @@
-"""The objective of stage 3: reconstruct image, identity and segmentation, keep codes near their mean, or on what is known to be true."""
+"""The objective of inversion: reconstruct image, identity and segmentation, keep codes near their mean or near the true codes."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ class WeightedDistance(Protocol):
     def __call__(
         self, a: Float[Tensor, "b 3 h w"], b: Float[Tensor, "b 3 h w"], weight: Float[Tensor, "b 1 h w"] | None = None
     ) -> Float[Tensor, "b"]:
-        """Of images and their targets."""
+        """Distance of each image to its target."""
         ...
 
 
 @runtime_checkable
 class Distance(Protocol):
-    """Of faces: :class:`vera.features.identity.OnnxIdentity`."""
+    """Protocol of identity distances between faces, such as :class:`vera.features.identity.OnnxIdentity`."""
 
     def __call__(self, a: Float[Tensor, "b 3 h w"], b: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b"]:
-        """Of images and their targets."""
+        """Distance of each image to its target."""
         ...
 
 
 @dataclass(frozen=True)
-class Weights:
+class InversionWeights:
     """Weights of :class:`InversionObjective`.
 
     Attributes:
@@ -64,11 +64,11 @@ class InversionObjective(nn.Module):
     Args:
         weights: one number a term; a network's term of weight 0 is not computed.
         perceptual: distance network; required when its weight is not 0.
-        identity: likewise.
+        identity: a face recogniser's distance; required when its weight is not 0.
 
     """
 
-    def __init__(self, *, weights: Weights, perceptual: WeightedDistance | None, identity: Distance | None = None) -> None:
+    def __init__(self, *, weights: InversionWeights, perceptual: WeightedDistance | None, identity: Distance | None = None) -> None:
         super().__init__()
         for name, network in (("perceptual", perceptual), ("identity", identity)):
             if getattr(weights, name) and network is None:
@@ -87,9 +87,9 @@ class InversionObjective(nn.Module):
 
         Args:
             synthesis: what the generator made of ``codes``.
-            codes: the encoder's codes.
+            codes: latent codes from the encoder.
             images: targets in [-1, 1].
-            segmentations: targets, class probabilities.
+            segmentations: target segmentations: class probabilities, sum 1 over the classes.
             true: the codes that the targets were made of, where these are known.
 
         """
@@ -123,15 +123,15 @@ def segmentation_distance(synthesis: Synthesis, target: Float[Tensor, "b k h w"]
 
 
 def code_distance(codes: LatentCodes, true: LatentCodes, segmentations: Float[Tensor, "b k h w"]) -> Float[Tensor, "b"]:
-    """Mean squared difference over base codes, attribute codes and the codes of the classes that are to be seen.
+    """Mean squared difference over base codes, attribute codes and the codes of the visible classes.
 
     What made an absent class cannot be read off an image: its codes do not count. DECISION: a class of a thousandth of the image counts
     in full (an ear), a smaller one in part.
 
     Args:
-        codes: encoded.
+        codes: latent codes from the encoder.
         true: what the images were made of.
-        segmentations: of the images, class probabilities.
+        segmentations: class probabilities of the images, sum 1 over the classes.
 
     """
     seen = (segmentations.mean(dim=(2, 3)) / 1e-3).clamp(max=1)

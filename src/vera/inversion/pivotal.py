@@ -28,21 +28,21 @@ def tune(
     limit: float,
     progress: Callable[[int], None] | None = None,
 ) -> tuple[LatentCodes, Generator]:
-    """Adam on the renderer's weights, within a limit and without injected noise: noise cannot stand for what a face looks like.
+    """Fit a copy of the renderer's weights to photographs with Adam, within a limit and without injected noise.
 
     The copy is for these photographs alone. The network it is made from does not change, and nothing of it may go into a bundle: it
     remembers the person. Photographs that are given together share it.
 
     Args:
         network: encoder and generator; stays as it is.
-        images: in [-1, 1].
-        segmentations: class probabilities.
+        images: aligned faces, values in [-1, 1].
+        segmentations: class probabilities of these faces, sum 1 over the classes.
         codes: the pivots, refined already; or codes that move in the same steps: with a small budget that reaches further.
-        objective: the loss.
+        objective: reconstruction loss that is minimised.
         steps: budget; 0 gives the copy without noise.
         rate: peak learning rate; it ramps as in :func:`vera.inversion.refinement.refine`.
         limit: how far each tensor may move, as a share of its own norm.
-        progress: called with the number of each step done.
+        progress: a function that is called with the number of each finished step; None for no reports.
 
     Returns:
         The codes, and the frozen copy, of the lowest mean loss.
@@ -88,7 +88,7 @@ def tune(
 
 @torch.no_grad()
 def _hold(weights: list[torch.nn.Parameter], start: list[Tensor], limit: float) -> None:
-    """Back into the ball around the start, of radius ``limit`` times the start's norm."""
+    """Project weights back into the ball around their start, of radius ``limit`` times the start's norm."""
     for parameter, origin in zip(weights, start, strict=True):
         change = parameter - origin
         factor = (limit * origin.norm() / (change.norm() + 1e-12)).clamp(max=1)

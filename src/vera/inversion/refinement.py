@@ -1,4 +1,4 @@
-"""Refinement: optimisation of latent codes at test time, within a stated budget of steps."""
+"""Refinement: optimise latent codes at test time, within a budget of steps."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from the encoder on two or three photographs)."""
 
 @dataclass(frozen=True)
 class Plateau:
-    """When a photograph is done before its budget is spent.
+    """Stopping rule: a photograph is done when its loss no longer improves.
 
     Attributes:
         patience: steps in which the lowest loss must fall ...
@@ -35,12 +35,13 @@ class Plateau:
 
 
 class Moving:
-    """Codes that an optimizer moves, along axes or number by number.
+    """Latent codes as parameters of an optimizer, along axes or coordinate by coordinate.
 
     Args:
-        start: where they are.
+        start: latent codes to start from.
         rate: peak learning rate; None for the usual one.
-        axes: of the network, to move along (:func:`vera.inversion.axes.learn_axes`); None for the numbers of the codes as they are.
+        axes: axes of each local code to move along (:func:`vera.inversion.axes.learn_axes`); None for the codes' own
+            coordinates.
 
     """
 
@@ -52,7 +53,7 @@ class Moving:
         self.parameters = [torch.zeros_like(part).requires_grad_(True) for part in (self.start.local, self.start.attributes)]
 
     def codes(self) -> LatentCodes:
-        """Where they are now."""
+        """The latent codes at their present position."""
         way, attributes = self.parameters
         local = way if self.axes is None else torch.einsum("bre,red->brd", way, self.axes)
         return LatentCodes(self.start.local + local, self.start.attributes + attributes)
@@ -71,7 +72,7 @@ def refine(
     plateau: Plateau | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> LatentCodes:
-    """Adam on the codes, from where the encoder put them; the network stays frozen.
+    """Refine latent codes with Adam, starting from the encoder's; the network stays frozen.
 
     The learning rate ramps up over the first tenth and down (cosine) over the last half (StyleGAN2's projection). The codes
     of the lowest loss of each photograph are returned, so that refinement never makes a photograph worse. Photographs share a
@@ -79,15 +80,15 @@ def refine(
 
     Args:
         network: encoder and generator, frozen.
-        images: in [-1, 1].
-        segmentations: class probabilities.
-        codes: where to start.
-        objective: the loss.
-        steps: budget; 0 returns the codes as they are.
+        images: aligned faces, values in [-1, 1].
+        segmentations: class probabilities of these faces, sum 1 over the classes.
+        codes: latent codes to start from, usually the encoder's.
+        objective: reconstruction loss that is minimised.
+        steps: budget of steps; 0 returns the codes as they are, without a pass of the networks.
         rate: peak learning rate; None for the usual one.
-        axes: see :class:`Moving`.
+        axes: axes of each local code to move along, see :class:`Moving`; None for the codes' own coordinates.
         plateau: when to stop early; None spends the budget.
-        progress: called with the number of each step done.
+        progress: a function that is called with the number of each finished step; None for no reports.
 
     Raises:
         ValueError: for a network that is not frozen: its weights' gradients would be computed and kept.
@@ -96,6 +97,8 @@ def refine(
     """
     if any(parameter.requires_grad for parameter in network.generator.parameters()):
         raise ValueError("refinement moves codes alone: freeze the network (requires_grad_(False))")
+    if not steps:
+        return codes.map(Tensor.detach)
     moving = Moving(codes, rate=rate, axes=axes)
     best, best_loss = moving.start.map(Tensor.clone), images.new_full((len(images),), torch.inf)
     optimizer = torch.optim.Adam(moving.parameters, betas=moving.betas)
@@ -132,7 +135,7 @@ def ramp(done: float) -> float:
 
 
 class _Watch:
-    """Which photographs are still being refined."""
+    """Track the photographs that are still being refined."""
 
     def __init__(self, plateau: Plateau | None, losses: Tensor) -> None:
         self.plateau = plateau

@@ -1,4 +1,4 @@
-"""All prepared people together, with what choosing partners and judging mosaics needs to know about them."""
+"""All prepared people with the measurements that partner choice and screening of mosaics need."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vera.mosaic.colour import to_lab
-from vera.mosaic.look import Look, measure
+from vera.mosaic.look import SkinLook, measure
 from vera.mosaic.masks import forehead_is_clear
 from vera.mosaic.people import SourcePerson
 from vera.mosaic.points import MARGIN
@@ -23,13 +23,13 @@ CLEAR = 0.95
 
 
 class Bank:
-    """Prepared people.
+    """All prepared people, with their colours, embeddings and mesh measurements.
 
     Args:
-        folder: of the prepared photographs.
+        folder: folder of the prepared photographs.
         people: everybody in the table; mosaics keep their distance from all of them.
-        mixed: who may be mixed.
-        size: of the mosaics: colours are measured as they would show there, thin lips in few pixels.
+        mixed: people who may be mixed.
+        size: side of the mosaics in pixels: colours are measured as they would show there, thin lips in few pixels.
 
     Attributes:
         sources: for each mixed person and role, in the order of ``people`` and of the roles.
@@ -55,7 +55,7 @@ class Bank:
             if person.id in chosen:
                 kept[person.id] = read
         self.sources = [kept[person.id] for person in self.people]
-        self.looks: list[list[Look]] = [[look_of(source, size) for source in own] for own in self.sources]
+        self.looks: list[list[SkinLook]] = [[look_of(source, size) for source in own] for own in self.sources]
         skins = np.array([[look.skin for look in own] for own in self.looks])
         if not np.isfinite(skins).all():
             bad = self.sources[int(np.argwhere(~np.isfinite(skins))[0][0])][0].person
@@ -69,7 +69,7 @@ class Bank:
         self.triangles: Triangles = triangulate(np.stack([s.points for own in self.sources for s in own]).mean(0))
 
 
-def look_of(source: Source, size: int) -> Look:
+def look_of(source: Source, size: int) -> SkinLook:
     """Colours of a prepared photograph, its crop brought to a side."""
     side = round(size * (1 + 2 * MARGIN))
     lab = to_lab(np.asarray(cv2.resize(source.image, (side, side), interpolation=cv2.INTER_AREA), np.uint8))

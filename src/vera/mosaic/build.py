@@ -1,4 +1,4 @@
-"""Making many mosaics: prepared people in, a data set out; interrupted, it goes on where it was.
+"""Make a data set of mosaics from prepared people; an interrupted run resumes.
 
 Identity number n depends on (seed, n), the people and the settings alone: not on the number of processes, nor on interruptions.
 """
@@ -30,7 +30,7 @@ from vera.mosaic.look import measure
 from vera.mosaic.partners import Recipe, check_people, draw
 from vera.mosaic.people import SourcePerson
 from vera.mosaic.portrait import Portrait, portrait
-from vera.mosaic.privacy import Distances, Judge
+from vera.mosaic.privacy import Distances, PrivacyJudge
 from vera.mosaic.quality import Norms
 from vera.mosaic.records import Records
 from vera.mosaic.sources import Instruments, prepare_file
@@ -46,7 +46,7 @@ SIZES = (64, 128, 256, 512, 1024)
 
 @dataclass(frozen=True)
 class Settings:
-    """What mosaics depend on, besides the people.
+    """Settings that mosaics depend on, besides the people.
 
     Attributes:
         seed: of the draws.
@@ -64,7 +64,7 @@ class Settings:
     even: bool = False
 
     def __post_init__(self) -> None:
-        """Check.
+        """Check the settings.
 
         Raises:
             VeraError: for a size that no pyramid fits.
@@ -76,7 +76,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Backends:
-    """What looks at faces; each is made once in every process.
+    """Constructors of detector, recogniser and parser; each is called once in every process.
 
     Attributes:
         detector: makes the detector.
@@ -95,9 +95,9 @@ class Workshop:
 
     Args:
         out: the data set's folder.
-        bank: prepared people.
+        bank: all prepared people together.
         settings: what mosaics depend on.
-        backends: what looks at faces.
+        backends: constructors of detector, recogniser and parser.
 
     """
 
@@ -105,7 +105,7 @@ class Workshop:
         check_people(bank.sex.tolist(), bank.clear.tolist(), settings.k)
         self.out, self.bank, self.settings = out, bank, settings
         self.norms = Norms([look for own in bank.looks for look in own])
-        self.judge = Judge(backends.detector(), backends.recogniser(), bank.everybody, bank.owners)
+        self.judge = PrivacyJudge(backends.detector(), backends.recogniser(), bank.everybody, bank.owners)
 
     def __call__(self, number: int) -> list[dict[str, Any]]:
         """Make one identity, write its files, and return a record for each role.
@@ -139,7 +139,7 @@ class Workshop:
         return records
 
     def _all_roles(self, recipe: Recipe, number: int) -> tuple[list[tuple[Portrait, bytes, Distances]] | None, str]:
-        """All photographs of one draw, or why it was rejected."""
+        """Make all photographs of one draw; or the reason why it was rejected."""
         sources = {self.bank.people[p].id for p in (*recipe.people, recipe.donor)}
         made = []
         for index, role in enumerate(self.bank.roles):
@@ -206,13 +206,13 @@ def make(
 
     Args:
         out: the data set's folder.
-        sources: prepared photographs.
+        sources: folder of the prepared photographs.
         everybody: mosaics keep their distance from all of them.
-        mixed: who may be mixed.
-        settings: see there.
-        backends: see there.
-        count: identities.
-        workers: processes.
+        mixed: people who may be mixed.
+        settings: what mosaics depend on besides the people: seed, size, k, limits.
+        backends: constructors of detector, recogniser and parser.
+        count: number of identities to make.
+        workers: number of processes, at least 1.
 
     Raises:
         VeraError: the folder holds mosaics of other settings or people, or an identity cannot be made.
@@ -230,7 +230,7 @@ def make(
 
 
 def _digest(sources: Path, everybody: Sequence[SourcePerson], mixed: Sequence[SourcePerson]) -> str:
-    """Of all that mosaics take from the people: photographs, points, segmentations, who is mixed and what is known of them."""
+    """Digest of everything that mosaics take from the people: photographs, points, segmentations, and their table."""
     digest = hashlib.sha256()
     for person in everybody:
         for role in person.roles:

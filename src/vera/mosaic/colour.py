@@ -1,4 +1,4 @@
-"""Colours of faces in CIELAB: bringing one person's skin to another's tone, and a whole face into its surround's light."""
+"""Colour of faces in CIELAB: recolour skin to another tone, and match a face's shading to its surround."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def recoloured(lab: Floats, tone: npt.NDArray[np.floating], wanted: npt.NDArray[
     blown up, and lips keep their difference to the skin (a gain in RGB turns them purple).
 
     Args:
-        lab: ``(S, S, 3)``.
+        lab: image in CIELAB, ``(S, S, 3)``.
         tone: ``(3,)``, the skin as it is.
         wanted: ``(3,)``, the skin as it shall be.
 

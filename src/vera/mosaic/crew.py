@@ -1,4 +1,4 @@
-"""Dealing jobs to processes. A job's result must not depend on who does it."""
+"""Deal jobs to worker processes; a job's result must not depend on the process."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def deal(jobs: Sequence[Job], start: Start[Job, Result], *, workers: int) -> Ite
     """Do jobs, in this process or in several, and yield the results as they come.
 
     Args:
-        jobs: dealt round-robin.
-        start: can be pickled, as can jobs and results.
+        jobs: jobs to do, dealt round-robin.
+        start: function that prepares a process and returns the worker; can be pickled, as can jobs and results.
         workers: processes; with 1 everything happens in this one, in order.
 
     Raises:

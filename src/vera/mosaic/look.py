@@ -1,4 +1,4 @@
-"""What colours a face has, measured: on the sources, to know what occurs, and on mosaics, to see what went wrong."""
+"""Measure the colours of a face's parts: on source photographs as a reference, on mosaics to find faults."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OPEN = 0.012
 CHEEKS = ([1, 2, 3, 31, 40, 41], [15, 14, 13, 35, 47, 46])
 
 
-class Look(NamedTuple):
+class SkinLook(NamedTuple):
     """Colours of one face, each ``(3,)`` CIELAB.
 
     Attributes:
@@ -44,8 +44,8 @@ class Look(NamedTuple):
     teeth: Colour
 
 
-def measure(lab: Floats, labels: npt.NDArray[np.uint8], points: Points) -> Look:
-    """Measure a face.
+def measure(lab: Floats, labels: npt.NDArray[np.uint8], points: Points) -> SkinLook:
+    """Measure the colours of one face.
 
     Args:
         lab: ``(S, S, 3)`` CIELAB.
@@ -63,7 +63,7 @@ def measure(lab: Floats, labels: npt.NDArray[np.uint8], points: Points) -> Look:
     between = (rows > points[33, 1] + 0.01) & (rows < points[48:60, 1].mean())
     width = filled(points[[31, 35, 54, 48]], side)
     teeth = opening if np.ptp(points[list(OPENING), 1]) > OPEN else np.zeros_like(opening)
-    return Look(
+    return SkinLook(
         skin=_median(lab, cheeks & skin),
         forehead=_median(lab, face & skin & (rows < points[17:27, 1].min() - 0.02)),
         lips=_median(lab, lips & ~opening),
@@ -76,7 +76,7 @@ def measure(lab: Floats, labels: npt.NDArray[np.uint8], points: Points) -> Look:
 
 
 def _median(lab: Floats, where: Mask) -> Colour:
-    """Too few pixels (under 1/5000 of the square) say nothing."""
+    """Median colour; NaN for too few pixels (under 1/5000 of the square)."""
     enough = where.sum() >= max(8, where.size // 5000)
     return np.median(lab[where], axis=0).astype(np.float64) if enough else np.full(3, np.nan)
 

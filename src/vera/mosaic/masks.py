@@ -1,4 +1,4 @@
-"""Segmentations: of a source photograph, and of the mosaic.
+"""Segmentations of source photographs and of mosaics.
 
 The parser of :mod:`vera.faces.parsing` takes any photograph. Portraits before a plain background show more: what differs from the
 background is the person, and the colour of clothes can be learnt at the picture's lower corners. A corrected segmentation of a source
@@ -30,7 +30,7 @@ INSIDE = (Semantic.SKIN, Semantic.EYES, Semantic.BROWS, Semantic.MOUTH, Semantic
 
 
 def refined(labels: Labels, lab: Floats, points: Points) -> Labels:
-    """Improve what a parser said about a studio portrait.
+    """Refine a parser's segmentation of a studio portrait.
 
     Args:
         labels: ``(A, A)`` of the frame.
@@ -52,9 +52,9 @@ def brows(lab: Floats, points: Points, side: int) -> Mask:
     """Hair of the brows: what is darker (or lighter) than the skin around, near the landmarks; the landmarks' band where nothing is.
 
     Args:
-        lab: ``(side, side, 3)``.
-        points: in units of the side.
-        side: of the square.
+        lab: image in CIELAB, ``(side, side, 3)``.
+        points: mesh points in units of the side.
+        side: side of the square in pixels.
 
     """
     found = np.zeros((side, side), np.bool_)
@@ -185,7 +185,7 @@ def _bald_is_skin(labels: Labels, lab: Floats, points: Points, side: int) -> Lab
         return labels
     skin = np.median(lab[cheeks], axis=0)
     like_skin = (np.abs(lab[..., 1:] - skin[1:]) < 9).all(axis=2) & (lab[..., 0] > skin[0] - 12)
-    if like_skin[hair].mean() > 0.6:  # DECISION: most of what should be hair has the skin's colour
+    if like_skin[hair].mean() > 0.6:  # DECISION: most pixels of supposed hair have the skin's colour
         labels[labels == Semantic.HAIR] = Semantic.SKIN
     return labels
 
@@ -238,8 +238,8 @@ def _hair_behind_neck(labels: Labels, lab: Floats, where: Mask, others: npt.NDAr
     """Long hair beside the neck: it has the colour of the hair above, and hangs together with it.
 
     Args:
-        labels: ``(side, side)``.
-        lab: ``(side, side, 3)``.
+        labels: class numbers, ``(side, side)`` uint8.
+        lab: image in CIELAB, ``(side, side, 3)``.
         where: neck or clothes that may be hair.
         others: log density of the colours as skin or cloth, whichever is more.
 

@@ -1,4 +1,4 @@
-"""Who is mixed with whom, and how: one draw is one identity, in all its roles."""
+"""Draw the recipe of a mosaic: which people are mixed, with which weights. One draw is one identity in all its roles."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ CASTINGS = 8
 
 @dataclass(frozen=True)
 class Recipe:
-    """One identity.
+    """Recipe of one mosaic identity: people, donor and weights.
 
     Attributes:
         people: numbers of the k people in the bank.
@@ -60,8 +60,8 @@ def check_people(sexes: Sequence[str], clear: Sequence[bool], k: int) -> None:
     """Make sure that enough people are alike enough to be mixed.
 
     Args:
-        sexes: of those who may be mixed.
-        clear: whose forehead shows.
+        sexes: sex of each person who may be mixed.
+        clear: whether each person's forehead shows.
         k: how many are mixed.
 
     Raises:
@@ -77,7 +77,7 @@ def check_people(sexes: Sequence[str], clear: Sequence[bool], k: int) -> None:
 
 
 def enough(sexes: Sequence[str], clear: Sequence[bool], k: int) -> npt.NDArray[np.bool_]:
-    """For each person, whether there are k clear foreheads of the same sex, and one person more."""
+    """Whether, for each person, there are k clear foreheads of the same sex and one person more."""
     same = np.array([[a == b for a in sexes] for b in sexes])
     return np.asarray((same.sum(1) > k) & ((same & np.asarray(clear, dtype=np.bool_)).sum(1) >= k))
 
@@ -131,7 +131,7 @@ def weights(rng: np.random.Generator, k: int) -> Floats:
 
 
 def discord(bank: Bank, people: tuple[int, ...], donor: int, casting: Mapping[str, int]) -> float:
-    """How ill a casting's colours go together: brows with the donor's hair, and stubble with stubble; CIELAB units."""
+    """Colour mismatch of a casting in CIELAB units: brows against the donor's hair, stubble against stubble."""
     looks = {part: bank.looks[people[position]][0] for part, position in casting.items()}
     hair = bank.looks[donor][0].hair
     brows = float(np.linalg.norm(looks["brows"].brows - hair)) if np.isfinite(hair).all() else 0.0

@@ -1,4 +1,4 @@
-"""The table of consenting people: who they are, which photographs they gave, and what is known about them."""
+"""Read the table of consenting people: ids, photographs, sex, age and groups."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class SourcePerson:
 
     @property
     def roles(self) -> tuple[str, ...]:
-        """In the order of the table; the first is the resting face."""
+        """Roles in the order of the table; the first is the resting face."""
         return tuple(self.photographs)
 
 
@@ -54,7 +54,7 @@ def read_people(table: Path, photos: Path) -> list[SourcePerson]:
     photographs are found by their names, ``PERSON_ROLE.jpg``. Optional: sex (or gender), age; any other column is a group.
 
     Args:
-        table: CSV in UTF-8.
+        table: CSV file in UTF-8.
         photos: folder of the photographs.
 
     Raises:

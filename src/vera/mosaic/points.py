@@ -1,4 +1,4 @@
-"""The points that a face is warped by: landmarks, forehead, a ring around the face and the frame's border.
+"""The mesh points of a face: landmarks, forehead, a ring around the face and the frame's border.
 
 Coordinates are in units of the FFHQ crop's side: the crop is [0, 1]², the frame reaches :data:`MARGIN` beyond it on each side. Without
 the margin, a warp would pull what lies outside the crop in as streaks.
@@ -94,6 +94,6 @@ def mirrored(points: Points) -> Points:
 
 
 def scaled(polygon: Points, factor: float | npt.NDArray[np.float64], centre: Points | None = None) -> Points:
-    """A polygon grown about its centre (or another point)."""
+    """Scale a polygon about its centre (or another point)."""
     middle = polygon.mean(0) if centre is None else centre
     return np.asarray(middle + (polygon - middle) * factor)

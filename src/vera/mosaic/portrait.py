@@ -1,4 +1,4 @@
-"""From a recipe to a photograph with its segmentation."""
+"""Render a recipe: the mosaic's image, segmentation and points."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ def portrait(bank: Bank, recipe: Recipe, role: int, size: int) -> Portrait:
     """Make the photograph of one identity in one role.
 
     Args:
-        bank: prepared people.
-        recipe: the identity.
+        bank: all prepared people together.
+        recipe: recipe of the identity, from :func:`vera.mosaic.partners.draw`.
         role: number of the role; 0 is the resting face.
-        size: side S.
+        size: side S of the image in pixels.
 
     """
     mesh = Target(target(bank, recipe, role), bank.triangles, size)

@@ -1,4 +1,4 @@
-"""How near a mosaic is to real people, and the limit under which it is thrown away."""
+"""Distance of a mosaic to real people, and the limit under which it is rejected."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vera.types import Pixels
 
 @dataclass(frozen=True)
 class Distances:
-    """From one mosaic to real people, by the recogniser.
+    """Recognition distances from one mosaic to real people.
 
     Attributes:
         source: to the nearest of those it is made of, the surround's donor included.
@@ -27,14 +27,14 @@ class Distances:
     nearest: str
 
 
-class Judge:
-    """Measures distances; no photograph of anybody is needed, only embeddings.
+class PrivacyJudge:
+    """Measure distances of mosaics to real people from embeddings alone; no photograph is needed.
 
     Args:
-        detector: finds the mosaic's face, as it would a photograph's.
+        detector: face detector, the same as for photographs.
         recogniser: the one that made the embeddings.
-        embeddings: of all real photographs.
-        owners: whose they are.
+        embeddings: embeddings of all real photographs.
+        owners: id of the person on each of these photographs.
 
     """
 
@@ -46,8 +46,8 @@ class Judge:
         """Distances of a mosaic; None when not exactly one face is found in it.
 
         Args:
-            pixels: ``(S, S, 3)``.
-            name: of the mosaic.
+            pixels: image of the mosaic, ``(S, S, 3)`` uint8.
+            name: name of the mosaic, for messages.
             sources: ids of the people it is made of.
 
         """

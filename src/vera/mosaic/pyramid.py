@@ -1,4 +1,4 @@
-"""Laplacian pyramids (Burt and Adelson, 1983): joining images octave by octave."""
+"""Laplacian pyramids (Burt and Adelson, 1983): blend images octave by octave."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ def join(inside: Floats, outside: Floats, mask: Floats, levels: int) -> Floats:
     """One image inside a mask, another outside; coarse octaves pass into each other over a wider zone.
 
     Args:
-        inside: ``(S, S, 3)``.
-        outside: ``(S, S, 3)``.
+        inside: image that shows inside the mask, ``(S, S, 3)``.
+        outside: image that shows outside the mask, ``(S, S, 3)``.
         mask: ``(S, S, 1)``, 1 inside.
-        levels: octaves.
+        levels: number of octaves of the pyramid.
 
     """
     weights = [mask]
@@ -52,7 +52,7 @@ def join(inside: Floats, outside: Floats, mask: Floats, levels: int) -> Floats:
 
 
 def octaves_of(size: int) -> int:
-    """How many octaves finer (positive) or coarser than 256 px a face of this side is."""
+    """Number of octaves by which a face of this side is finer (positive) or coarser than 256 px."""
     return round(float(np.log2(size / 256)))
 
 
@@ -63,7 +63,7 @@ def fine_shares(size: int) -> list[float]:
 
 
 def _same_rank(values: npt.NDArray[Any], like: Floats) -> Floats:
-    """With its channels, also where OpenCV dropped the axis of a single one."""
+    """Restore the channel axis where OpenCV dropped a single one."""
     plane = np.asarray(values, dtype=np.float32)
     return plane.reshape(*plane.shape[:2], like.shape[2]) if like.ndim == 3 else plane
 

@@ -1,4 +1,4 @@
-"""Throwing away mosaics that look wrong: their colours are compared with those that the sources show.
+"""Reject mosaics whose colours do not occur in the source photographs.
 
 For each kind of fault a colour difference is learnt from the sources as a Gaussian that depends linearly on the skin's colour. A
 mosaic that is stranger than nearly all sources has the fault.
@@ -11,11 +11,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from vera.mosaic.look import Look
+from vera.mosaic.look import SkinLook
 
 Floats = npt.NDArray[np.float64]
 
-DIFFERENCES: dict[str, Callable[[Look], Floats]] = {
+DIFFERENCES: dict[str, Callable[[SkinLook], Floats]] = {
     "strange lips": lambda look: look.lips - look.skin,
     "strange teeth": lambda look: look.teeth - look.skin,
     "strange forehead": lambda look: look.forehead - look.skin,
@@ -33,17 +33,17 @@ FLOOR = 2.0
 
 
 class Norms:
-    """What colours occur.
+    """Distribution of the colours that occur in the source photographs.
 
     Args:
-        looks: of the sources, all roles.
+        looks: colours of the source photographs, in all roles.
 
     Attributes:
         unchecked: faults for which too few sources show anything (the report says so).
 
     """
 
-    def __init__(self, looks: Sequence[Look]) -> None:
+    def __init__(self, looks: Sequence[SkinLook]) -> None:
         self._learnt: dict[str, tuple[Floats, Floats, float]] = {}
         self.unchecked: list[str] = []
         for fault, difference in DIFFERENCES.items():
@@ -61,8 +61,8 @@ class Norms:
             strangeness = np.sqrt(np.einsum("ni,ij,nj->n", residuals, precision, residuals))
             self._learnt[fault] = slope, precision, max(float(np.quantile(strangeness, STRANGE)), SURE)
 
-    def faults(self, look: Look) -> dict[str, float]:
-        """What is wrong with a face, and how strange it is, 1 being the limit; empty when nothing is."""
+    def faults(self, look: SkinLook) -> dict[str, float]:
+        """Find the faults of a face with their strength, 1 being the limit; empty when there are none."""
         found = {}
         for fault, (slope, precision, limit) in self._learnt.items():
             residual = DIFFERENCES[fault](look) - _terms(look) @ slope
@@ -73,6 +73,6 @@ class Norms:
         return found
 
 
-def _terms(look: Look) -> Floats:
+def _terms(look: SkinLook) -> Floats:
     """A constant and the skin's colour, about centred and scaled."""
     return np.concatenate([[1.0], (look.skin - [60, 12, 16]) / [15, 5, 6]])

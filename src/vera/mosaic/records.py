@@ -1,4 +1,4 @@
-"""What is known about each mosaic: ``meta.jsonl``, one line a photograph, and ``settings.json``, what they were all made with."""
+"""Records of a mosaic data set: ``meta.jsonl`` (one line for each photograph) and ``settings.json``."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Records:
 
 
 def read_settings(out: Path) -> Record | None:
-    """What the mosaics of a folder were made with; None for a new folder."""
+    """Read the settings of a folder of mosaics; None for a new folder."""
     file = out / SETTINGS
     return _mapping(read_json(file, what=f"'{file}'"), f"'{file}'") if file.is_file() else None
 
@@ -99,7 +99,7 @@ def _mapping(value: Any, what: str) -> Record:
 
 
 def labels(out: Path, field: str) -> dict[str, str]:
-    """What the records of a folder say in a field, for each image's name; records that say nothing are left out."""
+    """Read one field of a folder's records, by image name; records without it are left out."""
     records = [record for own in read_records(out).values() for record in own]
     return {record["name"]: str(record[field]) for record in records if record.get(field) not in (None, "")}
 

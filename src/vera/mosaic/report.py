@@ -1,4 +1,4 @@
-"""What the mosaics of a folder are like: ``report.json``, ``report.md``, a contact sheet and a sheet of segmentations."""
+"""Report on a mosaic data set: ``report.json``, ``report.md``, a contact sheet and a sheet of segmentations."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def spread(values: Sequence[float] | npt.NDArray[np.float64]) -> dict[str, float
 
 
 def _between_people(bank: Bank, recogniser: Recogniser) -> list[float]:
-    """For each real photograph the distance to the nearest one of somebody else: what "near" means among these people."""
+    """Distance of each real photograph to the nearest one of another person, as a scale for these people."""
     nearest = []
     for embedding, owner in zip(bank.everybody, bank.owners, strict=True):
         others = [recogniser.distance(embedding, e) for e, o in zip(bank.everybody, bank.owners, strict=True) if o != owner]

@@ -1,4 +1,4 @@
-"""The shape of a mosaic: each feature's own mixture of k people, exaggerated, on the surround of the donor."""
+"""The mesh of a mosaic: each feature's own mixture of k people, exaggerated, on the surround of the donor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Photographs of consenting people, prepared once: aligned with a margin, with points, segmentation and embedding.
+"""Prepare photographs of consenting people once: alignment with a margin, points, segmentation and embedding.
 
 What was prepared is kept on disk (``NAME.png``, ``NAME.labels.png``, ``NAME.json``) and used again. ``NAME.labels.png`` may be corrected by
 hand, in class numbers: every mosaic that the photograph goes into is then correct. The folder shows real people: it is not for passing on.
@@ -32,7 +32,7 @@ from vera.untrusted import field, read_json
 DENSITY = 1.5
 """DECISION: sources keep this many pixels for each of the mosaic's: a warp samples them once and stays sharp."""
 VERSION = 1
-"""Of the preparation; another one prepares anew."""
+"""Version of the preparation; files of another version are prepared anew."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def frame_side(size: int) -> int:
 
 
 class Instruments(NamedTuple):
-    """What looks at a photograph: finds its face, segments it, recognises it."""
+    """Detector, parser and recogniser that a photograph is prepared with."""
 
     detector: Detector
     parser: Parser
@@ -76,14 +76,14 @@ class Instruments(NamedTuple):
 
 
 def prepare(photograph: Photograph, person: str, role: str, *, size: int, instruments: Instruments) -> Source:
-    """Align a photograph and find out what it shows.
+    """Align a photograph, segment it and embed its face.
 
     Args:
-        photograph: with one frontal face.
-        person: whose it is.
-        role: of the photograph.
-        size: of the mosaics it is for.
-        instruments: see there.
+        photograph: photograph with one frontal face.
+        person: id of the person on it.
+        role: role of the photograph, such as ``neutral``.
+        size: side in pixels of the mosaics that it is prepared for.
+        instruments: detector, parser and recogniser that look at it.
 
     Raises:
         VeraError: no face, or several.

@@ -1,4 +1,4 @@
-"""Joining a mixed face to its surround: hair, ears, neck, clothes and background are the donor's, as they are."""
+"""Join a mixed face to the donor's surround: hair, ears, neck, clothes and background stay unchanged."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FEATHER = 3.0
 
 
 def face_mask(target: Target, valid: Floats) -> Mask:
-    """What the mixed face may cover: inside the outline, and only where the donor shows skin: hair that hangs in stays."""
+    """Mask of the mixed face: inside the outline, and only where the donor shows skin, so that hanging hair stays."""
     scale = target.size / 256
     points = target.points
     inside = target.polygon(scaled(points[OUTLINE], INNER, points[27:31].mean(0)))
@@ -28,7 +28,7 @@ def joined(face: Floats, surround: Floats, mask: Mask) -> Floats:
     Args:
         face: ``(S, S, 3)``, the mixed face in the surround's tone.
         surround: ``(S, S, 3)``, the donor, warped.
-        mask: ``(S, S)``.
+        mask: what the face covers, ``(S, S)`` in [0, 1].
 
     """
     size = mask.shape[0]

@@ -1,4 +1,4 @@
-"""The skin of a mosaic: broad colours averaged over k people, fine detail of each part from another one."""
+"""The texture of a mosaic: broad colours averaged over k people, fine detail of each part from one of them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ZONES: tuple[tuple[str, tuple[range, ...], float], ...] = (
     ("brows", BROWS, 1.5),
     ("eyes", EYES, 1.7),
 )
-"""DECISION: the zone of each part: the hull of its points, grown; later ones lie over earlier ones."""
+"""DECISION: the zone of each part: the hull of its points, dilated; later ones lie over earlier ones."""
 
 
 @dataclass(frozen=True)
@@ -90,11 +90,11 @@ def with_openings(face: Floats, skins: list[Skin], parts: Mapping[str, int], tar
     """Each eye's opening, and a mouth that shows teeth, from one person: averages of them are ghosts.
 
     Args:
-        face: the mixed face.
-        skins: the k people.
-        parts: who gives what.
-        target: the mosaic's mesh.
-        resting: in the resting face only what lies between the lips is replaced, and only if they are open.
+        face: the mixed face, ``(S, S, 3)``.
+        skins: the k people, warped to the target.
+        parts: number of the person whose detail each part takes.
+        target: mesh of the mosaic that the skins are warped to.
+        resting: whether this is the resting face: there only the space between the lips is replaced, and only if they are open.
 
     """
     points, scale = target.points, target.size / 256
@@ -114,7 +114,7 @@ def with_openings(face: Floats, skins: list[Skin], parts: Mapping[str, int], tar
 
 
 def core(target: Target, valids: list[Floats]) -> Mask:
-    """Where everybody shows skin: there their tones are compared."""
+    """Mask of the pixels where everybody shows skin, at which tones are compared."""
     points = target.points
     face = target.polygon(scaled(points[OUTLINE], 0.9, points[27:31].mean(0)))
     everybody = np.stack(valids).min(0) > 0.9
@@ -122,7 +122,7 @@ def core(target: Target, valids: list[Floats]) -> Mask:
 
 
 def zone(target: Target, points: list[int], grow: float) -> Mask:
-    """The hull of some points, grown, with a border."""
+    """The dilated hull of some points, with a soft border."""
     hull: Points = cv2.convexHull(target.points[points].astype(np.float32))[:, 0].astype(np.float64)
     radius = max(1, round(2 * target.size / 256))
     kernel = np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)
@@ -130,5 +130,5 @@ def zone(target: Target, points: list[int], grow: float) -> Mask:
 
 
 def broad(image: Floats, scale: float) -> Floats:
-    """What is not detail."""
+    """Low-pass part of an image: all but its fine detail."""
     return np.asarray(cv2.GaussianBlur(image, (0, 0), BROAD * scale), dtype=np.float32)

@@ -23,11 +23,11 @@ def triangulate(points: Points) -> Triangles:
 
 
 class Target:
-    """The face to be made: for each pixel its triangle and where it lies in it.
+    """Target mesh of a warp: for each pixel its triangle and barycentric coordinates.
 
     Args:
         points: ``(105, 2)`` in units of the crop.
-        triangles: of the mesh.
+        triangles: triangles of the mesh, ``(T, 3)`` point numbers.
         size: side S of the crop in pixels.
 
     """
@@ -46,7 +46,7 @@ class Target:
         self._shares: Floats = inverse[..., 0] * columns[..., None] + inverse[..., 1] * rows[..., None] + inverse[..., 2]
 
     def way_to(self, points: Points) -> Floats:
-        """Where each pixel lies in a source with these points: ``(S, S, 2)`` in units of the source's crop."""
+        """Sampling map into a source with these points: ``(S, S, 2)`` in units of the source's crop."""
         corners = points.astype(np.float32)[self.triangles][self._number]
         return np.asarray((self._shares[..., None] * corners).sum(2), dtype=np.float32)
 
@@ -56,14 +56,14 @@ class Target:
 
 
 def pull(values: npt.NDArray[Any], way: Floats, *, nearest: bool = False, margin: float = MARGIN) -> npt.NDArray[Any]:
-    """Bring a source's picture to the target.
+    """Resample a source's image onto the target mesh.
 
     Args:
         values: ``(A, A)`` or ``(A, A, C)`` of the frame (the crop and its margin).
         way: ``(S, S, 2)`` in units of the crop.
-        nearest: for labels.
-        margin: of the frame on each side, in units of the crop; 0 for a picture of the crop alone, which is sampled by cubic
-            interpolation, since it has no more pixels than the target.
+        nearest: whether to take the nearest pixel, for labels; linear by default.
+        margin: margin of the frame on each side, in units of the crop; 0 for a picture of the crop alone, which is sampled by
+            cubic interpolation, since it has no more pixels than the target.
 
     """
     side = values.shape[0]

@@ -21,8 +21,8 @@ class EqualizedLinear(nn.Module):
     """Linear layer with run-time weight scaling.
 
     Args:
-        inputs: input channels.
-        outputs: output channels.
+        inputs: number of input channels.
+        outputs: number of output channels.
         bias: initial value of the bias.
         lr_multiplier: learning-rate multiplier; weights start at 1 / multiplier (StyleGAN's mapping uses 0.01).
         activation: apply the scaled leaky ReLU.
@@ -50,12 +50,12 @@ class EqualizedConv(nn.Module):
     larger; it works in place, since a convolution doesn't need its own output for its gradients.
 
     Args:
-        inputs: input channels.
-        outputs: output channels.
+        inputs: number of input channels.
+        outputs: number of output channels.
         kernel: side of the kernel, odd for "same" padding.
-        stride: 1 or 2.
+        stride: step of the convolution, 1 or 2; 1 by default.
         padding: zeros on every side; "same" unless told.
-        bias: add a bias.
+        bias: whether a bias is added; True by default.
         activation: apply the leaky ReLU of slope 0.2.
         gain: factor of the result; unless told, √2 with and 1 without activation, which keeps the variance.
 

@@ -14,9 +14,9 @@ def modulated_weight(weight: Float[Tensor, "k o i"], style: Float[Tensor, "b k i
     write megabytes, and keep them for the backward pass.
 
     Args:
-        weight: already equalized.
+        weight: weights of the K networks, already equalized.
         style: one factor for each input channel.
-        gain: of the demodulated weights.
+        gain: factor of the demodulated weights; 1 by default.
 
     """
     demodulation = torch.rsqrt(torch.einsum("koi,bki->bko", weight.square(), style.square()) + 1e-8)
@@ -38,10 +38,11 @@ def modulated_pointwise(
     Args:
         x: activations of each network, the spatial size flattened; one map that all samples and networks share is taken as it
             is, never copied for each.
-        weight: already equalized.
+        weight: weights of the K networks, already equalized.
         style: one factor for each input channel.
         bias: added after the product.
-        gain: of product and bias together; leaky ReLUs pass a positive gain through, so theirs can be given here.
+        gain: factor of product and bias together; leaky ReLUs pass a positive factor through, so theirs can be given here. 1 by
+            default.
 
     """
     own = modulated_weight(weight, style, gain=gain)

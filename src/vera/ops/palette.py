@@ -1,4 +1,4 @@
-"""A colour for each semantic class: how segmentations are shown, and the palette of the label files that VerA writes."""
+"""A display colour for each semantic class, also the palette of the label files that VerA writes."""
 
 from __future__ import annotations
 
@@ -33,6 +33,12 @@ def colourise(labels: Integer[Tensor, "b h w"]) -> UInt8[Tensor, "b 3 h w"]:
 
     Args:
         labels: class numbers below 13.
+
+    Examples:
+        >>> import torch
+        >>> from vera.ops.palette import colourise
+        >>> colourise(torch.zeros(1, 4, 4, dtype=torch.uint8)).shape
+        torch.Size([1, 3, 4, 4])
 
     """
     colours = torch.tensor(PALETTE, dtype=torch.uint8, device=labels.device)

@@ -1,4 +1,4 @@
-"""Leaving half precision."""
+"""Convert half-precision tensors to single precision."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ from torch import Tensor
 
 
 def at_least_single(x: Tensor) -> Tensor:
-    """``x`` in float32 where autocast made it narrower; float32 and float64 stay as they are, so that a run can compute in double."""
+    """Convert ``x`` to float32 if autocast made it narrower; float32 and float64 are returned unchanged."""
     return x.to(torch.promote_types(x.dtype, torch.float32))

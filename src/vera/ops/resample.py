@@ -54,7 +54,7 @@ class _Filter(torch.autograd.Function):
 
 
 class _Spread(torch.autograd.Function):
-    """The adjoint of :class:`_Filter`."""
+    """The adjoint of :class:`_Filter`, its backward pass."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, gain: float, stride: int, padding: int) -> Tensor:

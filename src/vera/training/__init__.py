@@ -1,1 +1,1 @@
-"""LightningModules, and what surrounds them: EMA, schedules in images, snapshots, the run."""
+"""Training: objectives of the stages, the LightningModule that runs them, EMA, schedules in images, callbacks, runs and export."""

@@ -12,7 +12,7 @@ class EMA:
     """Average of a network's parameters; buffers are copied.
 
     Args:
-        network: what is averaged.
+        network: network whose parameters are averaged.
         half_life: images after which an old value weighs half.
         ramp_up: the half-life is at most this share of the images seen so far (StyleGAN2-ADA), so that the start is forgotten.
 

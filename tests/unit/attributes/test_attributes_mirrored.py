@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from vera.attributes.mirrored import mirror
-from vera.training.draws import Draws
+from vera.rng import Draws
 
 ATTRIBUTES = {"pose": 3, "age": 2, "light": 4}
 INDICES = [5, 9, 2]

@@ -4,17 +4,17 @@ import numpy as np
 
 from vera.cli.batch import reason
 from vera.cli.output import plain
-from vera.cli.plan import Entry, Person
+from vera.cli.plan import Entry, PlannedPerson
 from vera.types import VeraError
 
 
 def test_a_reason_names_nobody_who_was_renamed():
     entries = (Entry(Path("/data/Smith/ann.jpg"), "0001", "before", (Path("/data/ann-mask.png"),)), Entry(Path("mouth.jpg"), "0002"))
     error = VeraError("'1' is refused after 1 attempt: no face in '/data/Smith/ann.jpg', mask 'ann-mask.png', mouth.jpg, 'mouth'")
-    assert reason(error, Person("1", "person-0001", entries)) == (
+    assert reason(error, PlannedPerson("1", "person-0001", entries)) == (
         "'person-0001' is refused after 1 attempt: no face in '0001', mask '0001 mask', 0002, 'mouth'"
     )
-    assert reason(error, Person("1", "1", entries)) == str(error)
+    assert reason(error, PlannedPerson("1", "1", entries)) == str(error)
 
 
 def test_audit_becomes_plain_json():
@@ -25,4 +25,4 @@ def test_audit_becomes_plain_json():
 def test_a_renamed_person_stays_unnamed_where_the_file_name_is_not_utf8():
     path = Path("/data/M\udcfcller.jpg")
     error = VeraError("'/data/M%FCller.jpg' is empty")
-    assert reason(error, Person("1", "person-0001", (Entry(path, "0001"),))) == "'0001' is empty"
+    assert reason(error, PlannedPerson("1", "person-0001", (Entry(path, "0001"),))) == "'0001' is empty"

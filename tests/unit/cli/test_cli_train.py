@@ -14,7 +14,7 @@ value: 1
 hydra:
   run: {dir: "${oc.env:RUN_DIR}"}
   sweep: {dir: "${oc.env:RUN_DIR}", subdir: "${hydra.job.num}"}
-  callbacks: {sweep: {_target_: vera.training.sweep.Sweep}}
+  callbacks: {sweep: {_target_: vera.training.runs.sweep.Sweep}}
   output_subdir: null
   job_logging: {root: {handlers: []}}
   hydra_logging: {root: {handlers: []}}
@@ -34,9 +34,9 @@ def experiment(monkeypatch, tmp_path):
     monkeypatch.setenv("RUN_DIR", str(tmp_path / "run"))
     monkeypatch.setattr("vera.cli.train.CONFIG_PACKAGE", "conf_of_a_test")
     seen = []
-    module = types.ModuleType("vera.training.job")
+    module = types.ModuleType("vera.training.runs.run")
     module.run = seen.append
-    monkeypatch.setitem(sys.modules, "vera.training.job", module)
+    monkeypatch.setitem(sys.modules, "vera.training.runs.run", module)
     return seen, module
 
 

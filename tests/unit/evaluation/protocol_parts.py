@@ -12,12 +12,12 @@ import torch
 from torch import nn
 
 from vera.data.people import Person, PhotographFile
-from vera.evaluation import report
-from vera.evaluation.interface import evaluate
+from vera.evaluation.api import evaluate
+from vera.evaluation.judges import Judge
+from vera.evaluation.measures.photographs import OfCrops, Preserved
 from vera.evaluation.metrics.frechet import FrechetDistance
 from vera.evaluation.metrics.preservation import Preservation
-from vera.evaluation.protocol_judges import Judge
-from vera.evaluation.protocol_measures import OfCrops, Preserved
+from vera.evaluation.report import results as report
 from vera.faces.detection import DetectedFace
 from vera.faces.photograph import write_png
 from vera.types import Anonymized, AnonymizedPerson, Refused

@@ -8,13 +8,20 @@ import torch.distributed as dist
 from torch import multiprocessing
 
 from vera.attributes.encoder import AttributeEncoder
-from vera.evaluation.attribute_measures import LOCAL, Reading, control, disentanglement, separability
-from vera.evaluation.metrics.control import AttributeControl
-from vera.evaluation.metrics.disentanglement import Disentanglement
-from vera.evaluation.metrics.separability import Separability, held_out
-from vera.evaluation.probe import NAMES, ProceduralProbe, labelled
+from vera.evaluation.measures.controls import (
+    LOCAL,
+    AttributeControl,
+    Disentanglement,
+    Reading,
+    Separability,
+    control,
+    disentanglement,
+    held_out,
+    separability,
+)
+from vera.evaluation.measures.probe import NAMES, ProceduralProbe, labelled
 from vera.generator.network import Synthesis
-from vera.training.export_contrastive import with_controls
+from vera.training.export.contrastive import with_controls
 from vera.types import NUM_CLASSES, LatentCodes, VeraError
 
 

@@ -2,8 +2,9 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from tests.reference.constant import Constant
 
-from vera.evaluation.baselines.controls import Constant, Untouched
+from vera.evaluation.baselines.controls import Untouched
 from vera.evaluation.baselines.ksame import KSame
 from vera.evaluation.baselines.obscuring import Blur, Cover, Pixelate
 from vera.evaluation.baselines.region import face_region

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import skimage.data
 import torch
+from tests.reference.constant import Constant
 
-from vera.evaluation.baselines.controls import Constant, Untouched
+from vera.evaluation.baselines.controls import Untouched
 from vera.evaluation.baselines.obscuring import Blur
-from vera.evaluation.metrics.detection import DetectionRate
+from vera.evaluation.judges import Observer
 from vera.evaluation.metrics.frechet import FrechetDistance
-from vera.evaluation.metrics.observation import Observer
-from vera.evaluation.metrics.reidentification import ReIdentification
+from vera.evaluation.metrics.recognition import DetectionRate, ReIdentification
 from vera.faces.detection import DlibDetector
 from vera.faces.photograph import photograph_from_pixels
 from vera.faces.recognition import DlibRecogniser

@@ -5,11 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from vera.evaluation.metrics.observation import Observation
-from vera.evaluation.protocol_items import ORIGINALS
-from vera.evaluation.protocol_ledger import Files, Item, Ledger
-from vera.evaluation.protocol_seen import save_seen
-from vera.evaluation.report_groups import LEAST, Judged, by_group, gathered, markdown
+from vera.evaluation.judges import Observation
+from vera.evaluation.protocol.cache import save_seen
+from vera.evaluation.protocol.items import ORIGINALS, Files, Item, Ledger
+from vera.evaluation.report.groups import LEAST, Judged, by_group, gathered, markdown
 from vera.types import VeraError
 
 JUDGED = Judged("d", "r", "euclidean")

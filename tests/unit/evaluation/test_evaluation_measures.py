@@ -5,11 +5,11 @@ import pytest
 import torch
 from torch import nn
 
+from vera.evaluation.judges import Observation
+from vera.evaluation.measures.base import Original, Written, computed
+from vera.evaluation.measures.photographs import AttributesKept, OfCrops, Useful
 from vera.evaluation.metrics.attributes import AttributePreservation
 from vera.evaluation.metrics.lpips_distance import LpipsDistance
-from vera.evaluation.metrics.observation import Observation
-from vera.evaluation.protocol_measures import Attributes, OfCrops, Original, Written, computed
-from vera.evaluation.protocol_utility import Useful
 from vera.faces.photograph import photograph_from_pixels
 from vera.types import VeraError
 
@@ -83,7 +83,7 @@ def test_pairs_of_crops_stay_together():
 
 def test_attributes_only_where_the_first_detector_found_a_face_before_and_after():
     metric = Recorder()
-    measure = Attributes(metric, age=lambda pixels, marks: float(pixels[0, 0, 0]))
+    measure = AttributesKept(metric, age=lambda pixels, marks: float(pixels[0, 0, 0]))
     for one in (written(), written(found=False), written(face=False)):
         measure.written(one)
     ((arguments, options),) = metric.calls
@@ -92,7 +92,7 @@ def test_attributes_only_where_the_first_detector_found_a_face_before_and_after(
 
 
 def test_landmarks_in_one_point_are_counted_and_stop_nothing():
-    measure = Attributes(AttributePreservation())
+    measure = AttributesKept(AttributePreservation())
     whole = written()
     measure.written(whole)
     measure.written(replace(whole, seen=replace(whole.seen, landmarks=np.full((68, 2), 20.0))))

@@ -6,9 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from vera.evaluation.metrics.attributes import AttributePreservation
-from vera.evaluation.metrics.expression import ANCHORS, HEAD, MEASURES, angle_between, expression, pose
-from vera.evaluation.metrics.observation import Observer
+from vera.evaluation.judges import Observer
+from vera.evaluation.metrics.attributes import ANCHORS, HEAD, MEASURES, AttributePreservation, angle_between, expression, pose
 from vera.evaluation.metrics.preservation import Preservation, seam_ratio
 from vera.evaluation.metrics.segmentation import SegmentationConsistency
 from vera.faces.detection import DetectedFace

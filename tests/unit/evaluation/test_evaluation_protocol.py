@@ -7,11 +7,11 @@ from tests.unit.evaluation.protocol_parts import PEOPLE, SIDE, Detector, Recogni
 
 from vera.data.people import Person, PhotographFile
 from vera.data.verification_pairs import Pair
-from vera.evaluation import report
-from vera.evaluation.interface import evaluate
-from vera.evaluation.protocol_items import Contestant
-from vera.evaluation.protocol_judges import CalibrationPairs, Judge
-from vera.evaluation.protocol_ledger import stem
+from vera.evaluation.api import evaluate
+from vera.evaluation.judges import Judge
+from vera.evaluation.protocol.calibration import CalibrationPairs
+from vera.evaluation.protocol.items import Contestant, stem
+from vera.evaluation.report import results as report
 from vera.faces.photograph import write_png
 from vera.types import AnonymizedPerson, Refused, VeraError
 

@@ -13,10 +13,9 @@ import pytest
 from tests.unit.evaluation import protocol_parts
 from tests.unit.evaluation.protocol_parts import PEOPLE, Same, Shift, figures, lines, people, ranked, run
 
-from vera.evaluation import report
-from vera.evaluation.protocol_items import Contestant
-from vera.evaluation.protocol_ledger import Ledger
-from vera.evaluation.protocol_ranks import parse_shard
+from vera.distributed import parse_shard
+from vera.evaluation.protocol.items import Contestant, Ledger
+from vera.evaluation.report import results as report
 from vera.types import VeraError
 
 
@@ -70,7 +69,7 @@ def test_two_runs_do_not_write_to_one_folder(tmp_path):
 
 def test_the_later_start_counts_whatever_the_clock_says(tmp_path, monkeypatch):
     now = iter([500.0, 100.0])
-    monkeypatch.setattr("vera.evaluation.protocol_ledger.time.time", lambda: next(now))
+    monkeypatch.setattr("vera.evaluation.protocol.items.time.time", lambda: next(now))
     for rank, figure in ((1, "old"), (0, "new")):
         with Ledger(tmp_path, rank) as ledger:
             ledger.append("item", {"contestant": "a", "person": "b", "figure": figure})

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from vera.evaluation.metrics.reidentification import ReIdentification
+from vera.evaluation.metrics.recognition import ReIdentification
 from vera.types import VeraError
 
 PEOPLE = [f"person{i // 2}" for i in range(20)]

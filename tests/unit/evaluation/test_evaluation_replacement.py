@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from vera.evaluation.metrics.replacement import Replacement
+from vera.evaluation.metrics.preservation import Replacement
 
 SQUARE = np.array([(10, 10), (29, 10), (29, 29), (10, 29)] * 17, dtype=float)
 

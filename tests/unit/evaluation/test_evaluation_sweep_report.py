@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from vera.evaluation.report_runs import INTERRUPTED, read_runs
-from vera.evaluation.report_sweep import compare
+from vera.training.runs.folder import INTERRUPTED, read_runs
+from vera.training.runs.table import compare
 from vera.types import VeraError
 
 
@@ -120,7 +120,7 @@ def test_a_multirun_of_evaluations_is_the_comparison_of_those_that_finished(vera
         if "hat" not in name:
             (tmp_path / "regions" / name / "results.jsonl").write_text("")
     merged = []
-    monkeypatch.setattr("vera.evaluation.report.merge", lambda runs, folder: merged.extend(runs) or ("the page", []))
+    monkeypatch.setattr("vera.evaluation.report.results.merge", lambda runs, folder: merged.extend(runs) or ("the page", []))
     code, page, said = vera("report", tmp_path / "regions")
     assert (code, page) == (0, "the page\n")
     assert [run.name for run in merged] == ["preserve=[mouth]", "preserve=[nose]"]

@@ -8,17 +8,14 @@ import torch.distributed as dist
 from torch import multiprocessing, nn
 
 from vera.evaluation.metrics.attributes import AttributePreservation
-from vera.evaluation.metrics.calibration import VerificationCalibration
-from vera.evaluation.metrics.consistency import PairedConsistency
-from vera.evaluation.metrics.detection import DetectionRate
-from vera.evaluation.metrics.diversity import Diversity
 from vera.evaluation.metrics.frechet import FrechetDistance
 from vera.evaluation.metrics.kernel import KernelDistance
 from vera.evaluation.metrics.lpips_distance import LpipsDistance
 from vera.evaluation.metrics.preservation import Preservation
-from vera.evaluation.metrics.reidentification import ReIdentification
+from vera.evaluation.metrics.recognition import DetectionRate, Diversity, ReIdentification
 from vera.evaluation.metrics.segmentation import SegmentationConsistency
 from vera.evaluation.metrics.utility import LandmarkUtility
+from vera.evaluation.metrics.verification import PairedConsistency, VerificationCalibration
 from vera.types import NUM_CLASSES, AlignedFace
 
 COUNT = 12

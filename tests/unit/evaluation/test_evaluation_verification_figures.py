@@ -4,12 +4,9 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from vera.evaluation.metrics.calibration import VerificationCalibration, threshold_at
-from vera.evaluation.metrics.consistency import PairedConsistency
-from vera.evaluation.metrics.detection import DetectionRate
-from vera.evaluation.metrics.diversity import Diversity
-from vera.evaluation.metrics.separation import roc, separation
-from vera.evaluation.metrics.shares import share
+from vera.evaluation.metrics.base import share
+from vera.evaluation.metrics.recognition import DetectionRate, Diversity
+from vera.evaluation.metrics.verification import PairedConsistency, VerificationCalibration, roc, separation, threshold_at
 from vera.types import VeraError
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from vera.faces.onnx_parser import DEVIATION, MEAN, ORDERS, OnnxParser
+from vera.faces.labels import ORDERS
+from vera.faces.onnx_parser import DEVIATION, MEAN, OnnxParser
 from vera.types import AlignedFace, Semantic, VeraError
 
 onnx = pytest.importorskip("onnx")
@@ -32,8 +33,8 @@ def face(size: int = 24, value: float | torch.Tensor = 0.0) -> AlignedFace:
 
 
 EXPECTED = {
-    "celebamask-hq": [0, 1, 5, 10, 2, 2, 3, 3, 6, 6, 4, 4, 4, 7, 11, 12, 9, 8, 9],
-    "face-parsing": [0, 1, 3, 3, 2, 2, 10, 6, 6, 12, 4, 4, 4, 5, 8, 9, 9, 7, 11],
+    "celebamask-hq": [0, 1, 5, 10, 2, 2, 3, 3, 6, 6, 4, 4, 4, 7, 11, 12, 8, 8, 9],
+    "face-parsing": [0, 1, 3, 3, 2, 2, 10, 6, 6, 12, 4, 4, 4, 5, 8, 8, 9, 7, 11],
 }
 
 

@@ -6,7 +6,7 @@ from vera import bundle
 from vera.generator.network import Synthesis
 from vera.inversion.autoencoder import Autoencoder
 from vera.inversion.axes import learn_axes
-from vera.inversion.objective import InversionObjective, Weights
+from vera.inversion.objective import InversionObjective, InversionWeights
 from vera.inversion.refinement import refine
 from vera.types import LatentCodes, VeraError, to_probabilities
 
@@ -18,7 +18,7 @@ TINY = {
 
 @pytest.fixture
 def objective():
-    return InversionObjective(weights=Weights(face=0.0, pixel=1.0, perceptual=0.0, segmentation=0.1, prior=0.0), perceptual=None)
+    return InversionObjective(weights=InversionWeights(face=0.0, pixel=1.0, perceptual=0.0, segmentation=0.1, prior=0.0), perceptual=None)
 
 
 def autoencoder(bank=20, kinds=None):
@@ -56,7 +56,7 @@ class Mixed(nn.Module):
 
 class Squares(InversionObjective):
     def __init__(self):
-        super().__init__(weights=Weights(face=0.0, pixel=1.0, perceptual=0.0, segmentation=0.0, prior=0.0), perceptual=None)
+        super().__init__(weights=InversionWeights(face=0.0, pixel=1.0, perceptual=0.0, segmentation=0.0, prior=0.0), perceptual=None)
 
     def forward(self, synthesis, codes, images, segmentations, true=None):
         return (synthesis.image - images).square().sum(dim=(1, 2, 3)), {}

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from vera.generator.network import Synthesis
-from vera.inversion.objective import InversionObjective, Weights, code_distance
+from vera.inversion.objective import InversionObjective, InversionWeights, code_distance
 from vera.types import LatentCodes, Semantic
 
 NONE = {"face": 0.0, "pixel": 0.0, "perceptual": 0.0, "segmentation": 0.0, "prior": 0.0}
@@ -46,7 +46,7 @@ def test_true_codes_and_identity_are_terms_of_their_own(half_skin):
 
     grey, black = torch.zeros(2, 3, 32, 32), -torch.ones(2, 3, 32, 32)
     made = Synthesis(grey, 2 * half_skin - 1, half_skin)
-    objective = InversionObjective(weights=Weights(**NONE, identity=2.0, codes=0.5), perceptual=None, identity=Recogniser())
+    objective = InversionObjective(weights=InversionWeights(**NONE, identity=2.0, codes=0.5), perceptual=None, identity=Recogniser())
     loss, terms = objective(made, codes(1), black, half_skin, codes(0))
     assert terms["identity"].tolist() == [1.0, 1.0]
     assert terms["codes"].tolist() == [1.0, 1.0]
@@ -55,4 +55,4 @@ def test_true_codes_and_identity_are_terms_of_their_own(half_skin):
     assert "codes" not in terms
     assert loss.tolist() == [2.0, 2.0]
     with pytest.raises(ValueError, match="identity term has a weight but no network"):
-        InversionObjective(weights=Weights(**NONE, identity=1.0), perceptual=None)
+        InversionObjective(weights=InversionWeights(**NONE, identity=1.0), perceptual=None)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from vera import bundle
-from vera.inversion.autoencoder import Autoencoder, decided
+from vera.inversion.autoencoder import Autoencoder, one_hot
 from vera.types import VeraError, to_probabilities
 
 TINY = {
@@ -23,7 +23,7 @@ def network():
 @pytest.fixture
 def faces():
     generator = torch.Generator().manual_seed(1)
-    return torch.rand(3, 3, 32, 32, generator=generator) * 2 - 1, decided(torch.randn(3, 13, 32, 32, generator=generator))
+    return torch.rand(3, 3, 32, 32, generator=generator) * 2 - 1, one_hot(torch.randn(3, 13, 32, 32, generator=generator))
 
 
 def test_an_untrained_pass_changes_nothing(network, faces):
@@ -46,7 +46,7 @@ def test_a_trace_of_an_absent_class_changes_nothing(network, faces):
     mask = torch.zeros(3, 13, 32, 32)
     mask[:, 0, :16], mask[:, 1, 16:] = 1, 1
     soft = torch.full_like(mask, 0.01) + 0.87 * mask
-    assert torch.equal(decided(soft), mask)
+    assert torch.equal(one_hot(soft), mask)
     torch.testing.assert_close(network.encode(images, soft, passes=2).local, network.encode(images, mask, passes=2).local)
     assert not torch.equal(network.encoder(images, soft).local, network.encoder(images, mask).local)
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from vera.inversion.autoencoder import Autoencoder
-from vera.inversion.objective import InversionObjective, Weights
+from vera.inversion.objective import InversionObjective, InversionWeights
 from vera.inversion.pivotal import tune
 from vera.inversion.refinement import Moving, refine
 from vera.types import LatentCodes, VeraError, to_probabilities
@@ -11,7 +11,7 @@ TINY = {
     "size": 16, "coarse_size": 8, "start_size": 4, "classes": 13, "transparent": [10, 12], "latent": 4, "local_channels": 4,
     "coarse_channels": 4, "layers": [1, 1, 1], "channels": {8: 4, 16: 4}, "attributes": {}, "mapping_layers": 0,
 }  # fmt: skip
-OBJECTIVE = InversionObjective(weights=Weights(face=0.0, pixel=1.0, perceptual=0.0, segmentation=0.1, prior=0.0), perceptual=None)
+OBJECTIVE = InversionObjective(weights=InversionWeights(face=0.0, pixel=1.0, perceptual=0.0, segmentation=0.1, prior=0.0), perceptual=None)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from vera.features.perceptual import PerceptualDistance
 from vera.generator.network import Synthesis
 from vera.inversion.autoencoder import Autoencoder
 from vera.inversion.bank import mix
-from vera.inversion.objective import InversionObjective, Weights, segmentation_distance
+from vera.inversion.objective import InversionObjective, InversionWeights, segmentation_distance
 from vera.inversion.refinement import Plateau, ramp, refine
 from vera.types import LatentCodes, VeraError, to_probabilities
 
@@ -26,7 +26,7 @@ def network():
 
 @pytest.fixture
 def objective():
-    return InversionObjective(weights=Weights(face=0.0, pixel=1.0, perceptual=0.0, segmentation=0.1, prior=0.0), perceptual=None)
+    return InversionObjective(weights=InversionWeights(face=0.0, pixel=1.0, perceptual=0.0, segmentation=0.1, prior=0.0), perceptual=None)
 
 
 def target(network, count=2):
@@ -92,7 +92,7 @@ class Leaves(InversionObjective):
 
 def test_no_graph_is_built_for_frozen_weights(network, tmp_path):
     bundle.save(tmp_path / "bundle", network, provenance={}, licence="CC0", card="#", dtype=torch.float32)
-    weights = Weights(face=1.0, pixel=1.0, perceptual=1.0, segmentation=0.1, prior=0.1)
+    weights = InversionWeights(face=1.0, pixel=1.0, perceptual=1.0, segmentation=0.1, prior=0.1)
     objective = Leaves(weights=weights, perceptual=PerceptualDistance(stages=(0,), pretrained=False))
     loaded = bundle.load(tmp_path / "bundle")
     start = LatentCodes(torch.zeros(1, 28, 4), torch.zeros(1, 0))
@@ -135,7 +135,7 @@ def test_terms_add_up(network, objective):
     loss, terms = objective(network.generator(codes), codes, images, segmentations)
     torch.testing.assert_close(loss, terms["pixel"] + 0.1 * terms["segmentation"])
     with pytest.raises(ValueError, match="perceptual"):
-        InversionObjective(weights=Weights(0.0, 1.0, 1.0, 1.0, 1.0), perceptual=None)
+        InversionObjective(weights=InversionWeights(0.0, 1.0, 1.0, 1.0, 1.0), perceptual=None)
 
 
 def test_the_face_counts_more(network):
@@ -145,7 +145,7 @@ def test_the_face_counts_more(network):
     grey[..., :8] = 0.5
     codes = LatentCodes(torch.zeros(1, 28, 4), torch.zeros(1, 0))
     for weight, expected in ((0.0, 0.25), (3.0, 0.4)):
-        objective = InversionObjective(weights=Weights(weight, 1.0, 0.0, 0.0, 0.0), perceptual=None)
+        objective = InversionObjective(weights=InversionWeights(weight, 1.0, 0.0, 0.0, 0.0), perceptual=None)
         _, terms = objective(Synthesis(grey, 2 * face - 1, face), codes, black, face)
         assert terms["pixel"].item() == pytest.approx(expected)
 
@@ -159,3 +159,15 @@ def test_mixtures_keep_the_spread_of_the_faces_and_hold_none_of_them():
     assert torch.cdist(mixed.flatten(1), codes.flatten(1)).min() > 1
     with pytest.raises(ValueError, match="at least 3"):
         mix(codes, count=1, people=2, spread=1.0, generator=generator)
+
+
+def test_a_budget_of_nothing_runs_no_network(network, objective, monkeypatch):
+    def used(*_):
+        raise AssertionError("a network ran")
+
+    images, segmentations = target(network)
+    codes = LatentCodes(torch.randn(2, 28, 4), torch.zeros(2, 0))
+    monkeypatch.setattr(Autoencoder, "forward", used)
+    monkeypatch.setattr(type(network.generator), "forward", used)
+    kept = refine(network, images, segmentations, codes, objective=objective, steps=0)
+    assert torch.equal(kept.local, codes.local)

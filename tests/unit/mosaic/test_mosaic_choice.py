@@ -8,9 +8,9 @@ from tests.reference.drawn_portraits import DrawnRecogniser
 
 from vera.faces.detection import DetectedFace
 from vera.mosaic.colour import harmonised, recoloured, to_lab, to_rgb
-from vera.mosaic.look import Look
+from vera.mosaic.look import SkinLook
 from vera.mosaic.partners import LARGEST, PARTS, check_people, draw, weights
-from vera.mosaic.privacy import Judge
+from vera.mosaic.privacy import PrivacyJudge
 from vera.mosaic.quality import Norms
 from vera.types import VeraError
 
@@ -20,7 +20,7 @@ def look(skin=(65, 12, 16), **changes):
     usual = {"forehead": (2, 0, 0), "lips": (-15, 12, 0), "chin": (-2, 0, 0), "moustache": (-2, 0, 0), "brows": (-30, -4, -4)}
     colours = {name: skin + offset for name, offset in usual.items()}
     colours |= {"hair": skin - np.array([35, 4, 6]), "teeth": np.array([80.0, 2, 5])}
-    return Look(skin=skin, **(colours | {name: skin + offset for name, offset in changes.items()}))
+    return SkinLook(skin=skin, **(colours | {name: skin + offset for name, offset in changes.items()}))
 
 
 def bank(count=40, seed=0):
@@ -166,7 +166,7 @@ def test_distances_to_everybody_and_to_the_sources():
         def detect(self, photograph):
             return [DetectedFace((0, 0, 1, 1), np.zeros((68, 2)), 1.0)] * self.faces
 
-    judge = Judge(Detector(), recogniser, embeddings, list(photos))
+    judge = PrivacyJudge(Detector(), recogniser, embeddings, list(photos))
     near = judge.distances(np.full((16, 16, 3), 110, np.uint8), "m", {"a", "c"})
     assert near.nearest == "b"
     assert near.person == pytest.approx(10 / 255 * np.sqrt(3), rel=1e-6)

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from vera.training.checkpoint import read_checkpoint
-from vera.training.export_generator import export_generator
+from vera.training.export.api import export_generator
+from vera.training.runs.record import read_checkpoint
 from vera.types import VeraError
 
 

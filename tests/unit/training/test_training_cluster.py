@@ -10,8 +10,8 @@ from hydra import compose, initialize_config_module
 from hydra.utils import instantiate
 from pytorch_lightning.utilities import rank_zero_only
 
-from vera.training.cluster import environment, hand_on, own_processes
-from vera.training.snapshots import Snapshots
+from vera.training.callbacks.snapshots import Snapshots
+from vera.training.runs.signals import environment, hand_on, own_processes
 
 SLURM = {
     "SLURM_NTASKS": "16", "SLURM_NTASKS_PER_NODE": "8", "SLURM_NNODES": "2", "SLURM_PROCID": "9", "SLURM_LOCALID": "1", "SLURM_NODEID": "1",
@@ -66,7 +66,7 @@ def test_a_run_keeps_a_signal_until_it_has_saved_and_hands_it_on(tmp_path, handl
     number, waiting = getattr(signal, name), []
     signal.signal(number, lambda received, frame: waiting.append(received))  # as submitit's
     snapshots = Snapshots(folder=tmp_path, every=8)
-    monkeypatch.setattr("vera.training.snapshots.save_checkpoint", lambda trainer, path: path.write_text("saved"))
+    monkeypatch.setattr("vera.training.callbacks.snapshots.save_checkpoint", lambda trainer, path: path.write_text("saved"))
     trainer = SimpleNamespace(world_size=1, should_stop=False)
     module = SimpleNamespace(images_seen=4, schedule=SimpleNamespace(total=100), device=torch.device("cpu"))
     snapshots.on_train_start(trainer, module)

@@ -5,12 +5,12 @@ from vera.attributes.encoder import AttributeEncoder
 from vera.attributes.objective import ContrastiveObjective, NTXent
 from vera.generator.discriminator import Discriminator
 from vera.generator.network import Generator
-from vera.generator.objective import Weights
-from vera.training.contrastive import ContrastiveAdversaries
-from vera.training.draws import Draws
-from vera.training.export_contrastive import with_controls
-from vera.training.faces import Faces
-from vera.training.start_contrastive import with_attributes
+from vera.generator.objective import GeneratorWeights
+from vera.rng import Draws
+from vera.training.build.contrastive import with_attributes
+from vera.training.export.contrastive import with_controls
+from vera.training.objectives.base import Faces
+from vera.training.objectives.contrastive import ContrastiveAdversaries
 from vera.types import VeraError
 
 GENERATOR = {
@@ -57,7 +57,7 @@ def game(network, **changed):
         discriminator=Discriminator(size=16, classes=13, channels={4: 8, 8: 8, 16: 8}, group=4, checkpointing=False),
         augmentation=None,
         strength=None,
-        weights=Weights(r1_image=1.0, r1_segmentation=1.0, path=1.0, mask=1.0),
+        weights=GeneratorWeights(r1_image=1.0, r1_segmentation=1.0, path=1.0, mask=1.0),
         mixing=0.3,
         r1_every=16,
         path_every=4,

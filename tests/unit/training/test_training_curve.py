@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from vera.evaluation.metrics.frechet import Statistics
-from vera.training.curve import FrechetCurve
+from vera.training.callbacks.curve import FrechetCurve
 
 
 def test_damaged_statistics_of_an_earlier_start_are_computed_again(tmp_path):

@@ -1,6 +1,6 @@
 import torch
 
-from vera.training.draws import Draws
+from vera.rng import Draws
 
 CPU = torch.device("cpu")
 

@@ -8,18 +8,18 @@ from vera.data.procedural import ProceduralFaces
 from vera.data.sample import Sample
 from vera.generator.network import Generator
 from vera.inversion.autoencoder import Autoencoder
-from vera.inversion.objective import InversionObjective, Weights
-from vera.training import start
-from vera.training.draws import Draws
-from vera.training.faces import Faces
-from vera.training.inversion import Inversion
+from vera.inversion.objective import InversionObjective, InversionWeights
+from vera.rng import Draws
+from vera.training.build import networks as start
+from vera.training.objectives.base import Faces
+from vera.training.objectives.inversion import Inversion
 from vera.types import VeraError
 
 TINY = {
     "size": 32, "coarse_size": 16, "start_size": 8, "classes": 13, "transparent": [10, 12], "latent": 4, "local_channels": 4,
     "coarse_channels": 4, "layers": [1, 1, 1], "channels": {16: 4, 32: 4}, "attributes": {}, "mapping_layers": 0,
 }  # fmt: skip
-WEIGHTS = Weights(face=0.0, pixel=1.0, perceptual=0.0, segmentation=0.1, prior=0.0, codes=1.0)
+WEIGHTS = InversionWeights(face=0.0, pixel=1.0, perceptual=0.0, segmentation=0.1, prior=0.0, codes=1.0)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from vera.data.folder import FolderDataset
-from vera.training.export_autoencoder import _kinds
+from vera.training.export.autoencoder import _kinds
 from vera.types import VeraError
 
 SEXES = ["male", "female", "female", "male", "female", "female", "female", "male", "male", "male"]

@@ -2,10 +2,9 @@ import pytest
 import torch
 
 from vera.data.procedural import ProceduralFaces
-from vera.training.faces import dealt, require_whole_groups
-from vera.training.guard import complete_gradients, require_finite
-from vera.training.periodic import passed
-from vera.training.phases import Phase, lazy_optim
+from vera.training.callbacks.snapshots import passed
+from vera.training.module import complete_gradients, lazy_optim, require_finite
+from vera.training.objectives.base import Phase, dealt, require_whole_groups
 from vera.types import VeraError
 
 

@@ -6,9 +6,9 @@ import sys
 import pytest
 from omegaconf import OmegaConf
 
-from vera.evaluation.report_runs import read_record
-from vera.training import job
-from vera.training.record import Measures, alone, finished, write_environment, write_record
+from vera.training.runs import run as job
+from vera.training.runs.folder import finished, read_record, write_record
+from vera.training.runs.record import Measures, alone, write_environment
 from vera.types import VeraError
 
 CONFIG = {"images": 100, "optim": {"lr": 0.1, "betas": [0.9, 0.99]}, "data": {"workers": 0}, "trainer": {"devices": 1}, "run": {}}

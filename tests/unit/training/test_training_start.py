@@ -4,7 +4,8 @@ from safetensors.torch import save_file
 
 from vera import bundle
 from vera.inversion.autoencoder import Autoencoder
-from vera.training import start, start_contrastive
+from vera.training.build import contrastive as start_contrastive
+from vera.training.build import networks as start
 from vera.types import LatentCodes, VeraError
 
 GENERATOR = {

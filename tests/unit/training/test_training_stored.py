@@ -13,9 +13,9 @@ from vera.attributes.encoder import AttributeEncoder
 from vera.data.folder import FolderDataset
 from vera.data.procedural import ProceduralFaces
 from vera.data.sample import FaceDataset
-from vera.training.export import Statement, export
-from vera.training.export_autoencoder import Bank, _require_faces
-from vera.training.stored import ELSEWHERE, build, find_class, read_config
+from vera.training.export.api import Statement, export
+from vera.training.export.autoencoder import BankSettings, _require_faces
+from vera.training.export.stored import ELSEWHERE, build, find_class, read_config
 from vera.types import VeraError
 
 DATASET = {"_target_": "vera.data.procedural.ProceduralFaces", "size": 16, "count": 8, "seed": 0}
@@ -28,9 +28,9 @@ HOSTILE = [
     ["os.system"], {"_target_": "os.system"},
 ]  # fmt: skip
 MERELY_NAMED = [
-    "vera.data.folder.Path", "vera.data.folder.np", "vera.data.folder.Image.open", "vera.training.run.instantiate",
+    "vera.data.folder.Path", "vera.data.folder.np", "vera.data.folder.Image.open", "vera.training.runs.run.instantiate",
     "vera.data.people.folder", "vera.data.folder", "vera.data.nothing.X", "vera.data.folder.Nothing", "vera.files.os.system",
-    "vera.training.run.torch.load", "vera.data.folder.FolderDataset.root", "vera.bundle.importlib.import_module", "vera.bundle.save",
+    "vera.training.runs.run.torch.load", "vera.data.folder.FolderDataset.root", "vera.bundle.importlib.import_module", "vera.bundle.save",
 ]  # fmt: skip
 
 
@@ -55,7 +55,7 @@ def test_what_vera_train_wrote_is_read_and_built(written):
 def test_foreign_targets_are_refused_wherever_they_stand(written, target, place, monkeypatch):
     node = {"_target_": target, "_args_": ["touch"]}
     value = {"there": node, "in a list": [1, [node]], "deep in arguments": {"_args_": [{"a": {"_partial_": True, "b": node}}]}}[place]
-    monkeypatch.setattr("vera.training.stored.importlib.import_module", lambda name: pytest.fail(f"{name} was imported"))
+    monkeypatch.setattr("vera.training.export.stored.importlib.import_module", lambda name: pytest.fail(f"{name} was imported"))
     with pytest.raises(VeraError, match="only parts of the package vera are built") as told:
         read_config(written({"datamodule": {"dataset": DATASET}, "callbacks": value}))
     assert len(str(told.value).splitlines()) == 1
@@ -74,14 +74,14 @@ def test_a_path_must_end_at_a_class_where_it_is_defined(target):
         (None, "does not describe"),
         ([], "does not describe"),
         ({"size": 16}, "does not describe"),
-        ({"_target_": "vera.training.run.train", "config": {}}, "no class"),
-        ({"_target_": "vera.training.study.Study"}, "only classes of vera.data belong"),
+        ({"_target_": "vera.training.runs.run.train", "config": {}}, "no class"),
+        ({"_target_": "vera.training.runs.sweep.Study"}, "only classes of vera.data belong"),
         ({"_target_": "vera.generator.network.Generator"}, "only classes of vera.data belong"),
         ({"_target_": "vera.data.augment.Augment"}, "no FaceDataset"),
         ({"_target_": "vera.data.people.Person"}, "no FaceDataset"),
         (DATASET | {"_partial_": True}, "no whole FaceDataset"),
         (DATASET | {"more": 1}, "cannot be built"),
-        (DATASET | {"more": {"_target_": "vera.training.study.Study"}}, "only classes of vera.data belong"),
+        (DATASET | {"more": {"_target_": "vera.training.runs.sweep.Study"}}, "only classes of vera.data belong"),
         ({"_target_": "pytorch_lightning.Trainer"}, "no class"),
         ({"_target_": "vera.data.folder.FolderDataset", "root": "/nowhere", "size": 8, "pattern": "*", "cache": False}, "no folder"),
     ],
@@ -148,7 +148,7 @@ STATE = {"stage": "generator", "images_seen": 1, "ema": {}, "networks": {}}
 def test_a_malformed_checkpoint_is_one_sentence(tmp_path, state):
     torch.save({"vera": state}, tmp_path / "last.ckpt")
     (tmp_path / "config.yaml").write_text(yaml.safe_dump({"datamodule": {"dataset": DATASET}}))
-    options = {"statement": Statement(licence="CC0", card="#", data="none"), "bank": Bank(identities=4, seed=0, pattern=None)}
+    options = {"statement": Statement(licence="CC0", card="#", data="none"), "bank": BankSettings(identities=4, seed=0, pattern=None)}
     with pytest.raises(VeraError) as told:
         export(tmp_path, tmp_path / "b", checkpoint="last.ckpt", discriminator=None, exact=False, **options)
     assert len(str(told.value).splitlines()) == 1

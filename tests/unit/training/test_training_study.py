@@ -7,12 +7,12 @@ from omegaconf import OmegaConf
 from optuna.distributions import UniformDistribution
 from optuna.trial import TrialState
 
-from vera.training.study import Study
+from vera.training.runs.sweep import Study
 
 CODE = """
 import sys
 from pathlib import Path
-from vera.training.study import _join
+from vera.training.runs.sweep import _join
 _join(Path(sys.argv[1]))
 print("here", flush=True)
 input()

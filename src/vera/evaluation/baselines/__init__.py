@@ -1,1 +1,1 @@
-"""What anonymizers are compared with: blur, pixelation, masking and k-Same averaging, behind the anonymizer's own protocol."""
+"""Baselines behind the anonymizer protocol: blur, pixelation, a cover of one colour, and k-Same averaging."""

@@ -1,4 +1,4 @@
-"""Two anonymizers whose results are known beforehand: they show that the measures can fail."""
+"""The anonymizer that changes nothing: the first line of every table, and a check that the measures can fail."""
 
 from __future__ import annotations
 
@@ -26,31 +26,4 @@ class Untouched:
         for photograph in photographs:
             everywhere = np.ones(photograph.size, dtype=bool)
             results.append(Anonymized(photograph.name, photograph.pixels.copy(), everywhere, ~everywhere))
-        return AnonymizedPerson(person, results, {"anonymizer": self.name})
-
-
-class Constant:
-    """An image of one grey: no face is found in it.
-
-    Args:
-        value: the grey, 0 to 255.
-
-    """
-
-    name = "constant"
-
-    def __init__(self, *, value: int = 128) -> None:
-        self.value = value
-
-    @property
-    def config(self) -> dict[str, Any]:
-        """The grey."""
-        return {"value": self.value}
-
-    def __call__(self, photographs: Sequence[Photograph], *, person: str, masks: Sequence[Mask | None] | None = None) -> AnonymizedPerson:
-        """Grey images of the photographs' sizes; nothing is preserved."""
-        results = []
-        for photograph in photographs:
-            nowhere = np.zeros(photograph.size, dtype=bool)
-            results.append(Anonymized(photograph.name, np.full_like(photograph.pixels, self.value), nowhere, ~nowhere))
         return AnonymizedPerson(person, results, {"anonymizer": self.name})

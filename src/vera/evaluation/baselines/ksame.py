@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vera.evaluation.baselines.region import ALIGNED, Baseline, Scene
+from vera.evaluation.baselines.region import ALIGNED, Baseline, BaselineScene
 from vera.faces.alignment import align, warp_to_photograph
 from vera.faces.detection import Detector
 from vera.faces.parsing import Parser
@@ -29,11 +29,11 @@ class KSame(Baseline):
     the FFHQ alignment; the double contours this gives are the method's own.
 
     Args:
-        detector: finds the faces, the gallery's too.
+        detector: face detector, also for the gallery's faces.
         gallery: person to a photograph of theirs; those without a face are counted and left out.
         k: how many faces are averaged.
         preserve: classes kept bit for bit.
-        parser: sees them.
+        parser: parser that finds the preserved classes; None where nothing is preserved.
 
     Raises:
         VeraError: k is under 2, or the gallery has too few faces.
@@ -67,11 +67,11 @@ class KSame(Baseline):
         self.gallery_digest = hashlib.sha256(repr(shown).encode()).hexdigest()
 
     def _parameters(self) -> dict[str, Any]:
-        """Whose photographs, too: with another gallery everybody is made again."""
+        """The method's numbers and the gallery's digest: with another gallery all items are made again."""
         counts = {"gallery": len(self.people), "gallery_without_face": self.without_face}
         return {"k": self.k, **counts, "gallery_digest": self.gallery_digest}
 
-    def _paint(self, scenes: Sequence[Scene], person: str) -> list[tuple[Pixels, Mask]]:
+    def _paint(self, scenes: Sequence[BaselineScene], person: str) -> list[tuple[Pixels, Mask]]:
         mean = self.images[self.chosen([scene.face for scene in scenes], person)].mean(axis=0, dtype=np.float32).transpose(2, 0, 1)
         painted = []
         for scene in scenes:

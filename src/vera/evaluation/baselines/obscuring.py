@@ -8,7 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from vera.evaluation.baselines.region import Baseline, Scene
+from vera.evaluation.baselines.region import Baseline, BaselineScene
 from vera.faces.detection import Detector
 from vera.faces.parsing import Parser
 from vera.types import Mask, Pixels, Semantic, VeraError
@@ -17,10 +17,10 @@ from vera.types import Mask, Pixels, Semantic, VeraError
 class _Obscuring(Baseline):
     """A baseline that looks at one photograph at a time."""
 
-    def _paint(self, scenes: Sequence[Scene], person: str) -> list[tuple[Pixels, Mask]]:
+    def _paint(self, scenes: Sequence[BaselineScene], person: str) -> list[tuple[Pixels, Mask]]:
         return [(self._obscure(scene), np.ones(scene.photograph.size, dtype=bool)) for scene in scenes]
 
-    def _obscure(self, scene: Scene) -> Pixels:
+    def _obscure(self, scene: BaselineScene) -> Pixels:
         raise NotImplementedError
 
 
@@ -28,10 +28,10 @@ class Blur(_Obscuring):
     """Gaussian blur.
 
     Args:
-        detector: finds the face.
+        detector: face detector with 68 landmarks.
         width: the Gaussian's standard deviation, in eye distances.
         preserve: classes kept bit for bit.
-        parser: sees them.
+        parser: parser that finds the preserved classes; None where nothing is preserved.
 
     """
 
@@ -46,7 +46,7 @@ class Blur(_Obscuring):
     def _parameters(self) -> dict[str, Any]:
         return {"width": self.width}
 
-    def _obscure(self, scene: Scene) -> Pixels:
+    def _obscure(self, scene: BaselineScene) -> Pixels:
         sigma = max(self.width * scene.unit, 0.5)
         rows, columns = _box(scene.region, margin=round(4 * sigma))
         part = cv2.GaussianBlur(scene.photograph.pixels[rows, columns], (0, 0), sigma, borderType=cv2.BORDER_REFLECT_101)
@@ -57,10 +57,10 @@ class Pixelate(_Obscuring):
     """Square blocks of their mean colour.
 
     Args:
-        detector: finds the face.
+        detector: face detector with 68 landmarks.
         blocks: across the width of the region.
         preserve: classes kept bit for bit.
-        parser: sees them.
+        parser: parser that finds the preserved classes; None where nothing is preserved.
 
     """
 
@@ -75,7 +75,7 @@ class Pixelate(_Obscuring):
     def _parameters(self) -> dict[str, Any]:
         return {"blocks": self.blocks}
 
-    def _obscure(self, scene: Scene) -> Pixels:
+    def _obscure(self, scene: BaselineScene) -> Pixels:
         rows, columns = _box(scene.region, margin=0)
         part = scene.photograph.pixels[rows, columns]
         side = max(1, -(-part.shape[1] // self.blocks))
@@ -89,10 +89,10 @@ class Cover(_Obscuring):
     """One colour over the face: the baseline that tables call "mask".
 
     Args:
-        detector: finds the face.
+        detector: face detector with 68 landmarks.
         colour: ``black``, or ``mean``: the region's own mean.
         preserve: classes kept bit for bit.
-        parser: sees them.
+        parser: parser that finds the preserved classes; None where nothing is preserved.
 
     """
 
@@ -107,7 +107,7 @@ class Cover(_Obscuring):
     def _parameters(self) -> dict[str, Any]:
         return {"colour": self.colour}
 
-    def _obscure(self, scene: Scene) -> Pixels:
+    def _obscure(self, scene: BaselineScene) -> Pixels:
         pixels = scene.photograph.pixels
         if self.colour == "black" or not scene.region.any():
             return np.zeros_like(pixels)
@@ -124,7 +124,7 @@ def _box(region: Mask, *, margin: int) -> tuple[slice, slice]:
     return spans[0], spans[1]
 
 
-def _placed(part: Any, rows: slice, columns: slice, scene: Scene) -> Pixels:
+def _placed(part: Any, rows: slice, columns: slice, scene: BaselineScene) -> Pixels:
     """A part, at its place in a photograph-sized image."""
     canvas = np.zeros_like(scene.photograph.pixels)
     canvas[rows, columns] = part

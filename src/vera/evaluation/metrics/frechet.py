@@ -29,7 +29,7 @@ LARGEST = 1 << 28
 
 @dataclass(frozen=True)
 class Statistics:
-    """What the distance needs to know of one set of images.
+    """Mean and covariance of one set of images' features, with their provenance.
 
     Attributes:
         mean: ``(D,)`` float64.
@@ -109,7 +109,7 @@ class FrechetDistance(Metric):
     images are dealt to them.
 
     Args:
-        features: frozen network, images ``(B, 3, H, W)`` in [-1, 1] to ``(B, D)``.
+        features: a frozen network from images ``(B, 3, H, W)`` in [-1, 1] to vectors ``(B, D)``.
         reference: statistics of the real images; then no real image is given to :meth:`update`.
 
     Raises:
@@ -194,10 +194,17 @@ def frechet(
     too few images (rank under D) need no correction term.
 
     Args:
-        mean1: of the first set; float64.
-        cov1: of the first set, symmetric and positive semidefinite.
-        mean2: of the second.
-        cov2: of the second.
+        mean1: mean of the first set; float64.
+        cov1: covariance of the first set, symmetric and positive semidefinite.
+        mean2: mean of the second set; float64.
+        cov2: covariance of the second set, symmetric and positive semidefinite.
+
+    Examples:
+        >>> import torch
+        >>> from vera.evaluation.metrics.frechet import frechet
+        >>> mean, covariance = torch.zeros(3).double(), torch.eye(3).double()
+        >>> frechet(mean, covariance, mean + 1, covariance).round(decimals=6)
+        tensor(3., dtype=torch.float64)
 
     """
     values, vectors = torch.linalg.eigh(cov1)

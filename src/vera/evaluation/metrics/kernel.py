@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torchmetrics.image.kid import poly_mmd
 
-from vera.evaluation.metrics.collected import Collected
+from vera.distributed import Collected
 from vera.features.pooled import PooledFeatures
 from vera.types import VeraError
 
@@ -23,10 +23,10 @@ class KernelDistance(Collected):
     drawn from them, as torch-fidelity draws them: the result does not depend on how images were dealt to processes.
 
     Args:
-        features: frozen network, see :class:`vera.evaluation.metrics.frechet.FrechetDistance`.
+        features: a frozen network from images to vectors, as in :class:`vera.evaluation.metrics.frechet.FrechetDistance`.
         subsets: how many are drawn.
         subset_size: images of each side in a subset.
-        seed: of the draw; 2020 is torch-fidelity's.
+        seed: seed of the subsets; 2020 is torch-fidelity's.
 
     """
 

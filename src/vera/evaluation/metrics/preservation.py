@@ -1,17 +1,18 @@
-"""Preservation: is the treated region kept bit for bit, and does its border show?"""
+"""Preservation and replacement: is the treated region kept bit for bit, does its border show, and how much of the face is new?"""
 
 from __future__ import annotations
 
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import nn
 
-from vera.evaluation.metrics.collected import Collected
-from vera.evaluation.metrics.shares import share
-from vera.types import Mask, Pixels, VeraError, image_to_tensor
+from vera.distributed import Collected
+from vera.evaluation.metrics.base import share
+from vera.types import Mask, Pixels, Points, VeraError, image_to_tensor
 
 LEAST_STEP = 1.0
 """Grey levels: steps under this count as this, so that a ratio of two flat borders is 1."""
@@ -58,7 +59,7 @@ class Preservation(Collected):
         self.append("lpips", [self._lpips(original, anonymized, preserved) if some else np.nan])
 
     def compute(self) -> dict[str, Any]:
-        """Equality, PSNR of what is not equal, LPIPS and seam.
+        """Compute bit equality, PSNR, LPIPS and the seam ratio of the preserved regions.
 
         ``equal_share`` is of pixels; ``identical`` of photographs whose whole region is equal; ``psnr`` (dB, one figure from the mean
         squared error over all photographs that are not identical; None if all are); ``lpips`` (mean; None without network);
@@ -110,3 +111,42 @@ def _border_steps(image: Pixels, region: Mask) -> npt.NDArray[np.float64]:
     across = np.abs(np.diff(values, axis=1)).mean(axis=2)[region[:, 1:] != region[:, :-1]]
     down = np.abs(np.diff(values, axis=0)).mean(axis=2)[region[1:] != region[:-1]]
     return np.concatenate([across, down])
+
+
+class Replacement(Collected):
+    """Share of the face's pixels that differ from the original's: in the hull of the landmarks, outside the preserved region.
+
+    A replaced pixel may equal its source by chance (a saturated cheek): values just below 1 are not leakage, low values are.
+    """
+
+    higher_is_better = True
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.add_column("changed", torch.float64)
+
+    def update(self, original: Pixels, anonymized: Pixels, preserved: Mask, landmarks: Points) -> None:
+        """Add one photograph.
+
+        Args:
+            original: the source photograph, ``(H, W, 3)`` uint8.
+            anonymized: the anonymized photograph, of the same size.
+            preserved: ``(H, W)``, what is to be equal.
+            landmarks: ``(68, 2)`` of the original's face, in its pixels.
+
+        """
+        hull = np.zeros(preserved.shape, dtype=np.uint8)
+        cv2.fillConvexPoly(hull, cv2.convexHull(np.round(landmarks).astype(np.int32)), 1)
+        inside = hull.astype(bool) & ~preserved
+        if inside.any():
+            self.append("changed", [(original[inside] != anonymized[inside]).any(axis=1).mean()])
+
+    def compute(self) -> dict[str, Any]:
+        """``mean`` and ``least`` share over photographs (None without any), and how many there are."""
+        values = np.sort(self.column("changed"))
+        some = len(values) > 0
+        return {
+            "mean_share": float(values.mean()) if some else None,
+            "least": float(values[0]) if some else None,
+            "photographs": len(values),
+        }

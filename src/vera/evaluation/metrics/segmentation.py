@@ -18,7 +18,7 @@ class SegmentationConsistency(Metric):
     """Agreement of a parser's segmentation of an image with a given one, from one confusion matrix over all pixels.
 
     Args:
-        parser: looks at the image.
+        parser: parser that segments the image anew.
 
     """
 
@@ -45,7 +45,7 @@ class SegmentationConsistency(Metric):
         self.confusion = self.confusion + multiclass_confusion_matrix(seen, meant, num_classes=NUM_CLASSES)
 
     def compute(self) -> dict[str, Any]:
-        """See :func:`agreement`.
+        """Compute accuracy and IoU, see :func:`agreement`.
 
         Raises:
             VeraError: no image was given.

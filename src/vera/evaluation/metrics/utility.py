@@ -16,8 +16,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from vera.evaluation.metrics.collected import Collected, Matrix, keys
-from vera.types import VeraError
+from vera.distributed import Collected, keys
+from vera.types import Matrix, VeraError
 
 GRID = 4
 """DECISION: features are averaged to this many cells a side: where things are matters, and rows stay short."""
@@ -31,7 +31,7 @@ class LandmarkUtility(Collected):
     """Landmark error on real faces of held-out people, after learning from other people's anonymized faces, and from their real ones.
 
     Args:
-        features: frozen network, images in [-1, 1] to a list of feature maps of which the last is read
+        features: a frozen network from images in [-1, 1] to a list of feature maps, of which the last is read
             (:class:`vera.features.efficientnet.EfficientNetLite0`).
         side: images are brought to this side first.
 
@@ -103,8 +103,8 @@ class Ridge:
     """Ridge regression with intercept, in its dual form; the strength has the least leave-one-out error.
 
     Args:
-        rows: ``(N, D)``.
-        targets: ``(N, T)``.
+        rows: predictors, ``(N, D)``, one row for each example.
+        targets: values to predict, ``(N, T)``, one row for each example.
 
     """
 
@@ -132,7 +132,7 @@ class Ridge:
 
 
 def _error(guess: Matrix, truth: Matrix) -> float:
-    """Mean distance of points, in eye distances."""
+    """Mean distance between predicted and true points, in eye distances."""
     a, b = guess.reshape(-1, 68, 2), truth.reshape(-1, 68, 2)
     unit = np.linalg.norm(b[:, 42:48].mean(axis=1) - b[:, 36:42].mean(axis=1), axis=1)
     return float((np.linalg.norm(a - b, axis=2).mean(axis=1) / unit).mean())

@@ -1,0 +1,1 @@
+"""Measures: how photographs, faces and generators are fed to the metrics."""

@@ -1,0 +1,97 @@
+"""The protocol of measures: they take photographs before and after, and give plain figures."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from vera.evaluation.judges import Observation
+from vera.faces.alignment import align
+from vera.types import Mask, Photograph, VeraError
+
+
+@dataclass(frozen=True)
+class Original:
+    """One source photograph of the evaluation with its observations.
+
+    Attributes:
+        person: whose.
+        group: what the person is known to belong to; None if nothing is known.
+        photograph: its digest is its key.
+        seen: what the judges saw.
+
+    """
+
+    person: str
+    group: str | None
+    photograph: Photograph
+    seen: Observation
+
+    def crop(self, photograph: Photograph, size: int) -> Tensor | None:
+        """``(3, S, S)`` in [-1, 1]: the face in this photograph or in its anonymized one, at the original's place; None without a face."""
+        return align(photograph, self.seen.landmarks, size).image if np.isfinite(self.seen.landmarks).all() else None
+
+
+@dataclass(frozen=True)
+class Written:
+    """One anonymized photograph, read from the file that was written.
+
+    Attributes:
+        original: what it was made from.
+        photograph: decoded from disk.
+        preserved: ``(H, W)``, what the anonymizer says that it kept.
+        seen: what the judges saw.
+        other_seeds: what they saw in the same photograph under other seeds.
+
+    """
+
+    original: Original
+    photograph: Photograph
+    preserved: Mask
+    seen: Observation
+    other_seeds: tuple[Observation, ...] = field(default=())
+
+
+class Measure(ABC):
+    """A measure of one method's photographs; reused for the next method after :meth:`reset`.
+
+    Attributes:
+        name: name of the figures in the results.
+        metric: accumulates the figures; what :meth:`reset` and :meth:`result` use.
+
+    """
+
+    name: str
+    metric: Any
+
+    def reset(self) -> None:
+        """Forget all photographs."""
+        self.metric.reset()
+
+    def original(self, original: Original) -> None:
+        """Take a photograph of the set, whether it was anonymized or not; by default there is nothing to measure on it."""
+        return
+
+    @abstractmethod
+    def written(self, written: Written) -> None:
+        """Take an anonymized photograph."""
+
+    def result(self) -> dict[str, Any]:
+        """Plain values, over all processes: each must call it."""
+        return computed(self.metric.compute)
+
+
+def computed(compute: Callable[[], Any]) -> dict[str, Any]:
+    """A metric's figures as a dictionary; of too few photographs, ``value`` None and ``why``."""
+    try:
+        found = compute()
+    except VeraError as error:
+        return {"value": None, "why": str(error)}
+    if isinstance(found, Mapping):
+        return dict(found) if "mean" not in found else {"value": found["mean"], **found}
+    return {"value": float(found)}

@@ -1,0 +1,91 @@
+"""Helpers of metrics: distances between tables of embeddings, shares with 95 % confidence intervals, groups."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.spatial.distance import cdist
+from scipy.stats import binomtest
+
+from vera.faces.recognition import Distance
+from vera.types import Matrix, VeraError
+
+
+def check_rows(embeddings: npt.ArrayLike, *columns: Sequence[Any]) -> Matrix:
+    """Embeddings as ``(N, D)`` float64, if there is one for each name.
+
+    Raises:
+        VeraError: another number of rows, or no table.
+
+    """
+    table = np.asarray(embeddings, dtype=np.float64)
+    if table.ndim != 2 or any(len(column) != len(table) for column in columns):
+        raise VeraError(f"embeddings must be (N, D) with N names beside them, these are {table.shape} and {[len(c) for c in columns]}")
+    return table
+
+
+def distances(a: Matrix, b: Matrix, distance: Distance) -> Matrix:
+    """``(N, M)`` distances between two tables; NaN where an embedding is."""
+    if not len(a) or not len(b):
+        return np.zeros((len(a), len(b)))
+    return np.asarray(cdist(a, b, metric=distance), dtype=np.float64)  # type: ignore[call-overload]
+
+
+Share = dict[str, float | int | None]
+"""``share`` (None of nothing), ``count``, ``of``, and the interval's ends ``low`` and ``high``."""
+
+
+def share(hits: npt.ArrayLike, *, exact: bool = False) -> Share:
+    """Share of True.
+
+    The interval takes the cases for independent: pairs that share a person are not, and it is too narrow for them.
+
+    Args:
+        hits: outcomes, ``(N,)`` bool; True is counted.
+        exact: Clopper and Pearson's interval (never too narrow) in place of Wilson's (right on average).
+
+    """
+    cases = np.asarray(hits, dtype=bool)
+    return share_of(int(cases.sum()), cases.size, exact=exact)
+
+
+def share_of(count: int, of: int, *, exact: bool = False) -> Share:
+    """Share from counts; see :func:`share`."""
+    if of == 0:
+        return {"share": None, "count": 0, "of": 0, "low": None, "high": None}
+    interval = binomtest(count, of).proportion_ci(0.95, method="exact" if exact else "wilson")
+    return {"share": count / of, "count": count, "of": of, "low": float(interval.low), "high": float(interval.high)}
+
+
+class Groups:
+    """Names of the groups by which results are given as well, as numbers for a metric's state.
+
+    Args:
+        names: all that may come.
+
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = tuple(names)
+
+    def numbers(self, labels: Sequence[str | None] | None, count: int) -> npt.NDArray[np.int64]:
+        """Each item's group; -1 for none.
+
+        Raises:
+            VeraError: a group that was not announced, or labels for another number of items.
+
+        """
+        given: Sequence[str | None] = [None] * count if labels is None else labels
+        if len(given) != count:
+            raise VeraError(f"{len(given)} groups for {count} items: give one for each, None where it is not known")
+        unknown = sorted({label for label in given if label is not None} - set(self.names))
+        if unknown:
+            raise VeraError(f"unknown group '{unknown[0]}': all groups are announced when the metric is made ({', '.join(self.names)})")
+        return np.array([-1 if label is None else self.names.index(label) for label in given], dtype=np.int64)
+
+    def split(self, numbers: npt.NDArray[np.int64], result: Any) -> dict[str, Any]:
+        """``result(mask)`` for each group that has items."""
+        return {name: result(numbers == i) for i, name in enumerate(self.names) if (numbers == i).any()}

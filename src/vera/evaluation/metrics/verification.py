@@ -1,0 +1,196 @@
+"""Verification: how well a distance tells pairs of one person from pairs of two, and which threshold has which false-accept rate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy.integrate import trapezoid
+from scipy.stats import binom
+
+from vera.distributed import Collected, keys
+from vera.evaluation.metrics.base import Share, check_rows, distances, share
+from vera.faces.recognition import Distance
+from vera.types import Matrix, VeraError
+
+
+class VerificationCalibration(Collected):
+    """Error rates over pairs of the same person and of different people (a pairs list such as LFW's).
+
+    Two photographs are taken for one person when their distance is *under* the threshold. Pairs with NaN (no face found in one of
+    them) are counted and left out.
+
+    Args:
+        false_accept_rates: wanted; a threshold is given for each that the number of pairs can show (one expected accept at least).
+
+    """
+
+    def __init__(self, *, false_accept_rates: Sequence[float] = (1e-2, 1e-3), **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.false_accept_rates = tuple(false_accept_rates)
+        self.add_column("pair_distances", torch.float64)
+        self.add_column("pair_same", torch.bool)
+
+    def update(self, distances: npt.ArrayLike, same: npt.ArrayLike) -> None:
+        """Add pairs: their ``(N,)`` distances, and whether they show one person.
+
+        Raises:
+            VeraError: not one answer for each distance.
+
+        """
+        values, answers = np.asarray(distances, dtype=np.float64).ravel(), np.asarray(same, dtype=bool).ravel()
+        if len(values) != len(answers):
+            raise VeraError(f"{len(values)} distances and {len(answers)} answers: give one for each pair")
+        self.append("pair_distances", values)
+        self.append("pair_same", answers)
+
+    def compute(self) -> dict[str, Any]:
+        """Thresholds ``at`` each wanted rate with their 95 % intervals, AUC, EER and counts."""
+        same, different = self._sides()
+        return {
+            "pairs_same": len(same),
+            "pairs_different": len(different),
+            "pairs_without_face": int(np.isnan(self.column("pair_distances")).sum()),
+            **separation(same, different),
+            "at": {f"{rate:g}": self._at(rate, same, different) for rate in self.false_accept_rates},
+        }
+
+    def judge(self, threshold: float) -> dict[str, Share]:
+        """False-accept and true-accept rate of a given threshold, over all processes; the interval is Clopper and Pearson's."""
+        with self.sync_context():
+            same, different = self._sides()
+        return _rates(threshold, same, different)
+
+    def _sides(self) -> tuple[Matrix, Matrix]:
+        values, same = self.column("pair_distances"), self.column("pair_same").astype(bool)
+        seen = np.isfinite(values)
+        return np.sort(values[seen & same]), np.sort(values[seen & ~same])
+
+    def _at(self, rate: float, same: Matrix, different: Matrix) -> dict[str, Any]:
+        threshold, low, high = threshold_at(different, rate)
+        if threshold is None:
+            return {"threshold": None, "threshold_low": None, "threshold_high": None, "false_accept_rate": None, "true_accept_rate": None}
+        return {"threshold": threshold, "threshold_low": low, "threshold_high": high, **_rates(threshold, same, different)}
+
+
+def threshold_at(different: Matrix, rate: float) -> tuple[float, float, float] | tuple[None, None, None]:
+    """The largest threshold whose false-accept rate does not exceed a wanted one, and its 95 % interval from order statistics.
+
+    Args:
+        different: ``(N,)`` sorted distances of different people.
+        rate: wanted, in (0, 1).
+
+    Returns:
+        Threshold and the interval's ends; three None where N pairs cannot show the rate (fewer than one accept expected).
+
+    """
+    count = len(different)
+    allowed = int(np.floor(rate * count + 1e-9))
+    if not 1 <= allowed < count:
+        return None, None, None
+    low, high = (int(binom.ppf(q, count, rate)) for q in (0.025, 0.975))
+    return float(different[allowed]), float(different[max(low - 1, 0)]), float(different[min(high, count - 1)])
+
+
+def _rates(threshold: float, same: Matrix, different: Matrix) -> dict[str, Share]:
+    return {
+        "false_accept_rate": share(different < threshold, exact=True),
+        "true_accept_rate": share(same < threshold, exact=True),
+    }
+
+
+SIDES = ("anonymized", "originals")
+Pairs = dict[str, tuple[Matrix, Matrix]]
+"""For each of :data:`SIDES`, sorted distances of same-person pairs and of different people's pairs."""
+
+
+class PairedConsistency(Collected):
+    """AUC and EER of same-person pairs against different people, among anonymized photographs and among their originals.
+
+    All pairs of two photographs on one side are taken (quadratic: a thousand photographs make half a million pairs). The same pairs
+    are compared on both sides: a photograph without an embedding on either is left out of both, and counted.
+
+    Args:
+        distance: a recogniser's, or scipy's name for it.
+
+    """
+
+    higher_is_better = True
+
+    def __init__(self, distance: Distance, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.distance = distance
+        for side in SIDES:
+            self.add_column(side, torch.float64)
+        self.add_column("people", torch.int64)
+
+    def update(self, anonymized: npt.ArrayLike, originals: npt.ArrayLike, people: Sequence[str]) -> None:
+        """Add photographs: embeddings ``(N, D)`` after and before, and whose they are.
+
+        Raises:
+            VeraError: tables of different lengths.
+
+        """
+        for side, table in zip(SIDES, (check_rows(anonymized, people), check_rows(originals, people)), strict=True):
+            self.append(side, table)
+        self.append("people", keys(people))
+
+    def compute(self) -> dict[str, Any]:
+        """Compute, before and after, ``auc``, ``eer``, medians and number of pairs; and the photographs left out."""
+        sides, left_out = self._pairs()
+        result: dict[str, Any] = {}
+        for side, (same, different) in sides.items():
+            medians = {"median_same": _median(same), "median_different": _median(different)}
+            result[side] = {**separation(same, different), **medians, "pairs_same": len(same), "pairs_different": len(different)}
+        return {**result, "left_out": left_out}
+
+    def distances(self) -> Pairs:
+        """All distances over all processes, for histograms."""
+        with self.sync_context():
+            return self._pairs()[0]
+
+    def _pairs(self) -> tuple[Pairs, int]:
+        people = self.column("people")
+        tables = {side: self.matrix(side, len(people)) for side in SIDES}
+        seen = np.all([np.isfinite(table).all(axis=1) for table in tables.values()], axis=0)
+        first, second = np.triu_indices(int(seen.sum()), 1)
+        alike = people[seen][first] == people[seen][second]
+        result: Pairs = {}
+        for side, table in tables.items():
+            values = distances(table[seen], table[seen], self.distance)[first, second]
+            result[side] = (np.sort(values[alike]), np.sort(values[~alike]))
+        return result, int((~seen).sum())
+
+
+def _median(values: Matrix) -> float | None:
+    return float(np.median(values)) if len(values) else None
+
+
+def separation(same: Matrix, different: Matrix) -> dict[str, float | None]:
+    """``auc`` and ``eer`` (mean of both error rates where they are nearest); None without pairs on both sides.
+
+    In double precision, which half a million pairs need.
+
+    Args:
+        same: ``(N,)`` distances of pairs of one person.
+        different: ``(M,)`` distances of pairs of two people.
+
+    """
+    if not len(same) or not len(different):
+        return {"auc": None, "eer": None}
+    accepts, hits = roc(same, different)
+    nearest = np.argmin(np.abs(accepts - (1 - hits)))
+    return {"auc": float(trapezoid(hits, accepts)), "eer": float(accepts[nearest] + 1 - hits[nearest]) / 2}
+
+
+def roc(same: Matrix, different: Matrix) -> tuple[Matrix, Matrix]:
+    """False-accept and true-accept rates at every threshold, ascending from (0, 0) to (1, 1); empty without pairs on both sides."""
+    if not len(same) or not len(different):
+        return np.zeros(0), np.zeros(0)
+    thresholds = np.unique(np.concatenate([same, different]))
+    rates = [np.searchsorted(np.sort(side), thresholds, side="right") / len(side) for side in (different, same)]
+    accepts, hits = (np.concatenate([[0.0], rate]) for rate in rates)
+    return accepts, hits

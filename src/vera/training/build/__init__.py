@@ -1,0 +1,1 @@
+"""The networks and objectives that a run starts with."""

@@ -1,0 +1,1 @@
+"""Callbacks of a training run: snapshots, progress, contact sheets, the Fréchet curve."""

@@ -1,0 +1,1 @@
+"""Export a training run as a bundle."""

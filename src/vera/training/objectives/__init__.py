@@ -1,0 +1,1 @@
+"""Objectives: which networks a stage trains, in which phases, and by which losses."""

@@ -1,0 +1,1 @@
+"""Runs: from a configuration to a finished folder, alone, in sweeps and on clusters."""

@@ -1,0 +1,171 @@
+"""Read the training runs of a sweep: overrides, state, images seen and last measures of each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from omegaconf import DictConfig, OmegaConf
+
+from vera.files import printable, write_into_run
+from vera.training.export.stored import read_values
+from vera.types import VeraError
+from vera.untrusted import field, read_json, read_text
+
+RECORD, CONFIG, FAILURE, OVERRIDES = "run.json", "config.yaml", "failure.txt", ".hydra/overrides.yaml"
+ELSEWHERE = {"run", "trainer", "logger", "callbacks", "sweep", "objective"}
+"""Parts of a configuration that say where and how a run runs, not what it is."""
+SMALL = 1 << 20
+"""DECISION: bytes of a file that says how a run was called, or why it failed."""
+INTERRUPTED = "interrupted; the same command goes on"
+"""What ``failure.txt`` says of a run that was stopped by a signal while the others of its sweep went on."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training run of a sweep.
+
+    Attributes:
+        folder: below the sweep's, whose name it begins with.
+        state: ``finished``; ``failed``; ``unfinished``: stopped, or still at work.
+        why: it failed, in a line.
+        overrides: what was asked of it, by key.
+        images: seen.
+        measures: each one's last logged value; None for one that was not finite.
+
+    """
+
+    folder: str
+    state: Literal["finished", "failed", "unfinished"]
+    why: str
+    overrides: Mapping[str, str]
+    images: int
+    measures: Mapping[str, float | None]
+
+
+def read_record(folder: Path) -> dict[str, Any] | None:
+    """Read a run's ``run.json``; None where there is none.
+
+    Raises:
+        VeraError: it is damaged.
+
+    """
+    path = folder / RECORD
+    if not path.is_file():
+        return None
+    what = f"'{path}'"
+    try:
+        record = read_json(path, what=what)
+        measures = field(record, "measures", dict, what=what)
+        if not all(value is None or isinstance(value, int | float) for value in measures.values()):
+            raise VeraError(f"{what} has a measure that is no number")
+        return {
+            "state": field(record, "state", str, what=what),
+            "images": field(record, "images", int, what=what),
+            "measures": {printable(name): value for name, value in measures.items()},
+        }
+    except VeraError as error:
+        raise VeraError(f"'{path}' is damaged ({error}): remove it, and start the run again with run.resume=auto") from error
+
+
+def read_failure(folder: Path) -> str:
+    """What ``failure.txt`` says of a run that failed; empty where there is none."""
+    path = folder / FAILURE
+    return read_text(path, what=f"'{path}'", limit=SMALL).strip() if path.is_file() else ""
+
+
+def _overrides(path: Path) -> list[str]:
+    text = read_text(path, what=f"'{path}'", limit=SMALL)
+    try:
+        found = yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise VeraError(f"'{path}' is damaged: it is no list of overrides") from error
+    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+        raise VeraError(f"'{path}' is damaged: it is no list of overrides")
+    return found
+
+
+def folders(sweep: Path) -> list[Path]:
+    """Folders of runs below a sweep's folder; it is none itself."""
+    return sorted({path.parents[1] for path in sweep.rglob(OVERRIDES)} - {sweep})
+
+
+def read_runs(sweep: Path) -> list[Run]:
+    """Every run below a sweep's folder that has begun.
+
+    Raises:
+        VeraError: there is none, or a run's record is damaged.
+
+    """
+    runs = [_read(folder, sweep) for folder in folders(sweep)]
+    if not runs:
+        raise VeraError(f"'{sweep}' holds no runs of a sweep: name the folder of a multirun, or that of an evaluation that has finished")
+    return runs
+
+
+def _read(folder: Path, sweep: Path) -> Run:
+    record = read_record(folder) or {"state": "unfinished", "images": 0, "measures": {}}
+    why = read_failure(folder)
+    finished = record["state"] == "finished"
+    failed = not finished and why not in {"", INTERRUPTED}
+    asked = [override.lstrip("+~").partition("=") for override in _overrides(folder / OVERRIDES)]
+    return Run(
+        folder=str(Path(sweep.resolve().name, folder.relative_to(sweep))),
+        state="finished" if finished else "failed" if failed else "unfinished",
+        why=why.splitlines()[-1] if failed else "",
+        overrides={key: value for key, _, value in asked},
+        images=record["images"],
+        measures=record["measures"],
+    )
+
+
+def write_record(folder: Path, *, finished: bool, images: int, measures: Mapping[str, float | None]) -> None:
+    """Write ``run.json``, whole or not at all.
+
+    Args:
+        folder: folder of the run.
+        finished: whether it has seen all its images.
+        images: number of images seen so far.
+        measures: the last value of each.
+
+    """
+    record = {"state": "finished" if finished else "unfinished", "images": images, "measures": dict(sorted(measures.items()))}
+    write_into_run(folder / RECORD, (json.dumps(record, indent=1, allow_nan=False) + "\n").encode())
+
+
+def finished(folder: Path, config: DictConfig) -> bool:
+    """Whether the folder holds exactly this run, finished; if more images are now asked for, it is not.
+
+    Args:
+        folder: folder of the run.
+        config: what is asked for.
+
+    Raises:
+        VeraError: a finished run of another configuration is there.
+
+    """
+    record = read_record(folder)
+    if record is None or record["state"] != "finished" or not (folder / CONFIG).is_file() or config.images > record["images"]:
+        return False
+    there, here = _flat(read_values(folder / CONFIG)), _flat(config)
+    for key in sorted(there.keys() | here.keys()):
+        if there.get(key) != here.get(key) and not key.endswith("workers"):
+            difference = f"{key}: {there.get(key)} there, {here.get(key)} here"
+            raise VeraError(f"'{folder}' holds a finished run of another configuration ({difference}): choose another folder or sweep.name")
+    return True
+
+
+def _flat(node: Any, prefix: str = "") -> dict[str, Any]:
+    """Leaves of a configuration by their way, without what lies in :data:`ELSEWHERE`."""
+    plain = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
+    if not isinstance(plain, dict):
+        return {prefix: plain}
+    leaves: dict[str, Any] = {}
+    for key, value in plain.items():
+        if prefix or key not in ELSEWHERE:
+            leaves |= _flat(value, f"{prefix}.{key!s}" if prefix else str(key))
+    return leaves

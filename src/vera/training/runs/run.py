@@ -1,0 +1,169 @@
+"""One training run, from a composed configuration; alone, or as a job of a multirun."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.utilities import rank_zero_only
+
+from vera.files import write_whole
+from vera.moved import modernise
+from vera.training.runs.folder import CONFIG, finished, read_record, write_record
+from vera.training.runs.record import Measures, alone, read_checkpoint, write_environment
+from vera.training.runs.signals import environment, hand_on, own_processes
+from vera.types import VeraError
+
+
+def train(config: DictConfig) -> Path:
+    """Start or resume a training run, and return its last checkpoint.
+
+    Args:
+        config: the composed ``train`` configuration (see ``conf/train.yaml``).
+
+    Raises:
+        VeraError: for a missing data folder or checkpoint, a loss that is not finite, or a folder where another process is at work.
+        KeyboardInterrupt: the run was stopped by Ctrl-C or a cluster's signal; its last checkpoint is complete.
+        SystemExit: the same, where submitit waits for the signal and has put the job back into its queue.
+
+    """
+    modernise(config)
+    folder = Path(config.run.folder)
+    last = folder / "last.ckpt"
+    resume = _checkpoint(config.run.resume, last)
+    _quiet()
+    pl.seed_everything(int(config.seed), workers=True, verbose=False)
+    module = _made(config.stage.module, _convert_="all")  # plain containers: a bundle carries them as JSON
+    data = _made(config.datamodule, _convert_="all")
+    callbacks = [_made(c) for c in config.callbacks.values()]
+    if _tells():  # nothing is written for a configuration that describes nothing
+        folder.mkdir(parents=True, exist_ok=True)
+        with alone(folder):
+            _keep_log(folder / "metrics.csv")
+            write_whole(folder / CONFIG, OmegaConf.to_yaml(config, resolve=True).encode())
+            write_environment(folder)
+            _fit(config, module, data, callbacks, resume)
+    else:
+        _fit(config, module, data, callbacks, resume)
+    received = max((getattr(callback, "interrupted", 0) for callback in callbacks), default=0)
+    if received:
+        hand_on(received)
+        if _tells():
+            raise KeyboardInterrupt
+    return last
+
+
+def _tells() -> bool:
+    """Whether this process writes and reports: only one does, since Lightning kills all when another fails."""
+    return getattr(rank_zero_only, "rank", 0) == 0
+
+
+def _fit(config: DictConfig, module: Any, data: Any, callbacks: list[pl.Callback], resume: str | None) -> None:
+    """Train, and write the run's record however it ends."""
+    folder = Path(config.run.folder)
+    earlier = (read_record(folder) if resume else None) or {"images": 0, "measures": {}}
+    measures, logger, plugins = Measures(earlier["measures"]), _made(config.logger), environment()
+    keywords = {"plugins": plugins} if plugins else {}
+    trainer: pl.Trainer = _made(config.trainer, callbacks=callbacks, logger=[*([logger] if logger else []), measures], **keywords)
+    if _tells():
+        write_record(folder, finished=False, images=earlier["images"], measures=measures.last)
+    try:
+        with own_processes():
+            trainer.fit(module, data, ckpt_path=resume, weights_only=True)
+    except SystemExit:
+        if trainer.interrupted:  # Lightning leaves with 1 on Ctrl-C
+            raise KeyboardInterrupt from None
+        raise
+    except RuntimeError as error:
+        if resume is None or "loading state_dict" not in str(error):
+            raise
+        raise VeraError(f"the checkpoint '{resume}' is another network's: go on with the configuration of its own run") from error
+    finally:
+        if _tells():
+            done = module.images_seen >= config.images and (folder / "last.ckpt").is_file()
+            write_record(folder, finished=done, images=module.images_seen, measures=measures.last)
+
+
+def _quiet() -> None:
+    """Keep from the terminal what Lightning says of ways of working that are not ours: each is true elsewhere, and alarming here."""
+    logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)  # tips and advertisements
+    for remark in (
+        "Experiment logs directory",  # an old log is put aside
+        ".*does not have many workers",  # faces are small, and kept in memory
+        ".*in eval mode at the start of training",  # averages and frozen networks are meant to be
+        ".*weights_only",
+        ".*LeafSpec",
+    ):
+        warnings.filterwarnings("ignore", message=remark)
+
+
+def _made(config: DictConfig, **arguments: Any) -> Any:
+    """Instantiate a part of the configuration; its own VeraError is raised unwrapped."""
+    try:
+        return instantiate(config, **arguments)
+    except InstantiationException as error:
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, VeraError):
+            cause = cause.__cause__
+        if cause is None:
+            raise
+        raise cause from error
+
+
+def _checkpoint(resume: str | None, last: Path) -> str | None:
+    """Checkpoint to resume from; ``auto`` is the run's own last one, if any (a cluster starts the same command again)."""
+    if resume is None:
+        if last.is_file():
+            raise VeraError(f"'{last.parent}' holds a run: go on with run.resume=auto, or name another run.folder; nothing is overwritten")
+        return None
+    if resume == "auto" and not last.is_file():
+        return None
+    path = last if resume == "auto" else Path(resume)
+    if not path.is_file():
+        raise VeraError(f"no checkpoint at run.resume='{resume}'")
+    read_checkpoint(path)
+    return str(path)
+
+
+def _keep_log(log: Path) -> None:
+    """Lightning's CSV logger deletes the log of a run that goes on in its own folder: put it aside as ``metrics.1.csv``, 2, ..."""
+    if log.is_file():
+        taken = {file.name for file in log.parent.glob("metrics.*.csv")}
+        log.rename(next(name for n in itertools.count(1) if (name := log.with_suffix(f".{n}.csv")).name not in taken))
+
+
+log = logging.getLogger(__name__)
+
+
+def run(config: DictConfig) -> float | None:
+    """Train, unless ``run.resume=auto`` finds the run finished.
+
+    Args:
+        config: the composed ``train`` configuration.
+
+    Returns:
+        The last value of the measure that ``objective`` names; None without one, and in all processes but the first.
+
+    Raises:
+        VeraError: what :func:`vera.training.runs.run.train` raises, or no such measure was logged.
+
+    """
+    folder = Path(config.run.folder)
+    if config.run.resume == "auto" and finished(folder, config):
+        log.info("'%s' is finished: nothing to do", folder)
+    else:
+        train(config)
+    if config.objective is None or getattr(rank_zero_only, "rank", 0) != 0:
+        return None
+    measures = (read_record(folder) or {"measures": {}})["measures"]
+    value: float | None = measures.get(config.objective)
+    if value is None:
+        raise VeraError(f"objective={config.objective} has no last value: name one of {', '.join(sorted(measures))}")
+    return value

@@ -1,0 +1,40 @@
+"""Paths of earlier versions lead to the parts that they meant."""
+
+import importlib
+import importlib.util
+
+import pytest
+from omegaconf import OmegaConf
+
+from vera.moved import MOVED, current, modernise
+from vera.training.export.stored import find_class
+
+
+@pytest.mark.parametrize("old", sorted(MOVED))
+def test_an_old_path_leads_to_something_and_is_gone_itself(old):
+    module, _, name = MOVED[old].rpartition(".")
+    assert getattr(importlib.import_module(module), name).__module__ == module
+    module, _, name = old.rpartition(".")
+    packages = module.split(".")
+    there = all(importlib.util.find_spec(".".join(packages[:count])) for count in range(1, len(packages) + 1))
+    assert not there or not hasattr(importlib.import_module(module), name)
+
+
+def test_a_configuration_with_old_paths_is_one_of_today():
+    config = OmegaConf.create(
+        {
+            "a": {"_target_": "vera.training.schedule.Schedule", "total": "${images}"},
+            "parts": [{"_target_": "vera.training.sweep.Sweep"}, "???", None],
+            "again": "${parts}",
+            "images": "???",
+        }
+    )
+    modernise(config)
+    assert OmegaConf.to_container(config)["parts"] == [{"_target_": "vera.training.runs.sweep.Sweep"}, "???", None]
+    assert config.a._target_ == "vera.training.schedule.Schedule"
+    assert OmegaConf.is_interpolation(config, "again")
+
+
+def test_a_runs_file_may_name_an_old_path():
+    assert find_class("vera.training.adversaries.Adversaries", what="a run").__module__ == "vera.training.objectives.gan"
+    assert current(3) == 3
