@@ -29,8 +29,11 @@ $(READY): setup.cfg pyproject.toml
 demo: $(READY)
 	$(BIN)/python experiments/demo/run.py --out outputs/demo
 
+# Two workers for the two cores of a small machine: WORKERS=8 make test  takes more, WORKERS=0 runs the tests in one process. A worker
+# that is done takes half of what another has left, so that neither waits. tests/conftest.py deals out the threads.
+WORKERS ?= 2
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow || { test $$? -eq 5 && echo "no test is marked slow yet: nothing was run"; }  # 5: none collected

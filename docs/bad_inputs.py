@@ -76,6 +76,10 @@ OUTCOMES: dict[str, dict[str, str]] = {
         "test_an_unusual_name_is_written_on_one_line": "anonymized; the name is shown on one line, its signs written as %0A and the like",
         "test_a_name_that_gets_too_long_is_found_before_any_work": REFUSED,
         "test_a_person_who_cannot_be_shown": REFUSED,
+        "test_many_who_fail_make_a_short_report": "the others are written; the report names the first few",
+        "test_damaged_audits_and_tables_are_one_sentence": "one sentence, or read as it is (each case is a hundred random damages)",
+    },
+    "tests/unit/cli/test_cli_hostile_folder.py": {
         "test_what_no_audit_records_is_never_replaced": REFUSED,
         "test_an_audit_that_vera_did_not_write_is_neither_replaced_nor_followed": REFUSED,
         "test_an_audit_that_is_no_file": REFUSED,
@@ -91,8 +95,6 @@ OUTCOMES: dict[str, dict[str, str]] = {
         "test_a_place_with_signs_that_cannot_be_shown": REFUSED,
         "test_a_closed_folder": REFUSED,
         "test_what_looks_like_a_leftover_but_is_none_stays": "stays as it is, the call succeeds",
-        "test_many_who_fail_make_a_short_report": "the others are written; the report names the first few",
-        "test_damaged_audits_and_tables_are_one_sentence": "one sentence, or read as it is (each case is a hundred random damages)",
     },
     "tests/unit/test_untrusted.py": {
         "test_what_is_no_record_is_told": NOT_READ,
@@ -182,7 +184,8 @@ OTHERS: dict[str, set[str]] = {
         "test_a_built_srgb_profile_is_littlecms_own",
         "test_a_large_picture_is_converted_in_strips_as_a_whole_one",
     },
-    "tests/unit/cli/test_cli_hostile.py": {"test_an_unusual_table_that_can_be_used", "test_a_link_to_a_folder_is_a_folder"},
+    "tests/unit/cli/test_cli_hostile.py": {"test_an_unusual_table_that_can_be_used"},
+    "tests/unit/cli/test_cli_hostile_folder.py": {"test_a_link_to_a_folder_is_a_folder"},
     "tests/unit/test_untrusted.py": {"test_what_json_can_say_is_read_as_it_is"},
     "tests/unit/test_bundle_hostile.py": {
         "test_what_was_changed_in_nothing_loads",

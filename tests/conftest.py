@@ -1,12 +1,22 @@
-"""Shapes and types at the boundaries of the rooms are checked in tests, and only there."""
+"""The workers share the cores; shapes and types at the boundaries of the rooms are checked in tests, and only there."""
 
+import os
 import sys
 
 import pytest
 from jaxtyping import install_import_hook
+from joblib import cpu_count
 
 ROOMS = ("ops", "features", "generator", "inversion", "data.sample")
 install_import_hook([f"vera.{room}" for room in ROOMS], "beartype.beartype").__enter__()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(specs):
+    """Before the workers start: torch, OpenCV and NumPy look at it once, when they are imported. What tests start inherits it."""
+    threads = max(1, cpu_count() // len(specs))
+    for library in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"):
+        os.environ.setdefault(library, str(threads))
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ from vera.inversion.bank import PEOPLE
 from vera.types import LatentCodes, Semantic
 
 ROOT = Path(__file__).parents[2]
-PAGES = [page for page in ROOT.rglob("*.md") if not {".venv", "outputs", "runs", "node_modules"} & set(page.relative_to(ROOT).parts)]
+NOT_OURS = {".venv", ".pytest_cache", "outputs", "runs", "node_modules"}
+PAGES = sorted(page for page in ROOT.rglob("*.md") if not NOT_OURS & set(page.relative_to(ROOT).parts))
 
 
 def test_the_default_bundle_is_whole_small_and_documented():

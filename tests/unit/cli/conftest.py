@@ -3,7 +3,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 from PIL import Image
+from tests.unit.cli.folders import state
 
+from vera.files import printable
 from vera.types import Anonymized, AnonymizedPerson, Refused, VeraError
 
 
@@ -64,3 +66,31 @@ def photo(tmp_path):
 @pytest.fixture
 def files():
     return lambda folder: sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+
+
+@pytest.fixture
+def refused(vera, studio, tmp_path):
+    """Run a call that must be refused before any work, and see that nothing was touched; returns what it says."""
+
+    def run(*arguments, code=2):
+        before = state(tmp_path)
+        left, _, told = vera("anonymize", *arguments)
+        assert left == code, told
+        assert told.startswith("vera: ")
+        assert len(told.rstrip("\n").splitlines()) == 1, told
+        assert printable(told.rstrip("\n")) == told.rstrip("\n")
+        assert "Traceback" not in told
+        assert not studio.seen
+        assert state(tmp_path) == before
+        return told
+
+    return run
+
+
+@pytest.fixture
+def manifest(tmp_path, photo):
+    """A table of three people with a photograph each."""
+    people = ("anna", "bert", "carl")
+    path = tmp_path / "pairs.csv"
+    path.write_text("person,role,path\n" + "".join(f"{p},before,{photo(f'{p}/{p}-before.jpg').relative_to(tmp_path)}\n" for p in people))
+    return path
