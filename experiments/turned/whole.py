@@ -19,7 +19,7 @@ from vera.anonymization.interface import embedded
 from vera.anonymization.pipeline import VeraAnonymizer
 from vera.anonymization.request import Options
 from vera.anonymization.verification import embeddings
-from vera.evaluation.protocol_ranks import parse_shard
+from vera.distributed import parse_shard
 from vera.faces.photograph import read_photograph
 from vera.faces.turns import search_turns
 from vera.files import write_whole
