@@ -24,6 +24,7 @@ from vera.distributed import parse_shard, rank
 from vera.evaluation.api import evaluate
 from vera.evaluation.protocol.calibration import CalibrationPairs
 from vera.evaluation.protocol.items import Contestant
+from vera.evaluation.report.results import page
 from vera.faces.detection import DlibDetector
 from vera.faces.parser_choice import choose_parser
 from vera.moved import modernise
