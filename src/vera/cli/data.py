@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
-data = typer.Typer(help="Make data sets to train from.", no_args_is_help=True)
+from vera.cli.app import PLAIN
+
+data = typer.Typer(help="Make data sets to train from.", no_args_is_help=True, **PLAIN)
 
 
 @data.command()

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TypeVar
 
 from vera.faces.formats import SUFFIXES
-from vera.faces.photograph import read_photograph
 from vera.types import Photograph, VeraError
 
 Found = TypeVar("Found")
@@ -39,6 +38,8 @@ class PhotographFile:
             VeraError: for a file that cannot be read.
 
         """
+        from vera.faces.photograph import read_photograph  # with the libraries that decode: a list of files needs none of them
+
         return read_photograph(self.path)
 
 
