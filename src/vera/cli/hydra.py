@@ -46,15 +46,10 @@ def usage(config: str, about: str) -> str:
             overlays += ["", f"{group}=NAME, a ready-made choice of several groups:"]
             overlays += [f"  {name:{known}}  {_first_sentence(text[1:])}" for name, text in texts.items()]
         else:
+            texts.pop("base", None)  # what the others share, and no choice
             names = ", ".join(f"{name}*" if name == chosen or name in (chosen or ()) else name for name in texts)
             plain += textwrap.wrap(names, WIDTH, initial_indent=f"  {group:{width}}  ", subsequent_indent=" " * (width + 4))
-    several = any(isinstance(chosen, list) for chosen in groups.values())
-    lines = [
-        about.strip(),
-        "",
-        "Groups, chosen with GROUP=NAME" + (" or GROUP=[NAME,NAME]" if several else "") + "; * is the default:",
-        *plain,
-    ]
+    lines = [about.strip(), "", "Groups, chosen with GROUP=NAME, some with GROUP=[NAME,NAME]; * is the default:", *plain]
     lines += [*overlays, "", "Settings, changed with NAME=VALUE; a group's with GROUP.NAME=VALUE:"]
     lines += textwrap.wrap("  ".join(_settings(primary)), WIDTH, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
     more = f"vera {config} --cfg job [OVERRIDE]... shows the composed configuration, vera {config} --hydra-help Hydra's own options."
