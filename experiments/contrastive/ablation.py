@@ -30,7 +30,7 @@ SWEEP = ["stage.mirroring=true,false", "stage.projection=true,false", "stage.los
 SMALL = [
     "generator.size=16", "generator.coarse_size=8", "generator.start_size=4", "generator.channels={16: 32}", "+generator.channels.8=32",
     "discriminator.size=16", "discriminator.channels={4: 16, 8: 16, 16: 16}",
-    "stage.module.game.path_every=0", "~callbacks.progress", "~callbacks.curve", "~callbacks.sheet",
+    "stage.path_every=0", "~callbacks.progress", "~callbacks.curve", "~callbacks.sheet",
 ]  # fmt: skip
 """The network of teach.py."""
 ASKED = {"yaw": "yaw", "mouth_width": "smile", "light_right": "light"}
@@ -73,7 +73,7 @@ def judge(run: Path, probe: ProceduralProbe) -> dict[str, Any]:
         "mirroring": bool(config.stage.mirroring),
         "projection": bool(config.stage.projection),
         "loss": str(config.stage.loss),
-        "shared_noise": bool(config.stage.module.game.shared_noise),
+        "shared_noise": bool(config.stage.shared_noise),
         "size": int(network.size),
         "images_seen": seen,
         "own": own,

@@ -31,7 +31,7 @@ FULL = {
     "stage 2": ["experiment=contrastive", "generator=px256"],
     "stage 3": ["experiment=inversion", f"stage.start={bundle.default_bundle()}"],
     "autoencoder": [],
-    "autoencoder, adversary": ["experiment=default_clinical", "stage.module.game.begin=0"],
+    "autoencoder, adversary": ["experiment=default_clinical", "stage.begin=0"],
     "parser": ["experiment=parser"],
 }
 """What a stage is trained with in earnest; the autoencoders are the default bundle's."""

@@ -2,6 +2,8 @@
 
 Pixel coordinates follow OpenCV: ``(x, y)``, the centre of the first pixel is ``(0, 0)``. Images inside a network are
 ``(3, S, S)`` float tensors in ``[-1, 1]``; photographs are ``(H, W, 3)`` uint8 arrays, RGB, upright, in sRGB.
+
+Torch is imported by the two functions that need it: the command line refuses bad arguments without waiting for it.
 """
 
 from __future__ import annotations
@@ -11,12 +13,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Pixels = npt.NDArray[np.uint8]
 """``(H, W, 3)`` RGB."""
@@ -270,6 +273,8 @@ def image_to_tensor(pixels: Pixels) -> Tensor:
         tensor(1.)
 
     """
+    import torch
+
     return torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1).float() / 127.5 - 1
 
 
@@ -283,5 +288,7 @@ def tensor_to_image(image: Tensor) -> Pixels:
         (4, 5, 3)
 
     """
+    import torch
+
     scaled = ((image.detach().float().cpu().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
     return np.ascontiguousarray(scaled.permute(1, 2, 0).numpy())

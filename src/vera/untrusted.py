@@ -15,15 +15,15 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from safetensors import SafetensorError, safe_open
-from torch import Tensor
 
 from vera.types import VeraError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 JSON_LIMIT, JSON_DEPTH = 4 << 20, 32
 """DECISION: bytes and levels of nesting of a JSON file. Records of VerA have some kilobytes and five levels."""
@@ -37,19 +37,8 @@ ARRAYS = "biufU"
 """Kinds of arrays that are read, in numpy's letters: no objects, which are pickles."""
 TENSORS_LIMIT = 4 << 30
 """DECISION: bytes of a file of tensors; the largest networks of the method have some 300 MB."""
-NUMBERS = (
-    torch.float64,
-    torch.float32,
-    torch.float16,
-    torch.bfloat16,
-    torch.int64,
-    torch.int32,
-    torch.int16,
-    torch.int8,
-    torch.uint8,
-    torch.bool,
-)
-"""Types of tensors that are read."""
+NUMBERS = frozenset({"float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool"})
+"""Types of tensors that are read, as torch calls them."""
 FETCH = "fetch the file again"
 """What to do with a damaged file that came from elsewhere."""
 SHOWN = 80
@@ -330,6 +319,8 @@ def read_tensors(path: str | Path, *, what: str, names: Iterable[str] | None = N
         VeraError: the file is missing, too large, damaged, holds other tensors, or numbers that are not finite.
 
     """
+    from safetensors import SafetensorError, safe_open  # here, as torch below: who reads texts waits for neither
+
     path = Path(path)
     try:
         if not path.is_file():
@@ -350,8 +341,10 @@ def read_tensors(path: str | Path, *, what: str, names: Iterable[str] | None = N
 
 def require_finite(tensors: Mapping[str, Tensor], *, what: str) -> None:
     """Raise a VeraError if a tensor holds NaN or infinity, or is of a type that VerA does not write (complex, 8-bit floats)."""
+    import torch
+
     for name, tensor in tensors.items():
-        if tensor.dtype not in NUMBERS:
+        if str(tensor.dtype).removeprefix("torch.") not in NUMBERS:
             raise VeraError(f"{what}: '{shown(name)}' holds numbers of the type {tensor.dtype}, which VerA does not write")
         # The sum of a tensor with NaN or infinity is not finite; float64 has room for any sum of the smaller types.
         if tensor.is_floating_point() and not math.isfinite(float(tensor.sum(dtype=torch.float64))):

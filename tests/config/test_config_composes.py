@@ -1,5 +1,6 @@
 """Every YAML: composes, resolves, and instantiates at tiny size."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -84,13 +85,41 @@ def test_experiments_instantiate_at_tiny_size(name, tmp_path):
     if isinstance(network, Generator):
         measured = {"throughput": "Throughput", "curve": "FrechetCurve"}
         assert callbacks == {"progress": "ImagesBar", "snapshots": "Snapshots", "sheet": "Samples", **measured}
-        path = ["path"] if config.stage.module.game.path_every else []
+        path = ["path"] if config.stage.path_every else []
         assert [p.name for p in module.game.phases if p.every] == ["discriminator", "r1", "generator", *path]
     elif isinstance(network, Segmenter):
         assert callbacks == {"progress": "ImagesBar", "snapshots": "Snapshots", "throughput": "Throughput"}
         assert config.data.dataset.size == 32
     else:
         assert callbacks == {"progress": "ImagesBar", "throughput": "Throughput", "snapshots": "Snapshots", "sheet": "Reconstructions"}
+
+
+def leaves(node, way=()):
+    """The way to each plain value."""
+    if isinstance(node, dict) and node:
+        return [leaf for key, value in node.items() for leaf in leaves(value, (*way, key))]
+    return [way]
+
+
+@pytest.mark.parametrize("name", [name for name in options("stage") if name != "base"])
+def test_a_stages_settings_are_at_most_three_levels_deep_and_its_module_only_hands_them_on(name):
+    stage = OmegaConf.to_container(composed([f"stage={name}"]).stage)
+    module = stage.pop("module")
+    assert not [way for way in leaves({"stage": stage}) if len(way) > 3]
+    shared = {key: stage[key] for key in ("schedule", "ema")} | {"seed": 0}
+    assert {key: module[key] for key in shared} == shared
+    other = composed([f"stage={name}", "stage.ema.half_life=77", "stage.schedule.warm_up=0.33", "seed=5"]).stage.module
+    assert (other.ema.half_life, other.schedule.warm_up, other.seed) == (77, 0.33, 5)
+
+
+def test_no_override_that_anybody_is_told_is_deeper_than_three_levels():
+    root = CONF.parent
+    groups = "|".join(path.name for path in CONF.iterdir() if path.is_dir() and path.name not in ("hydra", "__pycache__"))
+    override = re.compile(rf"(?<![\w./]){'(?:' + groups + ')'}(?:\.\w+){{3,}}(?==)")
+    folders = [root / folder for folder in ("conf", "docs", "experiments", "benchmarks")]
+    texts = [root / "README.md", *(path for folder in folders for path in folder.rglob("*.*"))]
+    read = {path: path.read_text(encoding="utf-8") for path in texts if path.suffix in (".md", ".yaml", ".py", ".ipynb")}
+    assert {path: found for path, text in read.items() if (found := override.findall(text))} == {}
 
 
 def test_a_stage_brings_its_optimizer_and_callbacks():

@@ -16,12 +16,7 @@ from vera.faces.photograph import write_png
 from vera.types import Semantic, VeraError
 
 CONF = Path(__file__).parents[2] / "conf"
-NEEDS_A_FILE = {
-    "fid": "metric.features.path",
-    "kid": "metric.features.path",
-    "lpips": "metric.network.path",
-    "age": "age.path",
-}
+NEEDS_A_FILE = {"fid": "inception", "kid": "inception", "lpips": "alexnet", "age": "age"}
 
 OURS = {"vera": None, "generator": "generator"}
 """The renderer of each of our own anonymizers."""
@@ -116,7 +111,7 @@ def test_both_renderers_side_by_side_with_the_donors_rows_left_out(root, parts):
 def test_metrics_are_built_or_say_what_they_need(name):
     path = NEEDS_A_FILE.get(name)
     key = "attributes" if name == "age" else name
-    config = composed("people.path=x", f"metrics=[{name}]", *([f"metrics.{key}.{path}=/nowhere/weights"] if path else []))
+    config = composed("people.path=x", f"metrics=[{name}]", *([f"files.{path}=/nowhere/weights"] if path else []))
     if path:
         with pytest.raises(Exception, match="/nowhere/weights"):
             instantiate(config.metrics[key], _convert_="all")

@@ -85,8 +85,8 @@ def test_the_same_indices_draw_the_same_numbers_and_the_augmentation_is_the_cpus
 def test_training_in_bfloat16_goes_on_where_it_stopped(tmp_path, experiment, compiler):
     """As users run it, in processes of their own: compiled code and checks of shapes do not go together."""
     common = [f"experiment={experiment}", *GPU, "trainer.precision=bf16-mixed", "batch_size=8", "data.workers=2"]
-    common += [f"stage.module.game.compiler={compiler}", "~callbacks.sheet", f"run.folder={tmp_path}"]
-    common += ["~callbacks.curve"] if experiment == "smoke_generator" else ["stage.adversary=true", "stage.module.game.r1_every=2"]
+    common += [f"stage.compiler={compiler}", "~callbacks.sheet", f"run.folder={tmp_path}"]
+    common += ["~callbacks.curve"] if experiment == "smoke_generator" else ["stage.adversary=true", "stage.r1_every=2"]
     for more in (["images=64"], ["images=128", "run.resume=auto"]):
         subprocess.run([sys.executable, "-m", "vera.cli", "train", *common, *more], check=True)
     checkpoint = torch.load(tmp_path / "last.ckpt", weights_only=True, map_location="cpu")

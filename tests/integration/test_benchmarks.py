@@ -14,6 +14,7 @@ from benchmarks.contestants import configuration, ours, published
 from benchmarks.generator import Contestant, made_up
 from benchmarks.memory import peak_bytes
 from benchmarks.operations import flops
+from benchmarks.start import CALLS
 from benchmarks.timing import interleaved
 
 from vera.generator.published import Checkpoint, load_discriminator, load_generator
@@ -120,3 +121,14 @@ def test_calls_take_turns_after_one_that_does_not_count():
     times = interleaved({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, repeats=2, device=CPU)
     assert "".join(calls) == "ababab"
     assert [len(times[name].wall) for name in "ab"] == [2, 2]
+
+
+def test_the_benchmark_of_the_start_reports_ratios_to_a_revision():
+    command = [sys.executable, "-m", "benchmarks.start", "--before", "HEAD", "--repeats", "1"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    *lines, last = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [line["call"] for line in lines] == list(CALLS)
+    for line in lines:
+        assert line["ratio"] == last[line["call"]] == pytest.approx(line["seconds"]["now"] / line["seconds"]["before"], rel=0.05)
+    assert "before" not in subprocess.run(["git", "worktree", "list"], cwd=ROOT, capture_output=True, text=True, check=True).stdout

@@ -17,7 +17,7 @@ from vera.training.runs.run import train
 RUN = [
     "experiment=smoke_contrastive", "~callbacks.progress", "~callbacks.sheet", "~callbacks.curve", "batch_size=8", "images=16",
     "generator.size=16", "generator.coarse_size=8", "generator.start_size=4", "generator.channels={16: 8}", "+generator.channels.8=8",
-    "discriminator.size=16", "discriminator.channels={4: 8, 8: 8, 16: 8}", "stage.module.game.path_every=1", "stage.module.game.r1_every=1",
+    "discriminator.size=16", "discriminator.channels={4: 8, 8: 8, 16: 8}", "stage.path_every=1", "stage.r1_every=1",
     "optim.lr=5e-4", "optim.eps=0.1",
 ]  # fmt: skip
 

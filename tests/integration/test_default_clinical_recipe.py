@@ -17,7 +17,7 @@ from vera.inversion.autoencoder import Autoencoder
 # The experiment's own data, losses and discriminator; only the sizes are others, and the discriminator comes in at once.
 TINY = [
     "experiment=default_clinical", "generator=tiny", "encoder=tiny", "discriminator.resolution=128", "discriminator.channels=[8,8,8,8]",
-    "discriminator.width=8", "stage.module.game.begin=8", "images=32", "batch_size=8", "trainer.log_every_n_steps=1", "~callbacks.progress",
+    "discriminator.width=8", "stage.begin=8", "images=32", "batch_size=8", "trainer.log_every_n_steps=1", "~callbacks.progress",
 ]  # fmt: skip
 
 

@@ -11,9 +11,9 @@ from vera.training.runs.run import train
 RUN = [
     "experiment=smoke_generator", "batch_size=4", "images=12", "~callbacks.progress", "optim.lr=2e-3", "optim.eps=0.1",
     "~callbacks.curve", "~callbacks.sheet", "~callbacks.throughput",
-    "stage.module.game.r1_every=2", "stage.module.game.path_every=2", "stage.module.game.path_shrink=1",
+    "stage.r1_every=2", "stage.path_every=2", "stage.path_shrink=1",
 ]  # fmt: skip
-CHECKPOINTING = ["stage.module.game.checkpointing=true", "discriminator.checkpointing=true"]
+CHECKPOINTING = ["stage.checkpointing=true", "discriminator.checkpointing=true"]
 
 
 @pytest.fixture(scope="module")
@@ -62,4 +62,4 @@ def test_bfloat16_spares_the_phases_that_differentiate_twice(run, plain, monkeyp
 
 @pytest.mark.slow
 def test_compiled_networks_train_alike(run, plain):
-    assert furthest(run(DOUBLE, "stage.module.game.compiler=aot_eager"), plain) < 1e-5
+    assert furthest(run(DOUBLE, "stage.compiler=aot_eager"), plain) < 1e-5

@@ -25,7 +25,7 @@ LARGE_EPS = ["optim.lr=2e-3", "optim.eps=0.1"]
 # Every phase several times in six steps, and a strength that moves.
 BUSY = [
     "augmentation=adaptive", "augmentation.strength.interval=8", "augmentation.strength.speed=64",
-    "stage.module.game.r1_every=3", "stage.module.game.path_every=2",
+    "stage.r1_every=3", "stage.path_every=2",
 ]  # fmt: skip
 
 
@@ -77,7 +77,7 @@ def test_preempted_and_resumed_equals_uninterrupted(tmp_path, monkeypatch, numbe
 
 def test_accumulated_micro_batches_equal_the_whole_batch(tmp_path):
     runs = [
-        train(composed(tmp_path / str(size), "images=32", DOUBLE, *LARGE_EPS, f"stage.module.per_device={size}", *QUIET, *BUSY))
+        train(composed(tmp_path / str(size), "images=32", DOUBLE, *LARGE_EPS, f"stage.per_device={size}", *QUIET, *BUSY))
         for size in (4, 8)
     ]
     (first, _), (second, _) = map(everything, runs)
@@ -103,7 +103,7 @@ def test_a_non_finite_gradient_stops_before_the_step(tmp_path, monkeypatch):
 
 def test_impossible_micro_batches_are_refused(tmp_path):
     with pytest.raises(VeraError, match="multiple of the micro-batch"):
-        train(composed(tmp_path, "images=48", "stage.module.per_device=2", *QUIET))
+        train(composed(tmp_path, "images=48", "stage.per_device=2", *QUIET))
 
 
 def test_what_a_run_leaves_behind(tmp_path):

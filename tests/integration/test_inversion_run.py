@@ -77,7 +77,7 @@ def test_interrupted_and_resumed_equals_uninterrupted_and_the_generator_stays(tm
 
 
 def test_it_learns_what_an_untrained_generator_makes(tmp_path, untrained):
-    options = ["images=400", "stage.module.game.generated=1.0", "trainer.log_every_n_steps=1", "~callbacks.sheet"]
+    options = ["images=400", "stage.generated=1.0", "trainer.log_every_n_steps=1", "~callbacks.sheet"]
     inverted(tmp_path / "run", untrained, *options)
     with (tmp_path / "run" / "metrics.csv").open() as stream:
         losses = [float(row["generated/2/perceptual"]) for row in csv.DictReader(stream) if row["generated/2/perceptual"]]
@@ -85,7 +85,7 @@ def test_it_learns_what_an_untrained_generator_makes(tmp_path, untrained):
 
 
 def test_a_run_becomes_a_bundle_that_takes_its_passes(tmp_path, untrained):
-    inverted(tmp_path / "run", untrained, "images=16", "stage.passes=3", "stage.module.game.pass_weights=[1,1,1]", "data.dataset.count=64")
+    inverted(tmp_path / "run", untrained, "images=16", "stage.passes=3", "stage.pass_weights=[1,1,1]", "data.dataset.count=64")
     (info,) = export(tmp_path / "run", tmp_path / "bundle", **OPTIONS)
     assert info.provenance["stage"] == "inversion, 3 passes, generator frozen"
     assert info.provenance["images_seen"] == 16

@@ -55,7 +55,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(tmp_path, monkeypatch):
 
 
 def test_it_learns_and_becomes_a_bundle(tmp_path):
-    train(composed(tmp_path / "run", "images=640", "trainer.log_every_n_steps=1", "stage.module.ema.half_life=100"))
+    train(composed(tmp_path / "run", "images=640", "trainer.log_every_n_steps=1", "stage.ema.half_life=100"))
     with (tmp_path / "run" / "metrics.csv").open() as stream:
         losses = [float(row["loss/total"]) for row in csv.DictReader(stream) if row["loss/total"]]
     assert sum(losses[-10:]) < 0.6 * sum(losses[:10])

@@ -79,7 +79,7 @@ def surroundings():
 
 @pytest.mark.parametrize(
     ("stage", "overrides", "passes"),
-    [("stage 1", ["stage.module.game.r1_every=2", "stage.module.game.path_every=2"], 3.0), ("parser", [], 1.0)],
+    [("stage 1", ["stage.r1_every=2", "stage.path_every=2"], 3.0), ("parser", [], 1.0)],
 )
 def test_ddp_reduces_what_is_counted(script, surroundings, stage, overrides, passes):
     steps = script("steps")

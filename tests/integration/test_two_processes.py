@@ -16,9 +16,9 @@ from vera.training.runs.run import train
 
 RUN = [
     "experiment=smoke_generator", "~callbacks.progress", "seed=3",
-    "~callbacks.sheet", "callbacks.curve.images=8", "callbacks.curve.batch=2", "callbacks.curve.keep=1", "callbacks.curve.features.side=32",
+    "~callbacks.sheet", "callbacks.curve.images=8", "callbacks.curve.batch=2", "callbacks.curve.keep=1", "stage.features.side=32",
     "augmentation=adaptive", "augmentation.strength.interval=8", "augmentation.strength.speed=64", "augmentation.strength.strength=0.5",
-    "stage.module.game.r1_every=3", "stage.module.game.path_every=2",
+    "stage.r1_every=3", "stage.path_every=2",
     "optim.lr=2e-3", "optim.eps=0.1",  # Adam's step is no longer a sign: rounding stays rounding
 ]  # fmt: skip
 TWO = ["trainer=ddp_gan", "trainer.accelerator=cpu", "trainer.devices=2"]
@@ -44,7 +44,7 @@ def state(folder):
     ("batch", "per_device"), [(8, "null"), pytest.param(16, 4, marks=pytest.mark.slow)], ids=["four-each", "accumulated"]
 )
 def test_two_processes_equal_one(tmp_path, batch, per_device):
-    overrides = [DOUBLE, f"batch_size={batch}", f"images={4 * batch}", f"stage.module.per_device={per_device}"]
+    overrides = [DOUBLE, f"batch_size={batch}", f"images={4 * batch}", f"stage.per_device={per_device}"]
     two = start_two(tmp_path / "two", *overrides)
     with initialize_config_module("vera.conf", version_base="1.3"):
         train(compose("train", [*RUN, *overrides, f"run.folder={tmp_path / 'one'}"]))

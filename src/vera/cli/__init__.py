@@ -14,10 +14,10 @@ EXIT_FAULT, EXIT_BAD_INPUT, EXIT_REFUSED, EXIT_INTERRUPTED = 1, 2, 3, 130
 
 def main() -> None:
     """Run ``vera``; an error is one sentence on stderr. ``VERA_DEBUG=1`` shows the traceback instead."""
-    from vera.cli.app import app
+    from vera.cli.app import run
 
     try:
-        app(prog_name="vera")
+        run(sys.argv[1:])
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
     except Exception as error:

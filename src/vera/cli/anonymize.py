@@ -75,8 +75,7 @@ def anonymize(
 
     Nothing is written for a person whose result does not pass the verification (exit code 3).
     """
-    from vera.cli import batch
-    from vera.cli.assembly import assemble, load_identity
+    from vera.anonymization.request import Options
     from vera.cli.output import OutputFolder
     from vera.cli.plan import files_within, parse_preserve, plan
     from vera.types import VeraError
@@ -86,24 +85,15 @@ def anonymize(
     if identity and kind is not None:
         raise VeraError("--identity and --kind were both given: a saved face has its kind, leave one of them out")
     classes, masks = parse_preserve(preserve or ())
+    options = Options(preserve=classes, hair=hair, face=face, leave_others=leave_others, upright=upright.value, kind=kind, seed=seed)
     people = plan(photographs or (), manifest, person=person, masks=masks, rename=rename, identity=identity or save_identity)
     sources = [file for known in people for entry in known.entries for file in (entry.path, *entry.masks)]
     sources += [file for file in (manifest, identity) if file]
     sources += files_within(bundle, *(Path(file) for file in (parser, *(recogniser or ())) if file))
-    with OutputFolder(out, people, sources=sources, overwrite=overwrite, identity=save_identity) as folder:  # before the slow work
-        studio = assemble(
-            bundle,
-            device.value,
-            renderer=renderer.value if renderer else None,
-            parser=parser,
-            preserve=classes,
-            hair=hair,
-            face=face,
-            leave_others=leave_others,
-            kind=kind,
-            seed=seed,
-            recognisers=recogniser or (),
-            far=far,
-            upright=upright.value,
-        )
-        batch.run(people, folder, studio, identity=load_identity(identity), save_identity=save_identity)
+    with OutputFolder(out, people, sources=sources, overwrite=overwrite, identity=save_identity) as folder:
+        from vera.cli import batch  # only now torch and the networks: all that was refused so far was refused at once
+        from vera.cli.assembly import assemble, load_identity
+
+        made_by = renderer.value if renderer else None
+        anonymizer = assemble(bundle, device.value, options, renderer=made_by, parser=parser, recognisers=recogniser or (), far=far)
+        batch.run(people, folder, anonymizer, identity=load_identity(identity), save_identity=save_identity)

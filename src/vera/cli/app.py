@@ -1,71 +1,91 @@
-"""The command line's list of commands. Each imports what it needs only when it runs, so that ``--help`` answers at once."""
+"""The command line's table of contents, and the way to a command.
+
+A command's module is imported when the command is called, and nothing but this table for ``vera --help``, so that help comes at once.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import sys
+from importlib import import_module
+from typing import Any
 
-import typer
-from typer.core import TyperGroup
+from vera import __version__
 
-from vera.cli.anonymize import anonymize
-from vera.cli.convert import convert
-from vera.cli.data import data
-from vera.cli.doctor import doctor
-from vera.cli.edit import edit
-from vera.cli.evaluate import evaluate
-from vera.cli.exemplars import exemplars
-from vera.cli.export import export
-from vera.cli.report import report
-from vera.cli.sample import sample
-from vera.cli.texts import Command
-from vera.cli.train import train
-
-
-class RunByDefault(TyperGroup):
-    """A group whose command ``run`` need not be named: ``vera export RUN --out BUNDLE``."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put ``run`` first where no command is named."""
-        named = any(argument in self.commands for argument in args[:1])
-        return super().parse_args(ctx, args if named or args in ([], ["--help"]) else ["run", *args])
+ABOUT = "VerA anonymizes clinical face photographs: what is to be seen is kept bit for bit, the rest of the face is replaced."
+COMMANDS = {
+    "anonymize": "Anonymize the photographs of one person, or of many people by a manifest.",
+    "convert": "Convert another project's checkpoint to a bundle, or a parser's bundle to ONNX.",
+    "data": "Make data sets to train from.",
+    "doctor": "Check this installation: packages, devices, weights and their licences.",
+    "edit": "Draw random faces, and give each the wanted attributes.",
+    "evaluate": "Evaluate anonymizers on people's photographs, beside the baselines.",
+    "export": "Make a bundle of a training run, or of mosaics.",
+    "report": "Merge evaluations into one table, or list the runs of a sweep.",
+    "sample": "Draw random faces with their segmentations, and one sheet that shows them all.",
+    "train": "Train a network: a stage of the paper, or the parser.",
+}
+"""Each command with the first sentence of its help. ``vera.cli.NAME`` holds it under its name: a function, or a typer app."""
+PLAIN: dict[str, Any] = {"add_completion": False, "rich_markup_mode": None}
+"""Settings of every typer app: help in plain text, since rich takes longer to import than all else that help needs."""
+HYDRAS = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+"""Settings of commands whose arguments Hydra reads."""
 
 
-app = typer.Typer(
-    help="VerA anonymizes clinical face photographs: what is to be seen is kept bit for bit, the rest of the face is replaced.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-)
+def run(arguments: list[str]) -> None:
+    """Run a command, or show the table of commands, and leave with its exit code.
+
+    Args:
+        arguments: what follows ``vera`` on the command line.
+
+    Raises:
+        VeraError: there is no such command.
+        SystemExit: the command ended, or its arguments cannot be read.
+
+    """
+    name, *rest = arguments or ["--help"]
+    if name in ("--help", "-h"):
+        sys.stdout.write(usage())
+    elif name == "--version":
+        sys.stdout.write(f"vera {__version__}\n")
+    elif name not in COMMANDS:
+        import difflib
+
+        from vera.types import VeraError
+
+        near = difflib.get_close_matches(name, COMMANDS, n=1)
+        advice = f"did you mean '{near[0]}'?" if near else "choose from"
+        raise VeraError(f"there is no command '{name}': {advice} {'' if near else ', '.join(COMMANDS)}".rstrip())
+    else:
+        load(name)(rest, prog_name=f"vera {name}")
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
-        from vera import __version__
-
-        typer.echo(f"vera {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def options(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and leave.")] = False,
-) -> None:
-    """VerA anonymizes clinical face photographs: what is to be seen is kept bit for bit, the rest of the face is replaced."""
+def usage() -> str:
+    """The text of ``vera --help``."""
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:{width}}  {summary}" for name, summary in COMMANDS.items()]
+    options = ["  --version  Show the version and leave.", "  --help     Show this message and leave."]
+    parts = ["Usage: vera COMMAND [ARGUMENTS]...", f"  {ABOUT}", "\n".join(["Commands:", *lines]), "\n".join(["Options:", *options])]
+    return "\n\n".join([*parts, "vera COMMAND --help says more."]) + "\n"
 
 
-app.command(cls=Command)(anonymize)
-app.add_typer(convert, name="convert")
-app.add_typer(data, name="data")
-app.command(cls=Command)(doctor)
-app.command(cls=Command)(edit)
-exports = typer.Typer(cls=RunByDefault, help="Make a bundle of a training run (vera export RUN ...), or of mosaics.", no_args_is_help=True)
-exports.command("run", cls=Command)(export)
-exports.command("exemplars", cls=Command)(exemplars)
-app.add_typer(exports, name="export")
-app.command(cls=Command)(report)
-app.command(cls=Command)(sample)
-# Hydra reads the rest of the line itself, `--help` included.
-for hydras in (train, evaluate):
-    settings = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
-    app.command(cls=Command, context_settings=settings)(hydras)
+def load(name: str) -> Any:
+    """Import a command.
+
+    Args:
+        name: one of :data:`COMMANDS`.
+
+    Returns:
+        The command as click runs it.
+
+    """
+    import typer
+
+    from vera.cli.texts import Command
+
+    found = getattr(import_module(f"vera.cli.{name}"), name)
+    if isinstance(found, typer.Typer):
+        return typer.main.get_command(found)
+    alone = typer.Typer(**PLAIN)
+    settings = HYDRAS if name in ("train", "evaluate") else {"max_content_width": 110}
+    alone.command(name, cls=Command, context_settings=settings)(found)
+    return typer.main.get_command(alone)

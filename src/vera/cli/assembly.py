@@ -19,12 +19,12 @@ from vera.cli.plan import Entry, PlannedPerson
 from vera.faces.calibration import DEFAULT_FAR
 from vera.faces.masks import read_mask
 from vera.faces.photograph import read_photograph
-from vera.types import AnonymizedPerson, Mask, Photograph, Semantic, VeraError
+from vera.types import AnonymizedPerson, Mask, Photograph, VeraError
 
 
 @dataclass(frozen=True)
-class EmbeddedStudio:
-    """A trained bundle and the embedded face parts.
+class PersonAnonymizer:
+    """Reads one person's files and anonymizes them.
 
     Attributes:
         anonymizer: the pipeline.
@@ -44,39 +44,43 @@ class EmbeddedStudio:
         result = self.anonymizer(photographs, person=person.id, masks=masks, identity=identity, progress=progress)
         return result, result.identity
 
-    def save_identity(self, identity: SavedIdentity, path: Path) -> None:
+    def save_identity(self, identity: SavedIdentity | None, path: Path) -> None:
         """Keep an identity for a later visit, readable by its owner only."""
+        if identity is None:
+            raise ValueError("the anonymizer gave no identity that could be saved")
         identity.save(path)
 
 
 def assemble(
     bundle: Path | None,
     device: str,
+    options: Options,
     *,
-    renderer: str | None,
-    parser: str | None,
-    preserve: Sequence[Semantic],
-    hair: bool,
-    face: int | None,
-    leave_others: bool,
-    kind: str | None,
-    seed: int | None,
+    renderer: str | None = None,
+    parser: str | None = None,
     recognisers: Sequence[str] = (),
     far: float = DEFAULT_FAR,
-    upright: str = "refuse",
-) -> EmbeddedStudio:
+) -> PersonAnonymizer:
     """Load the bundle and the face parts.
+
+    Args:
+        bundle: folder of a bundle or bank; None for the packaged one.
+        device: ``cpu`` or ``cuda``.
+        options: the choices of the call.
+        renderer: ``exemplars`` or ``generator``; None: what the bundle is for.
+        parser: name or path of a face parser; None for the packaged one.
+        recognisers: names or paths of further recognisers.
+        far: false-accept rate of the recognisers' thresholds.
 
     Raises:
         VeraError: the bundle or a part's weights are missing or damaged, the device is not there, or an unknown recogniser or rate.
 
     """
     require_device(device)
-    options = Options(preserve=tuple(preserve), hair=hair, face=face, leave_others=leave_others, upright=upright, kind=kind, seed=seed)
-    settings = {"device": device, "preserve": [known.name.lower() for known in preserve], "hair": hair, "leave_others": leave_others}
-    settings |= {"upright": upright, "false_accept_rate": far}
+    settings = {"device": device, "preserve": [known.name.lower() for known in options.preserve], "hair": options.hair}
+    settings |= {"leave_others": options.leave_others, "upright": options.upright, "false_accept_rate": far}
     anonymizer = embedded(bundle, device, options, renderer=renderer, parser=parser, recognisers=recognisers, far=far)
-    return EmbeddedStudio(anonymizer, settings)
+    return PersonAnonymizer(anonymizer, settings)
 
 
 def require_device(device: str) -> None:

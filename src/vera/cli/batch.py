@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
@@ -16,9 +16,11 @@ from vera import __version__
 from vera.cli.output import OutputFolder
 from vera.cli.plan import Entry, PlannedPerson, digest, shown
 from vera.cli.record import AUDIT
-from vera.cli.studio import Studio
 from vera.files import printable
 from vera.types import Refused, VeraError
+
+if TYPE_CHECKING:
+    from vera.cli.assembly import PersonAnonymizer
 
 NAMED = 5
 """DECISION: people whom the last message names; the audit names all."""
@@ -29,14 +31,19 @@ OWN = re.compile(r"'[^']*'|[^ ]*[/\\\\.][^ ]*[a-z]|[0-9.]+")
 
 
 def run(
-    people: Sequence[PlannedPerson], folder: OutputFolder, studio: Studio, *, identity: Any = None, save_identity: Path | None = None
+    people: Sequence[PlannedPerson],
+    folder: OutputFolder,
+    anonymizer: PersonAnonymizer,
+    *,
+    identity: Any = None,
+    save_identity: Path | None = None,
 ) -> None:
     """Anonymize and write everybody; the audit is written anew after each person, so that an interruption loses no record.
 
     Args:
         people: people of the plan, with their photographs.
         folder: where the outputs go.
-        studio: anonymizer of one person at a time.
+        anonymizer: anonymizer of one person at a time.
         identity: a face that was saved at an earlier visit.
         save_identity: file for this person's face.
 
@@ -49,7 +56,7 @@ def run(
 
     """
     console = Console(stderr=True)
-    audit: dict[str, Any] = {"vera": __version__, "settings": studio.settings, "people": []}
+    audit: dict[str, Any] = {"vera": __version__, "settings": anonymizer.settings, "people": []}
     first: Exception | None = None
     with progress_bar(console) as progress:
         task = progress.add_task("people", total=len(people))
@@ -60,7 +67,7 @@ def run(
                 progress.update(steps, description=f"{label}: {what}", completed=done, total=budget)
 
             last = person is people[-1] and not first
-            record, failure = one(person, folder, studio, audit, last=last, identity=identity, save_identity=save_identity, tell=tell)
+            record, failure = one(person, folder, anonymizer, audit, last=last, identity=identity, save_identity=save_identity, tell=tell)
             progress.remove_task(steps)
             first = first or failure  # no other is kept: its traceback holds the person's photographs and networks
             if not failure:
@@ -76,7 +83,7 @@ def run(
 def one(
     person: PlannedPerson,
     folder: OutputFolder,
-    studio: Studio,
+    anonymizer: PersonAnonymizer,
     audit: dict[str, Any],
     *,
     last: bool,
@@ -92,11 +99,11 @@ def one(
     sources = [source_digests(entry) for entry in person.entries]
     record: dict[str, Any] = {"status": "written"}
     try:
-        result, face = studio.anonymize(person, identity, tell)
+        result, face = anonymizer.anonymize(person, identity, tell)
         record |= result.audit | {"person": person.label, "files": files(person, sources)}
         check_unchanged(person, sources, record)
         record["seconds_in_all"] = round(time.perf_counter() - started, 2)
-        save = partial(studio.save_identity, face) if save_identity else None
+        save = partial(anonymizer.save_identity, face) if save_identity else None
         folder.write_person(result, record, audit, last=last, save=save)
     except Exception as error:
         record |= getattr(error, "audit", {}) | {"status": "refused" if isinstance(error, Refused) else "failed"}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vera.cli.app import PLAIN
 from vera.cli.texts import Command
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 LICENCE = "CC-BY-NC-SA-4.0"
 SOURCE = "SemanticStyleGAN (Shi, Yang, Wan, Shen; ByteDance; CVPR 2022), a checkpoint of the published code"
 
-convert = typer.Typer(help="Convert another project's checkpoint to a bundle, or a parser's bundle to ONNX.", no_args_is_help=True)
+convert = typer.Typer(help="Convert another project's checkpoint to a bundle, or a parser's bundle to ONNX.", no_args_is_help=True, **PLAIN)
 
 
 class Weights(StrEnum):

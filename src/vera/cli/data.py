@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
+from vera.cli.app import PLAIN
 from vera.cli.texts import Command
 
-data = typer.Typer(help="Make data sets to train from.", no_args_is_help=True)
+data = typer.Typer(help="Make data sets to train from.", no_args_is_help=True, **PLAIN)
 
 
 @data.command(cls=Command)

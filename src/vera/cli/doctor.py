@@ -8,7 +8,7 @@ STYLES = {"ok": "green", "optional": "yellow", "warning": "yellow", "broken": "b
 
 
 def doctor() -> None:
-    """Check this installation: packages, devices, backends with their weights and licences, the default bundle.
+    """Check this installation: packages, devices, weights and their licences.
 
     Leaves with 1 when something that VerA needs is broken, or when two packages overwrite each other's files.
     """

@@ -29,8 +29,9 @@ def edit(
     truncation: Annotated[float, typer.Option(metavar="PSI", help="1: as various as the network's faces are; 0: the mean face.")] = 0.7,
     device: Annotated[Device, typer.Option(help="Where the network runs.")] = Device.cpu,
 ) -> None:
-    """Draw random faces, and give each the wanted attributes; what is not asked for stays as it is.
+    """Draw random faces, and give each the wanted attributes.
 
+    What is not asked for stays as it is.
     Values are in the unit of the encoder that the generator was trained with (degrees, eye distances, years).
     """
     import torch

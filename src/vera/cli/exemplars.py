@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from vera.cli.export import CARD
+CARD = 1 << 20
+"""DECISION: bytes of a model card."""
 
 
 def exemplars(

@@ -1,17 +1,38 @@
-"""``vera export``: a training run becomes a bundle."""
+"""``vera export``: a training run becomes a bundle, or mosaics become a bank of exemplars."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-CARD = 1 << 20
-"""DECISION: bytes of a model card."""
+from vera.cli.app import PLAIN
+from vera.cli.exemplars import CARD, exemplars
+from vera.cli.texts import Command
 
 
-def export(
+class RunByDefault(TyperGroup):
+    """A group whose command ``run`` need not be named: ``vera export RUN --out BUNDLE``."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put ``run`` first where no command is named."""
+        named = any(argument in self.commands for argument in args[:1])
+        return super().parse_args(ctx, args if named or args in ([], ["--help"]) else ["run", *args])
+
+
+export = typer.Typer(
+    cls=RunByDefault,
+    help="Make a bundle of a training run, or of mosaics.\n\nvera export RUN ... is short for vera export run RUN ...",
+    no_args_is_help=True,
+    **PLAIN,
+)
+export.command("exemplars", cls=Command)(exemplars)
+
+
+@export.command("run", cls=Command)
+def export_run(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A training run's folder: config.yaml and last.ckpt.")],
     out: Annotated[Path, typer.Option("--out", metavar="BUNDLE", help="The bundle to make; it must not exist.")],
     data: Annotated[str, typer.Option(help="What the weights were trained on, in words: it goes into the bundle's provenance.")],

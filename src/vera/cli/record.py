@@ -40,7 +40,7 @@ def read_audit(path: Path) -> dict[str, Any] | None:
         OSError: one may not look into the folder.
 
     """
-    from vera.types import VeraError  # here, since they import torch, and placing files needs neither
+    from vera.types import VeraError  # here, since they import numpy, and placing files needs neither
     from vera.untrusted import read_json
 
     if not files.exists(path):

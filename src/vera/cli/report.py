@@ -15,9 +15,9 @@ def report(
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Folder for table.md, table.csv and more.")] = None,
     measure: Annotated[list[str] | None, typer.Option("--measure", metavar="NAME", help="A sweep's column; may be repeated.")] = None,
 ) -> None:
-    """Merge evaluations into one table, with what makes them hard to compare under it; or a sweep's runs, one line each.
+    """Merge evaluations into one table, or list the runs of a sweep.
 
-    Without --out the table is only shown.
+    Under the table of evaluations is what makes them hard to compare. Without --out the table is only shown.
     """
     import tempfile
 

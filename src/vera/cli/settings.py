@@ -59,12 +59,12 @@ TRAIN = {
     "optim.betas": Range(False, 0, math.nextafter(1, 0), numbers=2),
     "data.workers": Range(True, 0),
     "generator.size": AT_LEAST_ONE,
-    "stage.module.per_device": Range(True, 1, optional=True),
-    "stage.module.schedule.total": AT_LEAST_ONE,
-    "stage.module.schedule.warm_up": Range(False, 0),
-    "stage.module.schedule.cool_down": Range(False, 0),
-    "stage.module.ema.half_life": POSITIVE,
-    "stage.module.ema.ramp_up": Range(False, 0),
+    "stage.per_device": Range(True, 1, optional=True),
+    "stage.schedule.total": AT_LEAST_ONE,
+    "stage.schedule.warm_up": Range(False, 0),
+    "stage.schedule.cool_down": Range(False, 0),
+    "stage.ema.half_life": POSITIVE,
+    "stage.ema.ramp_up": Range(False, 0),
 }
 EVALUATE = {
     "seed": Range(True, 0, 2**63 - 1),

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TypeVar
 
 from vera.faces.formats import SUFFIXES
-from vera.faces.photograph import read_photograph
 from vera.files import printable
 from vera.types import Photograph, VeraError
 from vera.untrusted import read_text
@@ -41,6 +40,8 @@ class PhotographFile:
             VeraError: for a file that cannot be read.
 
         """
+        from vera.faces.photograph import read_photograph  # with the libraries that decode: a list of files needs none of them
+
         return read_photograph(self.path)
 
 

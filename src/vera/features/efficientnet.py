@@ -6,7 +6,6 @@ import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 
-import timm
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -43,6 +42,8 @@ class EfficientNetLite0(nn.Module):
 
     def __init__(self, *, stages: Sequence[int], pretrained: bool = True) -> None:
         super().__init__()
+        import timm  # here: it imports wandb, and takes longer than all of VerA
+
         network = timm.create_model("tf_efficientnet_lite0", pretrained=False)
         if pretrained:
             packaged = torch.load(weights_path(), weights_only=True)

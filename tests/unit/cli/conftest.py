@@ -44,8 +44,8 @@ class FakeStudio:
 def studio(monkeypatch):
     fake = FakeStudio()
 
-    def assemble(*args, **options):
-        fake.arguments.update(options)
+    def assemble(bundle, device, options, **parts):
+        fake.arguments.update(vars(options) | parts)
         return fake
 
     monkeypatch.setattr("vera.cli.assembly.assemble", assemble)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from vera.cli import checks
-from vera.cli.findings import Finding, attempt
+from vera.cli.checks import Finding, attempt
 
 
 @pytest.fixture

@@ -82,8 +82,8 @@ def test_no_sentence_for_a_library_is_out_of_date():
         ("seed", "x", "seed=x: give a whole number from 0"),
         ("generator.size", "big", "generator.size=big: give a whole number from 1"),
         ("data.workers", -1, "data.workers=-1: give a whole number from 0"),
-        ("stage.module.per_device", 0, "give a whole number from 1, or null"),
-        ("stage.module.ema.half_life", 0, "give a number above 0"),
+        ("stage.per_device", 0, "give a whole number from 1, or null"),
+        ("stage.ema.half_life", 0, "give a number above 0"),
     ],
     ids=str,
 )
@@ -105,6 +105,7 @@ TINY = ["generator=tiny", "encoder=tiny"]
         (["optim.lr=abc"], "optim.lr=abc: give a number above 0"),
         (["stage.start=/nope"], "no bundle at '/nope'"),
         (["optim.lrr=1"], "no setting 'optim.lrr': did you mean 'optim.lr'?"),
+        (["stage.module.game.compiler=inductor"], "did you mean 'stage.compiler'?"),
         (["optm.lr=1"], "no setting 'optm.lr': did you mean 'optim.lr'?"),
         (["stage=genrator"], "did you mean generator?"),
         (["+trainer.nope=1"], "the configuration's 'trainer' does not fit"),

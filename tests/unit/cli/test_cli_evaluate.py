@@ -96,7 +96,7 @@ def test_bad_input_leaves_2_with_one_line(vera, people, tmp_path, overrides, say
 def test_help_lists_the_groups(vera):
     code, stdout, _ = vera("evaluate", "--help")
     assert code == 0
-    for group in ("anonymizer: blur", "judges: dlib", "metrics: age", "people: by_role"):
+    for group in ("anonymizer  blur*, generator, ksame*", "judges      dlib*, insightface", "people      by_role, celeba_hq", "limit=null"):
         assert group in stdout
 
 

@@ -69,7 +69,7 @@ def striker(monkeypatch, tmp_path):
     striker = Striker(tmp_path / "in sight")
     monkeypatch.setattr(os, "fsync", striker.fsync)
     sys.addaudithook(striker.happen)
-    monkeypatch.setattr("vera.cli.assembly.assemble", lambda *arguments, seed, **options: Shades(seed))
+    monkeypatch.setattr("vera.cli.assembly.assemble", lambda bundle, device, options, **parts: Shades(options.seed))
     monkeypatch.setattr(Identity, "load", lambda path: None)
     yield striker
     striker.on = False  # such a hook stays until the process ends

@@ -50,6 +50,14 @@ def test_only_the_same_finished_run_is_passed_over(tmp_path):
     assert finished(tmp_path, asked(**elsewhere))
 
 
+def test_of_a_stage_what_is_built_is_compared_not_what_its_settings_are_called(tmp_path):
+    OmegaConf.save(OmegaConf.create(CONFIG | {"stage": {"module": {"ema": 3}}}), tmp_path / "config.yaml")
+    write_record(tmp_path, finished=True, images=100, measures={})
+    assert finished(tmp_path, asked(stage={"half_life": 3, "module": {"ema": 3}}))
+    with pytest.raises(VeraError, match=r"stage.module.ema: 3 there, 4 here"):
+        finished(tmp_path, asked(stage={"half_life": 4, "module": {"ema": 4}}))
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [({"optim": {"lr": 0.2}}, "optim.lr: 0.1 there, 0.2 here"), ({"images": 50}, "images: 100"), ({"new": 1}, "new: None there, 1 here")],

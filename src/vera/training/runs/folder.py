@@ -153,7 +153,8 @@ def finished(folder: Path, config: DictConfig) -> bool:
         return False
     there, here = _flat(read_values(folder / CONFIG)), _flat(config)
     for key in sorted(there.keys() | here.keys()):
-        if there.get(key) != here.get(key) and not key.endswith("workers"):
+        handed_on = key.startswith("stage.") and not key.startswith("stage.module.")  # the module has the same values
+        if there.get(key) != here.get(key) and not key.endswith("workers") and not handed_on:
             difference = f"{key}: {there.get(key)} there, {here.get(key)} here"
             raise VeraError(f"'{folder}' holds a finished run of another configuration ({difference}): choose another folder or sweep.name")
     return True
