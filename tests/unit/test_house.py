@@ -164,6 +164,7 @@ READS = {
     "files.py": "digests, and the end of a file of lines",
     "bundle.py": "a digest",
     "cli/checks.py": OWN,
+    "cli/hydra.py": "the configuration groups, which are part of the program",
     "cli/output.py": "what this call has just written",
     "data/decoding.py": SIGNED,
     "data/packing.py": "images and masks, byte for byte",

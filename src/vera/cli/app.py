@@ -72,7 +72,7 @@ def load(name: str) -> Any:
     """Import a command.
 
     Args:
-        name: one of :data:`COMMANDS`.
+        name: name of a command in :data:`COMMANDS`.
 
     Returns:
         The command as click runs it.

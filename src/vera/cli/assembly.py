@@ -65,7 +65,7 @@ def assemble(
 
     Args:
         bundle: folder of a bundle or bank; None for the packaged one.
-        device: ``cpu`` or ``cuda``.
+        device: device of the networks, ``cpu`` or ``cuda``.
         options: the choices of the call.
         renderer: ``exemplars`` or ``generator``; None: what the bundle is for.
         parser: name or path of a face parser; None for the packaged one.
