@@ -23,7 +23,7 @@ PARSING_SIZE = 256
 """DECISION: side at which faces are parsed: outlines to about a hundredth of the eye distance."""
 
 DARKEST = 80
-"""DECISION: a face whose brightest parts are darker (of 255) is refused: so few levels of colour are left that the new face gets false ones.
+"""DECISION: a face whose brightest parts are darker (of 255) is refused: too few colours are left, and the new face gets false ones.
 Its brightest parts, not its median, which would refuse dark skin in good light: in 200 faces of LFW and in the London set's ten
 darkest they are above 160; a face in a fifth of its light, which was written with false colours, has about 50."""
 BRIGHTEST_PERCENT = 98
