@@ -148,7 +148,7 @@ def brightness(photograph: Photograph, landmarks: Points) -> float:
     """Brightness of a face's brightest parts (white of the eyes, teeth, shine): a percentile of each pixel's brightest channel, 0 to 255.
 
     Args:
-        photograph: shows the face.
+        photograph: photograph that shows the face.
         landmarks: ``(68, 2)`` of the face, within the photograph.
 
     """
