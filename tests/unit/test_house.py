@@ -171,7 +171,6 @@ READS = {
     "data/shard_index.py": "headers of a tar file, which is not read as a whole",
     "data/shards.py": "places in a tar file, checked against its size",
     "evaluation/metrics/age.py": NETWORK,
-    "evaluation/protocol/items.py": "a digest",
     "training/runs/folder.py": "text that vera.untrusted has read",
     "exemplars/bank.py": "images in tensors of a bundle",
     "exemplars/building.py": "mosaics of one's own",
