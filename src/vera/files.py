@@ -118,7 +118,7 @@ def finish(part: Path, path: Path) -> None:
 
     Args:
         part: the file as it was written, in the same folder.
-        path: its name.
+        path: name that it gets.
 
     Raises:
         OSError: it can't be written.

@@ -104,9 +104,9 @@ def read_text(path: str | Path, *, what: str, limit: int = TEXT_LIMIT) -> str:
     """A text file's content; a byte order mark is taken away.
 
     Args:
-        path: the file, UTF-8.
+        path: path of the file, UTF-8.
         what: its name in messages.
-        limit: most bytes.
+        limit: most bytes that are read.
 
     Raises:
         VeraError: see :func:`read_bytes`; it is no UTF-8.
@@ -124,7 +124,7 @@ def read_table(path: str | Path, *, what: str, limit: int = TEXT_LIMIT) -> Table
     Args:
         path: the file, UTF-8, its cells separated by commas.
         what: its name in messages.
-        limit: most bytes.
+        limit: most bytes that are read.
 
     Raises:
         VeraError: see :func:`read_text`; it is no CSV, has two columns of one name, or a row has not as many cells as the header.
@@ -150,11 +150,11 @@ def read_json_lines(
     """The mappings of a file with one JSON value a line; empty lines do no harm.
 
     Args:
-        path: the file, UTF-8.
+        path: path of the file, UTF-8.
         what: its name in messages.
         whole: leave out what follows the last newline: the beginning of a line whose writer was killed.
         mend: what to do where a line is damaged.
-        limit: most bytes.
+        limit: most bytes that are read.
 
     Raises:
         VeraError: see :func:`read_bytes` and :func:`parse_json`; a line is no mapping.
@@ -175,7 +175,7 @@ def read_arrays(path: str | Path, *, what: str, limit: int = ARRAYS_LIMIT) -> di
     """The arrays of a file that ``numpy.savez`` wrote: numbers and texts. Numbers may be NaN, where there was nothing to measure.
 
     Args:
-        path: the file.
+        path: path of the file.
         what: its name in messages.
         limit: most bytes of all arrays, unpacked.
 

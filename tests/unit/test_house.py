@@ -148,13 +148,13 @@ WRITES = {
     "cli/placing.py": "moves of the journal, which must not replace anything",
     "data/packing.py": WHOLE,
     "data/published_lmdb.py": WHOLE,
-    "evaluation/protocol_ledger.py": LOCK,
-    "evaluation/protocol_seen.py": MEMORY,
-    "evaluation/report.py": MEMORY,
+    "evaluation/protocol/items.py": LOCK,
+    "evaluation/protocol/cache.py": MEMORY,
+    "evaluation/report/results.py": MEMORY,
     "faces/segmenter_onnx.py": "torch writes a part, which is read and removed",
-    "training/record.py": LOCK,
-    "training/run.py": "puts Lightning's log aside",
-    "training/study.py": LOCK,
+    "training/runs/record.py": LOCK,
+    "training/runs/run.py": "puts Lightning's log aside",
+    "training/runs/sweep.py": LOCK,
 }
 """Modules that write otherwise than by vera.files, and why. Parts of other libraries (loggers, Hydra) write as these do."""
 SIGNED, OWN = "an image; its format, size and pixels are checked first", "from the package itself, or a package beside it"
@@ -172,8 +172,7 @@ READS = {
     "data/shard_index.py": "headers of a tar file, which is not read as a whole",
     "data/shards.py": "places in a tar file, checked against its size",
     "evaluation/metrics/age.py": NETWORK,
-    "evaluation/protocol_items.py": "a digest",
-    "evaluation/report_runs.py": "text that vera.untrusted has read",
+    "training/runs/folder.py": "text that vera.untrusted has read",
     "exemplars/bank.py": "images in tensors of a bundle",
     "exemplars/building.py": "mosaics of one's own",
     "faces/calibration.py": OWN,
@@ -189,8 +188,8 @@ READS = {
     "mosaic/build.py": "what this call has just encoded, and a digest",
     "mosaic/report.py": "mosaics of one's own",
     "mosaic/sources.py": SIGNED,
-    "training/checkpoint.py": NETWORK,
-    "training/stored.py": "text that vera.untrusted has read",
+    "training/runs/record.py": NETWORK,
+    "training/export/stored.py": "text that vera.untrusted has read",
 }
 """Modules that read otherwise than by vera.untrusted, and why."""
 WRITING = re.compile(

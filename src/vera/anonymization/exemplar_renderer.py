@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 
 from vera.anonymization.exemplar_identity import ExemplarIdentity
-from vera.anonymization.exemplar_search import CANDIDATES, Candidate, Picture, Search
+from vera.anonymization.exemplar_search import CANDIDATES, Picture, Search, SearchCandidate
 from vera.anonymization.joining import join
 from vera.anonymization.placement import Window, to_window
 from vera.anonymization.renderer import Request, SavedIdentity
@@ -154,7 +154,7 @@ class ExemplarCase:
         ]
         self._search = self._started()
         self._found = iter(self._search)
-        self._taken: list[Candidate] = []
+        self._taken: list[SearchCandidate] = []
 
     def identity(self, attempt: int) -> ExemplarIdentity:
         """The candidate that the search puts first (attempt 1), the next one, and so on; the last one again when there are no more."""

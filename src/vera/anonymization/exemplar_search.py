@@ -23,7 +23,7 @@ Picture = tuple[Pixels, Points]
 
 
 @dataclass
-class Candidate:
+class SearchCandidate:
     """A face that the search looks at.
 
     Attributes:
@@ -66,13 +66,13 @@ class Search:
         self.render, self.recognisers, self.sources, self.progress = render, list(recognisers), list(sources), progress
         self.rendered = 0
 
-    def __iter__(self) -> Iterator[Candidate]:
+    def __iter__(self) -> Iterator[SearchCandidate]:
         """Candidates that are far enough, and at the end the others by their scores."""
-        left: list[Candidate] = []
+        left: list[SearchCandidate] = []
         looks: list[Embedding] = []
         for wanted in WANTED:
             for _ in range(CANDIDATES):
-                left.append(Candidate(self.rendered, self.render(self.rendered)))
+                left.append(SearchCandidate(self.rendered, self.render(self.rendered)))
                 looks.append(self._judge(left[-1], 0))
                 self.rendered += 1
                 if self.progress:
@@ -85,18 +85,18 @@ class Search:
             self._far_enough(candidate, -np.inf)
         yield from sorted(left, key=lambda candidate: (-candidate.score, candidate.number))
 
-    def _most_distinctive_first(self, candidates: Sequence[Candidate], looks: Sequence[Embedding]) -> list[Candidate]:
+    def _most_distinctive_first(self, candidates: Sequence[SearchCandidate], looks: Sequence[Embedding]) -> list[SearchCandidate]:
         mean = np.mean(looks, axis=0)
         return sorted(candidates, key=lambda candidate: -self.recognisers[0].distance(looks[candidate.number], mean))
 
-    def _far_enough(self, candidate: Candidate, wanted: float) -> bool:
+    def _far_enough(self, candidate: SearchCandidate, wanted: float) -> bool:
         """Whether every recogniser puts a candidate this far; it is shown to no further one after the first that does not."""
         for number in range(len(self.recognisers)):
             if candidate.score >= wanted and number not in candidate.judges:
                 self._judge(candidate, number)
         return candidate.score >= wanted
 
-    def _judge(self, candidate: Candidate, number: int) -> Embedding:
+    def _judge(self, candidate: SearchCandidate, number: int) -> Embedding:
         """Lower a candidate's score to what this recogniser says of it; its embedding in the first photograph."""
         recogniser = self.recognisers[number]
         seen = [recogniser.embed(*picture) for picture in candidate.pictures]

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from vera.exemplars.bank import ROLES, ExemplarBank
 from vera.exemplars.building import beard_of
 from vera.exemplars.hair import HairEdge, hair_edge, with_fringe
-from vera.exemplars.identity import Exemplar, frontal
+from vera.exemplars.identity import BROWN_EYES_BELOW, Exemplar, frontal, typology_of
 from vera.exemplars.layout import hairline, mouth_is_open, smile_of, target
 from vera.exemplars.light import Light, measure_light, relit
 from vera.exemplars.pose import Camera, fit_camera
@@ -23,7 +23,7 @@ from vera.mosaic.colour import to_lab, to_rgb
 from vera.mosaic.look import measure
 from vera.mosaic.masks import with_features
 from vera.mosaic.partners import PARTS
-from vera.mosaic.points import BROWS, extend
+from vera.mosaic.points import BROWS, EYES, extend
 from vera.mosaic.warping import Target, filled, pull
 from vera.types import Mask, Points, Semantic, VeraError
 
@@ -36,6 +36,10 @@ EYES_FOLLOW = 0.7
 """DECISION: share of the change of colour that eyes take: their white is no skin, and would turn blue or yellow."""
 MEAN_SIZE, MEAN_ROWS = 64, 24
 """Side of a mean face's picture, of which only broad colours are used, and the rows that go into it: those nearest in tone."""
+IRIS = 0.24
+"""DECISION: radius of an iris, in widths of the eye."""
+BROWN = (0.75, 8.0, 14.0)
+"""DECISION: brown irises: share of the lightness that is left, and CIELAB colour."""
 LEAST_SKIN = 0.01
 """Share of the crop that must be the face's skin for its light to be measured."""
 
@@ -169,6 +173,8 @@ class Fitter:
         )
         labels = _labels(points, subject)
         lab = to_lab(texture)
+        if typology_of(subject.tone) < BROWN_EYES_BELOW and Semantic.EYES not in kept:
+            lab = _with_brown_irises(lab, points)
         skin = skin_of(labels, subject.region)
         share = np.where(labels == Semantic.EYES, EYES_FOLLOW, 1.0).astype(np.float32)
         follow = np.asarray(cv2.GaussianBlur(share, (0, 0), 0.006 * subject.size), np.float32)[..., None]
@@ -207,6 +213,21 @@ class Fitter:
             ]
             pictures.append(np.stack([to_lab(np.asarray(picture, np.float32)) for picture in warped]))
         return rows, (meshes[0], meshes[1]), pictures
+
+
+def _with_brown_irises(lab: Floats, points: Points) -> Floats:
+    """A face whose blue or grey irises are brown; brown ones stay."""
+    size = len(lab)
+    rows, columns = np.mgrid[:size, :size]
+    for eye in EYES:
+        corners = points[list(eye)] * size
+        radius = IRIS * float(np.linalg.norm(corners[3] - corners[0]))
+        away = np.hypot(columns - corners[:, 0].mean(), rows - corners[:, 1].mean())
+        inside = cv2.GaussianBlur(filled(corners / size, size).astype(np.float32), (0, 0), max(0.002 * size, 0.3))
+        share = np.clip(1.5 * (1 - away / radius) + 0.5, 0, 1) * inside * np.clip((BROWN[2] - lab[..., 2]) / 8, 0, 1)
+        brown = np.dstack([BROWN[0] * lab[..., 0], np.full_like(lab[..., 0], BROWN[1]), np.full_like(lab[..., 0], BROWN[2])])
+        lab = np.asarray((1 - share[..., None]) * lab + share[..., None] * brown, np.float32)
+    return lab
 
 
 def _labels(points: Points, subject: Subject) -> Labels:

@@ -33,10 +33,10 @@ EXAGGERATION = (1.5, 2.0)
 WIDER, FARTHER = 4, 0.12
 """DECISION: rows (and CIELAB units) that each further search adds to the pool, and the share by which its faces are farther from the mean:
 what stays of a photograph (hair, outline, the preserved region) makes some people hard to leave."""
-POOL = 32
+POOL = 64
 """DECISION: rows that identities of one person are mixed from: those whose skin is nearest to the photographs'. Rows of another complexion,
 recoloured, look grey."""
-DEALT = 8
+DEALT = 10
 """DECISION: rows of the pool that one search mixes, dealt anew for each seed: otherwise the search ends at much the same face for all."""
 FEWEST = 6
 SPREAD_OF_POOL = 8.0
@@ -94,6 +94,11 @@ class Exemplar:
     exaggeration: float
 
 
+def typology_of(tone: npt.NDArray[np.floating]) -> float:
+    """Individual typology angle in degrees of a skin's CIELAB ``(3,)``: above 55 very light, below -30 dark (Chardon et al., 1991)."""
+    return float(np.degrees(np.arctan2(tone[0] - 50, tone[2])))
+
+
 def pool(bank: ExemplarBank, wanted: Appearance, *, search: int = 0, leave_out: Collection[str] = ()) -> npt.NDArray[np.int64]:
     """The rows that fit a person, nearest first; about :data:`POOL` (fewer where the bank has no more of this sex or complexion).
 
@@ -112,8 +117,7 @@ def pool(bank: ExemplarBank, wanted: Appearance, *, search: int = 0, leave_out: 
     distance = np.linalg.norm((facts["tone"] - wanted.tone) * TONE, axis=1)
     distance += YEARS * np.maximum(np.abs(facts["age"] - wanted.age) - SAME_AGE, 0)
     distance += SMOOTH_SKIN * np.maximum(facts["beard"] - max(wanted.beard, STUBBLE), 0)
-    typology = float(np.degrees(np.arctan2(wanted.tone[0] - 50, wanted.tone[2])))
-    if typology < BROWN_EYES_BELOW:
+    if typology_of(wanted.tone) < BROWN_EYES_BELOW:
         distance += LIGHT_EYES * np.maximum(facts["eyes"] - BROWN_EYES, 0)
     distance = np.where(usable, distance, np.inf)
     order = np.argsort(distance, kind="stable")[: min(POOL + WIDER * search, int(usable.sum()))]

@@ -23,8 +23,9 @@ from vera.types import Points
 Floats = npt.NDArray[np.float32]
 WHITES = (0.8, 1.25)
 """DECISION: most that eyes and teeth become darker or lighter with the skin around them."""
-OWN = 0.9
-"""DECISION: share of one row in the broad colours of a feature; the rest is the mixture's."""
+OWN = (0.9, 0.4, 0.4)
+"""DECISION: share of one row in the broad lightness and colour of a feature; the rest is the mixture's: noses must not be redder than
+the cheeks beside them."""
 BORDER = 7.0
 """Gaussian width, in pixels at 256, of the border between a feature's broad colours and the mixture's."""
 CONTRAST = (1.6, 1.2, 1.2)
@@ -116,22 +117,24 @@ def mixed_texture(
 
 
 def _broad_colours(skins: list[Skin], weights: npt.NDArray[np.float64], parts: Mapping[str, int], target: Target) -> Floats:
-    """The mixture's broad colours, and within each feature those of its row. The mouth stays mixed: its lips follow the detail."""
+    """The mixture's broad colours in CIELAB, and within each feature those of its row.
+
+    The mouth stays mixed: its lips follow the detail.
+    """
     scale = target.size / 256
-    low = broad(averaged(skins, weights, scale), scale)
+    low = to_lab(broad(averaged(skins, weights, scale), scale))
     for part, zones, grow in ZONES:
         if part == "mouth":
             continue
-        own = broad(skins[parts[part]].image, scale)
+        own = to_lab(broad(skins[parts[part]].image, scale))
         for points in zones:
-            share = OWN * softened(zone(target, list(points), grow), BORDER * scale)
-            low = share * own + (1 - share) * low
+            share = np.array(OWN, np.float32) * softened(zone(target, list(points), grow), BORDER * scale)
+            low = low + share * (own - low)
     return np.asarray(low, np.float32)
 
 
-def _with_contrast(low: Floats, mean: Floats, scale: float) -> Floats:
-    """Broad colours farther from the mean face."""
-    lab = to_lab(low)
+def _with_contrast(lab: Floats, mean: Floats, scale: float) -> Floats:
+    """RGB of broad colours in CIELAB, farther from the mean face."""
     deviation = MOST * np.tanh((lab - broad(mean, scale)) / MOST)
     return to_rgb(np.asarray(lab + (np.array(CONTRAST, np.float32) - 1) * deviation, np.float32))
 

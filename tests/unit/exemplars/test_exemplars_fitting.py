@@ -5,7 +5,7 @@ import pytest
 from tests.reference.drawn_bank import SIZE, drawn_face
 
 from vera import bundle
-from vera.exemplars.fitting import Fitter, observe
+from vera.exemplars.fitting import Fitter, _with_brown_irises, observe
 from vera.exemplars.identity import Appearance, deal, draw, pool
 from vera.exemplars.layout import INNER_LIPS, MOUTH, Frontal, mouth_is_open, opening_of, target
 from vera.exemplars.pose import eye_distance, fit_camera
@@ -132,3 +132,14 @@ def test_real_rows_are_frontal(shipped):
     turns = [fit_camera(shipped.mean.neutral, shipped.mesh(row, 0)[:68]).yaw for row in range(0, shipped.rows, 20)]
     assert np.abs(turns).max() < 12
     assert abs(np.median(turns)) < 3
+
+
+def test_blue_irises_become_brown_and_brown_ones_stay():
+    points = extend(drawn_face(50)[2])
+    eye = points[36:42].mean(axis=0) * SIZE
+    row, column = int(eye[1]), int(eye[0])
+    for colour, changed in (((50.0, 0, -12), True), ((35.0, 9, 16), False)):
+        lab = np.full((SIZE, SIZE, 3), colour, np.float32)
+        brown = _with_brown_irises(lab, points)
+        assert (brown[row, column, 2] > lab[row, column, 2] + 10) == changed
+        assert np.abs(brown - lab).sum(axis=2).astype(bool).mean() < 0.02

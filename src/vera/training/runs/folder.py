@@ -73,7 +73,7 @@ def read_record(folder: Path) -> dict[str, Any] | None:
 
 
 def read_failure(folder: Path) -> str:
-    """What ``failure.txt`` says of a run that failed; empty where there is none."""
+    """Text of a failed run's ``failure.txt``; empty where there is none."""
     path = folder / FAILURE
     return read_text(path, what=f"'{path}'", limit=SMALL).strip() if path.is_file() else ""
 
