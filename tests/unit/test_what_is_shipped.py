@@ -79,5 +79,7 @@ def test_the_shipped_controls_are_edited_unless_another_bundle_is_named(vera, tm
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page):
     targets = re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
-    missing = [target for target in targets if "://" not in target and not (page.parent / target).exists()]
+    # Pages of the reference are made when the manual is built, which checks links to them (tests/integration/test_docs_build.py).
+    here = [target for target in targets if "://" not in target and not target.startswith("reference/")]
+    missing = [target for target in here if not (page.parent / target).exists()]
     assert not missing

@@ -143,7 +143,7 @@ class Fitter:
     def __init__(self, bank: ExemplarBank) -> None:
         self.bank = bank
         self._image = lru_cache(maxsize=64)(self._decoded)
-        self._looks = lru_cache(maxsize=len(bank.sexes))(self._small_looks)
+        self._looks = lru_cache(maxsize=4)(self._small_looks)
 
     def fit(self, identity: Exemplar, subject: Subject, kept: Collection[Semantic], *, quick: bool = False) -> NewFace:
         """The new face in a photograph's crop.

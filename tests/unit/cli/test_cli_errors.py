@@ -105,7 +105,7 @@ TINY = ["generator=tiny", "encoder=tiny"]
         (["optim.lr=abc"], "optim.lr=abc: give a number above 0"),
         (["stage.start=/nope"], "no bundle at '/nope'"),
         (["optim.lrr=1"], "no setting 'optim.lrr': did you mean 'optim.lr'?"),
-        (["stage.module.game.compiler=inductor"], "did you mean 'stage.compiler'?"),
+        (["stage.module.game.weights.face=2"], "did you mean 'stage.weights.face'?"),
         (["optm.lr=1"], "no setting 'optm.lr': did you mean 'optim.lr'?"),
         (["stage=genrator"], "did you mean generator?"),
         (["+trainer.nope=1"], "the configuration's 'trainer' does not fit"),

@@ -65,6 +65,17 @@ class Striker:
 
 
 @pytest.fixture(autouse=True)
+def signals_as_in_a_terminal():
+    """Under nohup, or in the background of a shell, SIGHUP and SIGINT are ignored, and the tool leaves that as it is."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    for number in SIGNALS:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture(autouse=True)
 def striker(monkeypatch, tmp_path):
     striker = Striker(tmp_path / "in sight")
     monkeypatch.setattr(os, "fsync", striker.fsync)

@@ -20,7 +20,7 @@ def layers(file):
 def test_data_sources_take_what_their_configuration_gives(file, tmp_path):
     values = OmegaConf.to_container(OmegaConf.merge(*layers(file)))
     needs_root = values.get("root") == "???"
-    config = OmegaConf.create({"data": values | ({"root": str(tmp_path)} if needs_root else {}), "generator": {"size": 16}, "seed": 0})
+    config = OmegaConf.create({"data": values | ({"root": str(tmp_path)} if needs_root else {}), "stage": {"size": 16}, "seed": 0})
     if needs_root:  # an empty folder: the source's own message, and no complaint about its arguments
         with pytest.raises(Exception, match=str(tmp_path)) as failure:
             instantiate(config.data.dataset)

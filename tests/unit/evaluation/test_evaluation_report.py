@@ -183,7 +183,7 @@ def test_what_cannot_be_merged(tmp_path):
     with pytest.raises(VeraError, match="rename a folder"):
         report.merge([first, second], tmp_path / "all")
     (first / "results.jsonl").write_text("{")
-    with pytest.raises(VeraError, match="are damaged"):
+    with pytest.raises(VeraError, match="is damaged"):
         report.merge([first], tmp_path / "all")
 
 

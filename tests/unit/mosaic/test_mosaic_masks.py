@@ -133,5 +133,5 @@ def test_prepared_files_are_checked(tmp_path, instruments):
         with pytest.raises(VeraError, match="one channel of class numbers"):
             read_source(tmp_path, "p00", "neutral")
     labels.write_bytes(b"")
-    with pytest.raises(VeraError, match="remove its three files"):
+    with pytest.raises(VeraError, match="remove the three files"):
         read_source(tmp_path, "p00", "neutral")

@@ -11,5 +11,5 @@ def test_damaged_statistics_of_an_earlier_start_are_computed_again(tmp_path):
     made.save(path)
     assert FrechetCurve._kept(path).digest == made.digest
     path.write_bytes(path.read_bytes()[:-4])  # what a kill leaves
-    with pytest.warns(UserWarning, match="are damaged"):
+    with pytest.warns(UserWarning, match="is damaged"):
         assert FrechetCurve._kept(path) is None
