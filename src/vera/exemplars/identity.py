@@ -33,10 +33,10 @@ EXAGGERATION = (1.5, 2.0)
 WIDER, FARTHER = 4, 0.12
 """DECISION: rows (and CIELAB units) that each further search adds to the pool, and the share by which its faces are farther from the mean:
 what stays of a photograph (hair, outline, the preserved region) makes some people hard to leave."""
-POOL = 64
+POOL = 32
 """DECISION: rows that identities of one person are mixed from: those whose skin is nearest to the photographs'. Rows of another complexion,
 recoloured, look grey."""
-DEALT = 10
+DEALT = 8
 """DECISION: rows of the pool that one search mixes, dealt anew for each seed: otherwise the search ends at much the same face for all."""
 FEWEST = 6
 SPREAD_OF_POOL = 8.0
