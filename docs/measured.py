@@ -50,7 +50,6 @@ def pairs() -> list[tuple[str, str, str]]:
         ("outputs recognised at FAR = 0.001 (both also choose the face)", both(lambda one: count(one["nearest"]["recognised"]["own"]))),
         (f"rank-1 identification among {gallery} people", both(lambda one: percent(one["nearest"]["rank_1"]))),
         ("equal error rate of outputs of one person against two people", both(lambda one: f"{one['pairs']['anonymized']['eer']:.1%}")),
-        ("seconds for a photograph on a CPU, median", f"{ours['seconds_a_photograph']['median']:.1f}"),
     ]
     return [(what, figure, "paired_consistency") for what, figure in rows]
 
