@@ -90,7 +90,8 @@ def test_a_signal_for_which_nobody_waits_is_not_raised_again(handlers):
 def test_a_run_leaves_no_processes_names_behind(monkeypatch):
     names = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
     for name in names:
-        monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv(name, "")  # so that it is put back at the end, also where it was not set
+        monkeypatch.delenv(name)
     monkeypatch.setenv("MASTER_PORT", "1")
     with own_processes():
         os.environ.update(dict.fromkeys(names, "7"))
@@ -99,4 +100,3 @@ def test_a_run_leaves_no_processes_names_behind(monkeypatch):
     with own_processes():
         os.environ["WORLD_SIZE"] = "2"
     assert os.environ["WORLD_SIZE"] == "2"
-    monkeypatch.delenv("WORLD_SIZE")
