@@ -16,7 +16,7 @@ import secrets
 import shutil
 import stat
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EACCES, errno.EINVAL})
@@ -55,14 +55,7 @@ def write_whole(path: Path, content: bytes, *, private: bool = False) -> Path:
         b'all or nothing'
 
     """
-    part = part_of(path)
-    try:
-        write_new(part, content, private=private)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)  # gone already when all went well
-    sync_folder(path.parent)
-    return path
+    return _write_by(os.replace, path, content, private=private)
 
 
 def write_into_run(path: Path, content: bytes) -> None:
@@ -103,14 +96,7 @@ def write_once(path: Path, content: bytes) -> Path:
         OSError: it can't be written.
 
     """
-    part = part_of(path)
-    try:
-        write_new(part, content)
-        place(part, path)
-    finally:
-        part.unlink(missing_ok=True)  # gone already when all went well
-    sync_folder(path.parent)
-    return path
+    return _write_by(place, path, content)
 
 
 def finish(part: Path, path: Path) -> None:
@@ -319,6 +305,18 @@ def storable(text: str) -> str:
 
 def _hides(sign: str) -> bool:
     return unicodedata.category(sign) in {"Cc", "Cs", "Zl", "Zp"} or sign in TURNS or unicodedata.bidirectional(sign) in TURNING
+
+
+def _write_by(move: Callable[[Path, Path], None], path: Path, content: bytes, *, private: bool = False) -> Path:
+    """Write a part beside a file, and move it to the file's name."""
+    part = part_of(path)
+    try:
+        write_new(part, content, private=private)
+        move(part, path)
+    finally:
+        part.unlink(missing_ok=True)  # gone already when all went well
+    sync_folder(path.parent)
+    return path
 
 
 def _sync_file(path: Path) -> None:

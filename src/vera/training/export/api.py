@@ -113,8 +113,7 @@ def export_generator(state: Mapping[str, Any], out: Path, *, provenance: Mapping
         **stated: licence, card and dtype, see :func:`vera.bundle.save`.
 
     """
-    network = bundle.rebuild(field(state["networks"], "generator", dict, what=SOURCE), state["ema"], source=SOURCE)
-    return bundle.save(out, network, provenance={**provenance, "stage": "generator pretraining"}, **stated)
+    return _export_averaged("generator", "generator pretraining", state, out, provenance=provenance, **stated)
 
 
 def export_discriminator(checkpoint: Mapping[str, Any], out: Path, *, provenance: Mapping[str, Any], **stated: Any) -> bundle.BundleInfo:
@@ -144,5 +143,12 @@ def export_parsing(state: Mapping[str, Any], out: Path, *, provenance: Mapping[s
         **stated: licence, card and dtype, see :func:`vera.bundle.save`.
 
     """
-    network = bundle.rebuild(field(state["networks"], "segmenter", dict, what=SOURCE), state["ema"], source=SOURCE)
-    return bundle.save(out, network, provenance={**provenance, "stage": "parsing"}, **stated)
+    return _export_averaged("segmenter", "parsing", state, out, provenance=provenance, **stated)
+
+
+def _export_averaged(
+    name: str, stage: str, state: Mapping[str, Any], out: Path, *, provenance: Mapping[str, Any], **stated: Any
+) -> bundle.BundleInfo:
+    """Write the averaged network that the checkpoint describes under this name."""
+    network = bundle.rebuild(field(state["networks"], name, dict, what=SOURCE), state["ema"], source=SOURCE)
+    return bundle.save(out, network, provenance={**provenance, "stage": stage}, **stated)
