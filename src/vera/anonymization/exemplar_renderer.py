@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, cast
 
 import cv2
@@ -147,6 +148,7 @@ class ExemplarCase:
         self.renderer, self.request, self.views = renderer, request, list(views)
         self.scenes = [view.scene for view in views]
         self.appearance = self._appearance()
+        self._dealt = cache(self._deal)
         self.warnings = [
             f"{view.scene.photograph.name}: the face is bearded, and the new one will not be as bearded: look at chin and neck"
             for view in views
@@ -189,11 +191,14 @@ class ExemplarCase:
         return Appearance(sex, tone, float(bank.facts["age_head"] @ read), max(beard, STUBBLE))
 
     def _draw(self, number: int) -> Exemplar:
-        leave_out = (self.request.person,) if self.renderer.leave_out_person else ()
         search = number // CANDIDATES
+        return draw(self._dealt(search), seed=self.request.seed, person=self.request.person, number=number, search=search)
+
+    def _deal(self, search: int) -> npt.NDArray[np.int64]:
+        """The rows that a search mixes."""
+        leave_out = (self.request.person,) if self.renderer.leave_out_person else ()
         rows = pool(self.renderer.bank, self.appearance, search=search, leave_out=leave_out)
-        rows = deal(rows, seed=self.request.seed, person=self.request.person, search=search)
-        return draw(rows, seed=self.request.seed, person=self.request.person, number=number, search=search)
+        return deal(rows, seed=self.request.seed, person=self.request.person, search=search)
 
     def _started(self) -> Search:
         request = self.request

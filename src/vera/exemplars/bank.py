@@ -137,9 +137,12 @@ class ExemplarBank(nn.Module):
 
     def mean_of(self, sex: int) -> Frontal:
         """The mean face of one group."""
-        own = self._array("points").astype(np.float64)[self.facts["sex"] == sex]
-        neutral, smiling = own[:, :, :INNER].mean(axis=0)
-        return Frontal(neutral, smiling)
+        return self._means[sex]
+
+    @cached_property
+    def _means(self) -> dict[int, Frontal]:
+        points, own = self._array("points").astype(np.float64)[:, :, :INNER], self.facts["sex"]
+        return {int(sex): Frontal(*points[own == sex].mean(axis=0)) for sex in np.unique(own)}
 
     def _array(self, name: str) -> npt.NDArray[Any]:
         return self.get_buffer(name).cpu().numpy()

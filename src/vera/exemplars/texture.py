@@ -106,8 +106,9 @@ def mixed_texture(
             faded.append(Skin((1 - share) * sharp[-1].image + share * other.image, sharp[-1].plain, sharp[-1].valid))
     scale = target.size / 256
     plain = averaged(sharp, weights, scale)
+    mixture = plain if smile in (0.0, 1.0) else averaged(faded, weights, scale)
     # Detail is what the nearer images show beyond their own broad colours, else the cross-fade would count as detail.
-    low = _with_contrast(_broad_colours(faded, weights, parts, target), mean.on(target, smile=smile, tone=wanted), scale)
+    low = _with_contrast(_broad_colours(mixture, faded, parts, target), mean.on(target, smile=smile, tone=wanted), scale)
     face = low + detailed(plain, sharp, parts, target) - broad(plain, scale)
     mouth = sharp[parts["mouth"]]
     if teeth and near == 0:
@@ -116,13 +117,13 @@ def mixed_texture(
     return with_openings(face, [sharp[parts["eyes"]], mouth], {"eyes": 0, "mouth": 1}, target, resting=not teeth)
 
 
-def _broad_colours(skins: list[Skin], weights: npt.NDArray[np.float64], parts: Mapping[str, int], target: Target) -> Floats:
+def _broad_colours(mixture: Floats, skins: list[Skin], parts: Mapping[str, int], target: Target) -> Floats:
     """The mixture's broad colours in CIELAB, and within each feature those of its row.
 
     The mouth stays mixed: its lips follow the detail.
     """
     scale = target.size / 256
-    low = to_lab(broad(averaged(skins, weights, scale), scale))
+    low = to_lab(broad(mixture, scale))
     for part, zones, grow in ZONES:
         if part == "mouth":
             continue
