@@ -11,7 +11,7 @@ from typing import Any
 
 from vera import __version__
 
-ABOUT = "VerA anonymizes clinical face photographs: what is to be seen is kept bit for bit, the rest of the face is replaced."
+ABOUT = "VerA anonymizes clinical face photographs: the treated region is kept bit for bit, the rest of the face is replaced."
 COMMANDS = {
     "anonymize": "Anonymize the photographs of one person, or of many people by a manifest.",
     "convert": "Convert another project's checkpoint to a bundle, or a parser's bundle to ONNX.",

@@ -1,4 +1,4 @@
-"""Files below a folder, and the record of one, for tests of what ``vera anonymize`` touches and what it leaves alone."""
+"""Files below a folder, and the record of one, for tests that ``vera anonymize`` changes its own files and no others."""
 
 import hashlib
 import json

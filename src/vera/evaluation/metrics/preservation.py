@@ -131,7 +131,7 @@ class Replacement(Collected):
         Args:
             original: the source photograph, ``(H, W, 3)`` uint8.
             anonymized: the anonymized photograph, of the same size.
-            preserved: ``(H, W)``, what is to be equal.
+            preserved: mask ``(H, W)`` of the pixels that must be equal.
             landmarks: ``(68, 2)`` of the original's face, in its pixels.
 
         """
