@@ -84,6 +84,23 @@ def test_what_is_preserved_stays_and_nothing_else_changes(renderer, drawn):
     assert result.audit["photographs"][0]["kept_classes"] == ["mouth"]
 
 
+def test_no_structure_of_the_replaced_face_passes_over(renderer, drawn):
+    source = photograph_of(drawn)
+    first = anonymizer(renderer, drawn)([source], person="p")
+    corner, side = (drawn[2][[2, 31]].mean(axis=0)[::-1] * SIZE).astype(int) - 8, 16
+    cheek = np.s_[corner[0] : corner[0] + side, corner[1] : corner[1] + side]
+    assert first.photographs[0].replaced[cheek].all()
+    pattern = np.kron(np.indices((8, 8)).sum(axis=0) % 2, np.ones((2, 2)))[..., None] * 2.0 - 1  # as fine as a scar or a mole
+    marked = source.pixels.astype(np.float64)
+    marked[cheek] = (marked[cheek] + 60 * pattern).clip(0, 255)
+    written = marked[cheek] - source.pixels[cheek]
+    other = photograph_from_pixels(marked.astype(np.uint8), "drawn")
+    later = anonymizer(renderer, drawn)([other], person="p", identity=first.identity)
+    change = later.photographs[0].image[cheek].astype(np.float64) - first.photographs[0].image[cheek]
+    centred = written - written.mean()
+    assert abs((change * centred).sum() / (centred**2).sum()) < 0.02
+
+
 def test_the_same_seed_gives_the_same_bytes_and_another_person_another_face(renderer, drawn):
     source = photograph_of(drawn)
     first, again = (anonymizer(renderer, drawn)([source], person="p").photographs[0].image for _ in range(2))
