@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,7 +16,7 @@ from vera.exemplars.building import beard_of
 from vera.exemplars.hair import HairEdge, hair_edge, with_fringe
 from vera.exemplars.identity import BROWN_EYES_BELOW, Exemplar, frontal, typology_of
 from vera.exemplars.layout import hairline, mouth_is_open, smile_of, target
-from vera.exemplars.light import Light, measure_light, relit
+from vera.exemplars.light import Light, measure_light, relit, with_shine_of
 from vera.exemplars.pose import Camera, fit_camera
 from vera.exemplars.region import face_region, skin_of, under_hair
 from vera.exemplars.texture import MeanLook, mixed_texture
@@ -38,7 +39,7 @@ MEAN_SIZE, MEAN_ROWS = 64, 24
 """Side of a mean face's picture, of which only broad colours are used, and the rows that go into it: those nearest in tone."""
 IRIS = 0.24
 """DECISION: radius of an iris, in widths of the eye."""
-BROWN = (0.75, 8.0, 14.0)
+BROWN = (0.55, 7.0, 11.0)
 """DECISION: brown irises: share of the lightness that is left, and CIELAB colour."""
 LEAST_SKIN = 0.01
 """Share of the crop that must be the face's skin for its light to be measured."""
@@ -176,10 +177,10 @@ class Fitter:
         if typology_of(subject.tone) < BROWN_EYES_BELOW and Semantic.EYES not in kept:
             lab = _with_brown_irises(lab, points)
         skin = skin_of(labels, subject.region)
-        share = np.where(labels == Semantic.EYES, EYES_FOLLOW, 1.0).astype(np.float32)
-        follow = np.asarray(cv2.GaussianBlur(share, (0, 0), 0.006 * subject.size), np.float32)[..., None]
+        follow = _softly(np.where(labels == Semantic.EYES, EYES_FOLLOW, 1.0), subject.size)[..., None]
         lit = relit(lab, measure_light(lab, skin), subject.light, follow=follow)
-        image = to_rgb(lit)
+        flesh = _softly(~np.isin(labels, (Semantic.EYES, Semantic.MOUTH)), subject.size)
+        image = to_rgb(with_shine_of(lit, subject.light, flesh))
         return NewFace(image.clip(0, 255), labels, points[:68])
 
     def hair(self, subject: Subject) -> HairEdge:
@@ -213,6 +214,11 @@ class Fitter:
             ]
             pictures.append(np.stack([to_lab(np.asarray(picture, np.float32)) for picture in warped]))
         return rows, (meshes[0], meshes[1]), pictures
+
+
+def _softly(share: npt.NDArray[Any], size: int) -> Floats:
+    """A map of the crop with soft borders."""
+    return np.asarray(cv2.GaussianBlur(share.astype(np.float32), (0, 0), 0.006 * size), np.float32)
 
 
 def _with_brown_irises(lab: Floats, points: Points) -> Floats:

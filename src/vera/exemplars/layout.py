@@ -132,7 +132,17 @@ def target(own: Frontal, source: Points, *, camera: Camera, smile: float, kept: 
     for known, part in ((Semantic.NOSE, NOSE), (Semantic.EYES, EYE_POINTS), (Semantic.BROWS, BROW_POINTS)):
         if known in kept:
             shape[part] = source[part]
-    return mesh(shape[:68], source[FOREHEAD])
+    return mesh(shape[:68], _forehead(placed[FOREHEAD], source))
+
+
+def _forehead(own: Points, source: Points) -> Points:
+    """The photograph's forehead; where a fringe ends it early, the identity's, which goes on under the hair.
+
+    Squeezed between brows and fringe, a whole forehead's shades would become a bright strip.
+    """
+    centre = source[27:31].mean(axis=0)
+    seen, wanted = (np.linalg.norm(points - centre, axis=1) for points in (source[FOREHEAD], own))
+    return np.asarray(centre + (source[FOREHEAD] - centre) * np.maximum(1, wanted / np.maximum(seen, 1e-9))[:, None])
 
 
 def _mouth(own: Points, source: Points) -> Points:

@@ -1,7 +1,7 @@
 """Light and complexion: low-order fields of lightness and colour over a face's skin, and giving one face the fields of another.
 
-These are the only numbers that pass from the old face's skin to the new one: :data:`LIGHTNESS_TERMS` for lightness and twice
-:data:`COLOUR_TERMS` for colour, a photograph.
+These are the only numbers that pass from the old face's skin to the new one: :data:`LIGHTNESS_TERMS` for lightness, twice
+:data:`COLOUR_TERMS` for colour, and how bright its shine is, a photograph.
 """
 
 from __future__ import annotations
@@ -27,6 +27,11 @@ KEPT_PERCENT = 80
 """DECISION: share of the skin's pixels that are fitted; the others (shine, moles, beard, a parser's mistakes) are outliers."""
 SAMPLES = 20_000
 """Pixels that a fit looks at, at most."""
+EDGES = (3, 97)
+"""DECISION: percentiles of the fitted pixels' places beyond which a field goes on as it is there: a quadratic one would run away, and
+foreheads would be white under a fringe."""
+SHINE, SHINE_ROOM = 98, 4.0
+"""DECISION: percentile of the old skin's lightness that shine of the new skin does not exceed by more than so many CIELAB units."""
 
 
 @dataclass(frozen=True)
@@ -36,15 +41,19 @@ class Light:
     Attributes:
         lightness: ``(6, 1)``, CIELAB L.
         colour: ``(3, 2)``, CIELAB a and b.
+        known: ``(2, 2)``: least and greatest x and y of the fitted skin, in rows.
+        shine: CIELAB L of the brightest skin.
 
     """
 
     lightness: npt.NDArray[np.float64]
     colour: npt.NDArray[np.float64]
+    known: npt.NDArray[np.float64]
+    shine: float
 
     def fields(self, size: int) -> tuple[Floats, Floats]:
         """Lightness ``(S, S, 1)`` and colour ``(S, S, 2)`` at every pixel."""
-        terms = _terms(size)
+        terms = _terms(*(np.clip(axis, *known) for axis, known in zip(_places(size), self.known, strict=True)))
         return (terms @ self.lightness).astype(np.float32), (terms[..., :COLOUR_TERMS] @ self.colour).astype(np.float32)
 
 
@@ -56,14 +65,19 @@ def measure_light(lab: Floats, skin: Mask) -> Light:
         skin: ``(S, S)``, not empty.
 
     """
-    terms, values = _terms(lab.shape[0])[skin], lab[skin].astype(np.float64)
-    step = max(1, len(values) // SAMPLES)
-    terms, values = terms[::step], values[::step]
-    return Light(_robust(terms, values[:, :1]), _robust(terms[:, :COLOUR_TERMS], values[:, 1:]))
+    step = max(1, int(skin.sum()) // SAMPLES)
+    x, y = (axis[skin][::step] for axis in _places(lab.shape[0]))
+    terms, values = _terms(x, y), lab[skin][::step].astype(np.float64)
+    lightness, fitted = _robust(terms, values[:, :1])
+    colour, _ = _robust(terms[:, :COLOUR_TERMS], values[:, 1:])
+    known = np.percentile([x[fitted], y[fitted]], EDGES, axis=1).T
+    return Light(lightness, colour, known, float(np.percentile(values[:, 0], SHINE)))
 
 
 def relit(lab: Floats, own: Light, wanted: Light, *, follow: Floats) -> Floats:
-    """Relight a face by other fields: lightness by a factor (black stays black), colour by a shift.
+    """Relight a face by other fields: colour by a shift, lightness by a factor (black stays black) up to the field's, and as it is above.
+
+    What is brighter than its surroundings is shine: it does not depend on how dark the skin is, and would be lost in dark skin.
 
     Args:
         lab: ``(S, S, 3)`` CIELAB.
@@ -75,20 +89,43 @@ def relit(lab: Floats, own: Light, wanted: Light, *, follow: Floats) -> Floats:
     size = lab.shape[0]
     (lightness, colour), (wanted_lightness, wanted_colour) = own.fields(size), wanted.fields(size)
     factor = np.clip(wanted_lightness / np.maximum(lightness, DARKEST), *GAIN)
-    return np.concatenate([lab[..., :1] * factor, lab[..., 1:] + (wanted_colour - colour) * follow], axis=2).astype(np.float32)
+    shade = np.minimum(lab[..., :1], lightness)
+    shine = lab[..., :1] - shade
+    return np.concatenate([shade * factor + shine, lab[..., 1:] + (wanted_colour - colour) * follow], axis=2).astype(np.float32)
 
 
-def _terms(size: int) -> npt.NDArray[np.float64]:
+def with_shine_of(lab: Floats, light: Light, share: Floats) -> Floats:
+    """A face whose skin shines no more than a photograph's: brighter skin levels off.
+
+    Args:
+        lab: ``(S, S, 3)`` CIELAB.
+        light: of the photograph.
+        share: ``(S, S)`` in [0, 1]: where skin is; eyes and teeth may be brighter.
+
+    """
+    start = light.shine - SHINE_ROOM
+    above = np.maximum(lab[..., 0] - start, 0)
+    levelled = 2 * SHINE_ROOM * np.tanh(above / (2 * SHINE_ROOM))
+    return np.dstack([lab[..., 0] - share * (above - levelled), lab[..., 1:]]).astype(np.float32)
+
+
+def _places(size: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """The coordinates x and y of each pixel."""
     y, x = np.mgrid[:size, :size] / size - 0.5
+    return x, y
+
+
+def _terms(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return np.stack([np.ones_like(x), x, y, x * x, y * y, x * y], axis=-1)
 
 
-def _robust(terms: npt.NDArray[np.float64], values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    within = np.ones(len(values), dtype=bool)
+def _robust(terms: npt.NDArray[np.float64], values: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], Mask]:
+    """Coefficients, and which pixels they were fitted to."""
+    within = np.ones(len(values), dtype=np.bool_)
     for _ in range(3):
         # Normal equations: a handful of well-scaled terms, and many times as fast as a factorisation of all rows.
-        known = terms[within]
+        fitted, known = within, terms[within]
         coefficients = np.linalg.pinv(known.T @ known, hermitian=True) @ (known.T @ values[within])
         residual = np.linalg.norm(values - terms @ coefficients, axis=1)
-        within = residual <= np.percentile(residual, KEPT_PERCENT)
-    return np.asarray(coefficients)
+        within = np.asarray(residual <= np.percentile(residual, KEPT_PERCENT), dtype=np.bool_)
+    return np.asarray(coefficients), fitted

@@ -93,7 +93,22 @@ def test_points_of_a_kept_class_stay(bank, source, known, part):
     kept, free = target(bank.mean, points, kept=[known], **given), target(bank.mean, points, kept=[], **given)
     np.testing.assert_array_equal(kept[part], points[part])
     assert not np.allclose(free[part], points[part])
-    np.testing.assert_allclose(kept[FOREHEAD], points[FOREHEAD])
+
+
+def test_a_forehead_ends_where_the_photographs_does_and_goes_on_under_a_fringe(bank, source):
+    points, _ = source
+    camera = fit_camera(bank.mean.neutral, points[:68])
+    centre, own = points[27:31].mean(axis=0), camera.place(bank.mean.neutral)[FOREHEAD]
+    for factor in (0.6, 1.4):
+        seen = points.copy()
+        seen[FOREHEAD] = centre + factor * (points[FOREHEAD] - centre)
+        made = target(bank.mean, seen, camera=camera, smile=0.0, kept=())[FOREHEAD]
+        wanted = seen[FOREHEAD] if factor > 1 else centre + (points[FOREHEAD] - centre) * _ratio(own, points[FOREHEAD], centre)
+        np.testing.assert_allclose(made, wanted)
+
+
+def _ratio(one, other, centre):
+    return (np.linalg.norm(one - centre, axis=1) / np.linalg.norm(other - centre, axis=1))[:, None]
 
 
 def test_the_region_is_the_face_without_hair_ears_and_neck(source):

@@ -5,7 +5,7 @@ import pytest
 from tests.reference.drawn_bank import SIZE, drawn_face
 
 from vera.exemplars.hair import hair_edge, with_fringe
-from vera.exemplars.light import Light, measure_light, relit
+from vera.exemplars.light import SHINE_ROOM, Light, measure_light, relit, with_shine_of
 from vera.exemplars.region import face_region, under_hair
 from vera.exemplars.texture import CONTRAST, MeanLook, _without_strands, mixed_texture
 from vera.mosaic.colour import to_lab, to_rgb
@@ -14,8 +14,9 @@ from vera.mosaic.points import extend
 from vera.mosaic.warping import Target
 from vera.types import Semantic
 
-OWN = Light(np.array([[60.0], [8], [-5], [3], [2], [-4]]), np.array([[12.0, 18], [2, -1], [-3, 1]]))
-WANTED = Light(np.array([[50.0], [-6], [4], [1], [-3], [2]]), np.array([[9.0, 21], [-1, 2], [1, 0.5]]))
+EVERYWHERE = np.array([[-0.5, 0.5], [-0.5, 0.5]])
+OWN = Light(np.array([[60.0], [8], [-5], [3], [2], [-4]]), np.array([[12.0, 18], [2, -1], [-3, 1]]), EVERYWHERE, 70.0)
+WANTED = Light(np.array([[50.0], [-6], [4], [1], [-3], [2]]), np.array([[9.0, 21], [-1, 2], [1, 0.5]]), EVERYWHERE, 60.0)
 
 
 def field(light, size=64):
@@ -32,8 +33,39 @@ def test_a_field_is_recovered_exactly_from_part_of_the_skin_despite_outliers():
     np.testing.assert_allclose(found.colour, OWN.colour, atol=1e-3)
 
 
+def test_beyond_the_skin_a_field_goes_on_as_it_is_there():
+    skin = np.zeros((64, 64), dtype=bool)
+    skin[24:50, 8:60] = True
+    lightness = field(measure_light(field(OWN), skin))[..., 0]
+    np.testing.assert_allclose(lightness[:20], np.broadcast_to(lightness[0], (20, 64)), rtol=1e-6)
+    np.testing.assert_allclose(lightness[30:44, 14:54], field(OWN)[30:44, 14:54, 0], rtol=1e-4)
+
+
+def test_skin_shines_no_more_than_the_photographs_and_eyes_may():
+    lab = np.zeros((4, 64, 3), np.float32)
+    lab[..., 0] = np.linspace(20, 100, 64)
+    everywhere, nowhere = np.ones((4, 64), np.float32), np.zeros((4, 64), np.float32)
+    levelled = with_shine_of(lab, OWN, everywhere)[0, :, 0]
+    assert (np.diff(levelled) >= 0).all()
+    assert levelled.max() <= OWN.shine + SHINE_ROOM
+    below = lab[0, :, 0] < OWN.shine - SHINE_ROOM
+    np.testing.assert_array_equal(levelled[below], lab[0, below, 0])
+    np.testing.assert_array_equal(with_shine_of(lab, OWN, nowhere), lab)
+
+
 def test_a_face_gets_the_wanted_field():
     np.testing.assert_allclose(relit(field(OWN), OWN, WANTED, follow=np.ones((64, 64, 1), np.float32)), field(WANTED), atol=1e-3)
+
+
+def test_shine_stays_as_bright_in_darker_skin_and_shade_is_darker_with_it():
+    spots = np.zeros((64, 64), np.float32)
+    spots[20:24, 20:24], spots[40:44, 40:44] = 15, -15
+    lab = field(OWN)
+    lab[..., 0] += spots
+    lit = relit(lab, OWN, WANTED, follow=np.ones((64, 64, 1), np.float32))[..., 0] - field(WANTED)[..., 0]
+    np.testing.assert_allclose(lit[20:24, 20:24], 15, atol=1e-3)
+    ratio = field(WANTED)[40:44, 40:44, 0] / field(OWN)[40:44, 40:44, 0]
+    np.testing.assert_allclose(lit[40:44, 40:44], -15 * ratio, atol=1e-3)
 
 
 def test_colours_that_do_not_follow_stay():
