@@ -99,7 +99,7 @@ def with_shine_of(lab: Floats, light: Light, share: Floats) -> Floats:
 
     Args:
         lab: ``(S, S, 3)`` CIELAB.
-        light: of the photograph.
+        light: light of the photograph, from :func:`measure_light`.
         share: ``(S, S)`` in [0, 1]: where skin is; eyes and teeth may be brighter.
 
     """
