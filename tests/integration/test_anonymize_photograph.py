@@ -103,10 +103,9 @@ def test_a_pair_is_verified_and_kept_bit_for_bit(vera, portrait, tmp_path, rende
     assert recogniser.distance(later, outputs[0]) < recogniser.threshold
 
 
-@pytest.mark.parametrize("renderer", RENDERERS)
 @pytest.mark.parametrize(
-    ("name", "mode", "options"),
-    [("grey.png", "L", {}), ("cmyk.jpg", "CMYK", {"quality": 90})],
+    ("renderer", "name", "mode", "options"),
+    [("exemplars", "grey.png", "L", {}), ("generator", "cmyk.jpg", "CMYK", {"quality": 90})],
 )
 def test_every_kind_of_source_is_kept_bit_for_bit_and_repeats(vera, portrait, tmp_path, renderer, name, mode, options):
     source = save(portrait.convert(mode), tmp_path / name, **options)
