@@ -76,7 +76,7 @@ def test_a_touched_pixel_outside_is_refused(photograph, replaced):
     touched.image[0, 0] += 1
     assert any("outside" in reason for reason in verifier(photograph).judge([touched]).reasons)
     overlapping = replace(output(photograph, replaced, 40), preserved=replaced)
-    assert any("preserved pixel" in reason for reason in verifier(photograph).judge([overlapping]).reasons)
+    assert any("preserved pixels are in" in reason for reason in verifier(photograph).judge([overlapping]).reasons)
 
 
 def test_a_distance_that_is_no_number_is_refused(photograph, replaced):
