@@ -103,8 +103,8 @@ class ObscuringCase:
 
     def facts(self) -> dict[str, Any]:
         """The method and its strength in eye distances; nothing was searched."""
-        strength = {"cover": {"colour": "black"}, "blur": {"width": BLUR}, "pixelate": {"block": BLOCK}}
-        return {"candidates": 1, "method": {"name": self.method} | strength[self.method]}
+        strength = {"cover": ("colour", "black"), "blur": ("width", BLUR), "pixelate": ("block", BLOCK)}
+        return {"candidates": 1, "method": dict([("name", self.method), strength[self.method]])}
 
     def _hidden(self, scene: Scene) -> Pixels:
         pixels, unit = scene.photograph.pixels, eye_distance(scene.face)

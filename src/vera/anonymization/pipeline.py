@@ -107,8 +107,9 @@ class VeraAnonymizer:
             found = [find_face(self.detector, photograph, self.options, self.others) for photograph in photographs]
             faces = [one.face for one in found]
         with clock("verify"):
-            parts = {"detector": self.detector, "recognisers": self.recognisers, "others": self.others}
-            verifier = Verifier(photographs, faces, new_face=draws, **parts)
+            verifier = Verifier(
+                photographs, faces, detector=self.detector, recognisers=self.recognisers, others=self.others, new_face=draws
+            )
         warnings = told + [warning for one in found for warning in one.warnings] + _one_person(verifier, found)
         with clock("regions"):
             scenes = [

@@ -36,7 +36,7 @@ class Rechecker:
         return [known["name"] for known in record["verification"]["recognisers"] if known["name"] not in here]
 
     def __call__(self, sources: Sequence[Photograph], outputs: Sequence[Anonymized], record: Mapping[str, Any]) -> list[str]:
-        """What is wrong with a person's outputs, a sentence each.
+        """List what is wrong with a person's outputs, a sentence each.
 
         Args:
             sources: all photographs of the person, upright as the outputs are.

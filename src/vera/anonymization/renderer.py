@@ -109,7 +109,7 @@ class Renderer(Protocol):
 
     @property
     def source_type(self) -> str:
-        """How its outputs come about, for their mark: one of :data:`vera.faces.marking.TERMS`."""
+        """The way its outputs come about, for their mark: one of :data:`vera.faces.marking.TERMS`."""
         ...
 
     @property

@@ -173,7 +173,7 @@ class Verifier:
         views: list[list[Embedding]] = []
         for output, look, source in zip(outputs, looks, self.faces, strict=True):
             # also where the source's face was: a recogniser must not find it there either
-            there = embeddings(recogniser, output.image, source.landmarks, scales=(1.0,))
+            there = embeddings(recogniser, output.image, source.landmarks, scales=(1.0,) if self.new_face else SCALES)
             views.append((embeddings(recogniser, output.image, look.new.landmarks, scales=SCALES) if look.new else []) + there)
         to_source = [[min(recogniser.distance(a, b) for a in mine for b in theirs) for theirs in sources] for mine in views]
         between = [recogniser.distance(a[0], b[0]) for a, b in combinations(views, 2)]
@@ -230,7 +230,7 @@ class Verifier:
 
 
 def pixel_faults(photograph: Photograph, output: Anonymized) -> list[str]:
-    """What an output's pixels and masks do against the promise that only the replaced region and the hair edge change, a sentence each.
+    """List what breaks the promise that only pixels of the replaced region and the hair edge change, a sentence each.
 
     Args:
         photograph: the source, of the output's size.

@@ -2,7 +2,7 @@
 
 The chain stands beside the records, under ``chain``, with an entry for each record in the order of time: those of ``earlier``, then
 those of ``people``. An entry holds the SHA-256 of its record and a link, the SHA-256 of the link before it and this digest. The link
-before the first is ``opening``, the digest of what the audit says about the whole call. The last link is the ``head``.
+before the first is ``opening``, the digest of all that the audit says about the whole call. The last link is the ``head``.
 
 There is no key. Who can write the audit can also compute the chain anew, so it shows accidents and careless edits, not forgery; unless
 the head is kept elsewhere (in the patient's record, on paper): then no record can change without another head.
@@ -51,14 +51,14 @@ def chain_of(opening: Mapping[str, Any], digests: Sequence[str]) -> dict[str, An
 
 
 def broken_links(audit: Mapping[str, Any]) -> list[str]:
-    """What does not fit an audit's chain, a sentence each; empty for a whole chain, and for an audit of version 1, which has none.
+    """List what does not fit an audit's chain, a sentence each; empty for a whole chain, and for an audit of version 1, which has none.
 
     Args:
         audit: the audit as it was read; its chain has the shape of the schema.
 
     """
     if "chain" not in audit:
-        return [] if audit.get("audit_version", 1) == 1 else ["the chain was removed"]
+        return ["the chain was removed"] if "audit_version" in audit else []
     chain, found = audit["chain"], []
     if digest_of({name: value for name, value in audit.items() if name not in APART}) != chain["opening"]:
         found.append("what the audit says about the whole call was edited")
@@ -88,7 +88,7 @@ def _changed(records: Sequence[Mapping[str, Any]], known: Sequence[str], there: 
 
 
 def named(number: int, record: Mapping[str, Any]) -> str:
-    """What messages call a record: its number, from 1, and its person."""
+    """Name a record for messages: its number, from 1, and its person."""
     return f"record {number + 1} ('{record.get('person', '')}')"
 
 

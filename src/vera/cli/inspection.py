@@ -28,7 +28,7 @@ PRESERVED = ".preserved.png"
 
 @dataclass
 class Inspection:
-    """What an inspection found.
+    """The findings of an inspection.
 
     Attributes:
         faults: what is not as the audit says, a sentence each.
@@ -73,7 +73,7 @@ def inspect(folder: Path, audit: dict[str, Any], originals: Originals, rechecker
     """Check an output folder by its audit.
 
     Args:
-        folder: the output folder.
+        folder: the output folder of earlier calls.
         audit: its audit, from :func:`vera.cli.record.read_audit`.
         originals: where the photographs are.
         rechecker: a function that gives the recognisers for a false-accept rate.

@@ -8,7 +8,7 @@ from typing import Any
 
 import jsonschema
 
-from vera.cli.record import VERSION
+from vera.cli.chain import RECORDS
 from vera.untrusted import read_json, shown
 
 SCHEMA = Path(__file__).parents[1] / "assets" / "audit" / "schema.json"
@@ -23,15 +23,15 @@ def validator() -> Any:
 
 
 def departures(audit: dict[str, Any]) -> list[str]:
-    """Where an audit does not have its form, a sentence each; of version 1, the parts that both versions have are looked at.
+    """List where an audit does not have its form, a sentence each; of version 1, the parts that both versions have are looked at.
 
     Args:
         audit: the audit as it was read.
 
     """
     known = validator()
-    if audit.get("audit_version", 1) != VERSION:
-        properties = {name: part for name, part in known.schema["properties"].items() if name not in ("audit_version", "chain")}
+    if "audit_version" not in audit:
+        properties = {name: known.schema["properties"][name] for name in RECORDS} | {"settings": {"$ref": "#/$defs/settings"}}
         known = known.evolve(schema={**known.schema, "properties": properties, "required": ["people"]})
     errors = list(known.iter_errors(audit))
     told = [f"the audit does not have its form at {error.json_path}: {shown(error.message)}" for error in errors[:MOST]]

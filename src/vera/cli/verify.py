@@ -40,7 +40,8 @@ def verify(
     try:
         audit = read_audit(folder / AUDIT, own=False)
     except (Obstacle, OSError) as error:
-        raise VeraError(f"{folder / AUDIT} is not an audit of VerA that can be read: name the folder that vera anonymize wrote") from error
+        advice = "name the folder that vera anonymize wrote, or use the version of VerA that wrote it"
+        raise VeraError(f"{folder / AUDIT} is not an audit that this VerA can read: {advice}") from error
     if audit is None:
         raise VeraError(f"there is no {folder / AUDIT}: name the folder that vera anonymize wrote")
     if sources and not sources.is_dir():

@@ -65,7 +65,7 @@ def mask_to_text(mask: Mask) -> str:
     """A mask as text for a JSON file: a PNG of one bit a pixel (white = True), in base64; the same mask gives the same text.
 
     Args:
-        mask: ``(H, W)`` bool.
+        mask: ``(H, W)`` bool array, which may be empty.
 
     Examples:
         >>> import numpy as np
@@ -84,7 +84,7 @@ def mask_from_text(text: str, size: tuple[int, int], name: str) -> Mask:
     """Read what :func:`mask_to_text` made.
 
     Args:
-        text: PNG in base64.
+        text: the mask as PNG in base64.
         size: ``(H, W)`` that it must have.
         name: subject of the message.
 
