@@ -17,7 +17,6 @@ from vera.cli.chain import RECORDS, broken_links, named
 from vera.cli.record import outputs_of
 from vera.cli.schema import departures
 from vera.faces.calibration import DEFAULT_FAR
-from vera.faces.formats import SUFFIXES
 from vera.faces.masks import mask_from_text
 from vera.faces.photograph import read_photograph
 from vera.faces.turns import turned
@@ -50,15 +49,15 @@ class Originals:
     """Finds the photographs that an audit names, by the digests of their files; a file of another content is none.
 
     Args:
-        folder: the output folder; without ``sources`` a photograph is looked for by its name there, beside it, and where one is.
+        folder: the output folder; without ``sources`` a photograph is looked for by its name there, beside it, and in the current folder.
         sources: folder of the photographs, searched as a whole; None for no such folder.
 
     """
 
     def __init__(self, folder: Path, sources: Path | None) -> None:
         self.places = [folder, folder.absolute().parent, Path.cwd()]
-        found = (path for path in sorted(sources.rglob("*")) if path.suffix.lower() in SUFFIXES and path.is_file()) if sources else ()
-        self.by_digest = {files.digest(path): path for path in found}
+        found = sorted(path for path in sources.rglob("*") if path.is_file()) if sources else []
+        self.by_digest = {files.digest(path): path for path in found}  # whatever their suffix: it is not believed in reading either
         self.whole = sources is not None
 
     def find(self, file: Mapping[str, Any]) -> Path | None:
