@@ -1,9 +1,9 @@
 """Build hooks of the manual: pages from elsewhere in the repository, the API reference, links that leave docs/, names in docstrings.
 
-README, SAFETY.md and the notebooks become pages, and each package of the source gets a reference page with all its modules. A link to
-a file that is no page (an experiment, a model card) becomes its text with the path beside it. A link to nothing stays as it is, and
-`mkdocs build --strict` stops at it. Docstrings name things as Sphinx does (:class:`~vera.types.Semantic`): such a name becomes a link to
-its place in the reference, if it has one.
+README, SAFETY.md and the notebooks become pages, the schema of audits a file, and each package of the source gets a reference page with
+all its modules. A link to a file that is no page (an experiment, a model card) becomes its text with the path beside it. A link to
+nothing stays as it is, and `mkdocs build --strict` stops at it. Docstrings name things as Sphinx does (:class:`~vera.types.Semantic`):
+such a name becomes a link to its place in the reference, if it has one.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parents[2]
-ELSEWHERE = {"README.md": "overview.md", "SAFETY.md": "SAFETY.md"}
+ELSEWHERE = {"README.md": "overview.md", "SAFETY.md": "SAFETY.md", "src/vera/assets/audit/schema.json": "audit.schema.json"}
 LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s#]+)(#[^)\s]*)?\)")
 
 ROLE = re.compile(r":(?:class|func|meth|attr|mod|data|exc):<code>(~?)([\w.]+)</code>")

@@ -117,6 +117,7 @@ class Photograph:
         name: file stem, used for output names.
         digest: SHA-256 of the file's bytes (of the pixels for one made in memory).
         warnings: what somebody should look at in the file, for the audit.
+        quarter_turns: by how many quarter turns anticlockwise the decoded file was turned to be upright, 0 to 3.
 
     """
 
@@ -124,6 +125,7 @@ class Photograph:
     name: str
     digest: str
     warnings: tuple[str, ...] = ()
+    quarter_turns: int = 0
 
     @property
     def size(self) -> tuple[int, int]:

@@ -15,6 +15,7 @@ import skimage.data
 from PIL import Image, ImageOps
 
 from vera.bundle import default_bundle
+from vera.cli.schema import validator
 from vera.faces.detection import DlibDetector
 from vera.faces.photograph import photograph_from_pixels, read_photograph
 from vera.faces.recogniser_choice import embedded_recognisers
@@ -89,7 +90,9 @@ def test_a_pair_is_verified_and_kept_bit_for_bit(vera, portrait, tmp_path, rende
         assert recogniser.distance(embedding(original), outputs[-1]) >= recogniser.threshold
     assert recogniser.distance(*outputs) < recogniser.threshold
 
-    (record,) = json.loads((out / "audit.json").read_text())["people"]
+    audit = json.loads((out / "audit.json").read_text())
+    validator().validate(audit)
+    (record,) = audit["people"]
     assert record["status"] == "written"
     assert [p["digest"] for p in record["photographs"]] == [hashlib.sha256(f.read_bytes()).hexdigest() for f in (before, after)]
     assert record["renderer"] == renderer

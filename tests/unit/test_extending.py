@@ -25,6 +25,7 @@ from vera.evaluation.baselines.controls import Untouched
 from vera.evaluation.judges import Judge
 from vera.evaluation.measures.base import Measure
 from vera.faces.detection import DetectedFace, Finds
+from vera.faces.marking import ALTERED_BY_ALGORITHM
 from vera.faces.photograph import photograph_from_pixels, write_png
 from vera.training.module import StageModule
 from vera.training.objectives.base import Game, Phase
@@ -275,6 +276,7 @@ class GreyRenderer:
     """Paints the replaced region grey."""
 
     name, info = "grey", BundleInfo(Path("grey"), "0" * 64, "Apache-2.0", {})
+    source_type = ALTERED_BY_ALGORITHM
 
     def check(self, options):
         """Grey meets all options."""

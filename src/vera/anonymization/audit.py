@@ -33,22 +33,25 @@ def opening(
     scenes: Sequence[Scene],
     *,
     person: str,
-    seed: int,
+    seed: int | None,
     given: bool,
     renderer: str,
-    bundle: BundleInfo,
+    source_type: str,
+    bundle: BundleInfo | None,
     options: Options,
     backends: dict[str, str],
     warnings: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """The audit's record of a person before the first attempt."""
+    """The audit's record of a person before the first attempt; seed and bundle are None where no face is drawn."""
+    drawn = "identity" if given else "operating system" if options.seed is None else "given"
     return {
         "person": person,
         "seed": seed,
-        "seed_source": "identity" if given else "operating system" if options.seed is None else "given",
-        "identity": "given" if given else "drawn",
+        "seed_source": "none" if seed is None else drawn,
+        "identity": "given" if given else "none" if seed is None else "drawn",
         "renderer": renderer,
-        "bundle": {"name": bundle.path.name, "digest": bundle.digest, "licence": bundle.licence},
+        "digital_source_type": source_type,
+        "bundle": bundle and {"name": bundle.path.name, "digest": bundle.digest, "licence": bundle.licence},
         "backends": backends,
         "options": asdict(options) | {"preserve": [known.name.lower() for known in options.preserve], "seed": seed},
         "photographs": [scene.facts() for scene in scenes],
@@ -100,6 +103,8 @@ def outcome(record: dict[str, Any], attempt: int, identity: HasFacts, *, searche
         "the recognisers chose among several identities: that they do not recognise the person is a condition, not an independent finding"
         if chosen
         else "the recognisers took no part in making this result: the first identity passed"
+        if "method" not in searched
+        else "the recognisers took no part in making this result: no face was drawn"
     )
     return {
         "attempt": attempt,

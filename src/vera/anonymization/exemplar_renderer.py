@@ -27,6 +27,7 @@ from vera.exemplars.hair import HairEdge
 from vera.exemplars.identity import STUBBLE, Appearance, Exemplar, deal, draw, pool
 from vera.exemplars.pose import eye_distance
 from vera.faces.alignment import align, pull, transform
+from vera.faces.marking import COMPOSITE_WITH_SYNTHETIC
 from vera.rng import derived_seed
 from vera.types import AlignedFace, Anonymized, Mask, Pixels, Semantic, VeraError
 
@@ -52,6 +53,8 @@ class ExemplarRenderer:
     """
 
     name = "exemplars"
+    source_type = COMPOSITE_WITH_SYNTHETIC
+    """DECISION: no generative model makes its pixels, yet "a composite of captures" would say that this face was once before a camera."""
 
     def __init__(self, bank: torch.nn.Module, *, leave_out_person: bool = False) -> None:
         self.bank, self.leave_out_person = cast(ExemplarBank, bank), leave_out_person

@@ -26,6 +26,7 @@ from vera.anonymization.scene import Scene
 from vera.bundle import BundleInfo
 from vera.faces.alignment import align, pull
 from vera.faces.detection import Detector
+from vera.faces.marking import EDITED_BY_GENERATIVE_AI
 from vera.features.perceptual import PerceptualDistance
 from vera.inversion.autoencoder import Autoencoder
 from vera.inversion.objective import InversionObjective
@@ -52,6 +53,7 @@ class GeneratorRenderer:
     """
 
     name = "generator"
+    source_type = EDITED_BY_GENERATIVE_AI
 
     def __init__(self, network: torch.nn.Module, *, detector: Detector, perceptual: PerceptualDistance | None = None) -> None:
         self.network, self.detector = cast(Autoencoder, network), detector

@@ -14,6 +14,7 @@ from vera.anonymization.exemplar_identity import ExemplarIdentity, load_identity
 from vera.anonymization.exemplar_renderer import ExemplarRenderer
 from vera.anonymization.generator_renderer import GeneratorRenderer
 from vera.anonymization.identity import Identity
+from vera.anonymization.obscuring_renderer import ObscuringRenderer
 from vera.anonymization.pipeline import VeraAnonymizer
 from vera.anonymization.renderer import Renderer, SavedIdentity
 from vera.anonymization.request import Options, unnamed
@@ -61,6 +62,7 @@ def embedded(
     options: Options,
     *,
     renderer: str | None = None,
+    method: str | None = None,
     parser: str | Path | None = None,
     recognisers: Sequence[str] = (),
     far: float = DEFAULT_FAR,
@@ -73,22 +75,42 @@ def embedded(
         device: where the networks run.
         options: the choices of the call.
         renderer: ``exemplars`` or ``generator``; None: what the bundle is for, exemplars without one.
+        method: ``cover``, ``blur`` or ``pixelate`` instead of a new face; None for a renderer. It takes no bundle.
         parser: another parser than the default one, see :func:`vera.faces.parser_choice.choose_parser`.
         recognisers: beside the embedded ones, see :func:`vera.faces.recogniser_choice.choose_recognisers`.
         far: false-accept rate of the embedded recognisers' thresholds.
         leave_out_person: do not use rows of the bank that the person of a call (by id) went into; for evaluation on the donors.
 
     Raises:
-        VeraError: the bundle or a part's weights are missing or damaged, the bundle is not for this renderer, or an unknown recogniser or
-            rate.
+        VeraError: the bundle or a part's weights are missing or damaged, the bundle is not for this renderer, an unknown recogniser or
+            rate, or a method beside a renderer or bundle.
 
     """
+    if method is not None and (renderer is not None or bundle is not None):
+        raise VeraError(f"the method {method} draws no new face: leave out renderer and bundle, or the method")
     if renderer not in (None, *RENDERERS):
         raise VeraError(f"unknown renderer '{renderer}': choose from {', '.join(RENDERERS)}")
     judges = choose_recognisers(recognisers, far=far, device=device)
-    network = load(bundle or (default_bundle() if renderer == "generator" else exemplar_bundle()), device=device)
     detector = DlibDetector()
-    made: Renderer
+    if method is not None:
+        made: Renderer = ObscuringRenderer(method)
+    else:
+        made = _drawing(bundle, device, renderer, detector=detector, leave_out_person=leave_out_person)
+    seeing = choose_parser(parser, device=device)
+    return VeraAnonymizer(made, detector=detector, parser=seeing, recognisers=judges, options=options, others=quick_detectors(detector))
+
+
+def _drawing(
+    bundle: str | Path | None, device: str, renderer: str | None, *, detector: DlibDetector, leave_out_person: bool
+) -> ExemplarRenderer | GeneratorRenderer:
+    """The renderer that a bundle is for.
+
+    Raises:
+        VeraError: the bundle is missing, damaged, or for another renderer.
+
+    """
+    network = load(bundle or (default_bundle() if renderer == "generator" else exemplar_bundle()), device=device)
+    made: ExemplarRenderer | GeneratorRenderer
     if isinstance(network, ExemplarBank):
         made = ExemplarRenderer(network, leave_out_person=leave_out_person)
     elif isinstance(network, Autoencoder):
@@ -99,8 +121,7 @@ def embedded(
         )
     if renderer not in (None, made.name):
         raise VeraError(f"the bundle '{bundle}' is for --renderer {made.name}, not {renderer}: leave one of the two out")
-    seeing = choose_parser(parser, device=device)
-    return VeraAnonymizer(made, detector=detector, parser=seeing, recognisers=judges, options=options, others=quick_detectors(detector))
+    return made
 
 
 def anonymize(
@@ -112,6 +133,7 @@ def anonymize(
     person: str | None = None,
     bundle: str | Path | None = None,
     renderer: str | None = None,
+    method: str | None = None,
     parser: str | Path | None = None,
     device: str = "cpu",
     recognisers: Sequence[str] = (),
@@ -129,6 +151,7 @@ def anonymize(
         person: an id; another id, another face. None: derived from the photographs, as the command line does.
         bundle: folder of a bundle; the one that ships with the package if None.
         renderer: ``exemplars`` (photographic; the default) or ``generator`` (the paper's); None: what the bundle is for.
+        method: ``cover``, ``blur`` or ``pixelate``: hide the face instead of drawing a new one, with the same verification.
         parser: ``shipped``, ``landmarks``, the folder of a parser's bundle or an ONNX file; the default one if None.
         device: where the networks run.
         recognisers: further recognisers for the verification, beside the embedded ones: ``insightface:PACK`` or the path of an
@@ -162,7 +185,7 @@ def anonymize(
     seed, saved = _seed_or_identity(identity)
     _check_options(options)
     wanted = Options(preserve=classes, seed=seed, **options)
-    anonymizer = embedded(bundle, device, wanted, renderer=renderer, parser=parser, recognisers=recognisers, far=far)
+    anonymizer = embedded(bundle, device, wanted, renderer=renderer, method=method, parser=parser, recognisers=recognisers, far=far)
     made = anonymizer(read, person=person or unnamed(photograph.digest for photograph in read), masks=drawn, identity=saved)
     return [Result(**vars(one), audit=made.audit, identity=made.identity) for one in made.photographs]
 

@@ -59,8 +59,8 @@ class VeraAnonymizer:
         self.renderer, self.detector, self.parser, self.recognisers, self.options = renderer, detector, parser, list(recognisers), options
 
     @property
-    def bundle(self) -> BundleInfo:
-        """Record of the renderer's bundle."""
+    def bundle(self) -> BundleInfo | None:
+        """Record of the renderer's bundle; None where no face is drawn."""
         return self.renderer.info
 
     def __call__(
@@ -92,7 +92,10 @@ class VeraAnonymizer:
             raise VeraError(
                 f"{len(photographs)} photographs and {len(masks)} masks: give at least one photograph, and a mask or None for each"
             )
+        draws = self.bundle is not None
         if identity is not None:
+            if self.bundle is None:
+                raise VeraError(f"--identity: the method {self.renderer.name} draws no new face, leave it out")
             identity.require_bundle(self.bundle.digest)
         clock = Clock()
         told: list[str] = []
@@ -104,28 +107,32 @@ class VeraAnonymizer:
             found = [find_face(self.detector, photograph, self.options, self.others) for photograph in photographs]
             faces = [one.face for one in found]
         with clock("verify"):
-            verifier = Verifier(photographs, faces, detector=self.detector, recognisers=self.recognisers, others=self.others)
+            verifier = Verifier(
+                photographs, faces, detector=self.detector, recognisers=self.recognisers, others=self.others, new_face=draws
+            )
         warnings = told + [warning for one in found for warning in one.warnings] + _one_person(verifier, found)
         with clock("regions"):
             scenes = [
                 set_scene(photograph, face.landmarks, self.parser, mask=mask, options=self.options)
                 for photograph, face, mask in zip(photographs, faces, masks, strict=True)
             ]
-        seed = identity.seed if identity else secrets.randbits(63) if self.options.seed is None else self.options.seed
+        drawn = secrets.randbits(63) if self.options.seed is None and draws else self.options.seed or 0
+        seed = identity.seed if identity else drawn
         request = Request(scenes, seed, person, identity, self.recognisers, verifier.sources, self.options, clock, progress)
         case = self.renderer.open(request)
         audit = opening(
             case.scenes,
             person=person,
-            seed=seed,
+            seed=seed if draws else None,
             given=identity is not None,
             renderer=self.renderer.name,
+            source_type=self.renderer.source_type,
             bundle=self.bundle,
             options=self.options,
             backends={"detector": self.detector.name, "parser": self.parser.name},
             warnings=[*warnings, *case.warnings],
         )
-        for attempt in range(1, 2 if identity else self.options.attempts + 1):
+        for attempt in range(1, 2 if identity or not draws else self.options.attempts + 1):
             chosen = identity or case.identity(attempt)
             with clock("generate"):
                 outputs = case.render(chosen)
@@ -133,7 +140,7 @@ class VeraAnonymizer:
                 verdict = verifier.judge(outputs)
             audit |= outcome(verdict.record, attempt, chosen, searched=case.facts()) | {"seconds": clock.seconds}
             if verdict.passed:
-                return WithIdentity(person, outputs, audit, chosen)
+                return WithIdentity(person, outputs, audit, chosen if draws else None)
             audit["warnings"].append(f"attempt {attempt} refused: " + "; ".join(verdict.reasons))
         tried = audit["attempt"]
         raise Refused(

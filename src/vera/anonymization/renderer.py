@@ -1,7 +1,8 @@
 """The renderer protocol: new faces for one person's photographs.
 
-Two implement it: exemplars (:mod:`vera.anonymization.exemplar_renderer`, the default) and the generator of the paper
-(:mod:`vera.anonymization.generator_renderer`). Finding faces, regions, verification and the audit are the same for both.
+Three implement it: exemplars (:mod:`vera.anonymization.exemplar_renderer`, the default), the generator of the paper
+(:mod:`vera.anonymization.generator_renderer`), and the methods without a new face (:mod:`vera.anonymization.obscuring_renderer`). Finding
+faces, regions, verification and the audit are the same for all.
 """
 
 from __future__ import annotations
@@ -103,12 +104,17 @@ class Renderer(Protocol):
 
     @property
     def name(self) -> str:
-        """``exemplars`` or ``generator``."""
+        """``exemplars`` or ``generator``; ``cover``, ``blur`` or ``pixelate`` for a method without a new face."""
         ...
 
     @property
-    def info(self) -> BundleInfo:
-        """Record of the renderer's bundle."""
+    def source_type(self) -> str:
+        """The way its outputs come about, for their mark: one of :data:`vera.faces.marking.TERMS`."""
+        ...
+
+    @property
+    def info(self) -> BundleInfo | None:
+        """Record of the renderer's bundle; None for a method without a new face, which draws nothing and so has no bundle."""
         ...
 
     def check(self, options: Options) -> None:

@@ -15,6 +15,7 @@ from vera.anonymization.request import Options
 from vera.anonymization.uprightness import better_turn, confirmed, require_upright, unseen_faces
 from vera.faces.alignment import align
 from vera.faces.detection import DetectedFace, Detector
+from vera.faces.masks import mask_to_text
 from vera.faces.parsing import Parser
 from vera.faces.turns import TurnDetector, search_turns
 from vera.types import AlignedFace, Mask, Photograph, Points, Semantic, VeraError
@@ -58,11 +59,16 @@ class Scene:
             "name": self.photograph.name,
             "digest": self.photograph.digest,
             "size": list(self.photograph.size),
+            "quarter_turns": self.photograph.quarter_turns,
             "eye_distance": round(eye_distance(self.face), 1),
             "preserved_pixels": int(self.preserved.sum()),
             "replaced_pixels": int(self.replaced.sum()),
             "hair_edge_pixels": 0 if self.hair_edge is None else int(self.hair_edge.sum()),
             "kept_classes": [known.name.lower() for known in self.kept_classes],
+            "regions": {
+                "replaced": mask_to_text(self.replaced),
+                "hair_edge": None if self.hair_edge is None else mask_to_text(self.hair_edge),
+            },
         }
 
 

@@ -115,7 +115,7 @@ def uprighted(
     turn = better_turn(detector.search(photograph).faces, search_turns(others, photograph), detector.name, others)
     if turn == UPRIGHT:
         return photograph, mask, []
-    upright = replace(photograph, pixels=turned(photograph.pixels, turn))
+    upright = replace(photograph, pixels=turned(photograph.pixels, turn), quarter_turns=turn)
     told = f"{photograph.name}: the photograph was turned upright ({HOW[turn]}), and so is its output"
     return upright, None if mask is None else np.ascontiguousarray(np.rot90(mask, turn)), [told]
 

@@ -75,12 +75,12 @@ class Look:
 class Verifier:
     """Judges outputs against the sources of one person; the sources are embedded once.
 
-    Requirements: a face is found in every output; every recogniser puts every output at its refusal threshold or farther from
-    every source of the person (over mirrored and rescaled views); every two outputs are closer to each other than the threshold, for
-    every recogniser; every pixel outside the replaced region is the source's; at least :data:`LEAST_CHANGED` of the replaced
-    pixels changed; no face that any detector finds anywhere in an output, in any quarter turn, is the person to any recogniser. Faces
-    that stay by choice (bystanders) are only refused below the plain threshold: they are other people, whom a wider one would
-    take for the person more often.
+    Requirements: a face is found in every output where a new one was drawn; every recogniser puts every output at its refusal threshold
+    or farther from every source of the person (over mirrored and rescaled views); every two outputs of a new face are closer to each
+    other than the threshold, for every recogniser; every pixel outside the replaced region is the source's; at least
+    :data:`LEAST_CHANGED` of the replaced pixels changed; no face that any detector finds anywhere in an output, in any quarter turn, is
+    the person to any recogniser. Faces that stay by choice (bystanders) are only refused below the plain threshold: they are other
+    people, whom a wider one would take for the person more often.
 
     Args:
         photographs: the source photographs of one person.
@@ -88,6 +88,8 @@ class Verifier:
         detector: detector that finds the new face in the outputs.
         recognisers: one recogniser or more; each must find the outputs different from the sources.
         others: further detectors, which look for faces anywhere in the outputs and in all quarter turns.
+        new_face: the outputs show a new face. Without one (a blur, a cover) no face need be found, and outputs need not match each other;
+            all else is required alike, also where the source's face was.
 
     """
 
@@ -99,7 +101,9 @@ class Verifier:
         detector: Detector,
         recognisers: Sequence[Recogniser],
         others: Sequence[TurnDetector] = (),
+        new_face: bool = True,
     ) -> None:
+        self.new_face = new_face
         self.photographs, self.faces = list(photographs), list(faces)
         self.detector, self.recognisers, self.others = detector, list(recognisers), list(others)
         self.sources = [
@@ -126,16 +130,13 @@ class Verifier:
         reasons: list[str] = []
         shares = [_changed(photograph, output) for photograph, output in zip(self.photographs, outputs, strict=True)]
         for photograph, output, share in zip(self.photographs, outputs, shares, strict=True):
-            covered = output.replaced if output.hair_edge is None else output.replaced | output.hair_edge
-            if ((photograph.pixels != output.image).any(axis=2) & ~covered).any():
-                reasons.append(f"{output.name}: a pixel outside the replaced region changed")
-            if (output.preserved & covered).any():
-                reasons.append(f"{output.name}: a preserved pixel was replaced")
+            reasons += pixel_faults(photograph, output)
             if share < LEAST_CHANGED:
                 reasons.append(f"{output.name}: only {share:.0%} of the replaced region really changed")
         looks = [self._look(output, face) for output, face in zip(outputs, self.faces, strict=True)]
         found = [look.new for look in looks]
-        reasons += [f"{output.name}: no face is found in the output" for output, face in zip(outputs, found, strict=True) if face is None]
+        lost = [output for output, face in zip(outputs, found, strict=True) if face is None] if self.new_face else []
+        reasons += [f"{output.name}: no face is found in the output" for output in lost]
         judged = [self._compare(number, outputs, looks) for number in range(len(self.recognisers))]
         for _, objections in judged:
             reasons += objections
@@ -172,7 +173,7 @@ class Verifier:
         views: list[list[Embedding]] = []
         for output, look, source in zip(outputs, looks, self.faces, strict=True):
             # also where the source's face was: a recogniser must not find it there either
-            there = embeddings(recogniser, output.image, source.landmarks, scales=(1.0,))
+            there = embeddings(recogniser, output.image, source.landmarks, scales=(1.0,) if self.new_face else SCALES)
             views.append((embeddings(recogniser, output.image, look.new.landmarks, scales=SCALES) if look.new else []) + there)
         to_source = [[min(recogniser.distance(a, b) for a in mine for b in theirs) for theirs in sources] for mine in views]
         between = [recogniser.distance(a[0], b[0]) for a, b in combinations(views, 2)]
@@ -182,7 +183,7 @@ class Verifier:
             for output, distances in zip(outputs, to_source, strict=True)
             if not min(distances) >= recogniser.refusal_threshold  # a NaN is refused
         ]
-        if between and not max(between) < recogniser.threshold:
+        if self.new_face and between and not max(between) < recogniser.threshold:
             objections.append(
                 f"{recogniser.name} does not take the outputs for one person "
                 f"(distance {max(between):.3f}, less than {recogniser.threshold:.3f} is needed)"
@@ -226,6 +227,25 @@ class Verifier:
                 }
             )
         return result
+
+
+def pixel_faults(photograph: Photograph, output: Anonymized) -> list[str]:
+    """List what breaks the promise that only pixels of the replaced region and the hair edge change, a sentence each.
+
+    Args:
+        photograph: the source, of the output's size.
+        output: the output with its regions.
+
+    """
+    found, covered = [], output.replaced if output.hair_edge is None else output.replaced | output.hair_edge
+    changed = (photograph.pixels != output.image).any(axis=2)
+    if count := int((changed & output.preserved).sum()):
+        found.append(f"{output.name}: {count} preserved pixels are not the source's")
+    if count := int((changed & ~covered & ~output.preserved).sum()):
+        found.append(f"{output.name}: {count} pixels outside the replaced region changed")
+    if count := int((output.preserved & covered).sum()):
+        found.append(f"{output.name}: {count} preserved pixels are in the replaced region")
+    return found
 
 
 def embeddings(

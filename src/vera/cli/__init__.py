@@ -1,7 +1,8 @@
 """The command line: ``vera anonymize``, ``vera doctor``, ``vera train``, ``vera evaluate``, ``vera report`` and more.
 
 Exit codes: 0 done, 1 something is wrong with this installation (or a programming error), 2 bad input, 3 refused by the
-verification (of many people: somebody was not written), 130, 143 or 129 interrupted (Ctrl-C, SIGTERM, SIGHUP).
+verification (of many people: somebody was not written; ``vera verify``: a fault was found), 130, 143 or 129 interrupted (Ctrl-C,
+SIGTERM, SIGHUP).
 """
 
 from __future__ import annotations

@@ -23,6 +23,14 @@ class RendererName(StrEnum):
     generator = "generator"
 
 
+class Method(StrEnum):
+    """Way of hiding the face where no new one is wanted."""
+
+    cover = "cover"
+    blur = "blur"
+    pixelate = "pixelate"
+
+
 class Upright(StrEnum):
     """Treatment of a photograph whose face is found in another quarter turn."""
 
@@ -54,6 +62,12 @@ def anonymize(
     hair: Annotated[bool, typer.Option("--hair/--keep-hair", help="Replace the hair too (the generator only), or keep it.")] = False,
     rename: Annotated[bool, typer.Option("--rename", help="Neutral output names and person labels.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what an earlier call over other photographs wrote.")] = False,
+    mark: Annotated[
+        bool, typer.Option("--mark/--no-mark", help="Write into each picture, as XMP, that it is a composite and by which tool.")
+    ] = True,
+    method: Annotated[
+        Method | None, typer.Option(help="Hide the face instead of drawing a new one, for publications that forbid generated pictures.")
+    ] = None,
     renderer: Annotated[
         RendererName | None, typer.Option(help="Photographic exemplars (the default), or the generator of the paper.")
     ] = None,
@@ -84,16 +98,19 @@ def anonymize(
         raise VeraError("--identity and --seed were both given: a saved face is not drawn again, leave one of them out")
     if identity and kind is not None:
         raise VeraError("--identity and --kind were both given: a saved face has its kind, leave one of them out")
+    drawing = {"--renderer": renderer, "--bundle": bundle, "--seed": seed, "--kind": kind, "--identity": identity}
+    if method and (needless := [name for name, given in (drawing | {"--save-identity": save_identity}).items() if given is not None]):
+        raise VeraError(f"--method {method.value} draws no new face, so {needless[0]} means nothing: leave one of the two out")
     classes, masks = parse_preserve(preserve or ())
     options = Options(preserve=classes, hair=hair, face=face, leave_others=leave_others, upright=upright.value, kind=kind, seed=seed)
     people = plan(photographs or (), manifest, person=person, masks=masks, rename=rename, identity=identity or save_identity)
     sources = [file for known in people for entry in known.entries for file in (entry.path, *entry.masks)]
     sources += [file for file in (manifest, identity) if file]
     sources += files_within(bundle, *(Path(file) for file in (parser, *(recogniser or ())) if file))
-    with OutputFolder(out, people, sources=sources, overwrite=overwrite, identity=save_identity) as folder:
+    with OutputFolder(out, people, sources=sources, overwrite=overwrite, identity=save_identity, mark=mark) as folder:
         from vera.cli import batch  # only now torch and the networks: all that was refused so far was refused at once
         from vera.cli.assembly import assemble, load_identity
 
-        made_by = renderer.value if renderer else None
-        anonymizer = assemble(bundle, device.value, options, renderer=made_by, parser=parser, recognisers=recogniser or (), far=far)
+        parts = {"renderer": renderer.value if renderer else None, "method": method.value if method else None, "parser": parser}
+        anonymizer = assemble(bundle, device.value, options, **parts, recognisers=recogniser or (), far=far)
         batch.run(people, folder, anonymizer, identity=load_identity(identity), save_identity=save_identity)

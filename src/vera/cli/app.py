@@ -23,6 +23,7 @@ COMMANDS = {
     "report": "Merge evaluations into one table, or list the runs of a sweep.",
     "sample": "Draw random faces with their segmentations, and one sheet that shows them all.",
     "train": "Train a network: a stage of the paper, or the parser.",
+    "verify": "Check an output folder again: files, preserved pixels, regions, recognisers and the audit's chain.",
 }
 """Each command with the first sentence of its help. ``vera.cli.NAME`` holds it under its name: a function, or a typer app."""
 PLAIN: dict[str, Any] = {"add_completion": False, "rich_markup_mode": None}

@@ -57,6 +57,7 @@ def assemble(
     options: Options,
     *,
     renderer: str | None = None,
+    method: str | None = None,
     parser: str | None = None,
     recognisers: Sequence[str] = (),
     far: float = DEFAULT_FAR,
@@ -68,6 +69,7 @@ def assemble(
         device: device of the networks, ``cpu`` or ``cuda``.
         options: the choices of the call.
         renderer: ``exemplars`` or ``generator``; None: what the bundle is for.
+        method: ``cover``, ``blur`` or ``pixelate`` instead of a new face; None for a renderer.
         parser: name or path of a face parser; None for the packaged one.
         recognisers: names or paths of further recognisers.
         far: false-accept rate of the recognisers' thresholds.
@@ -78,8 +80,8 @@ def assemble(
     """
     require_device(device)
     settings = {"device": device, "preserve": [known.name.lower() for known in options.preserve], "hair": options.hair}
-    settings |= {"leave_others": options.leave_others, "upright": options.upright, "false_accept_rate": far}
-    anonymizer = embedded(bundle, device, options, renderer=renderer, parser=parser, recognisers=recognisers, far=far)
+    settings |= {"leave_others": options.leave_others, "upright": options.upright, "false_accept_rate": far, "method": method}
+    anonymizer = embedded(bundle, device, options, renderer=renderer, method=method, parser=parser, recognisers=recognisers, far=far)
     return PersonAnonymizer(anonymizer, settings)
 
 

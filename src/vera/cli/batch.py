@@ -56,7 +56,7 @@ def run(
 
     """
     console = Console(stderr=True)
-    audit: dict[str, Any] = {"vera": __version__, "settings": anonymizer.settings, "people": []}
+    audit: dict[str, Any] = {"vera": __version__, "settings": {**anonymizer.settings, "mark": folder.mark}, "people": []}
     first: Exception | None = None
     with progress_bar(console) as progress:
         task = progress.add_task("people", total=len(people))

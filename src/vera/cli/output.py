@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from vera import files
+from vera.cli.chain import APART, RECORDS, chain_of, digest_of
 from vera.cli.lock import LOCK, locked
 from vera.cli.placing import Move, Staging, place_together, recover
 from vera.cli.plan import PlannedPerson, digest, output_files, shown
-from vera.cli.record import AUDIT, Obstacle, outputs_of
+from vera.cli.record import AUDIT, VERSION, Obstacle, outputs_of
 from vera.cli.stopping import Stopping
 from vera.types import AnonymizedPerson, VeraError
 
@@ -39,6 +40,7 @@ class OutputFolder(contextlib.AbstractContextManager["OutputFolder"]):
         overwrite: outputs of any earlier call may be replaced. Without it only a call over the same photographs (by digest, as
             the earlier audit records them) may be repeated.
         identity: file for the new face.
+        mark: write into each picture how it came about (:mod:`vera.faces.marking`), as its record's ``digital_source_type`` says.
 
     Raises:
         VeraError: on entering: the folder can't be written or another call is writing there, it holds outputs of an earlier call or
@@ -47,15 +49,22 @@ class OutputFolder(contextlib.AbstractContextManager["OutputFolder"]):
     """
 
     def __init__(
-        self, path: Path, people: Sequence[PlannedPerson], *, sources: Iterable[Path], overwrite: bool, identity: Path | None = None
+        self,
+        path: Path,
+        people: Sequence[PlannedPerson],
+        *,
+        sources: Iterable[Path],
+        overwrite: bool,
+        identity: Path | None = None,
+        mark: bool = True,
     ) -> None:
-        self.path, self.people, self.identity, self.overwrite = path, people, identity, overwrite
+        self.path, self.people, self.identity, self.overwrite, self.mark = path, people, identity, overwrite, mark
         self.sources = list(sources)
         self.earlier: list[dict[str, Any]] = []
         self.stopping = Stopping()
         self._left = contextlib.ExitStack()
         self._before: bytes | None = None
-        self._texts: dict[int, tuple[dict[str, Any], str]] = {}
+        self._texts: dict[int, tuple[dict[str, Any], str, str]] = {}
 
     def __enter__(self) -> OutputFolder:
         with contextlib.ExitStack() as entered:
@@ -108,7 +117,7 @@ class OutputFolder(contextlib.AbstractContextManager["OutputFolder"]):
             with self._one_sentence("nothing of this person was kept"):
                 staging.make()
                 for file, photograph in zip(record["files"], result.photographs, strict=True):
-                    file["written"] = _stage(photograph, staging.new)
+                    file["written"] = _stage(photograph, staging.new, record["digital_source_type"] if self.mark else None)
                 new = outputs_of(record)
                 gone = [known for known in self.earlier if last or outputs_of(known).keys() & new.keys()]
                 moves = staging.moves(new, {name: known for other in gone for name, known in outputs_of(other).items()})
@@ -155,20 +164,26 @@ class OutputFolder(contextlib.AbstractContextManager["OutputFolder"]):
         staging.remove(moves)
 
     def _write(self, audit: dict[str, Any]) -> bytes:
-        """Write the audit; a record is turned into text once, since it is written again with each further person."""
-        records = ["people", "earlier"] if audit.get("earlier") else ["people"]
-        parts = [f'  "{name}": {_json(value, 1)}' for name, value in audit.items() if name not in ("people", "earlier")]
-        parts += [f'  "{name}": [\n    ' + ",\n    ".join(map(self._text, audit[name])) + "\n  ]" for name in records]
+        """Write the audit with its chain; a record is turned into text once, since it is written again with each further person."""
+        told = {name: plain(value) for name, value in audit.items() if name not in APART}
+        opening = {"audit_version": VERSION} | told | {"audit_version": VERSION}  # also where an audit of an earlier version goes on
+        listed = ["people", "earlier"] if audit.get("earlier") else ["people"]
+        lists = {name: [self._text(record) for record in audit[name]] for name in listed}
+        chain = chain_of(opening, [digest for name in RECORDS for _, digest in lists.get(name, ())])
+        parts = [f'  "{name}": {_json(value, 1)}' for name, value in opening.items()]
+        parts += [f'  "{name}": [\n    ' + ",\n    ".join(text for text, _ in texts) + "\n  ]" for name, texts in lists.items()]
+        parts.append(f'  "chain": {_json(chain, 1)}')
         content = ("{\n" + ",\n".join(parts) + "\n}\n").encode()
         files.write_whole(self.path / AUDIT, content, private=True)
         return content
 
-    def _text(self, record: dict[str, Any]) -> str:
+    def _text(self, record: dict[str, Any]) -> tuple[str, str]:
+        """A record's text in the audit, and its digest in the chain."""
         if record["status"] == "placing":
-            return _json(record, 2)
-        if id(record) not in self._texts:
-            self._texts[id(record)] = (record, _json(record, 2))  # the record is kept, so that no other gets its id
-        return self._texts[id(record)][1]
+            return _json(record, 2), digest_of(plain(record))
+        if id(record) not in self._texts:  # the record is kept, so that no other gets its id
+            self._texts[id(record)] = (record, _json(record, 2), digest_of(plain(record)))
+        return self._texts[id(record)][1:]
 
     def _write_back(self) -> None:
         if self._before is None:
@@ -259,8 +274,8 @@ def _made(path: Path) -> Iterator[None]:
                 folder.rmdir()
 
 
-def _stage(photograph: Any, folder: Path) -> dict[str, str]:
-    """Write a photograph and its preserved region, and see that they read back as they are.
+def _stage(photograph: Any, folder: Path, source_type: str | None) -> dict[str, str]:
+    """Write a photograph, marked if it has a source type, and its preserved region, and see that they read back as they are.
 
     Returns:
         The files' names and SHA-256.
@@ -269,11 +284,12 @@ def _stage(photograph: Any, folder: Path) -> dict[str, str]:
         VeraError: they read back differently.
 
     """
+    from vera.faces.marking import packet
     from vera.faces.photograph import read_photograph, write_png
 
     as_colours = np.repeat(photograph.preserved[:, :, None] * np.uint8(255), 3, axis=2)
     image, preserved = (folder / name for name in output_files(photograph.name))
-    write_png(image, photograph.image)
+    write_png(image, photograph.image, xmp=packet(source_type) if source_type else None)
     write_png(preserved, photograph.preserved)
     digests = {}
     for file, pixels in ((image, photograph.image), (preserved, as_colours)):

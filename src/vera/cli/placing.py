@@ -37,6 +37,7 @@ from pathlib import Path
 from typing import Any
 
 from vera import files
+from vera.cli.chain import broken_links
 from vera.cli.record import AUDIT, STAGING, Obstacle, outputs_of, read_audit
 
 
@@ -198,6 +199,8 @@ def recover(folder: Path, write: Callable[[dict[str, Any]], object], *, identity
 
     """
     audit = read_audit(folder / AUDIT)
+    if audit and broken_links(audit):  # going on would make a new chain over what somebody changed
+        raise Obstacle(f"{folder / AUDIT} was changed after VerA wrote it: move it away, or choose another folder with --out")
     broken = [record for record in audit["people"] if record["status"] == "placing"] if audit else []
     for record in broken:
         staging = Staging(folder, record["staging"])

@@ -15,6 +15,8 @@ from typing import Any
 from vera import files
 
 AUDIT = "audit.json"
+VERSION = 2
+"""Version of the audit's form (``assets/audit/schema.json``). Version 1 had no key ``audit_version``, no chain and no masks."""
 LARGEST = 2**28
 """DECISION: bytes of an audit that is read; a manifest of 10,000 people makes a tenth of it."""
 STATUSES = ("written", "refused", "failed", "placing")
@@ -29,8 +31,12 @@ class Obstacle(Exception):
     """Something in the output folder is not VerA's, or not as VerA left it: one sentence that says what to do."""
 
 
-def read_audit(path: Path) -> dict[str, Any] | None:
+def read_audit(path: Path, *, own: bool = True) -> dict[str, Any] | None:
     """The audit of earlier calls; None if there is none.
+
+    Args:
+        path: path of the audit's file.
+        own: it must be this user's, since its names lead to files that are replaced. Who only looks may read another's.
 
     Returns:
         ``vera``, ``people`` and ``earlier`` (records), and whatever else was written.
@@ -46,14 +52,18 @@ def read_audit(path: Path) -> dict[str, Any] | None:
     if not files.exists(path):
         return None
     foreign = f"{path} is not an audit that VerA wrote for this user: move it away, or choose another folder with --out"
-    if not files.is_own(path, stat.S_IFREG):
+    if own and not files.is_own(path, stat.S_IFREG):
         raise Obstacle(foreign)
     try:
         audit = read_json(path, what="the audit", limit=LARGEST, follow=False)
+        version = audit.get("audit_version", 1)
         audit.setdefault("earlier", [])
-        sound = isinstance(audit["vera"], str) and all(_is_record(known) for known in [*audit["people"], *audit["earlier"]])
+        records = [*audit["people"], *audit["earlier"]]
+        sound = isinstance(audit["vera"], str) and _is_chain(audit.get("chain")) and all(_is_record(known) for known in records)
     except (VeraError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise Obstacle(foreign) from error
+    if version not in range(1, VERSION + 1):
+        raise Obstacle(f"{path} has the version {version!r:.20}, and this VerA knows those up to {VERSION}: use the VerA that wrote it")
     names = [name for record in (*audit["people"], *audit["earlier"]) if record["status"] != "placing" for name in outputs_of(record)]
     if not sound or len(set(names)) < len(names):
         raise Obstacle(foreign)
@@ -63,6 +73,14 @@ def read_audit(path: Path) -> dict[str, Any] | None:
 def outputs_of(record: dict[str, Any]) -> dict[str, str]:
     """Names of the files that a record says were written, and their SHA-256."""
     return {name: known for file in record["files"] for name, known in file["written"].items()}
+
+
+def _is_chain(chain: Any) -> bool:
+    """Whether a chain has VerA's shape; None for an audit of version 1, which has none."""
+    if chain is None:
+        return True
+    digests = [chain["opening"], chain["head"], *(entry[name] for entry in chain["records"] for name in ("digest", "link"))]
+    return all(bool(_DIGEST.fullmatch(digest)) for digest in digests)
 
 
 def _is_record(record: dict[str, Any]) -> bool:

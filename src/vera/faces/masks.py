@@ -1,10 +1,14 @@
-"""Read drawn masks: black and white images of a photograph's size."""
+"""Read drawn masks (black and white images of a photograph's size), and turn masks into text and back."""
 
 from __future__ import annotations
 
+import base64
+import binascii
+import io
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from vera.faces.image_file import decode, read_file
 from vera.files import printable
@@ -54,4 +58,48 @@ def check_mask(mask: Mask, size: tuple[int, int], name: str) -> Mask:
         raise VeraError(f"mask '{name}' has shape {mask.shape}, its photograph {size}: draw it on the upright photograph, at its full size")
     if not mask.any():
         raise VeraError(f"mask '{name}' is empty: paint what is to be kept white, or leave the mask out")
+    return mask
+
+
+def mask_to_text(mask: Mask) -> str:
+    """A mask as text for a JSON file: a PNG of one bit a pixel (white = True), in base64; the same mask gives the same text.
+
+    Args:
+        mask: ``(H, W)`` bool array, which may be empty.
+
+    Examples:
+        >>> import numpy as np
+        >>> from vera.faces.masks import mask_from_text, mask_to_text
+        >>> mask = np.eye(40, dtype=bool)
+        >>> bool((mask_from_text(mask_to_text(mask), (40, 40), "of the example") == mask).all())
+        True
+
+    """
+    encoded = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(mask)).save(encoded, "PNG", compress_level=9)
+    return base64.b64encode(encoded.getvalue()).decode("ascii")
+
+
+def mask_from_text(text: str, size: tuple[int, int], name: str) -> Mask:
+    """Read what :func:`mask_to_text` made.
+
+    Args:
+        text: the mask as PNG in base64.
+        size: ``(H, W)`` that it must have.
+        name: subject of the message.
+
+    Returns:
+        ``(H, W)`` bool; it may be empty.
+
+    Raises:
+        VeraError: it is no such text, no image, or of another size.
+
+    """
+    try:
+        data = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise VeraError(f"the mask {name} is no base64: the file was changed, fetch it again") from error
+    mask: Mask = decode(data, f"the mask {name}").pixels.min(axis=2) > 127
+    if mask.shape != size:
+        raise VeraError(f"the mask {name} has shape {mask.shape}, its photograph {size}: the file was changed, fetch it again")
     return mask

@@ -16,6 +16,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from vera.faces.image_file import decode, read_file
+from vera.faces.marking import PNG_KEYWORD
 from vera.files import printable, write_whole
 from vera.ops.palette import PALETTE
 from vera.types import Mask, Photograph, Pixels, VeraError
@@ -79,12 +80,13 @@ def photograph_from_pixels(pixels: Pixels, name: str) -> Photograph:
     return Photograph(pixels=content, name=name, digest=digest)
 
 
-def write_png(path: Path, pixels_or_mask: Pixels | Mask) -> None:
-    """Write an image or a mask as PNG: all or nothing, same input → same bytes, an sRGB chunk and no other metadata.
+def write_png(path: Path, pixels_or_mask: Pixels | Mask, *, xmp: str | None = None) -> None:
+    """Write an image or a mask as PNG: all or nothing, same input → same bytes, an sRGB chunk and no other metadata but the mark.
 
     Args:
         path: the file; its folder must exist.
         pixels_or_mask: ``(H, W, 3)`` uint8 sRGB, or ``(H, W)`` bool, which is written as grey 0 and 255.
+        xmp: an XMP packet that marks the picture (:func:`vera.faces.marking.packet`); None for no mark. It changes no pixel.
 
     Raises:
         VeraError: for an array of another kind, or when the file cannot be written.
@@ -106,6 +108,8 @@ def write_png(path: Path, pixels_or_mask: Pixels | Mask) -> None:
     array = np.where(pixels_or_mask, np.uint8(255), np.uint8(0)) if is_mask else pixels_or_mask
     chunks = PngInfo()
     chunks.add(b"sRGB", b"\x01")  # rendering intent 1: relative colorimetric, as in reading
+    if xmp is not None:
+        chunks.add_itxt(PNG_KEYWORD, xmp)
     encoded = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(array)).save(encoded, "PNG", pnginfo=chunks, compress_level=PNG_LEVEL)
     _replace_file(Path(path), encoded.getvalue())

@@ -76,7 +76,18 @@ def test_a_touched_pixel_outside_is_refused(photograph, replaced):
     touched.image[0, 0] += 1
     assert any("outside" in reason for reason in verifier(photograph).judge([touched]).reasons)
     overlapping = replace(output(photograph, replaced, 40), preserved=replaced)
-    assert any("preserved pixel" in reason for reason in verifier(photograph).judge([overlapping]).reasons)
+    assert any("preserved pixels are in" in reason for reason in verifier(photograph).judge([overlapping]).reasons)
+
+
+def test_without_a_new_face_only_faces_and_their_likeness_are_not_required(photograph, replaced):
+    faces = Detector(face_points()).detect(photograph)
+    hidden = Verifier([photograph] * 2, faces * 2, detector=Detector(), recognisers=[Recogniser()], new_face=False)
+    outputs = [output(photograph, replaced, 40, "a"), output(photograph, replaced, -40, "b")]
+    assert hidden.judge(outputs).passed
+    for broken, words in ((output(photograph, replaced, 3), "still recognises"), (output(photograph, replaced, 0), "only 0%")):
+        assert any(words in reason for reason in hidden.judge([outputs[0], broken]).reasons)
+    outputs[0].image[0, 0] += 1
+    assert any("outside" in reason for reason in hidden.judge(outputs).reasons)
 
 
 def test_a_distance_that_is_no_number_is_refused(photograph, replaced):

@@ -3,7 +3,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 from PIL import Image
-from tests.unit.cli.folders import state
+from tests.unit.cli.folders import facts, state
 
 from vera.files import printable
 from vera.types import Anonymized, AnonymizedPerson, Refused, VeraError
@@ -32,8 +32,7 @@ class FakeStudio:
         mask = np.zeros((6, 5), dtype=bool)
         mask[2:4] = True
         images = [Anonymized(entry.name, np.full((6, 5, 3), 40 + i, np.uint8), mask, ~mask) for i, entry in enumerate(person.entries)]
-        audit = {"person": person.id, "seed": 3, "distances": [np.float64(0.75)], "warnings": list(self.warnings)}
-        audit |= {"versions": {"torch": "2.14.1+cu130"}}
+        audit = facts(person, images) | {"distances": [np.float64(0.75)], "warnings": list(self.warnings)}
         return AnonymizedPerson(person.id, images, audit), "face"
 
     def save_identity(self, identity, path):

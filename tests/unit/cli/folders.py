@@ -8,6 +8,10 @@ import stat
 import numpy as np
 from PIL import Image
 
+from vera.cli.schema import validator
+from vera.faces.marking import ALTERED_BY_ALGORITHM
+from vera.faces.masks import mask_to_text
+
 
 def picture(path, value=1):
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -32,8 +36,47 @@ def audit(name, content, **changes):
 
 
 def audit_of(folder):
-    """The audit in a folder."""
-    return json.loads((folder / "audit.json").read_text("utf-8"))
+    """The audit in a folder, which has the published form."""
+    found = json.loads((folder / "audit.json").read_text("utf-8"))
+    validator().validate(found)
+    return found
+
+
+def facts(person, images):
+    """The record that an anonymizer gives with a person's images; the fakes measure nothing."""
+    photographs = [
+        {
+            "name": image.name,
+            "digest": digest_of(entry.path),
+            "size": list(image.preserved.shape),
+            "quarter_turns": 0,
+            "preserved_pixels": int(image.preserved.sum()),
+            "replaced_pixels": int(image.replaced.sum()),
+            "kept_classes": [],
+            "regions": {"replaced": mask_to_text(image.replaced), "hair_edge": None},
+        }
+        for entry, image in zip(person.entries, images, strict=True)
+    ]
+    judge = {"name": "fake", "threshold": 0.5, "refusal_threshold": 0.5}
+    judge |= {"output_to_source": [[0.75] * len(images)] * len(images), "between_outputs": []}
+    return {
+        "person": person.id,
+        "seed": 3,
+        "seed_source": "given",
+        "identity": "drawn",
+        "renderer": "fake",
+        "digital_source_type": ALTERED_BY_ALGORITHM,
+        "bundle": {"name": "fake", "digest": "0" * 64, "licence": "none"},
+        "backends": {"detector": "fake", "parser": "fake"},
+        "options": {"preserve": [], "hair": False, "face": None, "leave_others": False, "upright": "refuse"},
+        "photographs": photographs,
+        "warnings": [],
+        "versions": {"torch": "2.14.1+cu130"},
+        "attempt": 1,
+        "candidates": 1,
+        "verification": {"passed": True, "reasons": [], "recognisers": [judge]},
+        "seconds": {},
+    }
 
 
 def digest_of(path):

@@ -10,6 +10,7 @@ from tests.unit.cli.folders import audit_of, digest_of
 from vera.anonymization.request import Options
 from vera.cli import main
 from vera.faces.calibration import DEFAULT_FAR
+from vera.faces.marking import ALTERED_BY_ALGORITHM
 from vera.types import Refused, Semantic, VeraError
 
 
@@ -29,6 +30,17 @@ def test_writes_images_masks_and_a_private_audit(vera, studio, photo, tmp_path, 
     assert record["distances"] == [0.75]
     written, sha = {name: digest_of(out / name) for name in ("before.png", "before.preserved.png")}, digest_of(tmp_path / "before.jpg")
     assert record["files"][0] == {"source": "before.jpg", "role": "", "digest": sha, "masks": [], "written": written}
+
+
+@pytest.mark.parametrize("options", [[], ["--no-mark"]])
+def test_pictures_are_marked_unless_the_user_forbids_it(vera, studio, photo, tmp_path, options):
+    assert vera("anonymize", photo("a.jpg"), "--out", tmp_path / "out", "--method", "blur", *options)[0] == 0
+    assert studio.arguments["method"] == "blur"
+    with Image.open(tmp_path / "out" / "a.png") as image, Image.open(tmp_path / "out" / "a.preserved.png") as mask:
+        assert ("xmp" in image.info) == (not options)
+        assert "xmp" not in mask.info
+        assert options or ALTERED_BY_ALGORITHM in image.info["xmp"].decode()
+    assert audit_of(tmp_path / "out")["settings"]["mark"] == (not options)
 
 
 def test_refused_leaves_3_and_no_image(vera, studio, photo, tmp_path, files):
@@ -57,6 +69,9 @@ def test_refused_leaves_3_and_no_image(vera, studio, photo, tmp_path, files):
         (["{a}", "{other}"], "would both be written as a.png"),
         (["{a}", "--manifest", "{csv}"], "were both given"),
         ([], "no photograph given"),
+        (["{a}", "--method", "blur", "--seed", "1"], "--method blur draws no new face, so --seed means nothing"),
+        (["{a}", "--method", "cover", "--renderer", "generator"], "so --renderer means nothing"),
+        (["{a}", "--method", "pixelate", "--save-identity", "{csv}.id"], "so --save-identity means nothing"),
         (["{a}", "--identity", "{csv}", "--seed", "1"], "--identity and --seed were both given"),
         (["{a}", "--preserve", "x" * 300], "unknown semantic class"),
         (["x" * 300 + ".jpg"], "check the path"),

@@ -43,7 +43,7 @@ def test_a_mask_that_reads_back_differently_is_not_kept(vera, studio, photo, tmp
     from vera.faces import photograph
 
     real = photograph.write_png
-    monkeypatch.setattr(photograph, "write_png", lambda path, array: real(path, ~array if array.dtype == bool else array))
+    monkeypatch.setattr(photograph, "write_png", lambda path, array, **mark: real(path, ~array if array.dtype == bool else array, **mark))
     code, _, stderr = vera("anonymize", photo("a.jpg"), "--out", tmp_path / "out")
     assert code == 2
     assert "a.preserved.png reads back differently" in stderr

@@ -2,7 +2,6 @@
 
 import errno
 import hashlib
-import json
 import os
 import shutil
 import signal
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.unit.cli.folders import audit_of, facts
 
 from vera import files as vera_files
 from vera.anonymization.identity import Identity
@@ -34,7 +34,7 @@ class Shades:
         mask = np.zeros((4, 4), dtype=bool)
         flat = [np.full((4, 4, 3), self.seed + i, np.uint8) for i in range(len(person.entries))]
         images = [Anonymized(entry.name, pixels, mask, ~mask) for entry, pixels in zip(person.entries, flat, strict=True)]
-        return AnonymizedPerson(person.id, images, {"person": person.id}), f"face {self.seed}"
+        return AnonymizedPerson(person.id, images, facts(person, images)), f"face {self.seed}"
 
     def save_identity(self, identity, path):
         path.write_text(identity)
@@ -152,8 +152,7 @@ class Scene:
         """No image without its record, and nothing of others lost."""
         for name, content in FOREIGN.items():
             assert (self.out / name).read_bytes() == content
-        path = self.out / "audit.json"
-        audit = json.loads(path.read_text()) if path.exists() else {"people": []}
+        audit = audit_of(self.out) if (self.out / "audit.json").exists() else {"people": []}
         records = [*audit["people"], *audit.get("earlier", [])]
         known = {(name, digest) for record in records for file in record["files"] for name, digest in file["written"].items()}
         for name, content in self.images().items():

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 from tests.reference.image_bytes import encoded, exif
 
-from vera.faces.masks import check_mask, read_mask
+from vera.faces.masks import check_mask, mask_from_text, mask_to_text, read_mask
 from vera.types import VeraError
 
 SIZE = (24, 30)
@@ -71,3 +71,14 @@ def test_an_array_must_be_a_mask_too():
     for wrong, says in ((DRAWN.astype(np.uint8), "must be boolean"), (DRAWN[1:], "has shape"), (DRAWN & False, "is empty")):
         with pytest.raises(VeraError, match=says):
             check_mask(wrong, SIZE, "drawn")
+
+
+def test_a_mask_survives_as_text_and_a_changed_text_is_told():
+    mask = np.random.default_rng(0).random((31, 17)) > 0.5
+    text = mask_to_text(mask)
+    assert text == mask_to_text(mask.copy())
+    np.testing.assert_array_equal(mask_from_text(text, (31, 17), "x"), mask)
+    assert not mask_from_text(mask_to_text(np.zeros((4, 5), dtype=bool)), (4, 5), "x").any()
+    for wrong, says in (("?", "no base64"), (text[: len(text) // 2 // 4 * 4], "cannot be read"), (mask_to_text(mask.T), "has shape")):
+        with pytest.raises(VeraError, match=says):
+            mask_from_text(wrong, (31, 17), "x")

@@ -3,12 +3,14 @@ from __future__ import annotations
 import hashlib
 import io
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 from PIL import Image, ImageCms, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
+from vera.faces.marking import PNG_KEYWORD, TERMS, TOOL, packet
 from vera.faces.photograph import photograph_from_pixels, read_photograph, write_png
 from vera.types import VeraError
 
@@ -132,6 +134,23 @@ def test_png_roundtrip_is_exact_deterministic_and_bare(tmp_path: Path) -> None:
         image.load()
         assert image.info == {"srgb": 1}
         assert np.array_equal(np.asarray(image), pixels)
+
+
+@pytest.mark.parametrize("term", TERMS)
+def test_a_mark_says_two_things_and_changes_no_pixel(tmp_path: Path, term: str) -> None:
+    pixels = np.asarray(picture("RGB")).copy()
+    for name, mark in (("bare.png", None), ("a.png", packet(term)), ("b.png", packet(term))):
+        write_png(tmp_path / name, pixels, xmp=mark)
+        assert np.array_equal(read_photograph(tmp_path / name).pixels, pixels)
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    with Image.open(tmp_path / "a.png") as image:
+        assert set(image.info) == {"srgb", "xmp", PNG_KEYWORD}
+        (said,) = ElementTree.fromstring(image.info["xmp"]).iter("{http://www.w3.org/1999/02/22-rdf-syntax-ns#}Description")
+    assert set(said.attrib.values()) == {"", TOOL, term}
+    assert said.attrib["{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}DigitalSourceType"] == term
+    assert not list(said)
+    with pytest.raises(ValueError, match="no renderer makes"):
+        packet("http://cv.iptc.org/newscodes/digitalsourcetype/digitalCapture")
 
 
 def test_a_mask_is_written_grey(tmp_path: Path) -> None:

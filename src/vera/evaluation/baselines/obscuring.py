@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import cv2
 import numpy as np
 
 from vera.evaluation.baselines.region import Baseline, BaselineScene
 from vera.faces.detection import Detector
+from vera.faces.obscuring import blurred, box, covered, pixelated
 from vera.faces.parsing import Parser
 from vera.types import Mask, Pixels, Semantic, VeraError
 
@@ -47,10 +47,7 @@ class Blur(_Obscuring):
         return {"width": self.width}
 
     def _obscure(self, scene: BaselineScene) -> Pixels:
-        sigma = max(self.width * scene.unit, 0.5)
-        rows, columns = _box(scene.region, margin=round(4 * sigma))
-        part = cv2.GaussianBlur(scene.photograph.pixels[rows, columns], (0, 0), sigma, borderType=cv2.BORDER_REFLECT_101)
-        return _placed(part, rows, columns, scene)
+        return blurred(scene.photograph.pixels, scene.region, sigma=self.width * scene.unit)
 
 
 class Pixelate(_Obscuring):
@@ -76,13 +73,9 @@ class Pixelate(_Obscuring):
         return {"blocks": self.blocks}
 
     def _obscure(self, scene: BaselineScene) -> Pixels:
-        rows, columns = _box(scene.region, margin=0)
-        part = scene.photograph.pixels[rows, columns]
-        side = max(1, -(-part.shape[1] // self.blocks))
-        whole = cv2.copyMakeBorder(part, 0, -part.shape[0] % side, 0, -part.shape[1] % side, cv2.BORDER_REFLECT)
-        means = cv2.resize(whole, (whole.shape[1] // side, whole.shape[0] // side), interpolation=cv2.INTER_AREA)
-        blocks = means.repeat(side, axis=0).repeat(side, axis=1)
-        return _placed(blocks[: part.shape[0], : part.shape[1]], rows, columns, scene)
+        columns = box(scene.region)[1]
+        side = max(1, -(-(columns.stop - columns.start) // self.blocks))
+        return pixelated(scene.photograph.pixels, scene.region, side=side)
 
 
 class Cover(_Obscuring):
@@ -108,24 +101,4 @@ class Cover(_Obscuring):
         return {"colour": self.colour}
 
     def _obscure(self, scene: BaselineScene) -> Pixels:
-        pixels = scene.photograph.pixels
-        if self.colour == "black" or not scene.region.any():
-            return np.zeros_like(pixels)
-        mean = pixels[scene.region].mean(axis=0).round().astype(np.uint8)
-        return np.broadcast_to(mean, pixels.shape)
-
-
-def _box(region: Mask, *, margin: int) -> tuple[slice, slice]:
-    """Rows and columns around a region; empty slices for an empty one."""
-    spans = []
-    for axis, length in ((1, region.shape[0]), (0, region.shape[1])):
-        seen = np.flatnonzero(region.any(axis=axis))
-        spans.append(slice(max(int(seen[0]) - margin, 0), min(int(seen[-1]) + 1 + margin, length)) if len(seen) else slice(0, 1))
-    return spans[0], spans[1]
-
-
-def _placed(part: Any, rows: slice, columns: slice, scene: BaselineScene) -> Pixels:
-    """A part, at its place in a photograph-sized image."""
-    canvas = np.zeros_like(scene.photograph.pixels)
-    canvas[rows, columns] = part
-    return canvas
+        return covered(scene.photograph.pixels, scene.region, colour=self.colour)
