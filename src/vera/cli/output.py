@@ -8,17 +8,20 @@ import json
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from vera import files
+from vera.cli.instances import write_instance
 from vera.cli.lock import LOCK, locked
 from vera.cli.placing import Move, Staging, place_together, recover
 from vera.cli.plan import PlannedPerson, digest, output_files, shown
 from vera.cli.record import AUDIT, Obstacle, outputs_of
 from vera.cli.stopping import Stopping
+from vera.faces.dicom_instance import Origin
 from vera.types import AnonymizedPerson, VeraError
 
 LONGEST = 255
@@ -86,6 +89,7 @@ class OutputFolder(contextlib.AbstractContextManager["OutputFolder"]):
         *,
         last: bool = False,
         save: Callable[[Path], None] | None = None,
+        origins: Sequence[Origin | None] | None = None,
     ) -> None:
         """Write a verified person's images and the audit with the person's record: all of them or nothing.
 
@@ -98,6 +102,7 @@ class OutputFolder(contextlib.AbstractContextManager["OutputFolder"]):
             audit: the audit of the call so far; the record is added to it.
             last: everybody else of this call was written: what is left of earlier calls goes.
             save: function that writes the identity to a given file; None where none is saved.
+            origins: facts of the sources for outputs in DICOM, None for those in PNG; None: all are PNG.
 
         Raises:
             VeraError: they can't be written, or what was decoded is not what was to be written; nothing is left then.
@@ -107,8 +112,11 @@ class OutputFolder(contextlib.AbstractContextManager["OutputFolder"]):
         try:
             with self._one_sentence("nothing of this person was kept"):
                 staging.make()
-                for file, photograph in zip(record["files"], result.photographs, strict=True):
-                    file["written"] = _stage(photograph, staging.new)
+                given = origins or [None] * len(result.photographs)
+                for number, (file, photograph, origin) in enumerate(zip(record["files"], result.photographs, given, strict=True), 1):
+                    known = {"person": result.person, "source": file["digest"], "number": number}
+                    write = partial(write_instance, origin=origin, seed=record["seed"], **known) if origin else None
+                    file["written"] = _stage(photograph, staging.new, write)
                 new = outputs_of(record)
                 gone = [known for known in self.earlier if last or outputs_of(known).keys() & new.keys()]
                 moves = staging.moves(new, {name: known for other in gone for name, known in outputs_of(other).items()})
@@ -234,7 +242,7 @@ class OutputFolder(contextlib.AbstractContextManager["OutputFolder"]):
             raise VeraError(f"{path} is there and is no identity, so it is not replaced: name another with --save-identity") from error
 
     def _names(self) -> Iterator[str]:
-        return (file for person in self.people for entry in person.entries for file in output_files(entry.name))
+        return (file for person in self.people for entry in person.entries for file in output_files(entry.name, dicom=entry.dicom))
 
     @contextlib.contextmanager
     def _one_sentence(self, advice: str) -> Iterator[None]:
@@ -259,8 +267,13 @@ def _made(path: Path) -> Iterator[None]:
                 folder.rmdir()
 
 
-def _stage(photograph: Any, folder: Path) -> dict[str, str]:
+def _stage(photograph: Any, folder: Path, write: Callable[[Path, Any], None] | None) -> dict[str, str]:
     """Write a photograph and its preserved region, and see that they read back as they are.
+
+    Args:
+        photograph: the anonymized photograph of the pipeline.
+        folder: folder for the files.
+        write: function that writes the photograph as a DICOM file; None for PNG.
 
     Returns:
         The files' names and SHA-256.
@@ -272,8 +285,8 @@ def _stage(photograph: Any, folder: Path) -> dict[str, str]:
     from vera.faces.photograph import read_photograph, write_png
 
     as_colours = np.repeat(photograph.preserved[:, :, None] * np.uint8(255), 3, axis=2)
-    image, preserved = (folder / name for name in output_files(photograph.name))
-    write_png(image, photograph.image)
+    image, preserved = (folder / name for name in output_files(photograph.name, dicom=write is not None))
+    write(image, photograph) if write else write_png(image, photograph.image)
     write_png(preserved, photograph.preserved)
     digests = {}
     for file, pixels in ((image, photograph.image), (preserved, as_colours)):
