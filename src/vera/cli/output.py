@@ -10,19 +10,20 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from vera import files
-from vera.cli.instances import write_instance
 from vera.cli.lock import LOCK, locked
 from vera.cli.placing import Move, Staging, place_together, recover
 from vera.cli.plan import PlannedPerson, digest, output_files, shown
 from vera.cli.record import AUDIT, Obstacle, outputs_of
 from vera.cli.stopping import Stopping
-from vera.faces.dicom_instance import Origin
 from vera.types import AnonymizedPerson, VeraError
+
+if TYPE_CHECKING:
+    from vera.faces.dicom_instance import Origin
 
 LONGEST = 255
 """Bytes of a file's name, where the file system does not say."""
@@ -108,6 +109,8 @@ class OutputFolder(contextlib.AbstractContextManager["OutputFolder"]):
             VeraError: they can't be written, or what was decoded is not what was to be written; nothing is left then.
 
         """
+        from vera.cli.instances import write_instance  # only now, since it brings Pillow
+
         staging, parts = Staging(self.path), contextlib.ExitStack()
         try:
             with self._one_sentence("nothing of this person was kept"):

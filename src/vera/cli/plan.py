@@ -12,7 +12,6 @@ from pathlib import Path
 from vera import files
 from vera.anonymization.request import unnamed
 from vera.data.manifest import check_files, read_manifest
-from vera.faces.image_file import is_dicom
 from vera.types import Semantic, VeraError
 
 
@@ -153,6 +152,8 @@ def choose_formats(people: Sequence[PlannedPerson], wanted: str | None) -> list[
         VeraError: DICOM is to be written, and pydicom is not installed.
 
     """
+    from vera.faces.image_file import is_dicom  # only now, since it brings Pillow
+
     chosen = [
         replace(
             person,

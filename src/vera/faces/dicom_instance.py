@@ -152,7 +152,7 @@ def _identifiers(origin: Origin, instance: Instance) -> dict[str, Any]:
 
 
 def _deidentification() -> dict[str, Any]:
-    """What PS3.15 asks a de-identifier to say."""
+    """Statements that PS3.15 asks of a de-identifier."""
     from pydicom import Dataset
     from pydicom.sr.codedict import codes
 
