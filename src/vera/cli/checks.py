@@ -283,7 +283,7 @@ def file_formats() -> Iterator[Finding]:
     def raw() -> str:
         import rawpy
 
-        return f"rawpy {rawpy.__version__}, LibRaw {'.'.join(map(str, rawpy.libraw_version))}"
+        return f"rawpy {metadata.version('rawpy')}, LibRaw {'.'.join(map(str, rawpy.libraw_version))}"
 
     def dicom() -> str:
         import pydicom

@@ -56,7 +56,7 @@ def write_instance(path: Path, photograph: Anonymized, origin: Origin, *, seed: 
 
     """
     known = Pseudonyms(seed, person)
-    pixels = hashlib.sha256(np.ascontiguousarray(photograph.image)).hexdigest()
+    pixels = hashlib.sha256(np.ascontiguousarray(photograph.image).tobytes()).hexdigest()
     instance = Instance(
         patient=known.name,
         study=known.uid("study", origin.study),

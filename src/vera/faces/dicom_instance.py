@@ -8,6 +8,7 @@ deid) have to know every attribute that could identify somebody.
 from __future__ import annotations
 
 import io
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import numpy as np
 from vera.faces import icc
 from vera.faces.dicom import JPEG_BASELINE, PHOTOGRAPHIC, SECONDARY_CAPTURE, read_header
 from vera.faces.formats import recognise
+from vera.faces.image_file import DAMAGED
 from vera.faces.opened import library
 from vera.faces.photograph import replace_file
 from vera.types import Pixels, VeraError
@@ -82,9 +84,20 @@ def read_origin(data: bytes, shown: str) -> Origin:
         shown: what messages call the file.
 
     Raises:
-        VeraError: DICOM of another kind, or with text in its pixels that may identify the patient.
+        VeraError: DICOM of another kind, damaged, or with text in its pixels that may identify the patient.
 
     """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # reading the photograph records them
+            return _origin(data, shown)
+    except VeraError:
+        raise
+    except Exception as error:  # pydicom raises almost anything on damaged bytes
+        raise VeraError(f"'{shown}' {DAMAGED}") from error
+
+
+def _origin(data: bytes, shown: str) -> Origin:
     known = recognise(data, shown)
     if known != "DICOM":
         lossy = known in METHODS and not (known == "WEBP" and data[12:16] == b"VP8L")
@@ -100,8 +113,8 @@ def read_origin(data: bytes, shown: str) -> Origin:
         method, encoded = METHODS["JPEG"], len(dataset.PixelData)
     elif dataset.get("LossyImageCompression") == "01":
         method = next((term for term in METHODS.values() if dataset.get("LossyImageCompressionMethod") == term), METHODS["JPEG"])
-    uids = (str(dataset.get(f"{name}InstanceUID", "")) for name in ("Study", "Series", "SOP"))
-    return Origin(str(dataset.SOPClassUID), *uids, method=method, encoded=encoded)
+    study, series, instance = (str(dataset.get(f"{name}InstanceUID", "")) for name in ("Study", "Series", "SOP"))
+    return Origin(str(dataset.SOPClassUID), study, series, instance, method, encoded)
 
 
 def write_dicom(path: Path, pixels: Pixels, origin: Origin, instance: Instance) -> None:
@@ -119,12 +132,12 @@ def write_dicom(path: Path, pixels: Pixels, origin: Origin, instance: Instance) 
     """
     library("pydicom", "DICOM", path.name)
     from pydicom import Dataset, FileMetaDataset
-    from pydicom.uid import ExplicitVRLittleEndian
+    from pydicom.uid import UID, ExplicitVRLittleEndian
 
     dataset = Dataset()
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    dataset.file_meta.ImplementationClassUID = IMPLEMENTATION
+    dataset.file_meta.ImplementationClassUID = UID(IMPLEMENTATION)
     for name, value in (_identifiers(origin, instance) | _deidentification() | _image(pixels, origin)).items():
         setattr(dataset, name, value)
     content = np.ascontiguousarray(pixels).tobytes()
@@ -136,8 +149,8 @@ def write_dicom(path: Path, pixels: Pixels, origin: Origin, instance: Instance) 
 
 def _identifiers(origin: Origin, instance: Instance) -> dict[str, Any]:
     """Modules Patient, General Study, General Series, General Equipment, SOP Common; what may be empty is."""
-    empty = ("StudyDate", "StudyTime", "StudyID", "AccessionNumber", "ReferringPhysicianName", "Laterality", "Manufacturer")
-    empty += ("PatientBirthDate", "PatientSex", "PatientOrientation")
+    empty = ["StudyDate", "StudyTime", "StudyID", "AccessionNumber", "ReferringPhysicianName", "Laterality", "Manufacturer"]
+    empty += ["PatientBirthDate", "PatientSex", "PatientOrientation"]
     return dict.fromkeys(empty, "") | {
         "SOPClassUID": origin.sop_class,
         "SOPInstanceUID": instance.instance,
@@ -167,12 +180,13 @@ def _deidentification() -> dict[str, Any]:
         "DeidentificationMethodCodeSequence": items,
         "BurnedInAnnotation": "NO",
         "RecognizableVisualFeatures": "NO",
+        "LongitudinalTemporalInformationModified": "REMOVED",
     }
 
 
 def _image(pixels: Pixels, origin: Origin) -> dict[str, Any]:
     """Modules General Image, Image Pixel, ICC Profile, and those of the SOP class."""
-    own = {"ConversionType": "WSD"} if origin.sop_class == SECONDARY_CAPTURE else {"AcquisitionContextSequence": []}
+    own: dict[str, Any] = {"ConversionType": "WSD"} if origin.sop_class == SECONDARY_CAPTURE else {"AcquisitionContextSequence": []}
     if origin.method:  # kept pixels keep the marks of an earlier compression
         own |= {"LossyImageCompression": "01", "LossyImageCompressionMethod": origin.method}
         own |= {"LossyImageCompressionRatio": f"{max(1.0, pixels.size / origin.encoded):.2f}"} if origin.encoded else {}
@@ -189,6 +203,6 @@ def _image(pixels: Pixels, origin: Origin) -> dict[str, Any]:
         "BitsStored": 8,
         "HighBit": 7,
         "PixelRepresentation": 0,
-        "ICCProfile": icc.profile(icc.SRGB, None, device=b"scnr", name="sRGB"),
+        "ICCProfile": icc.profile(icc.SRGB, None, device=b"scnr", title="sRGB"),
         "ColorSpace": "SRGB",
     }

@@ -27,14 +27,14 @@ SRGB_CURVE = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
 """Parameters g, a, b, c, d of ICC's parametric curve of type 3."""
 
 
-def profile(primaries: Sequence[float], gamma: float | None, *, device: bytes = b"mntr", name: str = "") -> bytes:
+def profile(primaries: Sequence[float], gamma: float | None, *, device: bytes = b"mntr", title: str = "") -> bytes:
     """An RGB profile (matrix and curve, ICC version 4).
 
     Args:
         primaries: ``x, y`` of red, green, blue and white.
         gamma: exponent from stored values to light; None for the curve of sRGB.
         device: ICC's device class: a display, or ``b"scnr"`` for an input device, which DICOM asks for.
-        name: name of the colour space; for a profile that is written into files.
+        title: name of the colour space; for a profile that is written into files.
 
     Raises:
         ValueError: for primaries that span no colours (``LinAlgError`` is one).
@@ -45,8 +45,8 @@ def profile(primaries: Sequence[float], gamma: float | None, *, device: bytes = 
     tags = [(name, b"XYZ \0\0\0\0" + _fixed(columns[:, channel])) for channel, name in enumerate((b"rXYZ", b"gXYZ", b"bXYZ"))]
     tags += [(name, curve) for name in (b"rTRC", b"gTRC", b"bTRC")]
     tags += [(b"wtpt", b"XYZ \0\0\0\0" + _fixed(D50))]
-    if name:
-        tags += [(b"desc", _text(name)), (b"cprt", _text("no copyright"))]
+    if title:
+        tags += [(b"desc", _text(title)), (b"cprt", _text("no copyright"))]
     at = 128 + 4 + 12 * len(tags)
     table, body = struct.pack(">I", len(tags)), b""
     for name, content in tags:

@@ -63,6 +63,7 @@ def test_a_pair_in_and_a_pair_out_without_the_patient(vera, studio, pair, tmp_pa
             ("113100", "Basic Application Confidentiality Profile"),
             ("113102", "Clean Recognizable Visual Features Option"),
         ]
+        assert target.LongitudinalTemporalInformationModified == "REMOVED"
         assert (target.PatientIdentityRemoved, target.BurnedInAnnotation, target.RecognizableVisualFeatures) == ("YES", "NO", "NO")
     (record,) = audit_of(out)["people"]
     assert sum("does not look for text" in warning for warning in record["warnings"]) == 2
@@ -142,6 +143,16 @@ def test_text_in_the_pixels_and_other_faces_are_refused(vera, studio, tmp_path, 
     assert code == 2
     assert "--format png" in told
     assert files(tmp_path / "others") == []
+
+
+@pytest.mark.parametrize("end", [140, 200, 900])
+def test_a_damaged_file_is_one_sentence(vera, studio, tmp_path, files, end):
+    (tmp_path / "a.dcm").write_bytes(dicom(SOPInstanceUID="not a UID, Jane Doe")[:end])
+    code, _, told = vera("anonymize", tmp_path / "a.dcm", "--out", tmp_path / "out")
+    assert code in (0, 2)  # the fake reads no pixels
+    assert "Traceback" not in told
+    assert "Warning" not in told
+    assert end > 200 or ("damaged" in told and not studio.seen)
 
 
 def test_without_pydicom_nothing_is_begun(vera, studio, photo, tmp_path, files, monkeypatch):
