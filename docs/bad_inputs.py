@@ -62,8 +62,30 @@ OUTCOMES: dict[str, dict[str, str]] = {
     },
     "tests/unit/faces/test_faces_formats.py": {
         "test_a_known_format_that_is_not_read_is_named": "refused, the format is named",
+        "test_a_format_whose_library_is_missing_says_which_extra_brings_it": "refused, the extra is named",
+        "test_a_beginning_of_such_a_format_is_refused": NOT_READ,
         "test_no_decoder_outside_the_list_runs": "refused, no decoder runs",
         "test_variants_that_no_decoder_reads_rightly_are_refused": "refused, the variant is named",
+    },
+    "tests/unit/faces/test_faces_heif.py": {
+        "test_a_file_cut_short_is_refused": NOT_READ,
+        "test_ten_bits_of_avif_are_refused": NOT_READ,
+        "test_too_many_pixels_are_refused_by_the_header": "refused by its header, before anything is decoded",
+        "test_what_is_not_decoded_rightly_is_refused": "refused, or the main image is read with a warning",
+    },
+    "tests/unit/faces/test_faces_camera_raw.py": {
+        "test_a_file_cut_short_is_refused": NOT_READ,
+        "test_too_many_pixels_are_refused_before_anything_is_developed": "refused by its header, before anything is decoded",
+    },
+    "tests/unit/faces/test_faces_deep.py": {
+        "test_a_file_cut_short_is_refused": NOT_READ,
+        "test_two_decoders_that_differ_are_an_error": NOT_READ,
+    },
+    "tests/unit/faces/test_faces_dicom.py": {
+        "test_what_is_no_photograph_is_refused_by_its_name": "refused, its class or encoding is named",
+        "test_what_would_be_read_wrongly_is_refused": NOT_READ,
+        "test_too_many_pixels_are_refused_by_the_header": "refused by its header, before anything is decoded",
+        "test_settings_for_display_and_overlays_are_a_warning": WARNED,
     },
     "tests/unit/faces/test_faces_colour_space.py": {
         "test_what_cannot_be_converted_is_refused": "refused, the colour space is named",
@@ -161,6 +183,7 @@ OTHERS: dict[str, set[str]] = {
     "tests/integration/test_anonymize_photograph.py": {
         "test_a_pair_is_verified_and_kept_bit_for_bit",
         "test_every_kind_of_source_is_kept_bit_for_bit_and_repeats",
+        "test_a_pair_of_dicom_photographs_becomes_a_pair_of_dicom_photographs",
         "test_the_python_interface",
         "test_demo_writes_panel_and_measurements",
         "test_demo_measures_and_draws_what_was_made",
@@ -181,6 +204,37 @@ OTHERS: dict[str, set[str]] = {
         "test_the_content_counts_not_the_suffix",
         "test_a_png_chunk_is_found_before_the_pixels_only",
         "test_every_image_in_the_house_is_opened_by_the_list",
+    },
+    "tests/unit/faces/test_faces_heif.py": {
+        "test_a_lossless_heic_keeps_its_pixels",
+        "test_ten_bits_are_rounded_to_the_eight_they_were_made_of",
+        "test_transparency_is_seen",
+        "test_a_turn_is_applied_once_though_it_stands_in_the_container_and_in_exif",
+        "test_a_colour_profile_is_converted_as_in_a_png",
+        "test_a_colour_space_named_by_numbers_is_converted_and_video_is_refused",
+    },
+    "tests/unit/faces/test_faces_camera_raw.py": {
+        "test_linear_light_comes_out_as_srgb_of_the_same_brightness",
+        "test_the_cameras_white_balance_makes_its_neutral_grey",
+        "test_the_orientation_is_applied_once_and_reading_repeats",
+    },
+    "tests/unit/faces/test_faces_deep.py": {
+        "test_eight_bits_that_were_scaled_up_come_back_exactly",
+        "test_other_values_are_rounded_not_cut",
+        "test_orientation_and_colours_are_those_of_an_eight_bit_file",
+    },
+    "tests/unit/faces/test_faces_dicom.py": {
+        "test_rgb_is_read_bit_for_bit",
+        "test_planes_and_grey",
+        "test_ybr_is_converted_as_the_standard_says",
+        "test_a_palette_gives_its_colours",
+        "test_a_jpeg_within_is_read_as_the_jpeg_itself",
+        "test_the_exif_orientation_of_a_jpeg_within_is_not_dicoms",
+        "test_what_img2dcm_made_of_a_jpeg_is_the_jpeg",
+        "test_what_img2dcm_made_of_a_bitmap_is_the_bitmap",
+        "test_samples_of_other_programs_are_read_as_dcmtk_reads_them",
+        "test_a_tiff_that_is_a_dicom_file_too_is_a_dicom_file",
+        "test_colours_are_converted_by_dicoms_profile_or_name_else_by_the_jpegs",
     },
     "tests/unit/faces/test_faces_colour_space.py": {
         "test_named_colour_spaces_are_converted",

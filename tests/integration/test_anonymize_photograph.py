@@ -246,3 +246,23 @@ def test_an_upside_down_photograph_is_refused_with_how_to_turn_it(vera, portrait
     assert code == 2
     assert "is not upright: turn the photograph upright (a half turn)" in stderr
     assert not list((tmp_path / "out").glob("*.png"))
+
+
+@pytest.mark.slow
+def test_a_pair_of_dicom_photographs_becomes_a_pair_of_dicom_photographs(vera, portrait, tmp_path):
+    pytest.importorskip("pydicom")
+    from tests.reference.clinic_files import dicom
+
+    darker = portrait.point(lambda value: int(value * 0.9)).crop((8, 4, 292, 310))
+    sources = {"before": np.asarray(portrait), "after": np.asarray(darker)}
+    for name, pixels in sources.items():
+        (tmp_path / f"{name}.dcm").write_bytes(dicom(pixels, study="2.25.11", series="2.25.12"))
+    given, out = [tmp_path / f"{name}.dcm" for name in sources], tmp_path / "out"
+    code, _, stderr = vera("anonymize", *given, "--preserve", "mouth", "--person", "a", "--seed", 3, "--out", out)
+    assert code == 0, stderr
+    for name, pixels in sources.items():
+        made, kept = read_photograph(out / f"{name}.dcm"), np.asarray(Image.open(out / f"{name}.preserved.png")) > 0
+        assert kept.any()
+        assert np.array_equal(made.pixels[kept], pixels[kept])
+        assert not np.array_equal(made.pixels, pixels)
+        assert b"Jane" not in (out / f"{name}.dcm").read_bytes()

@@ -176,6 +176,8 @@ READS = {
     "exemplars/bank.py": "images in tensors of a bundle",
     "exemplars/building.py": "mosaics of one's own",
     "faces/calibration.py": OWN,
+    "faces/dicom.py": SIGNED,
+    "faces/heif.py": SIGNED,
     "faces/image_file.py": SIGNED,
     "faces/onnx_parser.py": NETWORK,
     "faces/onnx_recogniser.py": NETWORK,

@@ -31,6 +31,13 @@ class Method(StrEnum):
     pixelate = "pixelate"
 
 
+class Format(StrEnum):
+    """Format of the anonymized photographs."""
+
+    png = "png"
+    dicom = "dicom"
+
+
 class Upright(StrEnum):
     """Treatment of a photograph whose face is found in another quarter turn."""
 
@@ -39,7 +46,7 @@ class Upright(StrEnum):
 
 
 def anonymize(
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for NAME.png, NAME.preserved.png and audit.json.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for NAME.png or NAME.dcm, NAME.preserved.png, audit.json.")],
     photographs: Annotated[list[Path] | None, typer.Argument(metavar="PHOTO...", help="All photographs of ONE person.")] = None,
     preserve: Annotated[
         list[str] | None,
@@ -60,6 +67,9 @@ def anonymize(
         Upright, typer.Option(help="A turned photograph is refused, or turned upright; its output stays so.")
     ] = Upright.refuse,
     hair: Annotated[bool, typer.Option("--hair/--keep-hair", help="Replace the hair too (the generator only), or keep it.")] = False,
+    format: Annotated[
+        Format | None, typer.Option(help="Of the outputs; by default DICOM for photographs in DICOM files, PNG for all others.")
+    ] = None,
     rename: Annotated[bool, typer.Option("--rename", help="Neutral output names and person labels.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what an earlier call over other photographs wrote.")] = False,
     mark: Annotated[
@@ -91,7 +101,7 @@ def anonymize(
     """
     from vera.anonymization.request import Options
     from vera.cli.output import OutputFolder
-    from vera.cli.plan import files_within, parse_preserve, plan
+    from vera.cli.plan import choose_formats, files_within, parse_preserve, plan
     from vera.types import VeraError
 
     if identity and seed is not None:
@@ -104,6 +114,11 @@ def anonymize(
     classes, masks = parse_preserve(preserve or ())
     options = Options(preserve=classes, hair=hair, face=face, leave_others=leave_others, upright=upright.value, kind=kind, seed=seed)
     people = plan(photographs or (), manifest, person=person, masks=masks, rename=rename, identity=identity or save_identity)
+    people = choose_formats(people, format.value if format else None)
+    if leave_others and any(entry.dicom for known in people for entry in known.entries):
+        raise VeraError(
+            "--leave-others leaves faces recognisable, and a DICOM output is marked as free of them: crop it, or use --format png"
+        )
     sources = [file for known in people for entry in known.entries for file in (entry.path, *entry.masks)]
     sources += [file for file in (manifest, identity) if file]
     sources += files_within(bundle, *(Path(file) for file in (parser, *(recogniser or ())) if file))

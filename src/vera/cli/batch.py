@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from vera import __version__
+from vera.cli import instances
 from vera.cli.output import OutputFolder
 from vera.cli.plan import Entry, PlannedPerson, digest, shown
 from vera.cli.record import AUDIT
@@ -99,12 +100,15 @@ def one(
     sources = [source_digests(entry) for entry in person.entries]
     record: dict[str, Any] = {"status": "written"}
     try:
+        origins = instances.origins(person)
         result, face = anonymizer.anonymize(person, identity, tell)
         record |= result.audit | {"person": person.label, "files": files(person, sources)}
         check_unchanged(person, sources, record)
+        if marked := instances.warnings(person.entries):
+            record["warnings"] = [*record.get("warnings", ()), *marked]
         record["seconds_in_all"] = round(time.perf_counter() - started, 2)
         save = partial(anonymizer.save_identity, face) if save_identity else None
-        folder.write_person(result, record, audit, last=last, save=save)
+        folder.write_person(result, record, audit, last=last, save=save, origins=origins)
     except Exception as error:
         record |= getattr(error, "audit", {}) | {"status": "refused" if isinstance(error, Refused) else "failed"}
         record |= {"reason": reason(error, person), "person": person.label, "files": files(person, sources)}

@@ -270,6 +270,35 @@ def insightface() -> Finding:
     return attempt(part, packs, licence=INSIGHTFACE_LICENCE, otherwise="optional")
 
 
+def file_formats() -> Iterator[Finding]:
+    """Libraries of the file formats that need an extra."""
+
+    def heic() -> str:
+        import pillow_heif
+        from PIL import features
+
+        avif = "AVIF by Pillow" if features.check("avif") else "no AVIF in this Pillow"
+        return f"pillow-heif {pillow_heif.__version__}, libheif {pillow_heif.libheif_version()}, {avif}"
+
+    def raw() -> str:
+        import rawpy
+
+        return f"rawpy {metadata.version('rawpy')}, LibRaw {'.'.join(map(str, rawpy.libraw_version))}"
+
+    def dicom() -> str:
+        import pydicom
+
+        return f"pydicom {pydicom.__version__}"
+
+    for part, trial, extra, licence in (
+        ("files: HEIC, AVIF", heic, "heic", "BSD-3-Clause; its wheels carry LGPL and GPL libraries"),
+        ("files: camera raw", raw, "raw", "MIT; LibRaw: LGPL-2.1 or CDDL-1.0"),
+        ("files: DICOM", dicom, "dicom", "MIT"),
+    ):
+        remedy = f"run `pip install 'vera-anonymization[{extra}]'`"
+        yield attempt(part, trial, licence=licence, otherwise="optional", remedy=remedy)
+
+
 def lpips() -> Finding:
     """LPIPS: its linear layers are in the package, the network below comes from torchvision's store."""
 
@@ -340,5 +369,6 @@ SECTIONS: dict[str, tuple[Callable[[], Iterator[Finding]], ...]] = {
     "System": (system, clashes),
     "Packages": (dependencies,),
     "Backends and weights": (backends,),
+    "File formats": (file_formats,),
     "Bundles": (bundles,),
 }

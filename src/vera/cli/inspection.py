@@ -14,7 +14,7 @@ from vera import files
 from vera.anonymization.recheck import Rechecker
 from vera.anonymization.verification import pixel_faults
 from vera.cli.chain import RECORDS, broken_links, named
-from vera.cli.record import outputs_of
+from vera.cli.record import OUTPUTS, outputs_of
 from vera.cli.schema import departures
 from vera.faces.calibration import DEFAULT_FAR
 from vera.faces.masks import mask_from_text
@@ -97,7 +97,8 @@ def inspect(folder: Path, audit: dict[str, Any], originals: Originals, rechecker
             except VeraError as error:
                 found.faults.append(f"{who}: {error}")
     known = {name for record in records for name in outputs_of(record)}
-    found.notes += [f"{path.name} is not in the audit" for path in sorted(folder.glob("*.png")) if path.name not in known]
+    there = sorted(path.name for path in folder.iterdir() if path.suffix in OUTPUTS)
+    found.notes += [f"{name} is not in the audit" for name in there if name not in known]
     return found
 
 
@@ -159,7 +160,7 @@ def _output(folder: Path, written: Mapping[str, str], photograph: Mapping[str, A
 
     """
     name = next((name for name in written if not name.endswith(PRESERVED)), "")
-    mask = f"{name.removesuffix('.png')}{PRESERVED}"
+    mask = f"{Path(name).stem}{PRESERVED}"
     if set(written) != {name, mask}:
         raise VeraError(f"the audit names {', '.join(written) or 'no file'} where a picture and its preserved region belong")
     image, preserved = read_photograph(folder / name).pixels, read_photograph(folder / mask).pixels[:, :, 0] > 127

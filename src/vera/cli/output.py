@@ -7,9 +7,11 @@ import hashlib
 import json
 import math
 import os
+import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,6 +23,9 @@ from vera.cli.plan import PlannedPerson, digest, output_files, shown
 from vera.cli.record import AUDIT, VERSION, Obstacle, outputs_of
 from vera.cli.stopping import Stopping
 from vera.types import AnonymizedPerson, VeraError
+
+if TYPE_CHECKING:
+    from vera.faces.dicom_instance import Origin
 
 LONGEST = 255
 """Bytes of a file's name, where the file system does not say."""
@@ -95,6 +100,7 @@ class OutputFolder(contextlib.AbstractContextManager["OutputFolder"]):
         *,
         last: bool = False,
         save: Callable[[Path], None] | None = None,
+        origins: Sequence[Origin | None] | None = None,
     ) -> None:
         """Write a verified person's images and the audit with the person's record: all of them or nothing.
 
@@ -107,17 +113,26 @@ class OutputFolder(contextlib.AbstractContextManager["OutputFolder"]):
             audit: the audit of the call so far; the record is added to it.
             last: everybody else of this call was written: what is left of earlier calls goes.
             save: function that writes the identity to a given file; None where none is saved.
+            origins: facts of the sources for outputs in DICOM, None for those in PNG; None: all are PNG.
 
         Raises:
             VeraError: they can't be written, or what was decoded is not what was to be written; nothing is left then.
 
         """
+        from vera.cli.instances import write_instance  # only now, since it brings Pillow
+
         staging, parts = Staging(self.path), contextlib.ExitStack()
         try:
             with self._one_sentence("nothing of this person was kept"):
                 staging.make()
-                for file, photograph in zip(record["files"], result.photographs, strict=True):
-                    file["written"] = _stage(photograph, staging.new, record["digital_source_type"] if self.mark else None)
+                given = origins or [None] * len(result.photographs)
+                source_type = record["digital_source_type"] if self.mark else None
+                seed = record.get("seed")  # a method without a new face has none
+                secret = secrets.randbits(63) if seed is None else seed
+                for number, (file, photograph, origin) in enumerate(zip(record["files"], result.photographs, given, strict=True), 1):
+                    known = {"person": result.person, "source": file["digest"], "number": number}
+                    write = partial(write_instance, origin=origin, seed=secret, **known) if origin else None
+                    file["written"] = _stage(photograph, staging.new, source_type, write)
                 new = outputs_of(record)
                 gone = [known for known in self.earlier if last or outputs_of(known).keys() & new.keys()]
                 moves = staging.moves(new, {name: known for other in gone for name, known in outputs_of(other).items()})
@@ -249,7 +264,7 @@ class OutputFolder(contextlib.AbstractContextManager["OutputFolder"]):
             raise VeraError(f"{path} is there and is no identity, so it is not replaced: name another with --save-identity") from error
 
     def _names(self) -> Iterator[str]:
-        return (file for person in self.people for entry in person.entries for file in output_files(entry.name))
+        return (file for person in self.people for entry in person.entries for file in output_files(entry.name, dicom=entry.dicom))
 
     @contextlib.contextmanager
     def _one_sentence(self, advice: str) -> Iterator[None]:
@@ -274,8 +289,14 @@ def _made(path: Path) -> Iterator[None]:
                 folder.rmdir()
 
 
-def _stage(photograph: Any, folder: Path, source_type: str | None) -> dict[str, str]:
+def _stage(photograph: Any, folder: Path, source_type: str | None, write: Callable[[Path, Any], None] | None) -> dict[str, str]:
     """Write a photograph, marked if it has a source type, and its preserved region, and see that they read back as they are.
+
+    Args:
+        photograph: the anonymized photograph of the pipeline.
+        folder: folder for the files.
+        source_type: IPTC's term for how the picture came about; None for no mark.
+        write: function that writes the photograph as a DICOM file; None for PNG.
 
     Returns:
         The files' names and SHA-256.
@@ -288,8 +309,11 @@ def _stage(photograph: Any, folder: Path, source_type: str | None) -> dict[str, 
     from vera.faces.photograph import read_photograph, write_png
 
     as_colours = np.repeat(photograph.preserved[:, :, None] * np.uint8(255), 3, axis=2)
-    image, preserved = (folder / name for name in output_files(photograph.name))
-    write_png(image, photograph.image, xmp=packet(source_type) if source_type else None)
+    image, preserved = (folder / name for name in output_files(photograph.name, dicom=write is not None))
+    if write:
+        write(image, photograph)
+    else:
+        write_png(image, photograph.image, xmp=packet(source_type) if source_type else None)
     write_png(preserved, photograph.preserved)
     digests = {}
     for file, pixels in ((image, photograph.image), (preserved, as_colours)):

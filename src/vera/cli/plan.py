@@ -6,6 +6,7 @@ import os
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 
 from vera import files
@@ -24,6 +25,7 @@ class Entry:
         role: what the manifest says it is (before, after, ...); empty outside a manifest.
         masks: files of drawn regions to preserve.
         digest: SHA-256 of the photograph's file, where it is known already.
+        dicom: the output is ``name.dcm`` instead of ``name.png``.
 
     """
 
@@ -32,6 +34,7 @@ class Entry:
     role: str = ""
     masks: tuple[Path, ...] = ()
     digest: str | None = None
+    dicom: bool = False
 
 
 @dataclass(frozen=True)
@@ -138,6 +141,31 @@ def plan_manifest(manifest: Path, *, rename: bool) -> list[PlannedPerson]:
     return name_outputs(people, rename=rename)
 
 
+def choose_formats(people: Sequence[PlannedPerson], wanted: str | None) -> list[PlannedPerson]:
+    """Choose between PNG and DICOM for each output.
+
+    Args:
+        people: people of the plan, with their photographs.
+        wanted: ``png`` or ``dicom`` for all outputs; None: DICOM for photographs in DICOM files.
+
+    Raises:
+        VeraError: DICOM is to be written, and pydicom is not installed.
+
+    """
+    from vera.faces.image_file import is_dicom  # only now, since it brings Pillow
+
+    chosen = [
+        replace(
+            person,
+            entries=tuple(replace(entry, dicom=is_dicom(entry.path) if wanted is None else wanted == "dicom") for entry in person.entries),
+        )
+        for person in people
+    ]
+    if find_spec("pydicom") is None and any(entry.dicom for person in chosen for entry in person.entries):
+        raise VeraError("DICOM is written by pydicom, which is not installed: run `pip install 'vera-anonymization[dicom]'`")
+    return chosen
+
+
 def name_outputs(people: list[PlannedPerson], *, rename: bool) -> list[PlannedPerson]:
     """Choose the output names; with ``rename`` names and labels reveal nothing.
 
@@ -176,9 +204,9 @@ def shown(path: Path | str) -> str:
     return files.printable(str(path))
 
 
-def output_files(name: str) -> tuple[str, str]:
-    """File names of an output: the photograph and its preserved region."""
-    return f"{name}.png", f"{name}.preserved.png"
+def output_files(name: str, *, dicom: bool = False) -> tuple[str, str]:
+    """File names of an output: the photograph (``.dcm`` with ``dicom``) and its preserved region."""
+    return f"{name}.{'dcm' if dicom else 'png'}", f"{name}.preserved.png"
 
 
 def files_within(*paths: Path | None) -> list[Path]:

@@ -21,10 +21,14 @@ SRGB_GAMMA = 0.45455
 """What PNG files in sRGB write into ``gAMA``."""
 GAMMAS = (0.2, 1.0)
 """DECISION: a PNG whose ``gAMA`` lies outside is damaged."""
+SRGB_POWER_AND_SLOPE = (2.4, 12.92)
+"""sRGB's curve as LibRaw takes it, for camera raw files: exponent, and slope near black."""
 CICP_PRIMARIES = {1: icc.SRGB, 9: icc.BT_2020, 12: icc.DISPLAY_P3}
 """Primaries by their number in ITU-T H.273."""
 CICP_GAMMAS = {4: 2.2, 8: 1.0, 13: None}
 """Exponents by the number of the transfer curve in ITU-T H.273; None is sRGB's. Curves of video and of high dynamic range are left out."""
+UNSPECIFIED = 2
+"""Number of primaries and of a curve that a file leaves open; sRGB is meant (ISO/IEC 23000-22)."""
 EMPTY_EXIF = b"Exif\0\0"
 UNCALIBRATED, ADOBE = 65535, 2
 """Values of EXIF's ColorSpace beside 1, sRGB; 2 stands in no standard, but some cameras write it."""
@@ -102,7 +106,7 @@ def told_by(image: Image.Image, data: bytes, metadata: Metadata, shown: str) -> 
         return Told(None)
     if "gamma" in image.info or "chromaticity" in image.info:
         return Told(_by_gamma(image.info.get("gamma"), image.info.get("chromaticity"), shown))
-    return _by_exif(metadata)
+    return by_exif(metadata)
 
 
 def to_srgb(mode: str, profile: bytes | None, shown: str) -> ToRgb:
@@ -167,9 +171,34 @@ def _by_cicp(chunk: bytes, shown: str) -> bytes | None:
     if len(chunk) != 4:
         raise VeraError(f"'{shown}' has damaged colour information (cICP): {ADVICE}")
     primaries, curve, matrix, full = chunk
-    if primaries not in CICP_PRIMARIES or curve not in CICP_GAMMAS or matrix != 0 or full != 1:
-        raise VeraError(f"'{shown}' is in a colour space of video or high dynamic range (cICP {'/'.join(map(str, chunk))}): {ADVICE}")
+    if matrix != 0 or full != 1:
+        raise _not_still(primaries, curve, shown)
+    return by_numbers(primaries, curve, shown)
+
+
+def by_numbers(primaries: int, curve: int, shown: str) -> bytes | None:
+    """Make a profile for a colour space that a file names by the numbers of ITU-T H.273, as PNG, HEIC and AVIF do; None for sRGB.
+
+    Args:
+        primaries: number of the primaries, such as 12 for Display P3.
+        curve: number of the transfer curve, such as 13 for sRGB's.
+        shown: what messages call the file.
+
+    Raises:
+        VeraError: a colour space of video or of high dynamic range.
+
+    """
+    if curve == UNSPECIFIED:
+        curve = 13
+    if primaries not in CICP_PRIMARIES or curve not in CICP_GAMMAS:
+        raise _not_still(primaries, curve, shown)
     return None if (primaries, curve) == (1, 13) else icc.profile(CICP_PRIMARIES[primaries], CICP_GAMMAS[curve])
+
+
+def _not_still(primaries: int, curve: int, shown: str) -> VeraError:
+    return VeraError(
+        f"'{shown}' is in a colour space of video or high dynamic range (primaries {primaries}, transfer curve {curve} of H.273): {ADVICE}"
+    )
 
 
 def _by_gamma(gamma: float | None, chromaticity: tuple[float, ...] | None, shown: str) -> bytes | None:
@@ -187,8 +216,8 @@ def _by_gamma(gamma: float | None, chromaticity: tuple[float, ...] | None, shown
         raise VeraError(f"'{shown}' has damaged colour information (cHRM): {ADVICE}") from error
 
 
-def _by_exif(metadata: Metadata) -> Told:
-    """DCF marks Adobe RGB as uncalibrated, with the interoperability index R03."""
+def by_exif(metadata: Metadata) -> Told:
+    """Read what EXIF says: DCF marks Adobe RGB as uncalibrated, with the interoperability index R03."""
     space = metadata.colour_space
     if space == ADOBE or (space == UNCALIBRATED and metadata.interoperability == "R03"):
         return Told(icc.profile(icc.ADOBE_RGB, icc.ADOBE_GAMMA))

@@ -15,7 +15,11 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 from vera.types import VeraError
 
 FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP")
-"""DECISION: what is read, in Pillow's names. AVIF and JPEG 2000 are not: Pillow cuts their 10 to 16 bits down to 8 without a word."""
+"""What Pillow decodes, in its names. DECISION: JPEG 2000 is not among them: Pillow cuts its 10 to 16 bits down to 8 without a word."""
+CAMERA_RAW = "camera raw"
+"""First words of the names of all camera raw formats."""
+EXTRAS = {"HEIC": "heic", "AVIF": "heic", "DICOM": "dicom", CAMERA_RAW: "raw"}
+"""Formats that are read where one of VerA's extras is installed, and the extra; see :mod:`vera.faces.opened`."""
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp"})
 """Files in a folder that are taken for photographs."""
 MOST_PIXELS = 120_000_000
@@ -30,6 +34,7 @@ EXPORT = "export it as 8-bit JPEG, PNG or TIFF"
 """What to do with a file that is not read."""
 
 SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
+    (128, b"DICM", "DICOM"),  # first, since a TIFF's beginning may lie in the 128 bytes before
     (0, b"\xff\xd8\xff", "JPEG"),
     (0, b"\x89PNG\r\n\x1a\n", "PNG"),
     (8, b"CR\x02\x00", "camera raw (CR2)"),
@@ -42,7 +47,6 @@ SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
     (0, b"%!PS", "EPS"),
     (0, b"\xc5\xd0\xd3\xc6", "EPS"),
     (0, b"%PDF", "PDF"),
-    (128, b"DICM", "DICOM"),
     (0, b"GIF8", "GIF"),
     (0, b"\x00\x00\x00\x0cjP  ", "JPEG 2000"),
     (0, b"\xff\x4f\xff\x51", "JPEG 2000"),
@@ -51,6 +55,8 @@ SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
     (0, b"8BPS", "PSD"),
     (0, b"FUJIFILMCCD-RAW", "camera raw (RAF)"),
     (0, b"IIRO", "camera raw (ORF)"),
+    (0, b"IIRS", "camera raw (ORF)"),
+    (0, b"MMOR", "camera raw (ORF)"),
     (0, b"IIU\x00", "camera raw (RW2)"),
     (0, b"\x76\x2f\x31\x01", "OpenEXR"),
     (0, b"#?RADIANCE", "Radiance HDR"),
@@ -64,20 +70,24 @@ SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
     (0, b"P6", "Netpbm"),
 )
 """``(offset, bytes, name)``; the first that fits is the format."""
-BRANDS = {b"avif": "AVIF", b"avis": "AVIF", b"crx ": "camera raw (CR3)"} | dict.fromkeys(
-    (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"), "HEIC"
+BRANDS = (
+    {b"avif": "AVIF", b"avis": "AVIF sequence", b"crx ": "camera raw (CR3)"}
+    | dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"mif1"), "HEIC")
+    | dict.fromkeys((b"hevc", b"hevx", b"msf1"), "HEIC sequence")
 )
 """Kinds of ISO media files (``ftyp`` at byte 4) by their major brand; any other one is a video."""
 
 FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {0xF7}
 """JPEG markers that open a frame header."""
 REFUSED_FRAMES = {0xC3: "lossless JPEG", 0xCB: "lossless JPEG", 0xF7: "JPEG-LS"}
-SUBFILE_TYPE, OLD_SUBFILE_TYPE, BITS, SAMPLE_FORMAT, DNG_VERSION = 254, 255, 258, 339, 50706
+SUBFILE_TYPE, OLD_SUBFILE_TYPE, BITS, PHOTOMETRIC, SAMPLE_FORMAT, PLANES, DNG_VERSION = 254, 255, 258, 262, 339, 284, 50706
 """TIFF tags."""
+FILTER_MOSAICS = frozenset({32803, 34892})
+"""Photometric interpretations of TIFF-like camera raw files: a mosaic of colour filters, and linear raw."""
 
 
 def recognise(data: bytes, shown: str) -> str:
-    """The format of a file that may be read, in Pillow's name.
+    """The format of a file that may be read, by the name in :data:`SIGNATURES` or :data:`BRANDS`.
 
     Args:
         data: all bytes of the file.
@@ -92,17 +102,17 @@ def recognise(data: bytes, shown: str) -> str:
         known = BRANDS.get(data[8:12], "video")
     if known is None:
         raise VeraError(f"'{shown}' is not an image in a format that VerA reads: give a JPEG, PNG or TIFF file")
-    if known not in FORMATS:
-        raise VeraError(f"'{shown}' cannot be used, {known} is not supported: {EXPORT}")
-    return known
+    if known in FORMATS or known in EXTRAS or known.startswith(CAMERA_RAW):
+        return _camera_raw(data) or known if known == "TIFF" else known
+    raise VeraError(f"'{shown}' cannot be used, {known} is not supported: {EXPORT}")
 
 
 def check_variant(data: bytes, known: str, shown: str) -> None:
     """Refuse variants of a supported format that no decoder here reads correctly.
 
     Raises:
-        VeraError: lossless JPEG, JPEG-LS, JPEG with more than 8 bits; camera raw files, previews, signed or floating point
-            numbers or more than 8 bits in TIFF.
+        VeraError: lossless JPEG, JPEG-LS, JPEG with more than 8 bits; signed or floating point numbers or other depths than 8 and
+            16 bits in TIFF.
 
     """
     if known == "JPEG":
@@ -113,19 +123,18 @@ def check_variant(data: bytes, known: str, shown: str) -> None:
             raise VeraError(f"'{shown}' cannot be used, JPEG with {bits} bits a channel is not supported: {EXPORT}")
     if known == "TIFF":
         tags = _first_directory(data)
-        if DNG_VERSION in tags:
-            raise VeraError(f"'{shown}' cannot be used, camera raw (DNG) is not supported: {EXPORT}")
-        if int(tags.get(SUBFILE_TYPE, 0)) & 1 or int(tags.get(OLD_SUBFILE_TYPE, 0)) == 2:
-            raise VeraError(f"'{shown}' begins with a preview, as camera raw files do, which is not supported: {EXPORT}")
         if any(sample != 1 for sample in tags.get(SAMPLE_FORMAT, ())):
             raise VeraError(f"'{shown}' cannot be used, TIFF with signed or floating point numbers is not supported: {EXPORT}")
-        if any(bits > 8 for bits in tags.get(BITS, ())):
+        depths = set(tags.get(BITS, ()))
+        deep = max(depths, default=1) > 8
+        # 16-bit values have to be the picture itself, not inks or a palette, and lie pixel by pixel.
+        if deep and (depths != {16} or tags.get(PHOTOMETRIC) not in (1, 2) or tags.get(PLANES, 1) != 1):
             raise too_deep(shown)
 
 
 def too_deep(shown: str) -> VeraError:
-    """The error for more than 8 bits a channel."""
-    return VeraError(f"'{shown}' does not have 8 bits a channel, and no other depth is supported: {EXPORT}")
+    """The error for a depth that is not read."""
+    return VeraError(f"'{shown}' does not have 8 bits a channel, and its depth is not supported: {EXPORT}")
 
 
 def check_size(size: tuple[int, int], shown: str) -> None:
@@ -168,6 +177,18 @@ def _jpeg_frame(data: bytes) -> tuple[int, int]:
             at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
         at = data.find(b"\xff", at)
     return 0, 8
+
+
+def _camera_raw(data: bytes) -> str | None:
+    """A name for TIFF files that camera raw data lie in; None for others, and for damaged ones."""
+    try:
+        tags = _first_directory(data)
+        if DNG_VERSION in tags:
+            return f"{CAMERA_RAW} (DNG)"
+        preview = int(tags.get(SUBFILE_TYPE, 0)) & 1 or int(tags.get(OLD_SUBFILE_TYPE, 0)) == 2
+        return CAMERA_RAW if preview or tags.get(PHOTOMETRIC) in FILTER_MOSAICS else None
+    except Exception:  # Pillow raises almost anything on damaged bytes; the decoder will say so
+        return None
 
 
 def _first_directory(data: bytes) -> ImageFileDirectory_v2:

@@ -27,12 +27,14 @@ SRGB_CURVE = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
 """Parameters g, a, b, c, d of ICC's parametric curve of type 3."""
 
 
-def profile(primaries: Sequence[float], gamma: float | None) -> bytes:
+def profile(primaries: Sequence[float], gamma: float | None, *, device: bytes = b"mntr", title: str = "") -> bytes:
     """An RGB profile (matrix and curve, ICC version 4).
 
     Args:
         primaries: ``x, y`` of red, green, blue and white.
         gamma: exponent from stored values to light; None for the curve of sRGB.
+        device: ICC's device class: a display, or ``b"scnr"`` for an input device, which DICOM asks for.
+        title: name of the colour space; for a profile that is written into files.
 
     Raises:
         ValueError: for primaries that span no colours (``LinAlgError`` is one).
@@ -43,12 +45,14 @@ def profile(primaries: Sequence[float], gamma: float | None) -> bytes:
     tags = [(name, b"XYZ \0\0\0\0" + _fixed(columns[:, channel])) for channel, name in enumerate((b"rXYZ", b"gXYZ", b"bXYZ"))]
     tags += [(name, curve) for name in (b"rTRC", b"gTRC", b"bTRC")]
     tags += [(b"wtpt", b"XYZ \0\0\0\0" + _fixed(D50))]
+    if title:
+        tags += [(b"desc", _text(title)), (b"cprt", _text("no copyright"))]
     at = 128 + 4 + 12 * len(tags)
     table, body = struct.pack(">I", len(tags)), b""
     for name, content in tags:
         table += struct.pack(">4sII", name, at + len(body), len(content))
         body += content
-    header = struct.pack(">I4xI4s4s4s12x4s28x", at + len(body), 0x04300000, b"mntr", b"RGB ", b"XYZ ", b"acsp")
+    header = struct.pack(">I4xI4s4s4s12x4s28x", at + len(body), 0x04300000, device, b"RGB ", b"XYZ ", b"acsp")
     return (header + _fixed(D50)).ljust(128, b"\0") + table + body
 
 
@@ -66,6 +70,12 @@ def colorants(primaries: Sequence[float]) -> npt.NDArray[np.float64]:
 
 def _parametric(kind: int, numbers: Sequence[float]) -> bytes:
     return struct.pack(">4s4xHxx", b"para", kind) + _fixed(numbers)
+
+
+def _text(text: str) -> bytes:
+    """Encode a text in English as ICC's type ``mluc``; its length is brought to a multiple of 4."""
+    encoded = text.encode("utf-16-be")
+    return (struct.pack(">4s4xII4sII", b"mluc", 1, 12, b"enUS", len(encoded), 28) + encoded).ljust(28 + len(encoded) + 3 & ~3, b"\0")
 
 
 def _fixed(numbers: Sequence[float] | npt.NDArray[np.float64]) -> bytes:

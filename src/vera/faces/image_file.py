@@ -10,22 +10,33 @@ import io
 import re
 import stat
 import warnings
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageCms
 
+from vera.faces.camera_raw import open_raw
 from vera.faces.colour_space import ToRgb, damaged_profile, read_metadata, to_srgb, told_by
-from vera.faces.formats import EXPORT, MOST_BYTES, check_size, check_variant, recognise, too_deep, too_large
+from vera.faces.deep import eight_bit_image
+from vera.faces.dicom import open_dicom
+from vera.faces.formats import CAMERA_RAW, EXPORT, MOST_BYTES, check_size, check_variant, recognise, too_deep, too_large
+from vera.faces.heif import open_heif
+from vera.faces.opened import Opened
 from vera.files import printable
 from vera.types import Pixels, VeraError
 
 EIGHT_BIT_MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"})
 SIXTEEN_BIT = re.compile(r"(?<!BGR);16")
 """Pillow quietly halves the depth of 16-bit RGB; only the decoder's name tells ("BGR;16" is a bitmap with 16 bits a pixel)."""
+DEEP_FORMATS = ("PNG", "TIFF")
+"""Formats that are read with 16 bits a channel, too."""
+SEVERAL = "its file holds several images, and only the first is used: make sure that it is the right one"
 STRIP = 2**22
 """Pixels that are converted at a time."""
+DICOM_START = (128, b"DICM")
+"""Where a DICOM file says what it is."""
 DAMAGED = "cannot be read as an image, it may be damaged: copy it again from the camera or the archive, or export it as JPEG, PNG or TIFF"
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -80,6 +91,22 @@ def read_file(path: Path) -> bytes:
     return data
 
 
+def is_dicom(path: Path) -> bool:
+    """Whether a file begins as DICOM files do; False for what cannot be read, which reading it will say.
+
+    Args:
+        path: any path; nothing is decoded.
+
+    """
+    try:
+        if not path.is_file():  # opening a pipe would wait
+            return False
+        with path.open("rb") as file:
+            return file.read(DICOM_START[0] + 4)[DICOM_START[0] :] == DICOM_START[1]
+    except (OSError, ValueError):
+        return False
+
+
 def decode(data: bytes, shown: str) -> Decoded:
     """Decode an image file's bytes.
 
@@ -94,18 +121,16 @@ def decode(data: bytes, shown: str) -> Decoded:
         VeraError: a format, depth or colour space that is not supported, too many pixels, or a damaged file.
 
     """
-    known = recognise(data, shown)
     try:
         with warnings.catch_warnings(record=True) as heard:
             warnings.simplefilter("always")
-            check_variant(data, known, shown)
-            image = _load(data, known, shown)
-            several = bool(getattr(image, "is_animated", False))
-            metadata = read_metadata(image)
-            told = told_by(image, data, metadata, shown)
-            convert = to_srgb(image.mode, told.profile, shown)
-            if metadata.orientation in UPRIGHT:
-                image = image.transpose(UPRIGHT[metadata.orientation])
+            known = recognise(data, shown)
+            kind = CAMERA_RAW if known.startswith(CAMERA_RAW) else known
+            opened = OPENERS.get(kind, open_by_pillow)(data, known, shown)
+            image = opened.image
+            convert = to_srgb(image.mode, opened.told.profile, shown)
+            if opened.orientation in UPRIGHT:
+                image = image.transpose(UPRIGHT[opened.orientation])
             pixels, opaque = _in_strips(image, convert)
     except VeraError:
         raise
@@ -113,27 +138,48 @@ def decode(data: bytes, shown: str) -> Decoded:
         raise damaged_profile(shown) from error
     except Image.DecompressionBombError as error:  # Pillow's own limit, above ours
         raise too_large(shown) from error
-    except Exception as error:  # Pillow's decoders raise almost anything on damaged bytes
+    except Exception as error:  # decoders raise almost anything on damaged bytes
         raise VeraError(f"'{shown}' {DAMAGED}") from error
-    notes = [told.warning] if told.warning else []
-    if several:
-        notes.append("its file holds several images, and only the first is used: make sure that it is the right one")
-    if metadata.damaged or any(issubclass(one.category, UserWarning) for one in heard):
+    notes = [opened.told.warning] if opened.told.warning else []
+    notes += opened.warnings
+    if opened.damaged or any(issubclass(one.category, UserWarning) for one in heard):
         notes.append("its metadata are damaged and were not used in full: make sure that it is upright and its colours are right")
     return Decoded(pixels, opaque, tuple(notes))
 
 
-def _load(data: bytes, known: str, shown: str) -> Image.Image:
-    """Open by the one decoder, check what the header tells, and decode."""
+def open_by_pillow(data: bytes, known: str, shown: str) -> Opened:
+    """Decode JPEG, PNG, TIFF, WebP and BMP: the header is checked first, and one decoder is run.
+
+    Args:
+        data: all bytes of the file.
+        known: name of the format, one of :data:`vera.faces.formats.FORMATS`.
+        shown: what messages call the file.
+
+    Raises:
+        VeraError: a variant, depth or colour space that is not supported, or too many pixels.
+
+    """
+    check_variant(data, known, shown)
     image = Image.open(io.BytesIO(data), formats=[known])
     check_size(image.size, shown)
-    deep = any(SIXTEEN_BIT.search(str(tile.args)) for tile in getattr(image, "tile", []))
-    if deep or image.mode[0] in "IF":  # integers and floating point numbers of more bits
+    deep = image.mode.startswith("I;16") or any(SIXTEEN_BIT.search(str(tile.args)) for tile in getattr(image, "tile", []))
+    if (deep and known not in DEEP_FORMATS) or (not deep and image.mode[0] in "IF"):  # integers and floating point numbers of more bits
         raise too_deep(shown)
-    if image.mode not in EIGHT_BIT_MODES:
+    if deep and "transparency" in image.info:  # one colour of 16 bits that counts as transparent
+        raise too_deep(shown)
+    if not deep and image.mode not in EIGHT_BIT_MODES:
         raise VeraError(f"'{shown}' is in the colour mode {image.mode}, which is not supported: {EXPORT}")
     image.load()
-    return image
+    metadata = read_metadata(image)
+    told = told_by(image, data, metadata, shown)
+    several = (SEVERAL,) if getattr(image, "is_animated", False) else ()
+    return Opened(eight_bit_image(data, image) if deep else image, told, metadata.orientation, several, metadata.damaged)
+
+
+OPENERS: Mapping[str, Callable[[bytes, str, str], Opened]] = {
+    "HEIC": open_heif, "AVIF": open_heif, "DICOM": open_dicom, CAMERA_RAW: open_raw,
+}  # fmt: skip
+"""Readers of the formats that Pillow does not decode alone; :func:`open_by_pillow` reads all others."""
 
 
 def _in_strips(image: Image.Image, convert: ToRgb) -> tuple[Pixels, bool]:

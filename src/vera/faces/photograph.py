@@ -29,7 +29,7 @@ def read_photograph(path: Path) -> Photograph:
     """Read an image file: EXIF orientation applied, converted to 8-bit sRGB.
 
     Args:
-        path: JPEG, PNG, TIFF, WebP or BMP; see :mod:`vera.faces.formats`.
+        path: JPEG, PNG, TIFF, WebP or BMP; with VerA's extras HEIC, AVIF, camera raw and DICOM; see :mod:`vera.faces.formats`.
 
     Returns:
         The photograph; ``name`` is the file's stem and ``digest`` the SHA-256 of its bytes.
@@ -112,7 +112,7 @@ def write_png(path: Path, pixels_or_mask: Pixels | Mask, *, xmp: str | None = No
         chunks.add_itxt(PNG_KEYWORD, xmp)
     encoded = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(array)).save(encoded, "PNG", pnginfo=chunks, compress_level=PNG_LEVEL)
-    _replace_file(Path(path), encoded.getvalue())
+    replace_file(Path(path), encoded.getvalue())
 
 
 def write_labels(path: Path, labels: npt.NDArray[np.uint8]) -> None:
@@ -128,7 +128,7 @@ def write_labels(path: Path, labels: npt.NDArray[np.uint8]) -> None:
     """
     encoded = io.BytesIO()
     indexed(labels).save(encoded, "PNG", compress_level=PNG_LEVEL)
-    _replace_file(Path(path), encoded.getvalue())
+    replace_file(Path(path), encoded.getvalue())
 
 
 def indexed(labels: npt.NDArray[np.uint8]) -> Image.Image:
@@ -143,8 +143,8 @@ def _check_pixels(pixels: Pixels | Mask) -> None:
         raise VeraError(f"an image must be an (H, W, 3) array of uint8, this is {pixels.shape} of {pixels.dtype}")
 
 
-def _replace_file(path: Path, content: bytes) -> None:
-    """Write beside the target and move over it, so that no half-written file ever carries its name."""
+def replace_file(path: Path, content: bytes) -> None:
+    """Write beside the target and move over it, so that no half-written file ever carries its name; a VeraError if it cannot be written."""
     try:
         write_whole(path, content)
     except OSError as error:

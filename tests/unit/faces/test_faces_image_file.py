@@ -284,7 +284,7 @@ def test_masks_have_the_same_limit_formats_and_depth(tmp_path):
     for data, says in (
         (png_of(13_000, 13_000), "megapixels"),
         (encoded("GIF"), "GIF is not supported"),
-        (png_of(8, 8, depth=16, colour=0), "8 bits"),
+        (grey_tiff(8, 4, bits=12), "8 bits"),
         (several("TIFF"), "several images"),
         (b"", "is empty"),
     ):

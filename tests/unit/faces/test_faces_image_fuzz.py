@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from tests.reference.image_bytes import SUFFIX, encoded, exif, picture, png_of, segment, tiff, with_chunk
+from tests.reference.clinic_files import dicom, dicom_of_jpeg, dng, heic, mosaic_of
+from tests.reference.image_bytes import SUFFIX, by_opencv, encoded, exif, picture, png_of, segment, tiff, with_chunk
 
 from vera.faces import icc
 from vera.faces.formats import MOST_PIXELS, SIGNATURES
@@ -28,6 +29,13 @@ SOURCES = {
     "JPEG in TIFF": encoded("TIFF", compression="jpeg"),
     "WEBP": encoded("WEBP", exif=exif(orientation=2)),
     "BMP": encoded("BMP"),
+    "deep PNG": by_opencv(".png", np.uint16),
+    "deep TIFF": by_opencv(".tiff", np.uint16),
+    "HEIC": heic(),
+    "AVIF": encoded("AVIF", exif=exif(orientation=6)),
+    "DNG": dng(mosaic_of((0.5, 0.4, 0.3))),
+    "DICOM": dicom(),
+    "JPEG in DICOM": dicom_of_jpeg(),
 }
 
 

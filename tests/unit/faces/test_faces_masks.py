@@ -26,6 +26,7 @@ GOOD = {
     "palette PNG": lambda: encoded("PNG", GREY.convert("RGB").quantize(2)),
     "colour PNG": lambda: encoded("PNG", GREY.convert("RGB")),
     "opaque PNG with alpha": lambda: encoded("PNG", with_alpha(255)),
+    "16 bit PNG": lambda: encoded("PNG", Image.fromarray(np.asarray(GREY).astype(np.uint16) * 257)),
     "BMP": lambda: encoded("BMP", GREY),
     "one bit TIFF": lambda: encoded("TIFF", GREY.convert("1")),
     "fax TIFF": lambda: encoded("TIFF", GREY.convert("1"), compression="group4"),
@@ -51,7 +52,7 @@ BAD = {
     "one transparent grey": (lambda: encoded("PNG", GREY, transparency=0), "is transparent in places"),
     "two images": (lambda: encoded("TIFF", GREY, save_all=True, append_images=[GREY.copy()]), "save it as a plain PNG"),
     "another format": (lambda: encoded("GIF", GREY), "GIF is not supported: export"),
-    "16 bits": (lambda: encoded("PNG", Image.new("I;16", SIZE[::-1])), "does not have 8 bits"),
+    "floating point": (lambda: encoded("TIFF", Image.new("F", SIZE[::-1])), "floating point numbers is not supported"),
     "cut short": (lambda: encoded("PNG", GREY)[:50], "may be damaged"),
     "no bytes": (lambda: b"", "is empty: copy"),
 }

@@ -84,21 +84,12 @@ def test_a_damaged_profile_is_refused(tmp_path: Path) -> None:
         read_photograph(path)
 
 
-@pytest.mark.parametrize("mode", ["I", "F", "I;16"])
-def test_more_than_8_bits_is_refused(tmp_path: Path, mode: str) -> None:
+@pytest.mark.parametrize("mode", ["I", "F"])
+def test_more_than_16_bits_is_refused(tmp_path: Path, mode: str) -> None:
     path = tmp_path / "deep.tiff"
     Image.new(mode, (8, 8)).save(path)
     with pytest.raises(VeraError, match=r"8.bit"):
         read_photograph(path)
-
-
-def test_16_bit_colour_that_pillow_would_halve_is_refused(tmp_path: Path) -> None:
-    import cv2
-
-    for name in ("deep.png", "deep.tiff"):
-        assert cv2.imwrite(str(tmp_path / name), np.zeros((8, 8, 3), np.uint16))
-        with pytest.raises(VeraError, match="8 bits"):
-            read_photograph(tmp_path / name)
 
 
 def test_unreadable_files_are_refused(tmp_path: Path) -> None:
