@@ -21,7 +21,7 @@ from vera.anonymization.request import Options
 from vera.anonymization.verification import embeddings
 from vera.distributed import parse_shard
 from vera.faces.photograph import read_photograph
-from vera.faces.turns import search_turns
+from vera.faces.turns import distinct, search_turns
 from vera.files import write_whole
 from vera.types import Photograph, Semantic, VeraError
 
@@ -76,7 +76,9 @@ def recognised(anonymizer: VeraAnonymizer, source: Photograph, output: Photograp
     """Whether any recogniser takes anything that looks like a face in the output, or in the output turned back, for the person."""
     face = anonymizer.detector.detect(source)[0]
     for view in (output, rotated(output, -angle)) if angle % 90 else (output,):
-        finds = search_turns([anonymizer.detector, *anonymizer.others], view)
+        # A face is compared in the turn in which it is found best: upside down, with eyes taken for a mouth, it is like anybody.
+        margins = {other.name: other.turn_margin for other in anonymizer.others}
+        finds = distinct(search_turns([anonymizer.detector, *anonymizer.others], view), margins)
         places = [find.face.landmarks for find in finds] + [face.landmarks]
         for recogniser in anonymizer.recognisers:
             own = recogniser.embed(source.pixels, face.landmarks)
