@@ -66,7 +66,7 @@ def read_audit(path: Path, *, own: bool = True) -> dict[str, Any] | None:
         raise Obstacle(foreign) from error
     if version not in range(1, VERSION + 1):
         raise Obstacle(f"{path} has the version {version!r:.20}, and this VerA knows those up to {VERSION}: use the VerA that wrote it")
-    names = [name for record in (*audit["people"], *audit["earlier"]) if record["status"] != "placing" for name in outputs_of(record)]
+    names = [name for record in records if record["status"] != "placing" for name in outputs_of(record)]
     if not sound or len(set(names)) < len(names):
         raise Obstacle(foreign)
     return dict(audit)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import cv2
 import numpy as np
@@ -25,7 +24,7 @@ from vera.mosaic.look import measure
 from vera.mosaic.masks import with_features
 from vera.mosaic.partners import PARTS
 from vera.mosaic.points import BROWS, EYES, extend
-from vera.mosaic.warping import Target, filled, pull
+from vera.mosaic.warping import Target, filled, pull, softened
 from vera.types import Mask, Points, Semantic, VeraError
 
 Floats = npt.NDArray[np.float32]
@@ -35,6 +34,8 @@ FOREHEAD_CLASSES = (Semantic.SKIN, Semantic.BROWS, Semantic.EYES, Semantic.NOSE,
 """Classes that the rays to the hairline may cross."""
 EYES_FOLLOW = 0.7
 """DECISION: share of the change of colour that eyes take: their white is no skin, and would turn blue or yellow."""
+SOFT_BORDER = 0.006
+"""Gaussian width, in units of the crop, of the border between skin and eyes or mouth in relighting."""
 MEAN_SIZE, MEAN_ROWS = 64, 24
 """Side of a mean face's picture, of which only broad colours are used, and the rows that go into it: those nearest in tone."""
 IRIS = 0.24
@@ -177,9 +178,10 @@ class Fitter:
         if typology_of(subject.tone) < BROWN_EYES_BELOW and Semantic.EYES not in kept:
             lab = _with_brown_irises(lab, points)
         skin = skin_of(labels, subject.region)
-        follow = _softly(np.where(labels == Semantic.EYES, EYES_FOLLOW, 1.0), subject.size)[..., None]
+        border = SOFT_BORDER * subject.size
+        follow = softened(np.where(labels == Semantic.EYES, EYES_FOLLOW, 1.0), border)
         lit = relit(lab, measure_light(lab, skin), subject.light, follow=follow)
-        flesh = _softly(~np.isin(labels, (Semantic.EYES, Semantic.MOUTH)), subject.size)
+        flesh = softened(~np.isin(labels, (Semantic.EYES, Semantic.MOUTH)), border)[..., 0]
         image = to_rgb(with_shine_of(lit, subject.light, flesh))
         return NewFace(image.clip(0, 255), labels, points[:68])
 
@@ -214,11 +216,6 @@ class Fitter:
             ]
             pictures.append(np.stack([to_lab(np.asarray(picture, np.float32)) for picture in warped]))
         return rows, (meshes[0], meshes[1]), pictures
-
-
-def _softly(share: npt.NDArray[Any], size: int) -> Floats:
-    """A map of the crop with soft borders."""
-    return np.asarray(cv2.GaussianBlur(share.astype(np.float32), (0, 0), 0.006 * size), np.float32)
 
 
 def _with_brown_irises(lab: Floats, points: Points) -> Floats:

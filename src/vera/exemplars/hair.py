@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from vera.faces.obscuring import box
 from vera.types import Mask, Points, Semantic
 
 Floats = npt.NDArray[np.float32]
@@ -95,7 +96,7 @@ def hair_edge(image: Floats, labels: npt.NDArray[np.uint8], region: Mask, over: 
     band = _dilated(hair > 0, reach) & _dilated(region, reach) & ((hair > 0) & over | region)
     if not band.any():
         return HairEdge(np.zeros_like(hair), np.zeros_like(image), band)
-    rows, columns = _window(band, round(2 * FUSION[0] * size), size)
+    rows, columns = box(band, margin=round(2 * FUSION[0] * size))
     guide = np.ascontiguousarray(image[rows, columns]) / np.float32(255)
     inside, sure = band[rows, columns], hair[rows, columns]
     alpha = sure
@@ -107,14 +108,6 @@ def hair_edge(image: Floats, labels: npt.NDArray[np.uint8], region: Mask, over: 
     whole, colour = np.zeros_like(hair), np.zeros_like(image)
     whole[rows, columns], colour[rows, columns] = alpha, front * 255
     return HairEdge(whole * band, colour, band)
-
-
-def _window(mask: Mask, margin: int, size: int) -> tuple[slice, slice]:
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    return (
-        slice(max(0, rows[0] - margin), min(size, rows[-1] + margin + 1)),
-        slice(max(0, columns[0] - margin), min(size, columns[-1] + margin + 1)),
-    )
 
 
 def _dilated(mask: Mask, radius: int) -> Mask:

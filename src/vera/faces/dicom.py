@@ -15,7 +15,7 @@ from PIL import Image
 from vera.faces import icc
 from vera.faces.colour_space import Told, told_by
 from vera.faces.colour_space import read_metadata as read_exif
-from vera.faces.formats import EXPORT, check_size, check_variant
+from vera.faces.formats import DICOM_START, EXPORT, check_size, check_variant
 from vera.faces.opened import Opened, library
 from vera.types import Pixels, VeraError
 from vera.untrusted import shown as readable
@@ -92,7 +92,7 @@ def read_header(data: bytes, known: str, shown: str) -> Any:
     from pydicom.filereader import read_dataset
 
     stream = io.BytesIO(data)
-    stream.seek(132)  # preamble and "DICM"
+    stream.seek(DICOM_START[0] + len(DICOM_START[1]))
     meta = read_dataset(stream, is_implicit_VR=False, is_little_endian=True, stop_when=lambda tag, kind, length: tag >= DATA_SET)
     # Before the rest is read: what is deflated could be of any size.
     if meta.TransferSyntaxUID not in (*UNCOMPRESSED, JPEG_BASELINE):

@@ -33,8 +33,10 @@ DECODE_ERRORS = (
 EXPORT = "export it as 8-bit JPEG, PNG or TIFF"
 """What to do with a file that is not read."""
 
+DICOM_START = (128, b"DICM")
+"""Where a DICOM file says what it is."""
 SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
-    (128, b"DICM", "DICOM"),  # first, since a TIFF's beginning may lie in the 128 bytes before
+    (*DICOM_START, "DICOM"),  # first, since a TIFF's beginning may lie in the 128 bytes before
     (0, b"\xff\xd8\xff", "JPEG"),
     (0, b"\x89PNG\r\n\x1a\n", "PNG"),
     (8, b"CR\x02\x00", "camera raw (CR2)"),

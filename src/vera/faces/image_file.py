@@ -21,7 +21,7 @@ from vera.faces.camera_raw import open_raw
 from vera.faces.colour_space import ToRgb, damaged_profile, read_metadata, to_srgb, told_by
 from vera.faces.deep import eight_bit_image
 from vera.faces.dicom import open_dicom
-from vera.faces.formats import CAMERA_RAW, EXPORT, MOST_BYTES, check_size, check_variant, recognise, too_deep, too_large
+from vera.faces.formats import CAMERA_RAW, DICOM_START, EXPORT, MOST_BYTES, check_size, check_variant, recognise, too_deep, too_large
 from vera.faces.heif import open_heif
 from vera.faces.opened import Opened
 from vera.files import printable
@@ -35,8 +35,6 @@ DEEP_FORMATS = ("PNG", "TIFF")
 SEVERAL = "its file holds several images, and only the first is used: make sure that it is the right one"
 STRIP = 2**22
 """Pixels that are converted at a time."""
-DICOM_START = (128, b"DICM")
-"""Where a DICOM file says what it is."""
 DAMAGED = "cannot be read as an image, it may be damaged: copy it again from the camera or the archive, or export it as JPEG, PNG or TIFF"
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -98,11 +96,12 @@ def is_dicom(path: Path) -> bool:
         path: any path; nothing is decoded.
 
     """
+    offset, first = DICOM_START
     try:
         if not path.is_file():  # opening a pipe would wait
             return False
         with path.open("rb") as file:
-            return file.read(DICOM_START[0] + 4)[DICOM_START[0] :] == DICOM_START[1]
+            return file.read(offset + len(first))[offset:] == first
     except (OSError, ValueError):
         return False
 
