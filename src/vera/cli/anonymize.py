@@ -66,14 +66,14 @@ def anonymize(
     upright: Annotated[
         Upright, typer.Option(help="A turned photograph is refused, or turned upright; its output stays so.")
     ] = Upright.refuse,
-    hair: Annotated[bool, typer.Option("--hair/--keep-hair", help="Replace the hair too (the generator only), or keep it.")] = False,
+    hair: Annotated[bool, typer.Option("--hair/--keep-hair", help="Replace the hair too (not with exemplars), or keep it.")] = False,
     format: Annotated[
         Format | None, typer.Option(help="Of the outputs; by default DICOM for photographs in DICOM files, PNG for all others.")
     ] = None,
     rename: Annotated[bool, typer.Option("--rename", help="Neutral output names and person labels.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what an earlier call over other photographs wrote.")] = False,
     mark: Annotated[
-        bool, typer.Option("--mark/--no-mark", help="Write into each picture, as XMP, that it is a composite and by which tool.")
+        bool, typer.Option("--mark/--no-mark", help="Write into each PNG, as XMP, how it came about and by which tool.")
     ] = True,
     method: Annotated[
         Method | None, typer.Option(help="Hide the face instead of drawing a new one, for publications that forbid generated pictures.")

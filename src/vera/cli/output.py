@@ -127,7 +127,7 @@ class OutputFolder(contextlib.AbstractContextManager["OutputFolder"]):
                 staging.make()
                 given = origins or [None] * len(result.photographs)
                 source_type = record["digital_source_type"] if self.mark else None
-                seed = record.get("seed")  # a method without a new face has none
+                seed = record.get("seed")  # none without a new face: then nothing but the UIDs is random
                 secret = secrets.randbits(63) if seed is None else seed
                 for number, (file, photograph, origin) in enumerate(zip(record["files"], result.photographs, given, strict=True), 1):
                     known = {"person": result.person, "source": file["digest"], "number": number}

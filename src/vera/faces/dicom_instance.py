@@ -176,7 +176,7 @@ def _deidentification() -> dict[str, Any]:
         items.append(item)
     return {
         "PatientIdentityRemoved": "YES",
-        "DeidentificationMethod": "VerA: new face, new header",
+        "DeidentificationMethod": "VerA: face replaced or hidden, header new",
         "DeidentificationMethodCodeSequence": items,
         "BurnedInAnnotation": "NO",
         "RecognizableVisualFeatures": "NO",
