@@ -145,7 +145,8 @@ class Fitter:
     def __init__(self, bank: ExemplarBank) -> None:
         self.bank = bank
         self._image = lru_cache(maxsize=64)(self._decoded)
-        self._looks = lru_cache(maxsize=4)(self._small_looks)
+        self._looks = lru_cache(maxsize=4)(self._group)
+        self._small = lru_cache(maxsize=None)(self._small_look)
 
     def fit(self, identity: Exemplar, subject: Subject, kept: Collection[Semantic], *, quick: bool = False) -> NewFace:
         """The new face in a photograph's crop.
@@ -196,26 +197,25 @@ class Fitter:
         """The mean colours of the rows of this sex that are nearest in tone."""
         tones = self.bank.facts["tone"]
         tone = identity.weights @ tones[identity.rows]
-        rows, mesh, pictures = self._looks(int(self.bank.facts["sex"][identity.rows[0]]))
-        nearest = np.argsort(np.linalg.norm(tones[rows] - tone, axis=1), kind="stable")[:MEAN_ROWS]
-        neutral, smiling = (np.asarray(pictures[role][nearest].mean(axis=0), np.float32) for role in range(ROLES))
-        return MeanLook((neutral, smiling), mesh, tones[rows[nearest]].mean(axis=0))
+        group = int(self.bank.facts["sex"][identity.rows[0]])
+        rows, meshes = self._looks(group)
+        nearest = rows[np.argsort(np.linalg.norm(tones[rows] - tone, axis=1), kind="stable")[:MEAN_ROWS]]
+        neutral, smiling = (np.mean([self._small(group, int(row), role) for row in nearest], axis=0) for role in range(ROLES))
+        return MeanLook((neutral, smiling), meshes, tones[nearest].mean(axis=0))
 
-    def _small_looks(self, sex: int) -> tuple[npt.NDArray[np.int64], tuple[Points, Points], list[Floats]]:
-        """All rows of a group, their mean meshes, and their pictures on these, ``(rows, T, T, 3)`` CIELAB for each role."""
+    def _group(self, sex: int) -> tuple[npt.NDArray[np.int64], tuple[Points, Points]]:
+        """All rows of a sex, and their mean meshes."""
+        rows = np.flatnonzero(self.bank.facts["sex"] == sex)
+        neutral, smiling = (np.mean([self.bank.mesh(int(row), role) for row in rows], axis=0) for role in range(ROLES))
+        return rows, (neutral, smiling)
+
+    def _small_look(self, sex: int, row: int, role: int) -> Floats:
+        """A row on the mean mesh of its sex: ``(T, T, 3)`` CIELAB."""
         bank = self.bank
-        rows = np.flatnonzero(bank.facts["sex"] == sex)
         reduced = next((r for r in (8, 4, 2) if bank.size // r >= MEAN_SIZE), 1)
-        meshes, pictures = [], []
-        for role in range(ROLES):
-            own = [bank.mesh(int(row), role) for row in rows]
-            meshes.append(np.asarray(np.mean(own, axis=0)))
-            target = Target(meshes[-1], bank.triangles, MEAN_SIZE)
-            warped = [
-                pull(self._decoded(int(row), role, reduced), target.way_to(mesh), margin=0) for row, mesh in zip(rows, own, strict=True)
-            ]
-            pictures.append(np.stack([to_lab(np.asarray(picture, np.float32)) for picture in warped]))
-        return rows, (meshes[0], meshes[1]), pictures
+        target = Target(self._looks(sex)[1][role], bank.triangles, MEAN_SIZE)
+        picture = pull(self._decoded(row, role, reduced), target.way_to(bank.mesh(row, role)), margin=0)
+        return to_lab(np.asarray(picture, np.float32))
 
 
 def _with_brown_irises(lab: Floats, points: Points) -> Floats:

@@ -127,7 +127,7 @@ def _broad_colours(mixture: Floats, skins: list[Skin], parts: Mapping[str, int],
     for part, zones, grow in ZONES:
         if part == "mouth":
             continue
-        own = to_lab(broad(skins[parts[part]].image, scale))
+        own = to_lab(skins[parts[part]].low)
         for points in zones:
             share = np.array(OWN, np.float32) * softened(zone(target, list(points), grow), BORDER * scale)
             low = low + share * (own - low)
