@@ -129,7 +129,7 @@ def test_a_stage_brings_its_optimizer_and_callbacks():
     assert composed(["stage=generator", "optim=adam"]).optim.betas == [0.9, 0.99]  # who asks for another gets it
 
 
-def test_the_parser_is_disturbed_on_the_device_only(tmp_path):
+def test_the_parsers_faces_are_corrupted_on_the_device_only(tmp_path):
     config = composed(["experiment=parser", f"data.root={tmp_path}"])
     assert config.datamodule.augment is None
     assert config.datamodule.dataset.size == config.segmenter.size == 256
