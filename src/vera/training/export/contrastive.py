@@ -13,6 +13,7 @@ from vera import bundle
 from vera.attributes.control import ControlledGenerator
 from vera.attributes.encoder import AttributeEncoder
 from vera.generator.network import Generator
+from vera.generator.sampling import sample_codes
 from vera.rng import Draws
 from vera.training.export.stored import build
 from vera.types import VeraError, to_probabilities
@@ -78,8 +79,7 @@ def with_controls(network: Generator, encoders: Mapping[str, AttributeEncoder], 
     read: dict[str, list[Tensor]] = {name: [] for name in named}
     for start in range(0, faces, BATCH):
         numbers = range(start, min(start + BATCH, faces))
-        z = {name: draws.normal(f"controls/{name}", numbers, width) for name, width in made.attributes.items()}
-        drawn = made.map(draws.normal("controls/local", numbers, made.latent), z)
+        drawn = sample_codes(made, draws, "controls/local", numbers, attributes="controls/")
         image, segmentation, _ = made(drawn, draws.maps("controls/noise", numbers, made.noise_sides))
         for name, encoder in named.items():
             codes[name].append(made.split(drawn.attributes)[name])
