@@ -30,13 +30,10 @@ from vera.faces.marking import EDITED_BY_GENERATIVE_AI
 from vera.features.perceptual import PerceptualDistance
 from vera.inversion.autoencoder import Autoencoder
 from vera.inversion.objective import InversionObjective
-from vera.inversion.objective import InversionWeights as Weights
-from vera.inversion.refinement import refine
+from vera.inversion.refinement import REFINEMENT, refine
 from vera.rng import derived_seed
 from vera.types import Anonymized, LatentCodes, Semantic, VeraError, to_probabilities
 
-REFINEMENT = Weights(face=3.0, pixel=1.0, perceptual=0.5, segmentation=0.2, prior=0.02)
-"""DECISION: loss weights for the refinement of latent codes on one photograph."""
 WIDENING = 0.1
 """DECISION: each further attempt draws from faces farther from the mean by this share: what stays of the photograph (hair, outline, the
 preserved region) makes some people hard to leave."""
