@@ -106,6 +106,10 @@ TRANSPARENT = (Semantic.GLASSES, Semantic.EARRINGS)
 """Classes that do not hide what lies under them (SemanticStyleGAN, section 3.2)."""
 FACE = (Semantic.SKIN, Semantic.EYES, Semantic.BROWS, Semantic.MOUTH, Semantic.NOSE, Semantic.EARS, Semantic.GLASSES, Semantic.EARRINGS)
 """Classes that are replaced by default; hair is by option."""
+BARE_FACE = (Semantic.SKIN, Semantic.EYES, Semantic.BROWS, Semantic.MOUTH, Semantic.NOSE)
+"""Classes of the face without ears and without what is worn."""
+FACE_SKIN = (Semantic.SKIN, Semantic.NOSE)
+"""Classes that show bare skin of the face."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import torch
 from vera.anonymization.colour import spread
 from vera.anonymization.membrane import FIXED, membrane
 from vera.anonymization.placement import Floats, Window, eye_distance, grow, to_window
-from vera.types import AlignedFace, Mask, Photograph, Pixels, Semantic
+from vera.types import FACE_SKIN, AlignedFace, Mask, Photograph, Pixels, Semantic
 
 # DECISION: all lengths below are fractions of the distance between the eyes, unless they say pixels.
 MARGIN = 0.2
@@ -48,8 +48,7 @@ DETAIL_INSET = 0.08
 """How far inside the covered region fine detail is measured."""
 LEAST_SKIN = 200
 """Pixels of skin below which nothing is known of its detail."""
-OWN_SKIN = (Semantic.SKIN, Semantic.NOSE)
-FLESH = (Semantic.SKIN, Semantic.NOSE, Semantic.EARS, Semantic.NECK)
+ALL_SKIN = (Semantic.SKIN, Semantic.NOSE, Semantic.EARS, Semantic.NECK)
 """Classes of kept pixels whose shade the new skin has to meet."""
 
 
@@ -75,16 +74,16 @@ def join(photograph: Photograph, face: AlignedFace, parsed: Floats, image: Float
     labels, _ = to_window(torch.from_numpy(parsed)[None], face, window)
     named = np.round(labels[..., 0])
     pixels = photograph.pixels[window.slices].astype(np.float32)
-    skin = region & ~grow(~region, DETAIL_INSET * unit) & np.isin(named, [int(c) for c in OWN_SKIN])
+    skin = region & ~grow(~region, DETAIL_INSET * unit) & np.isin(named, FACE_SKIN)
     wanted = fine_detail(pixels, skin)
     # From here on the source is known outside the covered region only.
     source = np.where(region[:, :, None], 0, pixels)
     planes = torch.from_numpy(np.ascontiguousarray(np.asarray(image, np.float32).transpose(2, 0, 1)))
     new, inside = to_window(planes, face, window, cubic=True)
-    flesh = np.isin(named, [int(c) for c in FLESH]) & inside & ~region & ~kept
+    flesh = np.isin(named, ALL_SKIN) & inside & ~region & ~kept
     around = inside & ~region
     difference = source - new
-    same = np.isin(named, [int(c) for c in OWN_SKIN])
+    same = np.isin(named, FACE_SKIN)
     near = np.abs(difference).max(axis=2) < np.where(same, SAME_SKIN, SAME_SHADE)
     new = new + _shading(difference, flesh & near, region, around, unit)
     if (kept & grow(region, 1.0)).any():

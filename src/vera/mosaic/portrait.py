@@ -16,7 +16,7 @@ from vera.mosaic.sources import Source, flipped
 from vera.mosaic.surround import face_mask, joined
 from vera.mosaic.textures import Skin, averaged, core, detailed, with_forehead, with_openings
 from vera.mosaic.warping import Floats, Target, pull
-from vera.types import Pixels, Points, Semantic
+from vera.types import FACE_SKIN, Pixels, Points, Semantic
 
 ENOUGH = 0.008
 """DECISION: share of the crop in which everybody must show skin for their tones to be compared there."""
@@ -61,7 +61,7 @@ def portrait(bank: Bank, recipe: Recipe, role: int, size: int) -> Portrait:
     skins = [_skin(lab, tone, tones[-1], okay) for lab, tone, okay in zip(labs[:-1], tones[:-1], valids[:-1], strict=True)]
     surround = own[-1][0]
     mix = averaged(skins, recipe.whole, size / 256)
-    bare = shared & np.all([np.isin(label, (Semantic.SKIN, Semantic.NOSE)) for label in labels], axis=0)
+    bare = shared & np.all([np.isin(label, FACE_SKIN) for label in labels], axis=0)
     shift = harmonised(to_lab(mix), labs[-1], bare) - to_lab(mix)
     face = to_rgb(to_lab(detailed(mix, skins, recipe.parts, mesh)) + shift)
     face = with_forehead(face, surround, valids[-1], mesh)
