@@ -47,9 +47,12 @@ MOVED = {
 }
 """Paths that earlier versions wrote or that a configuration of theirs may name, and what they are now."""
 ARGUMENTS = {
+    "vera.training.module.StageModule": {"game": "objective"},
     "vera.training.objectives.parsing.Parsing": {"disturbance": "corruption"},
 }
 """Arguments that had another name in earlier versions, by the class of today that takes them."""
+STORED = "game."
+"""Prefix of an objective's tensors in a checkpoint, its name in the first versions: all versions read each other's checkpoints."""
 
 
 def current(target: Any) -> Any:

@@ -76,7 +76,7 @@ def test_experiments_instantiate_at_tiny_size(name, tmp_path):
     if config.stage.get("passes"):  # stage 3 goes on from an autoencoder
         start = Autoencoder(generator=OmegaConf.to_container(config.generator), encoder=OmegaConf.to_container(config.encoder), bank=0)
         bundle.save(tmp_path / "start", start, provenance={}, licence="CC0", card="#")
-        config.stage.module.game.network.start = str(tmp_path / "start")
+        config.stage.module.objective.network.start = str(tmp_path / "start")
     module = instantiate(config.stage.module, _convert_="all")
     network = module.ema.network
     assert network.size == 32
@@ -86,7 +86,7 @@ def test_experiments_instantiate_at_tiny_size(name, tmp_path):
         measured = {"throughput": "Throughput", "curve": "FrechetCurve"}
         assert callbacks == {"progress": "ImagesBar", "snapshots": "Snapshots", "sheet": "Samples", **measured}
         path = ["path"] if config.stage.path_every else []
-        assert [p.name for p in module.game.phases if p.every] == ["discriminator", "r1", "generator", *path]
+        assert [p.name for p in module.objective.phases if p.every] == ["discriminator", "r1", "generator", *path]
     elif isinstance(network, Segmenter):
         assert callbacks == {"progress": "ImagesBar", "snapshots": "Snapshots", "throughput": "Throughput"}
         assert config.data.dataset.size == 32
@@ -138,9 +138,9 @@ def test_the_parsers_faces_are_corrupted_on_the_device_only(tmp_path):
 
 def test_augmentation_is_adaptive_by_option():
     config = composed(["experiment=smoke_generator", "augmentation=adaptive"])
-    game = instantiate(config.stage.module, _convert_="all").game
-    assert game.strength.target == 0.6
-    assert {"flip", "hue"} <= game.augmentation.operations
+    objective = instantiate(config.stage.module, _convert_="all").objective
+    assert objective.strength.target == 0.6
+    assert {"flip", "hue"} <= objective.augmentation.operations
 
 
 def test_the_published_training_is_150k_steps():

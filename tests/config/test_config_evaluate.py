@@ -81,7 +81,7 @@ def test_anonymizers_are_built(name, root, parts):
     config = composed("people=ffhq", f"people.root={root}", f"anonymizer=[{name}]", "preserve=[mouth]", "seed=7")
     if name == "ksame":
         config.anonymizer.ksame.k = 2
-    (one,) = evaluation.contestants(config, instantiate(config.people))
+    (one,) = evaluation.methods(config, instantiate(config.people))
     assert one.name == name
     assert one.settings["preserve"] == ["mouth"]
     if name in OURS:
@@ -94,14 +94,14 @@ def test_anonymizers_are_built(name, root, parts):
 
 def test_other_seeds_are_built_where_there_is_a_seed(root, parts):
     config = composed("people=ffhq", f"people.root={root}", "anonymizer=[vera,none]", "diversity.people=2", "diversity.seeds=2", "seed=4")
-    ours, none = evaluation.contestants(config, instantiate(config.people))
+    ours, none = evaluation.methods(config, instantiate(config.people))
     assert (len(ours.again), len(none.again)) == (2, 0)
     assert [chosen.seed for _, _, chosen, _ in parts] == [5, 6, 4]
 
 
 def test_both_renderers_side_by_side_with_the_donors_rows_left_out(root, parts):
     config = composed("people=ffhq", f"people.root={root}", "anonymizer=[vera,generator]", "anonymizer.vera.leave_out_donors=true")
-    assert [one.name for one in evaluation.contestants(config, instantiate(config.people))] == list(OURS)
+    assert [one.name for one in evaluation.methods(config, instantiate(config.people))] == list(OURS)
     assert [others for *_, others in parts] == [
         {"renderer": None, "leave_out_person": True}, {"renderer": "generator", "leave_out_person": False},
     ]  # fmt: skip

@@ -18,7 +18,7 @@ def config(*overrides):
 
 
 def test_a_corrupted_face_is_the_cpus_and_so_is_what_is_seen_in_it():
-    module = instantiate(config("segmenter.size=64").stage.module, _convert_="all").game
+    module = instantiate(config("segmenter.size=64").stage.module, _convert_="all").objective
     samples = [ProceduralFaces(size=64, count=8, seed=1)[n] for n in range(8)]
     images = torch.stack([s["image"] for s in samples]).float() / 127.5 - 1
     labels = torch.stack([s["labels"] for s in samples])

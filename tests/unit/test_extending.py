@@ -28,7 +28,7 @@ from vera.faces.detection import DetectedFace, Finds
 from vera.faces.marking import ALTERED_BY_ALGORITHM
 from vera.faces.photograph import photograph_from_pixels, write_png
 from vera.training.module import StageModule
-from vera.training.objectives.base import Game, Phase
+from vera.training.objectives.base import Objective, Phase
 from vera.training.schedule import Schedule
 from vera.types import NUM_CLASSES, Anonymized, Refused, Semantic
 
@@ -192,7 +192,7 @@ class MeanColourObjective(nn.Module):
         self.phases = (Phase("colour", trains="colour", every=1, shrink=1, precise=False, loss=self.loss),)
 
     @property
-    def sides(self):
+    def networks(self):
         return {"colour": self.network}
 
     @property
@@ -202,7 +202,7 @@ class MeanColourObjective(nn.Module):
     def loss(self, faces):
         return (faces.images.mean(dim=(2, 3)) - self.network.value).square().mean(), {}
 
-    def settle(self, terms, *, images):
+    def on_step_end(self, terms, *, images):
         """No state besides the network."""
 
 
@@ -210,8 +210,8 @@ def run(images, checkpoint=None):
     """Train to this many images; returns the trainer."""
     optim, ema = {"lr": 0.05, "betas": [0.5, 0.9], "eps": 1e-8}, {"half_life": 100, "ramp_up": 0.1}
     schedule = Schedule(total=images, warm_up=0.0, cool_down=0.0)
-    objective: Game = MeanColourObjective(Colour())
-    module = StageModule(game=objective, optim=optim, schedule=schedule, ema=ema, per_device=None, clip=None, seed=0)
+    objective: Objective = MeanColourObjective(Colour())
+    module = StageModule(objective=objective, optim=optim, schedule=schedule, ema=ema, per_device=None, clip=None, seed=0)
     data = FaceDataModule(dataset=ProceduralFaces(size=16, count=8, seed=0), batch_size=4, workers=0, seed=0, mirror=False)
     quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False}
     trainer = pl.Trainer(accelerator="cpu", devices=1, max_epochs=-1, **quiet)
@@ -227,8 +227,8 @@ def test_add_a_stage(tmp_path):
     half.save_checkpoint(tmp_path / "half.ckpt")
     resumed = run(images=16, checkpoint=tmp_path / "half.ckpt").lightning_module
     assert resumed.images_seen == 16
-    assert whole.game.network.value.abs().min() > 0
-    assert torch.equal(resumed.game.network.value, whole.game.network.value)  # 2 + 2 steps are 4 steps, bit for bit
+    assert whole.objective.network.value.abs().min() > 0
+    assert torch.equal(resumed.objective.network.value, whole.objective.network.value)  # 2 + 2 steps are 4 steps, bit for bit
     assert torch.equal(resumed.ema.network.value, whole.ema.network.value)
 
 

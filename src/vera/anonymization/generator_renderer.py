@@ -24,7 +24,7 @@ from vera.anonymization.renderer import Progress, Request, SavedIdentity
 from vera.anonymization.request import Options
 from vera.anonymization.scene import Scene
 from vera.bundle import BundleInfo
-from vera.faces.alignment import align, pull
+from vera.faces.alignment import align, resample
 from vera.faces.detection import Detector
 from vera.faces.marking import EDITED_BY_GENERATIVE_AI
 from vera.features.perceptual import PerceptualDistance
@@ -191,7 +191,7 @@ class GeneratorCase:
 
 def _share(scene: Scene, to_photograph: Any, size: int) -> Tensor:
     """``(1, S, S)``."""
-    return torch.from_numpy(np.ascontiguousarray(pull(scene.replaced, to_photograph, size)))[None].clamp(0, 1)
+    return torch.from_numpy(np.ascontiguousarray(resample(scene.replaced, to_photograph, size)))[None].clamp(0, 1)
 
 
 def _named(progress: Progress | None, what: str, budget: int) -> Callable[[int], None] | None:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from torch import Tensor
 
-from vera.anonymization.placement import Window, eye_distance, grow, inside_crop, to_window
+from vera.anonymization.placement import Window, dilate, eye_distance, inside_crop, to_window
 from vera.faces.landmarks import BROWS, FOREHEAD, LEAST_VISIBLE, NOSE_BASE
 from vera.faces.masks import check_mask
 from vera.types import FACE, AlignedFace, Mask, Photograph, Points, Semantic, VeraError
@@ -103,11 +103,11 @@ def replaced_region(photograph: Photograph, face: AlignedFace, parsed: Tensor, p
     sure = inner | hull if hair else inner | (hull & (named[:, :, -1] < SURELY_HAIR))
     core = _hull(np.vstack([points, points[BROWS] + FOREHEAD * up]), window)
     # A strand of hair or the arm of glasses may cut an ear off from the face.
-    apart = (named[:, :, :-1].sum(axis=2) > 0.5) & grow(hull, NEAR * unit)
+    apart = (named[:, :, :-1].sum(axis=2) > 0.5) & dilate(hull, NEAR * unit)
     seen = _parts_touching((likely[:, :, 0] > 0.5) | sure, core) | apart
-    grown = grow(seen, DILATION * unit)
+    grown = dilate(seen, DILATION * unit)
     outline = cv2.GaussianBlur(grown.astype(np.float32), (0, 0), max(OUTLINE * unit, 0.5)) > 0.5
-    tips = ~grow(~grow(outline, TIPS * unit), TIPS * unit) & core
+    tips = ~dilate(~dilate(outline, TIPS * unit), TIPS * unit) & core
     whole = (outline | seen | tips) & inside_crop(face, window, inset=CROP_INSET * face.size)
     kept = preserved[window.slices]
     if not whole.any() or (kept & whole).sum() > MOST_PRESERVED * whole.sum():

@@ -77,7 +77,7 @@ def _of_composition(error: BaseException) -> str:
     parent: Any = getattr(error.__cause__, "parent_node", None)
     if found is None:
         return f"the configuration cannot be composed: {first}"
-    if (moved := re.match(r"stage\.module\.(?:game\.)?(?:objective\.)?(.+)", found[1])) is not None:
+    if (moved := re.match(r"stage\.module\.(?:game\.|objective\.)*(.+)", found[1])) is not None:
         return f"there is no setting '{found[1]}': did you mean 'stage.{moved[1]}'? A stage's settings lie in `stage` itself"
     wanted, wrong = found[1], str(getattr(error.__cause__, "full_key", None) or found[1]).rpartition(".")[2]
     near = difflib.get_close_matches(wrong, [str(key) for key in parent], n=1) if hasattr(parent, "keys") else []

@@ -24,7 +24,7 @@ from vera.mosaic.look import measure
 from vera.mosaic.masks import with_features
 from vera.mosaic.partners import PARTS
 from vera.mosaic.points import BROWS, EYES, extend
-from vera.mosaic.warping import Target, filled, pull, softened
+from vera.mosaic.warping import Target, filled, resample, softened
 from vera.types import Mask, Points, Semantic, VeraError
 
 Floats = npt.NDArray[np.float32]
@@ -212,7 +212,7 @@ class Fitter:
             meshes.append(np.asarray(np.mean(own, axis=0)))
             target = Target(meshes[-1], bank.triangles, MEAN_SIZE)
             warped = [
-                pull(self._decoded(int(row), role, reduced), target.way_to(mesh), margin=0) for row, mesh in zip(rows, own, strict=True)
+                resample(self._decoded(int(row), role, reduced), target.way_to(mesh), margin=0) for row, mesh in zip(rows, own, strict=True)
             ]
             pictures.append(np.stack([to_lab(np.asarray(picture, np.float32)) for picture in warped]))
         return rows, (meshes[0], meshes[1]), pictures

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from vera.generator.mapping import PrincipalMapping
 from vera.generator.network import Generator
@@ -14,8 +15,27 @@ from vera.rng import Draws
 from vera.types import LatentCodes, VeraError
 
 
+@runtime_checkable
+class Mapped(Protocol):
+    """The part of a generator that makes latent codes from noise; a reference implementation in a benchmark has it, too."""
+
+    @property
+    def latent(self) -> int:
+        """Width of the noise z behind the local codes."""
+
+    @property
+    def attributes(self) -> Mapping[str, int]:
+        """Width of the noise behind each attribute's code, by the attribute's name."""
+
+    def map(self, z: Tensor, z_attributes: Mapping[str, Tensor]) -> LatentCodes:
+        """Noise to latent codes."""
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """Parameters, whose device and type the noise takes."""
+
+
 def sample_codes(
-    generator: Generator, draws: Draws, stream: str, indices: Sequence[int], *, attributes: str | None = None
+    generator: Mapped, draws: Draws, stream: str, indices: Sequence[int], *, attributes: str | None = None
 ) -> LatentCodes:
     """Draw latent codes of random faces through the generator's mappings; each is a function of seed, stream and index.
 

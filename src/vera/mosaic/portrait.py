@@ -15,7 +15,7 @@ from vera.mosaic.shapes import donor_face, faces, target
 from vera.mosaic.sources import Source, flipped
 from vera.mosaic.surround import face_mask, joined
 from vera.mosaic.textures import Skin, averaged, core, detailed, with_forehead, with_openings
-from vera.mosaic.warping import Floats, Target, pull
+from vera.mosaic.warping import Floats, Target, resample
 from vera.types import FACE_SKIN, Pixels, Points, Semantic
 
 ENOUGH = 0.008
@@ -88,4 +88,4 @@ def _warped(source: Source, mirror: bool, points: Points, mesh: Target) -> tuple
     """A source's image and labels on the mosaic's mesh."""
     image, labels = flipped(source) if mirror else (source.image, source.labels)
     way = mesh.way_to(points)
-    return pull(image, way).astype(np.float32), np.asarray(pull(labels, way, nearest=True), np.uint8)
+    return resample(image, way).astype(np.float32), np.asarray(resample(labels, way, nearest=True), np.uint8)

@@ -20,7 +20,7 @@ from vera.evaluation.measures.controls import (
     separability,
 )
 from vera.evaluation.measures.probe import NAMES, ProceduralProbe, labelled
-from vera.generator.network import Generator, Synthesis
+from vera.generator.network import Synthesis
 from vera.training.export.contrastive import with_controls
 from vera.types import NUM_CLASSES, LatentCodes, VeraError
 
@@ -82,14 +82,12 @@ def test_separability_does_not_depend_on_how_faces_are_dealt(tmp_path):
         assert torch.load(tmp_path / f"rank{rank}") == expected
 
 
-class Puppet(Generator):
+class Puppet(torch.nn.Module):
     """A generator whose image is as bright as its pose code says, and whose blue is its light code and a little of its pose."""
 
-    noise_sides = (2,)
-
     def __init__(self):
-        torch.nn.Module.__init__(self)  # without a generator's networks
-        self.latent, self.attributes = 2, {"light": 1, "pose": 1}
+        super().__init__()
+        self.latent, self.attributes, self.noise_sides = 2, {"light": 1, "pose": 1}, [2]
         self.rest = torch.nn.Parameter(torch.zeros(1))
         self.config, self.mapping = {"attributes": self.attributes}, None
 
@@ -142,6 +140,8 @@ def test_controls_give_what_is_asked_for():
         "size": 16, "coarse_size": 8, "start_size": 4, "classes": 13, "transparent": [10, 12], "latent": 6, "local_channels": 4,
         "coarse_channels": 6, "layers": [2, 2, 2], "channels": {8: 6, 16: 4}, "attributes": {"light": 2, "pose": 2}, "mapping_layers": 1,
     }  # fmt: skip
+    from vera.generator.network import Generator
+
     torch.manual_seed(0)
     network = Generator(**config)
     torch.nn.init.normal_(network.local.style_attributes, std=0.5)

@@ -103,7 +103,9 @@ def test_a_forehead_ends_where_the_photographs_does_and_goes_on_under_a_fringe(b
         seen = points.copy()
         seen[FOREHEAD_POINTS] = centre + factor * (points[FOREHEAD_POINTS] - centre)
         made = target(bank.mean, seen, camera=camera, smile=0.0, kept=())[FOREHEAD_POINTS]
-        wanted = seen[FOREHEAD_POINTS] if factor > 1 else centre + (points[FOREHEAD_POINTS] - centre) * _ratio(own, points[FOREHEAD_POINTS], centre)
+        wanted = centre + (points[FOREHEAD_POINTS] - centre) * _ratio(own, points[FOREHEAD_POINTS], centre)
+        if factor > 1:
+            wanted = seen[FOREHEAD_POINTS]
         np.testing.assert_allclose(made, wanted)
 
 

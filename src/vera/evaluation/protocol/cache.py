@@ -20,7 +20,7 @@ Records = Mapping[Item, Mapping[str, Any]]
 """The ledger's lines."""
 
 
-class Looker:
+class ObservationCache:
     """Cache that observes an item's photographs once, stores the result, and records the item.
 
     Args:
@@ -71,7 +71,7 @@ class Looker:
 
     def record(self, item: Item, content: Mapping[str, Any]) -> None:
         """Write the item's line: it is finished."""
-        self.ledger.append("item", dict(content) | item._asdict() | {"session": self.session})
+        self.ledger.append("item", dict(content) | item.line | {"session": self.session})
 
     def _look(
         self, item: Item, record: Mapping[str, Any], photographs: Sequence[Photograph], sources: Sequence[Observation]

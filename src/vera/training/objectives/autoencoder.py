@@ -108,12 +108,12 @@ class Reconstruction(nn.Module):
             ]
 
     @property
-    def sides(self) -> dict[str, nn.Module]:
-        """The networks that are trained, see :class:`vera.training.objectives.base.Game`."""
-        sides: dict[str, nn.Module] = {"autoencoder": self.network}
+    def networks(self) -> dict[str, nn.Module]:
+        """The networks that are trained, see :class:`vera.training.objectives.base.Objective`."""
+        found: dict[str, nn.Module] = {"autoencoder": self.network}
         if self.discriminator is not None:
-            sides["discriminator"] = self.discriminator
-        return sides
+            found["discriminator"] = self.discriminator
+        return found
 
     @property
     def averaged(self) -> nn.Module:
@@ -165,7 +165,7 @@ class Reconstruction(nn.Module):
         weights = self.weights
         return penalise(logits, images, segmentations, image=weights.r1_image, segmentation=weights.r1_segmentation)
 
-    def settle(self, terms: Terms, *, images: int) -> None:
+    def on_step_end(self, terms: Terms, *, images: int) -> None:
         """End of a step: update the augmentation strength and the balance of the two gradients."""
         if "balance" in terms:
             started = self.balance > 0

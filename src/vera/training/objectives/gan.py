@@ -27,7 +27,7 @@ from vera.rng import Draws
 from vera.training.objectives.base import AugmentedDiscriminator, Faces, Phase, Terms, penalise, tell_apart
 from vera.types import LatentCodes
 
-SIDES = ("generator", "discriminator")
+NETWORKS = ("generator", "discriminator")
 
 
 class Adversaries(nn.Module):
@@ -85,9 +85,9 @@ class Adversaries(nn.Module):
         ]
 
     @property
-    def sides(self) -> dict[str, nn.Module]:
-        """The networks that are trained, see :class:`vera.training.objectives.base.Game`."""
-        return {side: getattr(self, side) for side in SIDES}
+    def networks(self) -> dict[str, nn.Module]:
+        """The networks that are trained, see :class:`vera.training.objectives.base.Objective`."""
+        return {name: getattr(self, name) for name in NETWORKS}
 
     @property
     def averaged(self) -> nn.Module:
@@ -133,7 +133,7 @@ class Adversaries(nn.Module):
         return self.weights.path * penalty, {"path/penalty": penalty, "path/length": lengths.mean()}
 
     @torch.no_grad()
-    def settle(self, terms: Terms, *, images: int) -> None:
+    def on_step_end(self, terms: Terms, *, images: int) -> None:
         """End of a step: update path-length mean and augmentation strength from the terms, reduced over all processes."""
         if "path/length" in terms:
             self.path_mean.copy_(advance_path_mean(self.path_mean, terms["path/length"]))

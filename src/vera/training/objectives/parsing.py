@@ -36,8 +36,8 @@ class Parsing(nn.Module):
         self.phases = [Phase("parsing", "segmenter", 1, 1, False, self.parse)]
 
     @property
-    def sides(self) -> dict[str, nn.Module]:
-        """The networks that are trained, see :class:`vera.training.objectives.base.Game`."""
+    def networks(self) -> dict[str, nn.Module]:
+        """The networks that are trained, see :class:`vera.training.objectives.base.Objective`."""
         return {"segmenter": self.network}
 
     @property
@@ -60,5 +60,5 @@ class Parsing(nn.Module):
         normal = self.draws.normal("disturbance/noise", faces.indices, self.corruption.normals(images.shape[-1]))
         return self.corruption(images, faces.sample["labels"], uniform, normal)
 
-    def settle(self, terms: Terms, *, images: int) -> None:
+    def on_step_end(self, terms: Terms, *, images: int) -> None:
         """Nothing changes but the weights."""
