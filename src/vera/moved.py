@@ -1,4 +1,4 @@
-"""Aliases of moved modules and classes, so that run files and configurations that name an old path keep working."""
+"""Aliases of moved modules, classes and settings, so that run files and configurations of earlier versions keep working."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def current(target: Any) -> Any:
 
 
 def modernise(config: Any) -> None:
-    """Replace old paths and names of arguments by those of today, in place.
+    """Bring old paths, names of arguments and places of settings up to date, in place.
 
     Args:
         config: a composed configuration, or the plain dictionaries and lists of one.
@@ -71,6 +71,7 @@ def modernise(config: Any) -> None:
         if isinstance(target := config.get(TARGET), str):
             config[TARGET] = current(target)
             _rename(config, ARGUMENTS.get(config[TARGET], {}))
+        _lift(config)
         parts = [key for key in config if not _is_elsewhere(config, key)]
     elif isinstance(config, list | ListConfig):
         parts = [number for number in range(len(config)) if not _is_elsewhere(config, number)]
@@ -86,6 +87,16 @@ def _rename(config: Any, names: dict[str, str]) -> None:
         if old in config and new not in config:
             with open_dict(config) if OmegaConf.is_config(config) else nullcontext():
                 config[new] = config.pop(old)
+
+
+def _lift(config: Any) -> None:
+    """Move an attribute's encoder from ``encoder`` of its entry, where earlier versions had it, to the entry itself."""
+    if {"code", "weight", "encoder"} <= set(config) and isinstance(config["encoder"], dict | DictConfig):
+        with open_dict(config) if OmegaConf.is_config(config) else nullcontext():
+            encoder = config.pop("encoder")
+            plain: Any = OmegaConf.to_container(encoder, resolve=False) if OmegaConf.is_config(encoder) else encoder
+            for key, value in plain.items():
+                config[key] = value
 
 
 def _is_elsewhere(config: Any, key: Any) -> bool:

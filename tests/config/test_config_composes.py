@@ -112,6 +112,26 @@ def test_a_stages_settings_are_at_most_three_levels_deep_and_its_module_only_han
     assert (other.ema.half_life, other.schedule.warm_up, other.seed) == (77, 0.33, 5)
 
 
+@pytest.mark.parametrize("primary", ["train", "evaluate"])
+def test_no_setting_of_any_group_is_deeper_than_three_levels(primary):
+    """What lies deeper is built, not set: in ``stage.module`` and in a metric's ``measure``, which the settings are handed to."""
+    several = ("anonymizer", "judges", "metrics", "callbacks")
+    with initialize_config_module("vera.conf", version_base="1.3"):
+        default = compose(primary, ["run.folder=/tmp/unused"], return_hydra_config=True)
+        groups = {str(group).partition("@")[0] for group in default.hydra.runtime.choices} - {"experiment", "sweep", "comparison"}
+        chosen = {group: options(group) for group in groups if not group.startswith("hydra/")}
+        chosen = {group: [f"[{','.join(names)}]"] if group in several else names for group, names in chosen.items()}
+        deep = set()
+        for number in range(max(map(len, chosen.values()))):  # the options of all groups side by side: to compose takes half a second
+            overrides = [f"{group}={names[number % len(names)]}" for group, names in chosen.items()]
+            for way in leaves(OmegaConf.to_container(compose(primary, ["run.folder=/tmp/unused", *overrides]), resolve=False)):
+                built = way[:2] == ("stage", "module") or (way[0] == "metrics" and way[2] == "measure")
+                values = way[0] == "attributes" and way[2:3] == ("ranges",)  # one value: a range for each name
+                if len(way) > 3 and not built and not values:
+                    deep.add(".".join(map(str, way)))
+    assert deep == set()
+
+
 def test_no_override_that_anybody_is_told_is_deeper_than_three_levels():
     root = CONF.parent
     groups = "|".join(path.name for path in CONF.iterdir() if path.is_dir() and path.name not in ("hydra", "__pycache__"))

@@ -134,8 +134,16 @@ def calibration_pairs(config: DictConfig) -> CalibrationPairs:
 
 
 def built(config: DictConfig, group: str) -> list[Any]:
-    """Instantiate the parts of a configuration group of which several may be chosen, or none."""
-    return [instantiate(node, _convert_="all") for node in (OmegaConf.select(config, group) or {}).values()]
+    """Instantiate the parts of a configuration group of which several may be chosen, or none.
+
+    A metric's entry holds its settings and the ``measure`` that they are handed to; one without settings may be the measure itself.
+
+    Args:
+        config: composed configuration of the evaluation.
+        group: name of the group, such as ``metrics``.
+
+    """
+    return [instantiate(node.get("measure", node), _convert_="all") for node in (OmegaConf.select(config, group) or {}).values()]
 
 
 def methods(config: DictConfig, people: Sequence[Person]) -> list[Method]:
