@@ -1,5 +1,6 @@
 """The recipes of docs/architecture.md ("Add a part"): one small, complete example of each, run as a newcomer would write it."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -338,3 +339,16 @@ def test_every_recipe_has_its_example():
     assert told == ["a_metric", "a_data_set", "an_attribute_encoder", "a_stage", "a_renderer", "a_recogniser"]
     assert {f"test_add_{part}" for part in told} <= set(globals())
     assert recipes.count("\n1. ") == len(told) == recipes.count("\n5. ")
+
+
+def test_a_recipe_names_files_and_classes_that_there_are():
+    root = Path(__file__).parents[2]
+    recipes = (root / "docs" / "architecture.md").read_text(encoding="utf-8").partition("## Add a part")[2].partition("## Glossary")[0]
+    sources = {path: path.read_text(encoding="utf-8") for path in (root / "src" / "vera").rglob("*.py")}
+    classes = {name for text in sources.values() for name in re.findall(r"^class (\w+)", text, re.MULTILINE)}
+    named = set(re.findall(r"`(?:[\w.]+\.)?([A-Z]\w*[a-z]\w*)`", recipes)) - {"Metric", "Module"}  # of torchmetrics and torch
+    assert named
+    assert named <= classes
+    files = {path for path in re.findall(r"`([\w/]+/(?:\w+\.(?:py|yaml))?)`", recipes) if "NAME" not in path}
+    assert files
+    assert not [path for path in files if not (root / path).exists() and not (root / "src" / "vera" / path).exists()]
