@@ -175,7 +175,7 @@ def reports(checkout: Path, scratch: Path, stored: Path, sweep: Path) -> dict[st
         lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
         if all({"measures", "anonymizer", "provenance"} <= set(line) for line in lines):
             folder = scratch / path.parent.relative_to(stored / "experiments")
-            folder.mkdir(parents=True)
+            folder.mkdir(parents=True, exist_ok=True)  # results may lie beside folders of further results
             (folder / "results.jsonl").write_bytes(path.read_bytes())
             found[f"report {folder.relative_to(scratch)}"] = short(call(checkout, "report", folder))
     return found | {"report of a sweep": short(call(checkout, "report", sweep))}

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Protocol
@@ -21,6 +21,8 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from torch import Tensor
 
+Progress = Callable[[str, int, int], None]
+"""A function that is told of progress: the current activity, the number of steps done, and their total."""
 Pixels = npt.NDArray[np.uint8]
 """``(H, W, 3)`` RGB."""
 Mask = npt.NDArray[np.bool_]

@@ -20,7 +20,7 @@ from vera.anonymization.identity import Identity, draw
 from vera.anonymization.kinds import Kinds
 from vera.anonymization.placement import Floats
 from vera.anonymization.proportions import reshape
-from vera.anonymization.renderer import Progress, Request, SavedIdentity
+from vera.anonymization.renderer import Request, SavedIdentity
 from vera.anonymization.request import Options
 from vera.anonymization.scene import Scene
 from vera.bundle import BundleInfo
@@ -32,7 +32,7 @@ from vera.inversion.autoencoder import Autoencoder
 from vera.inversion.objective import InversionObjective
 from vera.inversion.refinement import REFINEMENT, refine
 from vera.rng import derived_seed
-from vera.types import Anonymized, LatentCodes, Semantic, VeraError, to_probabilities
+from vera.types import Anonymized, LatentCodes, Progress, Semantic, VeraError, to_probabilities
 
 WIDENING = 0.1
 """DECISION: each further attempt draws from faces farther from the mean by this share: what stays of the photograph (hair, outline, the

@@ -14,13 +14,14 @@ from vera.evaluation.judges import Judge, dlib_judge, observer
 from vera.evaluation.measures.base import Measure
 from vera.evaluation.measures.photographs import without_download
 from vera.evaluation.protocol.calibration import CalibrationPairs, calibrate
-from vera.evaluation.protocol.items import ORIGINALS, Method, Sources, described, plain
+from vera.evaluation.protocol.items import ORIGINALS, Method, Sources, described
 from vera.evaluation.protocol.results import AnonymizerResult, Scorer, data_digest
-from vera.evaluation.protocol.run import Protocol, Tell
+from vera.evaluation.protocol.run import Protocol
 from vera.evaluation.report import figures
 from vera.evaluation.report import results as report
+from vera.files import plain
 from vera.provenance import provenance
-from vera.types import Anonymizer
+from vera.types import Anonymizer, Progress
 
 PANEL = 160
 """DECISION: side of a face in the panels, in pixels."""
@@ -40,7 +41,7 @@ def evaluate(
     device: str = "cpu",
     batch_size: int = 16,
     config: Mapping[str, Any] | None = None,
-    tell: Tell | None = None,
+    tell: Progress | None = None,
     shard: tuple[int, int] | None = None,
 ) -> list[dict[str, Any]]:
     """Evaluate anonymizers on people's photographs; a run that was stopped goes on in the same folder.

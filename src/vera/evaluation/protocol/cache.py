@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from vera.evaluation.judges import Observation, Observer
-from vera.evaluation.protocol.items import ORIGINALS, Files, Item, Ledger, Sources, digest, key, plain
+from vera.evaluation.protocol.items import ORIGINALS, Files, Item, Ledger, Sources, digest, key
 from vera.faces.photograph import read_photograph
-from vera.files import write_into_run
+from vera.files import plain, write_into_run
 from vera.types import Photograph, VeraError
 from vera.untrusted import read_arrays
 

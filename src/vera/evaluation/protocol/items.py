@@ -11,7 +11,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-import math
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -21,13 +20,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-import numpy as np
-
 from vera import files, untrusted
 from vera.data.people import Person
 from vera.faces.masks import read_mask
 from vera.faces.photograph import write_png
-from vera.files import append, cut_unfinished, storable
+from vera.files import append, cut_unfinished, plain
 from vera.types import AnonymizedPerson, Anonymizer, Mask, Photograph, Refused, VeraError
 
 MEND = "remove the line, its item is then done again"
@@ -134,19 +131,6 @@ def stem(person: str) -> str:
 def digest(value: Any) -> str:
     """SHA-256 of a plain value, shortened to 16 digits."""
     return hashlib.sha256(json.dumps(plain(value), sort_keys=True).encode()).hexdigest()[:16]
-
-
-def plain(value: Any) -> Any:
-    """JSON's own types; a number that is not finite (nothing to measure) is null, what JSON does not know is its text."""
-    if isinstance(value, Mapping):
-        return {storable(str(key)): plain(item) for key, item in value.items()}
-    if isinstance(value, np.ndarray | np.generic):
-        return plain(value.tolist())
-    if isinstance(value, list | tuple | set | frozenset):
-        return [plain(item) for item in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value if isinstance(value, int | bool | None) else storable(str(value))
 
 
 def _check_line(line: Mapping[str, Any], what: str) -> None:

@@ -17,8 +17,9 @@ from vera.evaluation.judges import Calibration, Judge, Observation
 from vera.evaluation.measures.base import Measure, Original, Written
 from vera.evaluation.measures.recognition import Detected, Recognised
 from vera.evaluation.protocol.cache import Records, load_seen, read_written
-from vera.evaluation.protocol.items import ORIGINALS, Files, Item, Method, Sources, digest, plain
+from vera.evaluation.protocol.items import ORIGINALS, Files, Item, Method, Sources, digest
 from vera.faces.alignment import align
+from vera.files import plain
 from vera.types import Matrix, Pixels, tensor_to_image
 
 Curves = dict[str, Matrix]

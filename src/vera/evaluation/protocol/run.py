@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,9 @@ from vera import distributed as ranks
 from vera.data.people import Person
 from vera.evaluation.judges import Observation, Observer
 from vera.evaluation.protocol.cache import ObservationCache, Records
-from vera.evaluation.protocol.items import Files, Item, Ledger, Method, Sources, described, key, make, plain
-from vera.types import Anonymizer, VeraError
-
-Tell = Callable[[str, int, int], None]
-"""A function that reports progress: the current activity, the number done, and the total."""
+from vera.evaluation.protocol.items import Files, Item, Ledger, Method, Sources, described, key, make
+from vera.files import plain
+from vera.types import Anonymizer, Progress, VeraError
 
 
 class Protocol:
@@ -57,7 +55,7 @@ class Protocol:
         self.files, self.ledger = Files(folder), Ledger(folder, ranks.rank() if shard is None else shard[0])
         self.cache = ObservationCache(self.files, self.ledger, observer, session or {})
 
-    def run(self, tell: Tell | None = None) -> dict[Item, dict[str, Any]]:
+    def run(self, tell: Progress | None = None) -> dict[Item, dict[str, Any]]:
         """Do what is not done yet, each process for its share of the people; then all wait for each other.
 
         Args:
