@@ -222,10 +222,11 @@ def _items(folder: Path) -> int:
 def pictures(checkout: Path, scratch: Path) -> dict[str, str]:
     """What each way of anonymizing makes of a portrait, and random faces."""
     photograph = astronaut(scratch)
-    ways = {"exemplars": ["--renderer", "exemplars"], "generator": ["--renderer", "generator"], "cover": ["--method", "cover"]}
+    ways: dict[str, list[object]] = {name: ["--renderer", name, "--seed", 4] for name in ("exemplars", "generator")}
+    ways["cover"] = ["--method", "cover"]
     found = {}
     for name, way in ways.items():
-        call(checkout, "anonymize", photograph, *way, "--seed", 4, "--person", "p", "--preserve", "mouth", "--out", scratch / name)
+        call(checkout, "anonymize", photograph, *way, "--person", "p", "--preserve", "mouth", "--out", scratch / name)
         audit = json.loads(next((scratch / name).rglob("audit*.json")).read_text(encoding="utf-8"))
         found |= {f"audit {name} {key}": short(value) for key, value in _steady(audit, str(scratch))}
     call(checkout, "sample", "--n", 2, "--out", scratch / "drawn")
