@@ -37,7 +37,7 @@ STAGES = {
 QUICK = ["~callbacks.progress", "~callbacks.throughput", "trainer.log_every_n_steps=1"]
 TWO = ["trainer=ddp_gan", "trainer.accelerator=cpu", "trainer.devices=2"]
 EXPORTED = ("autoencoder", "generator", "contrastive", "parser")
-CHANGES = ("seconds", "versions", "git", "at", "started", "command", "software", "chain")
+CHANGES = ("seconds", "seconds_in_all", "versions", "git", "at", "started", "command", "software", "chain")
 """Fields of an audit that differ from call to call, or with the version; the chain holds digests of them."""
 
 
