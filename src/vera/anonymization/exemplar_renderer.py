@@ -26,7 +26,7 @@ from vera.exemplars.fitting import Fitter, Subject, observe
 from vera.exemplars.hair import HairEdge
 from vera.exemplars.identity import STUBBLE, Appearance, Exemplar, deal, draw, pool
 from vera.exemplars.pose import eye_distance
-from vera.faces.alignment import align, pull, transform
+from vera.faces.alignment import align, resample, transform
 from vera.faces.marking import COMPOSITE_WITH_SYNTHETIC
 from vera.rng import derived_seed
 from vera.types import AlignedFace, Anonymized, Mask, Pixels, Semantic, VeraError
@@ -254,7 +254,7 @@ def _small(view: View, size: int) -> tuple[Floats, Floats]:
     scene, crop = view.scene, view.crop
     ratio = crop.size / size
     smaller = crop.to_photograph @ np.array([[ratio, 0, (ratio - 1) / 2], [0, ratio, (ratio - 1) / 2], [0, 0, 1]])
-    preserved = pull(scene.preserved, smaller, size)[..., None]
+    preserved = resample(scene.preserved, smaller, size)[..., None]
     subject, edge = view.subject, view.edge
     image, region, band, alpha, colour = (
         np.asarray(cv2.resize(np.ascontiguousarray(plane, np.float32), (size, size), interpolation=cv2.INTER_AREA), np.float32)

@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 from torch import Tensor
 
-from vera.anonymization.placement import Window, eye_distance, grow, inside_crop, to_window
+from vera.anonymization.placement import Window, dilate, eye_distance, inside_crop, to_window
+from vera.faces.landmarks import BROWS, FOREHEAD, LEAST_VISIBLE, NOSE_BASE
 from vera.faces.masks import check_mask
 from vera.types import FACE, AlignedFace, Mask, Photograph, Points, Semantic, VeraError
 
@@ -18,16 +19,12 @@ OUTLINE = 0.03
 """DECISION: Gaussian width that smooths the outline, in eye distances."""
 MOST_PRESERVED = 0.85
 """DECISION: largest share of the face that may be preserved; beyond it nothing would be anonymized."""
-LEAST_VISIBLE = 0.005
-"""DECISION: least area at which a class counts as visible, in squared eye distances."""
 CROP_INSET = 0.015
 """DECISION: the replaced region keeps this share of the crop's side from its edge, so that a seam can be closed there."""
-INNER_FACE, CHIN, BROWS, NOSE_BASE = range(17, 68), range(6, 11), range(17, 27), 33
-"""Landmarks from the brows to the mouth, of the chin, of the brows, and below the nose."""
-PARTS = tuple(known for known in FACE if known != Semantic.SKIN)
+INNER_FACE, CHIN = range(17, 68), range(6, 11)
+"""Landmarks from the brows to the mouth, and of the chin."""
+DETACHED = tuple(known for known in FACE if known != Semantic.SKIN)
 """Classes of which a patch that stands alone still belongs to the face."""
-FOREHEAD = 0.8
-"""DECISION: height of the forehead above the brows, in distances from the brows to the nose's base."""
 ABOVE_BROWS = 0.2
 """DECISION: margin above the brow landmarks in which hair counts as face, in brow-to-nose distances."""
 TIPS = 0.1
@@ -98,7 +95,7 @@ def replaced_region(photograph: Photograph, face: AlignedFace, parsed: Tensor, p
     window = Window.around_face(face, photograph.size)
     classes = [*FACE, Semantic.HAIR] if hair else list(FACE)
     likely, _ = to_window(parsed[classes].sum(dim=0, keepdim=True), face, window)
-    named, _ = to_window(parsed[[*PARTS, Semantic.HAIR]], face, window)
+    named, _ = to_window(parsed[[*DETACHED, Semantic.HAIR]], face, window)
     points = face.landmarks
     up = points[BROWS].mean(axis=0) - points[NOSE_BASE]
     hull = _hull(points, window)
@@ -106,11 +103,11 @@ def replaced_region(photograph: Photograph, face: AlignedFace, parsed: Tensor, p
     sure = inner | hull if hair else inner | (hull & (named[:, :, -1] < SURELY_HAIR))
     core = _hull(np.vstack([points, points[BROWS] + FOREHEAD * up]), window)
     # A strand of hair or the arm of glasses may cut an ear off from the face.
-    apart = (named[:, :, :-1].sum(axis=2) > 0.5) & grow(hull, NEAR * unit)
+    apart = (named[:, :, :-1].sum(axis=2) > 0.5) & dilate(hull, NEAR * unit)
     seen = _parts_touching((likely[:, :, 0] > 0.5) | sure, core) | apart
-    grown = grow(seen, DILATION * unit)
+    grown = dilate(seen, DILATION * unit)
     outline = cv2.GaussianBlur(grown.astype(np.float32), (0, 0), max(OUTLINE * unit, 0.5)) > 0.5
-    tips = ~grow(~grow(outline, TIPS * unit), TIPS * unit) & core
+    tips = ~dilate(~dilate(outline, TIPS * unit), TIPS * unit) & core
     whole = (outline | seen | tips) & inside_crop(face, window, inset=CROP_INSET * face.size)
     kept = preserved[window.slices]
     if not whole.any() or (kept & whole).sum() > MOST_PRESERVED * whole.sum():

@@ -23,7 +23,7 @@ class RendererName(StrEnum):
     generator = "generator"
 
 
-class Method(StrEnum):
+class HidingMethod(StrEnum):
     """Way of hiding the face where no new one is wanted."""
 
     cover = "cover"
@@ -76,7 +76,8 @@ def anonymize(
         bool, typer.Option("--mark/--no-mark", help="Write into each PNG, as XMP, how it came about and by which tool.")
     ] = True,
     method: Annotated[
-        Method | None, typer.Option(help="Hide the face instead of drawing a new one, for publications that forbid generated pictures.")
+        HidingMethod | None,
+        typer.Option(help="Hide the face instead of drawing a new one, for publications that forbid generated pictures."),
     ] = None,
     renderer: Annotated[
         RendererName | None, typer.Option(help="Photographic exemplars (the default), or the generator of the paper.")

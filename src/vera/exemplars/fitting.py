@@ -24,7 +24,7 @@ from vera.mosaic.look import measure
 from vera.mosaic.masks import with_features
 from vera.mosaic.partners import PARTS
 from vera.mosaic.points import BROWS, EYES, extend
-from vera.mosaic.warping import Target, filled, pull, softened
+from vera.mosaic.warping import Target, filled, resample, softened
 from vera.types import Mask, Points, Semantic, VeraError
 
 Floats = npt.NDArray[np.float32]
@@ -214,7 +214,7 @@ class Fitter:
         bank = self.bank
         reduced = next((r for r in (8, 4, 2) if bank.size // r >= MEAN_SIZE), 1)
         target = Target(self._looks(sex)[1][role], bank.triangles, MEAN_SIZE)
-        picture = pull(self._decoded(row, role, reduced), target.way_to(bank.mesh(row, role)), margin=0)
+        picture = resample(self._decoded(row, role, reduced), target.way_to(bank.mesh(row, role)), margin=0)
         return to_lab(np.asarray(picture, np.float32))
 
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from vera.mosaic.points import OUTLINE, forehead_arc, scaled
 from vera.mosaic.warping import filled
-from vera.types import Mask, Points, Semantic
+from vera.types import FACE_SKIN, Mask, Points, Semantic
 
 Labels = npt.NDArray[np.uint8]
 
@@ -70,7 +70,7 @@ def _outline(points: Points) -> Points:
 
 def skin_of(labels: Labels, region: Mask) -> Mask:
     """Pixels that surely show the skin of the face: where its light is measured."""
-    skin = np.isin(labels, (Semantic.SKIN, Semantic.NOSE)) & region
+    skin = np.isin(labels, FACE_SKIN) & region
     eroded = cv2.erode(skin.astype(np.uint8), _square(2 * OPENING, len(labels))) > 0
     return np.asarray(eroded if eroded.sum() > 0.2 * skin.sum() else skin, dtype=np.bool_)
 

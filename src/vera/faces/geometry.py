@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from vera.faces.landmarks import HAIRLINE
 from vera.types import Mask, Points, Semantic
 
 Map = npt.NDArray[np.float32]
@@ -14,8 +15,6 @@ JAW, LEFT_BROW, RIGHT_BROW = slice(0, 17), slice(17, 22), slice(22, 27)
 LEFT_EYE, RIGHT_EYE, LIPS = slice(36, 42), slice(42, 48), slice(48, 60)
 FINE = 4
 """Polygons are drawn this much larger and averaged down: antialiased."""
-FOREHEAD = 0.85
-"""DECISION: forehead above the brows, in distances from brows to the base of the nose; the hairline itself is found by colour."""
 
 
 class FaceGeometry:
@@ -37,7 +36,7 @@ class FaceGeometry:
         self.up = brows - points[33]
         middle, half = (points[0] + points[16]) / 2, (points[16] - points[0]) / 2
         angles = np.linspace(np.pi, 0, 17)[1:-1, None]
-        top = brows + FOREHEAD * self.up - middle
+        top = brows + HAIRLINE * self.up - middle  # the hairline itself is found by colour
         arc = middle + np.cos(angles) * half + np.sin(angles) * top
         self.outline = np.vstack([points[JAW], arc[::-1]])
         self.centre = points[27:31].mean(0)

@@ -10,6 +10,12 @@ COUNT = 68
 BROWS, LEFT_EYE, RIGHT_EYE = slice(17, 27), slice(36, 42), slice(42, 48)
 """Rows of the parts; left and right as seen in the photograph."""
 NOSE_BASE = 33
+HAIRLINE = 0.85
+"""DECISION: expected height of the hairline above the brows, in distances from brows to the base of the nose."""
+FOREHEAD = 0.8
+"""DECISION: height above the brows up to which the forehead surely belongs to the face, in the same unit."""
+LEAST_VISIBLE = 0.005
+"""DECISION: least area at which a class counts as visible, in squared eye distances."""
 
 
 def eye_distance(landmarks: Points) -> float:

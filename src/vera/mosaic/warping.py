@@ -53,7 +53,7 @@ class Target:
         return filled(points, self.size)
 
 
-def pull(values: npt.NDArray[Any], way: Floats, *, nearest: bool = False, margin: float = MARGIN) -> npt.NDArray[Any]:
+def resample(values: npt.NDArray[Any], way: Floats, *, nearest: bool = False, margin: float = MARGIN) -> npt.NDArray[Any]:
     """Resample a source's image onto the target mesh.
 
     Args:

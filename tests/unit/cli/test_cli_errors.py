@@ -106,6 +106,7 @@ TINY = ["generator=tiny", "encoder=tiny"]
         (["stage.start=/nope"], "no bundle at '/nope'"),
         (["optim.lrr=1"], "no setting 'optim.lrr': did you mean 'optim.lr'?"),
         (["stage.module.game.weights.face=2"], "did you mean 'stage.weights.face'?"),
+        (["attributes.pose.encoder.yaw=[1,2,3]"], "did you mean 'attributes.pose.yaw'? An encoder's arguments lie in its attribute"),
         (["optm.lr=1"], "no setting 'optm.lr': did you mean 'optim.lr'?"),
         (["stage=genrator"], "did you mean generator?"),
         (["+trainer.nope=1"], "the configuration's 'trainer' does not fit"),
