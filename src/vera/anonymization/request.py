@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from vera.faces.region_choice import Region
 from vera.types import Semantic, VeraError
 
 
@@ -15,6 +16,7 @@ class Options:
 
     Attributes:
         preserve: semantic classes kept bit for bit in every photograph.
+        regions: parts of the face, boxes and polygons kept bit for bit; a box or polygon only with a single photograph.
         hair: replace the hair too.
         face: which face to take in a photograph that shows several: 1 for the largest, 2 for the next. None: refuse such a photograph.
         leave_others: the other faces of such a photograph may stay as they are; without it ``face`` is refused too.
@@ -37,6 +39,7 @@ class Options:
     """
 
     preserve: tuple[Semantic, ...] = ()
+    regions: tuple[Region, ...] = ()
     hair: bool = False
     face: int | None = None
     leave_others: bool = False
@@ -61,6 +64,11 @@ class Options:
             raise VeraError(f"truncation {self.truncation}: choose a value from 0 to 4")
         if self.seed is not None and not 0 <= self.seed < 2**63:
             raise VeraError(f"seed {self.seed}: choose a whole number from 0 to 2^63 - 1")
+
+    @property
+    def preserved_names(self) -> list[str]:
+        """What is kept, for the audit: names of classes and regions, as the command line takes them."""
+        return [*(known.name.lower() for known in self.preserve), *map(str, self.regions)]
 
 
 def unnamed(digests: Iterable[str]) -> str:

@@ -171,7 +171,7 @@ def set_scene(photograph: Photograph, landmarks: Points, parser: Parser, *, mask
         landmarks: ``(68, 2)`` of the chosen face.
         parser: parser that segments the aligned face.
         mask: ``(H, W)``: drawn region to preserve.
-        options: classes to preserve, hair.
+        options: classes and regions to preserve, hair.
 
     Raises:
         VeraError: a class is not visible, a mask does not fit, or nothing is left to replace (:mod:`vera.anonymization.preservation`).
@@ -179,7 +179,7 @@ def set_scene(photograph: Photograph, landmarks: Points, parser: Parser, *, mask
     """
     face = align(photograph, landmarks, PARSING_SIZE)
     parsed = parser.parse(face).detach().float().cpu()
-    preserved = preserved_region(photograph, face, parsed, classes=options.preserve, mask=mask)
+    preserved = preserved_region(photograph, face, parsed, classes=options.preserve, mask=mask, regions=options.regions)
     replaced = replaced_region(photograph, face, parsed, preserved, hair=options.hair)
     kept = dict.fromkeys([*options.preserve, *covered_classes(face, parsed, preserved)])
     return Scene(photograph, face, parsed, preserved, replaced, tuple(kept))

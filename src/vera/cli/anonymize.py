@@ -50,7 +50,7 @@ def anonymize(
     photographs: Annotated[list[Path] | None, typer.Argument(metavar="PHOTO...", help="All photographs of ONE person.")] = None,
     preserve: Annotated[
         list[str] | None,
-        typer.Option(metavar="WHAT", help="What is kept bit for bit: classes (mouth, nose, eyes, ...) or mask files; several with commas."),
+        typer.Option(metavar="WHAT", help="What is kept bit for bit: classes (mouth, ...), regions (`vera regions`), mask files; several with commas."),
     ] = None,
     person: Annotated[str | None, typer.Option(metavar="ID", help="Who this is; another ID, another face.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Draws the new face, with the ID; at random without it.")] = None,
@@ -102,6 +102,7 @@ def anonymize(
     from vera.anonymization.request import Options
     from vera.cli.output import OutputFolder
     from vera.cli.plan import choose_formats, files_within, parse_preserve, plan
+    from vera.faces.region_choice import require_one_photograph
     from vera.types import VeraError
 
     if identity and seed is not None:
@@ -111,8 +112,9 @@ def anonymize(
     drawing = {"--renderer": renderer, "--bundle": bundle, "--seed": seed, "--kind": kind, "--identity": identity}
     if method and (needless := [name for name, given in (drawing | {"--save-identity": save_identity}).items() if given is not None]):
         raise VeraError(f"--method {method.value} draws no new face, so {needless[0]} means nothing: leave one of the two out")
-    classes, masks = parse_preserve(preserve or ())
-    options = Options(preserve=classes, hair=hair, face=face, leave_others=leave_others, upright=upright.value, kind=kind, seed=seed)
+    classes, regions, masks = parse_preserve(preserve or ())
+    require_one_photograph(regions, 2 if manifest else len(photographs or ()))
+    options = Options(preserve=classes, regions=regions, hair=hair, face=face, leave_others=leave_others, upright=upright.value, kind=kind, seed=seed)
     people = plan(photographs or (), manifest, person=person, masks=masks, rename=rename, identity=identity or save_identity)
     people = choose_formats(people, format.value if format else None)
     if leave_others and any(entry.dicom for known in people for entry in known.entries):

@@ -1,0 +1,66 @@
+"""``vera regions``: which regions a photograph has that ``--preserve`` can name, and where they lie."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from vera.anonymization.preview import Preview
+
+
+def regions(
+    photograph: Annotated[Path, typer.Argument(metavar="PHOTO", help="A photograph of one face.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="PNG", help="A new picture of the regions; it shows the face: for the clinic only.")
+    ] = None,
+    face: Annotated[int | None, typer.Option(min=1, metavar="N", help="Which face, 1 = the largest.")] = None,
+    parser: Annotated[
+        str | None,
+        typer.Option(metavar="WHICH", help="What finds the classes: shipped (the default), landmarks, a parser's bundle or .onnx file."),
+    ] = None,
+) -> None:
+    """Show the regions of a face that --preserve can name.
+
+    Lists each with its pixels, or why it is not there. Left and right are the patient's: the left eye is on the right of the picture.
+    The picture of --out shows the patient, recognisably: it is a preview for yourself, and no result.
+    """
+    from vera.types import VeraError
+
+    if out and (out.suffix.lower() != ".png" or out.exists()):
+        raise VeraError(f"--out {out} is there already, or is no .png: name a new PNG file")
+    found = preview(photograph, face, parser)
+    for number, (name, mask) in enumerate(found.masks.items(), 1):
+        typer.echo(f"{number:2}  {name:20} " + (f"{int(mask.sum()):>9,} pixels" if mask is not None else f"not there: {found.missing[name]}"))
+    typer.echo(f"one eye distance, a margin of 1 or about 63mm, is {found.unit:.0f} pixels here", err=True)
+    if out:
+        from vera.faces.photograph import write_png
+
+        write_png(out, found.drawn())
+        typer.echo(f"{out} shows the patient's face: keep it in the clinic", err=True)
+
+
+def preview(path: Path, face: int | None, parser: str | None) -> Preview:
+    """The regions of a photograph's face.
+
+    Args:
+        path: file of the photograph.
+        face: number of the face, from 1, in a photograph of several.
+        parser: name or path of a face parser; None for the packaged one.
+
+    """
+    from vera.anonymization.preview import Preview
+    from vera.anonymization.request import Options
+    from vera.anonymization.scene import PARSING_SIZE, find_face
+    from vera.faces.alignment import align
+    from vera.faces.detection import DlibDetector
+    from vera.faces.parser_choice import choose_parser
+    from vera.faces.photograph import read_photograph
+    from vera.faces.turns import quick_detectors
+
+    photograph, detector, seeing = read_photograph(path), DlibDetector(), choose_parser(parser)
+    chosen = find_face(detector, photograph, Options(face=face, leave_others=face is not None), quick_detectors(detector))
+    aligned = align(photograph, chosen.face.landmarks, PARSING_SIZE)
+    return Preview(photograph, aligned, seeing.parse(aligned).detach().float().cpu())
