@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 import cv2
@@ -21,13 +22,39 @@ FINE = 4
 """Bits of a pixel's fraction in drawing."""
 CLOSED = 0.035
 """DECISION: mean gap of the inner lips in eye distances under which the mouth counts as closed: landmarks of closed lips lie 0.01 apart."""
+ROUND = 0.03
+"""DECISION: Gaussian width that rounds the corners of drawn parts, in eye distances."""
 LID = 12 / MM_OF_EYE_DISTANCE
 """DECISION: height of the lower lid in its middle, in eye distances: to about where the cheek begins."""
 TO_BROW = 0.75
 """DECISION: the upper lid goes up to this share of the way to the brow's landmarks, which lie in its middle; hair of the brow is left out."""
-RIGHT = {"eye": (36, 37, 38, 39, 40, 41), "brow": range(17, 22), "jaw": (1, 2, 3, 4, 5), "wing": 31, "corner": 48, "side": -1.0}
-LEFT = {"eye": (45, 44, 43, 42, 47, 46), "brow": range(26, 21, -1), "jaw": (15, 14, 13, 12, 11), "wing": 35, "corner": 54, "side": 1.0}
-"""Landmarks of the patient's two sides, each from the outer corner inwards, and where the side lies in the photograph (1: to the right)."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side of a face: landmarks from the outer corner inwards, and where it lies.
+
+    Attributes:
+        eye: the outer corner, upper lid, inner corner, lower lid.
+        brow: the brow.
+        jaw: beside the cheek, from above.
+        wing: beside the nostril.
+        corner: of the mouth.
+        sign: 1 on the right of the photograph, -1 on its left.
+
+    """
+
+    eye: tuple[int, ...]
+    brow: tuple[int, ...]
+    jaw: tuple[int, ...]
+    wing: int
+    corner: int
+    sign: float
+
+
+RIGHT = Side((36, 37, 38, 39, 40, 41), (17, 18, 19, 20, 21), (1, 2, 3, 4, 5), 31, 48, -1.0)
+LEFT = Side((45, 44, 43, 42, 47, 46), (26, 25, 24, 23, 22), (15, 14, 13, 12, 11), 35, 54, 1.0)
+"""The patient's sides."""
 
 
 class Parts:
@@ -79,39 +106,39 @@ class Parts:
         """Pixels of a class."""
         return np.asarray(self.labels == known)
 
-    def of_side(self, known: Semantic, side: dict) -> Mask:
+    def of_side(self, known: Semantic, side: Side) -> Mask:
         """Pixels of a class on one side of the face's midline."""
         rows, columns = np.nonzero(self.labels == known)
         top, way = self.points[27], self.points[8] - self.points[27]
         beyond = way[1] * (columns - top[0]) - way[0] * (rows - top[1])  # above 0: right of the midline in the photograph
-        chosen = beyond * side["side"] > 0
+        chosen = beyond * side.sign > 0
         found = np.zeros(self.labels.shape, dtype=bool)
         found[rows[chosen], columns[chosen]] = True
         return found
 
-    def eye(self, side: dict) -> Mask:
+    def eye(self, side: Side) -> Mask:
         """An eye between its lids."""
-        line = self.points[list(side["eye"])]
+        line = self.points[list(side.eye)]
         near = self._filled(_scaled(line, 1.4))
         return self._filled(line) | (self.of_side(Semantic.EYES, side) & near)
 
-    def upper_eyelid(self, side: dict) -> Mask:
+    def upper_eyelid(self, side: Side) -> Mask:
         """The skin above an eye, up to the brow."""
-        eye, brow = self.points[list(side["eye"][:4])], self.points[list(side["brow"])]
+        eye, brow = self.points[list(side.eye[:4])], self.points[list(side.brow)]
         out = -self._outwards(side)
         low = np.vstack([eye[0] - 0.06 * self.unit * out, eye, eye[3] + 0.03 * self.unit * out])
         at = (brow - eye[0]) @ out
         height = np.interp((low - eye[0]) @ out, at, (brow - eye[0]) @ self.down)
         over = low + ((height - (low - eye[0]) @ self.down) * TO_BROW)[:, None] * self.down
-        lid = self._filled(np.vstack([low, over[::-1]]))
+        lid = self._smooth(np.vstack([low, over[::-1]])) | self._filled(np.vstack([eye, over[4:0:-1]]))
         return lid & ~self.eye(side) & (self.labels != Semantic.BROWS) & (self.labels != Semantic.HAIR)
 
-    def lower_eyelid(self, side: dict) -> Mask:
+    def lower_eyelid(self, side: Side) -> Mask:
         """The skin under an eye."""
-        eye = self.points[list(side["eye"])]
+        eye = self.points[list(side.eye)]
         line = eye[[0, 5, 4, 3]]
         low = line + LID * self.unit * np.array([0.45, 1.0, 1.0, 0.5])[:, None] * self.down
-        lid = self._filled(np.vstack([line, low[::-1]]))
+        lid = self._smooth(np.vstack([line, low[::-1]])) | self._filled(np.vstack([line, low[2:0:-1]]))
         return lid & ~self.eye(side) & (self.labels != Semantic.NOSE)
 
     def lips(self) -> Mask:
@@ -133,35 +160,35 @@ class Parts:
 
     def nostrils(self) -> Mask:
         """The base of the nose with both nostrils."""
-        line = self.points[31:36]
+        line = self.points[31:36] + np.array([-0.05, 0, 0, 0, 0.05])[:, None] * self.unit * self.across
         up = np.array([0.10, 0.14, 0.10, 0.14, 0.10])[:, None] * self.unit * self.down
-        return self._filled(np.vstack([line - up, (line + 0.03 * self.unit * self.down)[::-1]]))
+        return self._smooth(np.vstack([line - up, (line + 0.03 * self.unit * self.down)[::-1]]))
 
     def chin(self) -> Mask:
         """The chin."""
         jaw, lip = self.points[6:11], self.points[57]
         fold = lip + 0.3 * (self.points[8] - lip)
         corners = [fold + part * self.unit * self.across for part in (-0.36, -0.18, 0.0, 0.18, 0.36)]
-        return self._filled(np.vstack([jaw, corners[::-1]])) & ~self._is(Semantic.MOUTH, Semantic.NECK, Semantic.CLOTHES)
+        return self._smooth(np.vstack([jaw, corners[::-1]])) & ~self._is(Semantic.MOUTH, Semantic.NECK, Semantic.CLOTHES)
 
     def forehead(self) -> Mask:
         """The skin above the brows."""
-        brows = self.points[17:27] - 0.1 * self.unit * self.down
+        brows = self.points[17:27] - 0.02 * self.unit * self.down
         up = 1.6 * self.unit * self.down
-        return self._filled(np.vstack([brows, (brows - up)[::-1]])) & self._is(Semantic.SKIN)
+        return _largest(self._filled(np.vstack([brows, (brows - up)[::-1]])) & self._is(Semantic.SKIN))
 
-    def cheek(self, side: dict) -> Mask:
+    def cheek(self, side: Side) -> Mask:
         """A cheek."""
         p, out, unit = self.points, self._outwards(side), self.unit
-        eye = p[list(side["eye"])][[0, 5, 4, 3]] + (LID + 0.04) * unit * np.array([0.45, 1.0, 1.0, 0.75])[:, None] * self.down
-        wing, corner = p[side["wing"]] + 0.1 * unit * out, p[side["corner"]] + 0.12 * unit * out
-        jaw = p[list(side["jaw"])]
+        eye = p[list(side.eye)][[0, 5, 4, 3]] + (LID + 0.04) * unit * np.array([0.45, 1.0, 1.0, 0.75])[:, None] * self.down
+        wing, corner = p[side.wing] + 0.1 * unit * out, p[side.corner] + 0.12 * unit * out
+        jaw = p[list(side.jaw)]
         inwards = wing - jaw
         jaw = jaw + 0.04 * unit * inwards / np.linalg.norm(inwards, axis=1, keepdims=True)
-        return self._filled(np.vstack([eye, [wing, corner], jaw[::-1]])) & self._is(Semantic.SKIN)
+        return self._smooth(np.vstack([eye, [wing, corner], jaw[::-1]])) & self._is(Semantic.SKIN)
 
-    def _outwards(self, side: dict) -> npt.NDArray[np.float64]:
-        return np.asarray(side["side"] * self.across)
+    def _outwards(self, side: Side) -> npt.NDArray[np.float64]:
+        return np.asarray(side.sign * self.across)
 
     def _gap(self) -> float:
         """Mean distance of the inner lips, in eye distances."""
@@ -173,6 +200,11 @@ class Parts:
     def _oval(self, centre: Points, wide: float, high: float) -> Mask:
         angles = np.linspace(0, 2 * math.pi, 48, endpoint=False)[:, None]
         return self._filled(centre + self.unit * (wide * np.cos(angles) * self.across + high * np.sin(angles) * self.down))
+
+    def _smooth(self, polygon: Points) -> Mask:
+        """A polygon with rounded corners."""
+        soft = cv2.GaussianBlur(self._filled(polygon).astype(np.float32), (0, 0), ROUND * self.unit)
+        return np.asarray(soft > 0.5)
 
     def _filled(self, polygon: Points) -> Mask:
         return filled(polygon, self.labels.shape)
@@ -215,6 +247,14 @@ def shape_mask(region: Region, size: tuple[int, int], name: str) -> Mask:
     mask = np.zeros(size, dtype=bool)
     mask[math.floor(y) : math.ceil(y + h), math.floor(x) : math.ceil(x + w)] = True
     return mask
+
+
+def _largest(mask: Mask) -> Mask:
+    """The largest connected piece."""
+    count, pieces, statistics, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
+    if count < 2:
+        return mask
+    return np.asarray(pieces == 1 + int(statistics[1:, cv2.CC_STAT_AREA].argmax()))
 
 
 def _scaled(polygon: Points, factor: float) -> Points:
