@@ -41,6 +41,7 @@ class Scene:
         preserved: ``(H, W)``, kept bit for bit.
         replaced: ``(H, W)``, no source pixel stays.
         kept_classes: classes of which more than half is kept.
+        outlined_classes: classes of which named regions keep a part, or a neighbour: they are replaced, but their outline should stay.
         hair_edge: ``(H, W)``, where kept hair is mixed again over the new face; None where the renderer has no such band.
 
     """
@@ -52,6 +53,7 @@ class Scene:
     replaced: Mask
     kept_classes: tuple[Semantic, ...]
     hair_edge: Mask | None = None
+    outlined_classes: tuple[Semantic, ...] = ()
 
     def facts(self) -> dict[str, Any]:
         """Plain values that describe it in the audit."""
@@ -182,4 +184,5 @@ def set_scene(photograph: Photograph, landmarks: Points, parser: Parser, *, mask
     preserved = preserved_region(photograph, face, parsed, classes=options.preserve, mask=mask, regions=options.regions)
     replaced = replaced_region(photograph, face, parsed, preserved, hair=options.hair)
     kept = dict.fromkeys([*options.preserve, *covered_classes(face, parsed, preserved)])
-    return Scene(photograph, face, parsed, preserved, replaced, tuple(kept))
+    outlined = dict.fromkeys(region.outlined for region in options.regions if region.outlined is not None)
+    return Scene(photograph, face, parsed, preserved, replaced, tuple(kept), outlined_classes=tuple(outlined))

@@ -36,6 +36,17 @@ NAMES = {
     "right_ear": "visible part of the right ear",
 }
 """Each named region with what it is."""
+OUTLINES = {
+    "teeth": Semantic.MOUTH,
+    "lips": Semantic.MOUTH,
+    "eye": Semantic.EYES,
+    "eyelid": Semantic.EYES,
+    "brow": Semantic.BROWS,
+    "tip": Semantic.NOSE,
+    "nostrils": Semantic.NOSE,
+}
+"""By the last word of a region's name: the class that it is a part of, or borders on. New lips around kept teeth, or a new eye under a kept
+lid, must have the photograph's outline."""
 MM_OF_EYE_DISTANCE = 63.0
 """Millimetres that one eye distance stands for: the mean interpupillary distance of adults (Dodgson, Variation and extrema of human
 interpupillary distance, SPIE 5291, 2004). An estimate: adults have 52 to 78 mm, children less, and a turned head shows less of it."""
@@ -65,6 +76,11 @@ class Region:
     def __str__(self) -> str:
         numbers = f":{','.join(f'{number:g}' for number in self.numbers)}" if self.numbers else ""
         return self.name + numbers + (f"+{self.margin:.4g}" if self.margin else "")
+
+    @property
+    def outlined(self) -> Semantic | None:
+        """Class whose outline must stay where it is, so that what is new fits around this region; None for none."""
+        return OUTLINES.get(self.name.rpartition("_")[2])
 
     @property
     def is_shape(self) -> bool:
@@ -109,9 +125,9 @@ def unknown(what: str) -> str:
     """The sentence about a name that is neither a region nor a class."""
     known = [*(member.name.lower() for member in Semantic), *NAMES]
     asked = re.sub(r"[\s_-]+", "_", what.strip().lower())
-    words = {word.removesuffix("s") for word in asked.split("_")}
-    near = difflib.get_close_matches(asked, known, n=1, cutoff=0.6)
-    near = near or [name for name in known if words & {word.removesuffix("s") for word in name.split("_")}][:1]
+    last = asked.rpartition("_")[2].removesuffix("s")  # it says what is meant: upper lip, left nostril
+    near = [name for name in known if last in (word.removesuffix("s") for word in name.split("_"))]
+    near = near or difflib.get_close_matches(asked, known, n=1)
     advice = f"did you mean '{near[0]}'? If not," if near else "for another part"
     return f"unknown region '{what}': {advice} give box:x,y,w,h, polygon:x1,y1,... or a drawn mask; the names are {', '.join(known)}"
 

@@ -166,7 +166,7 @@ class Parts:
 
     def chin(self) -> Mask:
         """The chin."""
-        jaw, lip = self.points[6:11], self.points[57]
+        jaw, lip = self.points[6:11] + 0.06 * self.unit * self.down, self.points[57]
         fold = lip + 0.3 * (self.points[8] - lip)
         corners = [fold + part * self.unit * self.across for part in (-0.36, -0.18, 0.0, 0.18, 0.36)]
         return self._smooth(np.vstack([jaw, corners[::-1]])) & ~self._is(Semantic.MOUTH, Semantic.NECK, Semantic.CLOTHES)
