@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from vera.faces.given_face import GivenFace
 from vera.faces.region_choice import Region
 from vera.types import Semantic, VeraError
 
@@ -20,6 +21,7 @@ class Options:
         hair: replace the hair too.
         face: which face to take in a photograph that shows several: 1 for the largest, 2 for the next. None: refuse such a photograph.
         leave_others: the other faces of such a photograph may stay as they are; without it ``face`` is refused too.
+        given: the face, where detection does not find it; only with a single photograph. None: it is looked for.
         upright: what becomes of a photograph whose face is found in another quarter turn: ``refuse``, or ``auto``: it is turned upright,
             pixel for pixel, and its output stays so.
         kind: of identity, where a bundle's bank knows several (see :class:`vera.inversion.autoencoder.Autoencoder`); None: the one whose
@@ -43,6 +45,7 @@ class Options:
     hair: bool = False
     face: int | None = None
     leave_others: bool = False
+    given: GivenFace | None = None
     upright: str = "refuse"
     kind: str | None = None
     seed: int | None = None
@@ -54,6 +57,8 @@ class Options:
     def __post_init__(self) -> None:
         if self.face is not None and self.face < 1:
             raise VeraError(f"face {self.face}: faces are numbered from 1 (the largest)")
+        if self.given is not None and (self.face is not None or self.upright == "auto"):
+            raise VeraError("--landmarks says which face it is, and that it is upright: leave --face and --upright auto out")
         if self.upright not in ("refuse", "auto"):
             raise VeraError(f"upright '{self.upright}': choose refuse or auto")
         if self.attempts < 1:

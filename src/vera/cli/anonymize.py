@@ -62,6 +62,9 @@ def anonymize(
     save_identity: Annotated[Path | None, typer.Option(metavar="FILE", help="Keep the face for a later visit.")] = None,
     manifest: Annotated[Path | None, typer.Option(metavar="CSV", help="Many people: columns person, role, path, mask (optional).")] = None,
     face: Annotated[int | None, typer.Option(min=1, metavar="N", help="Which face, 1 = the largest; needs --leave-others.")] = None,
+    landmarks: Annotated[
+        Path | None, typer.Option(metavar="JSON", help="Where the face is (68 landmarks or a box), if it is not found; one photograph.")
+    ] = None,
     leave_others: Annotated[bool, typer.Option("--leave-others", help="Leave the other faces alone: they stay recognisable.")] = False,
     upright: Annotated[
         Upright, typer.Option(help="A turned photograph is refused, or turned upright; its output stays so.")
@@ -102,6 +105,7 @@ def anonymize(
     from vera.anonymization.request import Options
     from vera.cli.output import OutputFolder
     from vera.cli.plan import choose_formats, files_within, parse_preserve, plan
+    from vera.faces.given_face import read_given
     from vera.faces.region_choice import require_one_photograph
     from vera.types import VeraError
 
@@ -114,7 +118,11 @@ def anonymize(
         raise VeraError(f"--method {method.value} draws no new face, so {needless[0]} means nothing: leave one of the two out")
     classes, regions, masks = parse_preserve(preserve or ())
     require_one_photograph(regions, 2 if manifest else len(photographs or ()))
-    options = Options(preserve=classes, regions=regions, hair=hair, face=face, leave_others=leave_others, upright=upright.value, kind=kind, seed=seed)
+    if landmarks and (manifest or len(photographs or ()) != 1):
+        raise VeraError("--landmarks says where the face is in one photograph: make a call for each, with --save-identity and --identity")
+    given = read_given(landmarks) if landmarks else None
+    choices = {"hair": hair, "face": face, "leave_others": leave_others, "upright": upright.value, "kind": kind, "seed": seed}
+    options = Options(preserve=classes, regions=regions, given=given, **choices)
     people = plan(photographs or (), manifest, person=person, masks=masks, rename=rename, identity=identity or save_identity)
     people = choose_formats(people, format.value if format else None)
     if leave_others and any(entry.dicom for known in people for entry in known.entries):
@@ -122,7 +130,7 @@ def anonymize(
             "--leave-others leaves faces recognisable, and a DICOM output is marked as free of them: crop it, or use --format png"
         )
     sources = [file for known in people for entry in known.entries for file in (entry.path, *entry.masks)]
-    sources += [file for file in (manifest, identity) if file]
+    sources += [file for file in (manifest, identity, landmarks) if file]
     sources += files_within(bundle, *(Path(file) for file in (parser, *(recogniser or ())) if file))
     with OutputFolder(out, people, sources=sources, overwrite=overwrite, identity=save_identity, mark=mark) as folder:
         from vera.cli import batch  # only now torch and the networks: all that was refused so far was refused at once

@@ -17,6 +17,9 @@ def regions(
         Path | None, typer.Option("--out", metavar="PNG", help="A new picture of the regions; it shows the face: for the clinic only.")
     ] = None,
     face: Annotated[int | None, typer.Option(min=1, metavar="N", help="Which face, 1 = the largest.")] = None,
+    landmarks: Annotated[
+        Path | None, typer.Option(metavar="JSON", help="Where the face is (68 landmarks or a box), if it is not found.")
+    ] = None,
     parser: Annotated[
         str | None,
         typer.Option(metavar="WHICH", help="What finds the classes: shipped (the default), landmarks, a parser's bundle or .onnx file."),
@@ -31,7 +34,7 @@ def regions(
 
     if out and (out.suffix.lower() != ".png" or out.exists()):
         raise VeraError(f"--out {out} is there already, or is no .png: name a new PNG file")
-    found = preview(photograph, face, parser)
+    found = preview(photograph, face, parser, landmarks)
     for number, (name, mask) in enumerate(found.masks.items(), 1):
         typer.echo(f"{number:2}  {name:20} " + (f"{int(mask.sum()):>9,} pixels" if mask is not None else f"not there: {found.missing[name]}"))
     typer.echo(f"one eye distance, a margin of 1 or about 63mm, is {found.unit:.0f} pixels here", err=True)
@@ -42,13 +45,14 @@ def regions(
         typer.echo(f"{out} shows the patient's face: keep it in the clinic", err=True)
 
 
-def preview(path: Path, face: int | None, parser: str | None) -> Preview:
+def preview(path: Path, face: int | None, parser: str | None, landmarks: Path | None = None) -> Preview:
     """The regions of a photograph's face.
 
     Args:
         path: file of the photograph.
         face: number of the face, from 1, in a photograph of several.
         parser: name or path of a face parser; None for the packaged one.
+        landmarks: file that says where the face is; None: it is looked for.
 
     """
     from vera.anonymization.preview import Preview
@@ -56,11 +60,13 @@ def preview(path: Path, face: int | None, parser: str | None) -> Preview:
     from vera.anonymization.scene import PARSING_SIZE, find_face
     from vera.faces.alignment import align
     from vera.faces.detection import DlibDetector
+    from vera.faces.given_face import read_given
     from vera.faces.parser_choice import choose_parser
     from vera.faces.photograph import read_photograph
     from vera.faces.turns import quick_detectors
 
+    given = read_given(landmarks) if landmarks else None
     photograph, detector, seeing = read_photograph(path), DlibDetector(), choose_parser(parser)
-    chosen = find_face(detector, photograph, Options(face=face, leave_others=face is not None), quick_detectors(detector))
+    chosen = find_face(detector, photograph, Options(face=face, leave_others=face is not None, given=given), quick_detectors(detector))
     aligned = align(photograph, chosen.face.landmarks, PARSING_SIZE)
     return Preview(photograph, aligned, seeing.parse(aligned).detach().float().cpu())

@@ -14,7 +14,7 @@ CENTRES = {
     "teeth": (100, 159), "lips": (100, 162), "left_eye": (130, 102), "right_eye": (70, 102), "left_upper_eyelid": (130, 92),
     "right_upper_eyelid": (70, 92), "left_lower_eyelid": (130, 111), "right_lower_eyelid": (70, 111), "left_brow": (130, 81),
     "right_brow": (70, 81), "nose_tip": (100, 127), "nostrils": (100, 136), "left_cheek": (138, 136), "right_cheek": (62, 136),
-    "cheeks": (100, 136), "chin": (100, 180), "forehead": (100, 62), "left_ear": (168, 115), "right_ear": (32, 115),
+    "cheeks": (100, 136), "chin": (100, 183), "forehead": (100, 62), "left_ear": (168, 115), "right_ear": (32, 115),
 }  # fmt: skip
 """Where the middle of each region's pixels lies in the photograph (x, y), to a few pixels."""
 
