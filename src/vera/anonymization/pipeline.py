@@ -94,7 +94,7 @@ class VeraAnonymizer:
                 f"{len(photographs)} photographs and {len(masks)} masks: give at least one photograph, and a mask or None for each"
             )
         if self.options.given is not None and len(photographs) != 1:
-            raise VeraError("--landmarks says where the face is in one photograph: make a call for each, with --save-identity and --identity")
+            raise VeraError("--landmarks is for one photograph: make a call for each, with --save-identity and --identity")
         require_one_photograph(self.options.regions, len(photographs))
         draws = self.bundle is not None
         if identity is not None:

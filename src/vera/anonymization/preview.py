@@ -28,7 +28,7 @@ class Preview:
     """The named regions of one face.
 
     Args:
-        photograph: the photograph.
+        photograph: photograph that shows the face.
         face: the aligned face in it.
         parsed: ``(K, S', S')`` class probabilities.
 
@@ -66,8 +66,8 @@ class Preview:
             outlines, _ = cv2.findContours(large, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
             cv2.drawContours(canvas, outlines, -1, [int(c) for c in colour], 2)
             depth = cv2.distanceTransform(large, cv2.DIST_L2, 3)
-            row, column = np.unravel_index(int(depth.argmax()), depth.shape)
-            places.append((number, (float(column), float(row))))
+            middle_row, middle_column = np.unravel_index(int(depth.argmax()), depth.shape)
+            places.append((number, (float(middle_column), float(middle_row))))
         picture = Image.new("RGB", (canvas.shape[1] + LEGEND, canvas.shape[0]), "white")
         picture.paste(Image.fromarray(canvas))
         draw, font = ImageDraw.Draw(picture), ImageFont.load_default(size=24)
@@ -78,8 +78,8 @@ class Preview:
             for number, (name, mask) in enumerate(self.masks.items(), 1)
         ]
         left = canvas.shape[1] + 24
-        for row, (text, colour) in enumerate(lines):
-            draw.rectangle((left, 30 + 44 * row, left + 24, 54 + 44 * row), fill=colour)
+        for row, (text, fill) in enumerate(lines):
+            draw.rectangle((left, 30 + 44 * row, left + 24, 54 + 44 * row), fill=fill)
             draw.text((left + 40, 42 + 44 * row), text, fill="black", font=font, anchor="lm")
         low = 60 + 44 * len(lines)
         for row, text in enumerate(("Left and right are the patient's.", "It shows the patient: for the clinic only.")):

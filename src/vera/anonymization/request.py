@@ -72,7 +72,7 @@ class Options:
 
     @property
     def preserved_names(self) -> list[str]:
-        """What is kept, for the audit: names of classes and regions, as the command line takes them."""
+        """Names of the classes and regions that are kept, as the command line takes them, for the audit."""
         return [*(known.name.lower() for known in self.preserve), *map(str, self.regions)]
 
 

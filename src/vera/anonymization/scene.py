@@ -138,7 +138,7 @@ def find_face(detector: Detector, photograph: Photograph, options: Options, othe
 
 
 def _warnings(photograph: Photograph, doubtful: Sequence[DetectedFace]) -> list[str]:
-    """What somebody must look at: in the file, and where something looks a little like a face."""
+    """Warnings about the file, and about places that look a little like a face."""
     return [f"{photograph.name}: {warning}" for warning in photograph.warnings] + [
         f"{photograph.name}: at ({find.box[0]:.0f}, {find.box[1]:.0f}) to ({find.box[2]:.0f}, {find.box[3]:.0f}) something looks a little "
         f"like a face (score {find.score:.2f}) and is left as it is: make sure that nobody is recognisable there"

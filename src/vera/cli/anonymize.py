@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -50,7 +51,7 @@ def anonymize(
     photographs: Annotated[list[Path] | None, typer.Argument(metavar="PHOTO...", help="All photographs of ONE person.")] = None,
     preserve: Annotated[
         list[str] | None,
-        typer.Option(metavar="WHAT", help="What is kept bit for bit: classes (mouth, ...), regions (`vera regions`), mask files; several with commas."),
+        typer.Option(metavar="WHAT", help="What is kept bit for bit: classes (mouth), regions (chin: see `vera regions`), mask files."),
     ] = None,
     person: Annotated[str | None, typer.Option(metavar="ID", help="Who this is; another ID, another face.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Draws the new face, with the ID; at random without it.")] = None,
@@ -121,8 +122,8 @@ def anonymize(
     if landmarks and (manifest or len(photographs or ()) != 1):
         raise VeraError("--landmarks says where the face is in one photograph: make a call for each, with --save-identity and --identity")
     given = read_given(landmarks) if landmarks else None
-    choices = {"hair": hair, "face": face, "leave_others": leave_others, "upright": upright.value, "kind": kind, "seed": seed}
-    options = Options(preserve=classes, regions=regions, given=given, **choices)
+    kept = Options(preserve=classes, regions=regions, hair=hair)
+    options = replace(kept, face=face, given=given, leave_others=leave_others, upright=upright.value, kind=kind, seed=seed)
     people = plan(photographs or (), manifest, person=person, masks=masks, rename=rename, identity=identity or save_identity)
     people = choose_formats(people, format.value if format else None)
     if leave_others and any(entry.dicom for known in people for entry in known.entries):

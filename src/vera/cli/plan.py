@@ -217,8 +217,8 @@ def files_within(*paths: Path | None) -> list[Path]:
     return [file for path in given for file in (path, *(path.rglob("*") if path.is_dir() else ()))]
 
 
-class Preserved(NamedTuple):
-    """What ``--preserve`` asks for.
+class Kept(NamedTuple):
+    """The entries of ``--preserve``, by kind.
 
     Attributes:
         classes: semantic classes.
@@ -232,7 +232,7 @@ class Preserved(NamedTuple):
     masks: tuple[Path, ...]
 
 
-def parse_preserve(values: Sequence[str]) -> Preserved:
+def parse_preserve(values: Sequence[str]) -> Kept:
     """Split ``--preserve`` values (repeated, or comma lists) into semantic classes, regions and mask files.
 
     Raises:
@@ -252,7 +252,7 @@ def parse_preserve(values: Sequence[str]) -> Preserved:
         else:
             regions.append(parse_region(item))
     check_files(masks)
-    return Preserved(tuple(dict.fromkeys(classes)), tuple(dict.fromkeys(regions)), tuple(masks))  # one mask may serve several photographs
+    return Kept(tuple(dict.fromkeys(classes)), tuple(dict.fromkeys(regions)), tuple(masks))  # one mask may serve several photographs
 
 
 def is_file_name(item: str) -> bool:

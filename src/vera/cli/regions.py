@@ -36,7 +36,8 @@ def regions(
         raise VeraError(f"--out {out} is there already, or is no .png: name a new PNG file")
     found = preview(photograph, face, parser, landmarks)
     for number, (name, mask) in enumerate(found.masks.items(), 1):
-        typer.echo(f"{number:2}  {name:20} " + (f"{int(mask.sum()):>9,} pixels" if mask is not None else f"not there: {found.missing[name]}"))
+        told = f"not there: {found.missing[name]}" if mask is None else f"{int(mask.sum()):>9,} pixels"
+        typer.echo(f"{number:2}  {name:20} {told}")
     typer.echo(f"one eye distance, a margin of 1 or about 63mm, is {found.unit:.0f} pixels here", err=True)
     if out:
         from vera.faces.photograph import write_png

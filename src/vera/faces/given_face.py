@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from vera.faces.detection import Box, DetectedFace
 from vera.faces.landmarks import BROWS, COUNT, LEFT_EYE, NOSE_BASE, RIGHT_EYE
 from vera.files import printable
 from vera.types import Photograph, Pixels, Points, VeraError
 from vera.untrusted import read_json
+
+if TYPE_CHECKING:
+    from vera.faces.detection import Box, DetectedFace
 
 FORM = '{"box": [x, y, width, height], "landmarks": [[x, y], ... 68 points]}, either or both'
 LEAST = 10.0
@@ -21,7 +23,7 @@ LEAST = 10.0
 
 @dataclass(frozen=True)
 class GivenFace:
-    """Where a face is, in pixels of the photograph as it is displayed.
+    """The place of a face, in pixels of the photograph as it is displayed.
 
     Attributes:
         box: x, y, width, height around brows, ears' front and chin, or None.
@@ -64,7 +66,7 @@ def given_of(found: dict[str, Any], what: str) -> GivenFace:
 
     Args:
         found: box and landmarks, either may be missing or None.
-        what: name in messages.
+        what: the source's name in messages.
 
     Raises:
         VeraError: numbers of another form.
@@ -87,7 +89,7 @@ def locate(given: GivenFace, photograph: Photograph, detector: object) -> Detect
     """The face that was pointed out.
 
     Args:
-        given: where it is.
+        given: place of the face, as the user told it.
         photograph: photograph that shows it.
         detector: finds the landmarks where only a box is given.
 
@@ -95,6 +97,8 @@ def locate(given: GivenFace, photograph: Photograph, detector: object) -> Detect
         VeraError: it lies outside the photograph, its landmarks are no upright face, or the detector finds none in a box.
 
     """
+    from vera.faces.detection import DetectedFace  # only now, since it brings OpenCV, and options are read before
+
     height, width = photograph.size
     corners = None if given.box is None else (given.box[0], given.box[1], given.box[0] + given.box[2], given.box[1] + given.box[3])
     if corners and not (min(corners) >= 0 and corners[2] <= width and corners[3] <= height):

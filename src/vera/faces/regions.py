@@ -27,7 +27,7 @@ ROUND = 0.03
 LID = 12 / MM_OF_EYE_DISTANCE
 """DECISION: height of the lower lid in its middle, in eye distances: to about where the cheek begins."""
 TO_BROW = 0.75
-"""DECISION: the upper lid goes up to this share of the way to the brow's landmarks, which lie in its middle; hair of the brow is left out."""
+"""DECISION: the upper lid goes up to this share of the way to the brow's landmarks, which lie in the brow's middle."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ class Parts:
         height = np.interp((low - eye[0]) @ out, at, (brow - eye[0]) @ self.down)
         over = low + ((height - (low - eye[0]) @ self.down) * TO_BROW)[:, None] * self.down
         lid = self._smooth(np.vstack([low, over[::-1]])) | self._filled(np.vstack([eye, over[4:0:-1]]))
-        return lid & ~self.eye(side) & (self.labels != Semantic.BROWS) & (self.labels != Semantic.HAIR)
+        return np.asarray(lid & ~self.eye(side) & (self.labels != Semantic.BROWS) & (self.labels != Semantic.HAIR))
 
     def lower_eyelid(self, side: Side) -> Mask:
         """The skin under an eye."""
@@ -139,7 +139,7 @@ class Parts:
         line = eye[[0, 5, 4, 3]]
         low = line + LID * self.unit * np.array([0.45, 1.0, 1.0, 0.5])[:, None] * self.down
         lid = self._smooth(np.vstack([line, low[::-1]])) | self._filled(np.vstack([line, low[2:0:-1]]))
-        return lid & ~self.eye(side) & (self.labels != Semantic.NOSE)
+        return np.asarray(lid & ~self.eye(side) & (self.labels != Semantic.NOSE))
 
     def lips(self) -> Mask:
         """Both lips."""
@@ -242,8 +242,7 @@ def shape_mask(region: Region, size: tuple[int, int], name: str) -> Mask:
             "count pixels from 0 at its top left"
         )
     if region.name == "polygon":
-        mask = filled(points, size)
-        return mask
+        return filled(points, size)
     mask = np.zeros(size, dtype=bool)
     mask[math.floor(y) : math.ceil(y + h), math.floor(x) : math.ceil(x + w)] = True
     return mask

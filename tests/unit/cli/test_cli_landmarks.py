@@ -121,5 +121,6 @@ def test_what_contradicts_a_given_face_is_refused(call, options):
 
 def test_it_belongs_to_one_photograph(vera, tmp_path, call):
     call({"landmarks": POINTS})
-    code, _, told = vera("anonymize", tmp_path / "a.png", tmp_path / "a.png", "--landmarks", tmp_path / "face.json", "--out", tmp_path / "b")
+    photo = tmp_path / "a.png"
+    code, _, told = vera("anonymize", photo, photo, "--landmarks", tmp_path / "face.json", "--out", tmp_path / "b")
     assert (code, "in one photograph" in told) == (2, True)
