@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from vera.types import Semantic, VeraError
+from vera.untrusted import shown
 
 NAMES = {
     "teeth": "inside of the lips: teeth, gums, tongue; refused when the mouth is closed",
@@ -129,7 +130,7 @@ def unknown(what: str) -> str:
     near = [name for name in known if last in (word.removesuffix("s") for word in name.split("_"))]
     near = near or difflib.get_close_matches(asked, known, n=1)
     advice = f"did you mean '{near[0]}'? If not," if near else "for another part"
-    return f"unknown region '{what}': {advice} give box:x,y,w,h, polygon:x1,y1,... or a drawn mask; the names are {', '.join(known)}"
+    return f"unknown region '{shown(what)}': {advice} give box:x,y,w,h, polygon:x1,y1,... or a drawn mask; the names are {', '.join(known)}"
 
 
 def split_list(values: Iterable[str]) -> list[str]:
