@@ -217,14 +217,14 @@ class ExemplarCase:
 
     def _picture(self, own: Exemplar, view: View, subject: Subject, layers: tuple[Floats, Floats]) -> Picture:
         """A candidate in a small photograph, and its landmarks there."""
-        face = self.renderer.fitter.fit(own, subject, view.scene.kept_classes, quick=True)
+        face = self.renderer.fitter.fit(own, subject, view.scene.kept_classes, outlined=view.scene.outlined_classes, quick=True)
         share, over = layers
         pixels = (share * face.image + over).clip(0, 255).round().astype(np.uint8)
         return pixels, np.asarray(face.points, dtype=np.float64) * SEARCH_SIZE - 0.5
 
     def _photograph(self, view: View, own: Exemplar, seed: int) -> Anonymized:
         scene, edge = view.scene, view.edge
-        face = self.renderer.fitter.fit(own, view.subject, scene.kept_classes)
+        face = self.renderer.fitter.fit(own, view.subject, scene.kept_classes, outlined=scene.outlined_classes)
         band = cast(Mask, scene.hair_edge)
         covered = scene.replaced | band
         labels = view.subject.labels.astype(np.float32)

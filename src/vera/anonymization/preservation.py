@@ -11,6 +11,8 @@ from torch import Tensor
 from vera.anonymization.placement import Window, dilate, eye_distance, inside_crop, to_window
 from vera.faces.landmarks import BROWS, FOREHEAD, LEAST_VISIBLE, NOSE_BASE
 from vera.faces.masks import check_mask
+from vera.faces.region_choice import Region
+from vera.faces.regions import Parts, shape_mask
 from vera.types import FACE, AlignedFace, Mask, Photograph, Points, Semantic, VeraError
 
 DILATION = 0.05
@@ -35,8 +37,16 @@ NEAR = 1.0
 """DECISION: ears and other parts of a face this near to its landmarks' hull are its own, in eye distances."""
 
 
-def preserved_region(photograph: Photograph, face: AlignedFace, parsed: Tensor, *, classes: Sequence[Semantic], mask: Mask | None) -> Mask:
-    """Union of the named classes (probability above one half) and a drawn mask.
+def preserved_region(
+    photograph: Photograph,
+    face: AlignedFace,
+    parsed: Tensor,
+    *,
+    classes: Sequence[Semantic],
+    mask: Mask | None,
+    regions: Sequence[Region] = (),
+) -> Mask:
+    """Union of the named classes (probability above one half), a drawn mask, and regions.
 
     Args:
         photograph: the source photograph, ``(H, W, 3)`` uint8.
@@ -44,17 +54,20 @@ def preserved_region(photograph: Photograph, face: AlignedFace, parsed: Tensor, 
         parsed: ``(K, S', S')`` class probabilities.
         classes: kept wherever they are seen.
         mask: ``(H, W)``, True = keep.
+        regions: named parts, boxes and polygons, with their margins.
 
     Returns:
         ``(H, W)``; all False if nothing is asked for.
 
     Raises:
-        VeraError: a class is not visible, or a mask is empty or of another size.
+        VeraError: a class or region is not visible, a box or polygon is not in the photograph, or a mask is empty or of another size.
 
     """
     region = np.zeros(photograph.size, dtype=bool)
     if mask is not None:
         region |= check_mask(np.asarray(mask), photograph.size, f"of {photograph.name}")
+    for asked in regions:
+        region |= region_mask(asked, photograph, face, parsed)
     if not classes:
         return region
     window = Window.around_face(face, photograph.size)
@@ -67,6 +80,41 @@ def preserved_region(photograph: Photograph, face: AlignedFace, parsed: Tensor, 
             )
     region |= window.into(probabilities.sum(axis=2) > 0.5, photograph.size)
     return region
+
+
+def region_mask(region: Region, photograph: Photograph, face: AlignedFace, parsed: Tensor) -> Mask:
+    """One region with its margin.
+
+    Args:
+        region: a named part, box or polygon.
+        photograph: the source photograph, ``(H, W, 3)`` uint8.
+        face: the aligned face in this photograph.
+        parsed: ``(K, S', S')`` class probabilities.
+
+    Returns:
+        ``(H, W)``, not empty.
+
+    Raises:
+        VeraError: it is not visible, or lies outside the photograph.
+
+    """
+    margin = region.margin * eye_distance(face)
+    if region.is_shape:
+        turns = photograph.quarter_turns  # numbers are of the photograph as it is displayed, before it was turned upright
+        height, width = photograph.size if turns % 2 == 0 else photograph.size[::-1]
+        return grow(np.ascontiguousarray(np.rot90(shape_mask(region, (height, width), photograph.name), turns)), margin)
+    window = Window.around_face(face, photograph.size)
+    probabilities, inside = to_window(parsed, face, window)
+    labels = np.where(inside, probabilities.argmax(axis=2), Semantic.BACKGROUND).astype(np.uint8)
+    try:
+        part = Parts(face.landmarks - (window.left, window.top), labels).mask(region.name)
+    except VeraError as error:
+        raise VeraError(f"'{region}' cannot be preserved in photograph '{photograph.name}': {error}; leave it out") from error
+    if int(part.sum()) < LEAST_VISIBLE * eye_distance(face) ** 2:
+        raise VeraError(
+            f"'{region}' is not visible in photograph '{photograph.name}' and cannot be preserved: leave it out, or draw a mask"
+        )
+    return grow(window.into(part, photograph.size), margin)
 
 
 def replaced_region(photograph: Photograph, face: AlignedFace, parsed: Tensor, preserved: Mask, *, hair: bool) -> Mask:

@@ -79,7 +79,7 @@ def assemble(
 
     """
     require_device(device)
-    settings = {"device": device, "preserve": [known.name.lower() for known in options.preserve], "hair": options.hair}
+    settings = {"device": device, "preserve": options.preserved_names, "hair": options.hair}
     settings |= {"leave_others": options.leave_others, "upright": options.upright, "false_accept_rate": far, "method": method}
     anonymizer = embedded(bundle, device, options, renderer=renderer, method=method, parser=parser, recognisers=recognisers, far=far)
     return PersonAnonymizer(anonymizer, settings)

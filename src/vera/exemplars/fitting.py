@@ -148,18 +148,21 @@ class Fitter:
         self._looks = lru_cache(maxsize=4)(self._group)
         self._small = lru_cache(maxsize=None)(self._small_look)
 
-    def fit(self, identity: Exemplar, subject: Subject, kept: Collection[Semantic], *, quick: bool = False) -> NewFace:
+    def fit(
+        self, identity: Exemplar, subject: Subject, kept: Collection[Semantic], *, outlined: Collection[Semantic] = (), quick: bool = False
+    ) -> NewFace:
         """The new face in a photograph's crop.
 
         Args:
             identity: identity whose face is drawn.
             subject: what is known of the photograph's face.
             kept: classes that are kept, so that their points stay where they are.
+            outlined: classes that are replaced, but whose points stay too, since a part of them is kept.
             quick: take the nearer of neutral and smiling images for the colours, without a cross-fade; half the time.
 
         """
         own = frontal(self.bank, identity)
-        points = target(own, subject.points, camera=subject.camera, smile=subject.smile, kept=kept)
+        points = target(own, subject.points, camera=subject.camera, smile=subject.smile, kept={*kept, *outlined})
         mesh = Target(points, self.bank.triangles, subject.size)
         reduced = next((r for r in (8, 4, 2) if self.bank.size // r >= subject.size), 1)
         rows = [int(row) for row in identity.rows]
