@@ -102,7 +102,7 @@ def region_mask(region: Region, photograph: Photograph, face: AlignedFace, parse
     if region.is_shape:
         turns = photograph.quarter_turns  # numbers are of the photograph as it is displayed, before it was turned upright
         height, width = photograph.size if turns % 2 == 0 else photograph.size[::-1]
-        return grow(np.ascontiguousarray(np.rot90(shape_mask(region, (height, width), photograph.name), turns)), margin)
+        return dilate(np.ascontiguousarray(np.rot90(shape_mask(region, (height, width), photograph.name), turns)), margin)
     window = Window.around_face(face, photograph.size)
     probabilities, inside = to_window(parsed, face, window)
     labels = np.where(inside, probabilities.argmax(axis=2), Semantic.BACKGROUND).astype(np.uint8)
@@ -114,7 +114,7 @@ def region_mask(region: Region, photograph: Photograph, face: AlignedFace, parse
         raise VeraError(
             f"'{region}' is not visible in photograph '{photograph.name}' and cannot be preserved: leave it out, or draw a mask"
         )
-    return grow(window.into(part, photograph.size), margin)
+    return dilate(window.into(part, photograph.size), margin)
 
 
 def replaced_region(photograph: Photograph, face: AlignedFace, parsed: Tensor, preserved: Mask, *, hair: bool) -> Mask:
