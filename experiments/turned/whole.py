@@ -2,8 +2,8 @@
 
 python experiments/turned/whole.py --photos DIR --data NAME [--out DIR] [--limit N] [--shard 0/2] [--leave-out-donors] [--publish]
 DIR holds PERSON_neutral.jpg, upright, one face each. Each is turned by twelve angles and anonymized, with the mouth kept. What was done is
-in --out and is not done again; with --publish, the counts are written to results_whole.jsonl beside this script, in the place of earlier ones
-of the same data.
+in --out and is not done again; with --publish, the counts are written to results_whole.jsonl beside this script, in the place of
+earlier ones of the same data.
 """
 
 from __future__ import annotations
