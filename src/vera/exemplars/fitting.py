@@ -201,22 +201,22 @@ class Fitter:
         tones = self.bank.facts["tone"]
         tone = identity.weights @ tones[identity.rows]
         group = int(self.bank.facts["sex"][identity.rows[0]])
-        rows, meshes = self._looks(group)
+        rows, targets = self._looks(group)
         nearest = rows[np.argsort(np.linalg.norm(tones[rows] - tone, axis=1), kind="stable")[:MEAN_ROWS]]
-        neutral, smiling = (np.mean([self._small(group, int(row), role) for row in nearest], axis=0) for role in range(ROLES))
-        return MeanLook((neutral, smiling), meshes, tones[nearest].mean(axis=0))
+        neutral, smiling = (np.mean([self._small(int(row), role) for row in nearest], axis=0) for role in range(ROLES))
+        return MeanLook((neutral, smiling), (targets[0].points, targets[1].points), tones[nearest].mean(axis=0))
 
-    def _group(self, sex: int) -> tuple[npt.NDArray[np.int64], tuple[Points, Points]]:
-        """All rows of a sex, and their mean meshes."""
+    def _group(self, sex: int) -> tuple[npt.NDArray[np.int64], list[Target]]:
+        """All rows of a sex, and their mean mesh for each role, as the target of a small picture."""
         rows = np.flatnonzero(self.bank.facts["sex"] == sex)
-        neutral, smiling = (np.mean([self.bank.mesh(int(row), role) for row in rows], axis=0) for role in range(ROLES))
-        return rows, (neutral, smiling)
+        meshes = [np.mean([self.bank.mesh(int(row), role) for row in rows], axis=0) for role in range(ROLES)]
+        return rows, [Target(mesh, self.bank.triangles, MEAN_SIZE) for mesh in meshes]
 
-    def _small_look(self, sex: int, row: int, role: int) -> Floats:
+    def _small_look(self, row: int, role: int) -> Floats:
         """A row on the mean mesh of its sex: ``(T, T, 3)`` CIELAB."""
         bank = self.bank
         reduced = next((r for r in (8, 4, 2) if bank.size // r >= MEAN_SIZE), 1)
-        target = Target(self._looks(sex)[1][role], bank.triangles, MEAN_SIZE)
+        target = self._looks(int(bank.facts["sex"][row]))[1][role]
         picture = resample(self._decoded(row, role, reduced), target.way_to(bank.mesh(row, role)), margin=0)
         return to_lab(np.asarray(picture, np.float32))
 
