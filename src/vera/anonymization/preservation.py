@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -66,8 +67,9 @@ def preserved_region(
     region = np.zeros(photograph.size, dtype=bool)
     if mask is not None:
         region |= check_mask(np.asarray(mask), photograph.size, f"of {photograph.name}")
+    masks = RegionMasks(photograph, face, parsed)
     for asked in regions:
-        region |= region_mask(asked, photograph, face, parsed)
+        region |= masks.of(asked)
     if not classes:
         return region
     window = Window.around_face(face, photograph.size)
@@ -82,39 +84,55 @@ def preserved_region(
     return region
 
 
-def region_mask(region: Region, photograph: Photograph, face: AlignedFace, parsed: Tensor) -> Mask:
-    """One region with its margin.
+class RegionMasks:
+    """Masks of the regions of one face; the segmentation is resampled once for all of them.
 
     Args:
-        region: a named part, box or polygon.
         photograph: the source photograph, ``(H, W, 3)`` uint8.
         face: the aligned face in this photograph.
         parsed: ``(K, S', S')`` class probabilities.
 
-    Returns:
-        ``(H, W)``, not empty.
-
-    Raises:
-        VeraError: it is not visible, or lies outside the photograph.
-
     """
-    margin = region.margin * eye_distance(face)
-    if region.is_shape:
-        turns = photograph.quarter_turns  # numbers are of the photograph as it is displayed, before it was turned upright
-        height, width = photograph.size if turns % 2 == 0 else photograph.size[::-1]
-        return dilate(np.ascontiguousarray(np.rot90(shape_mask(region, (height, width), photograph.name), turns)), margin)
-    window = Window.around_face(face, photograph.size)
-    probabilities, inside = to_window(parsed, face, window)
-    labels = np.where(inside, probabilities.argmax(axis=2), Semantic.BACKGROUND).astype(np.uint8)
-    try:
-        part = Parts(face.landmarks - (window.left, window.top), labels).mask(region.name)
-    except VeraError as error:
-        raise VeraError(f"'{region}' cannot be preserved in photograph '{photograph.name}': {error}; leave it out") from error
-    if int(part.sum()) < LEAST_VISIBLE * eye_distance(face) ** 2:
-        raise VeraError(
-            f"'{region}' is not visible in photograph '{photograph.name}' and cannot be preserved: leave it out, or draw a mask"
-        )
-    return dilate(window.into(part, photograph.size), margin)
+
+    def __init__(self, photograph: Photograph, face: AlignedFace, parsed: Tensor) -> None:
+        self.photograph, self.face, self.parsed = photograph, face, parsed
+        self.window = Window.around_face(face, photograph.size)
+
+    def of(self, region: Region) -> Mask:
+        """One region with its margin.
+
+        Args:
+            region: a named part, box or polygon.
+
+        Returns:
+            ``(H, W)``, not empty.
+
+        Raises:
+            VeraError: it is not visible, or lies outside the photograph.
+
+        """
+        photograph, unit = self.photograph, eye_distance(self.face)
+        if region.is_shape:
+            turns = photograph.quarter_turns  # numbers are of the photograph as it is displayed, before it was turned upright
+            height, width = photograph.size if turns % 2 == 0 else photograph.size[::-1]
+            shape = np.rot90(shape_mask(region, (height, width), photograph.name), turns)
+            return dilate(np.ascontiguousarray(shape), region.margin * unit)
+        try:
+            part = self._parts.mask(region.name)
+        except VeraError as error:
+            raise VeraError(f"'{region}' cannot be preserved in photograph '{photograph.name}': {error}; leave it out") from error
+        if int(part.sum()) < LEAST_VISIBLE * unit**2:
+            raise VeraError(
+                f"'{region}' is not visible in photograph '{photograph.name}' and cannot be preserved: leave it out, or draw a mask"
+            )
+        return dilate(self.window.into(part, photograph.size), region.margin * unit)
+
+    @cached_property
+    def _parts(self) -> Parts:
+        """The named parts, in the window."""
+        probabilities, inside = to_window(self.parsed, self.face, self.window)
+        labels = np.where(inside, probabilities.argmax(axis=2), Semantic.BACKGROUND).astype(np.uint8)
+        return Parts(self.face.landmarks - (self.window.left, self.window.top), labels)
 
 
 def replaced_region(photograph: Photograph, face: AlignedFace, parsed: Tensor, preserved: Mask, *, hair: bool) -> Mask:

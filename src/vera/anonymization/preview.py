@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from vera.anonymization.placement import Window, eye_distance
-from vera.anonymization.preservation import region_mask
+from vera.anonymization.placement import eye_distance
+from vera.anonymization.preservation import RegionMasks
 from vera.faces.region_choice import NAMES, Region
 from vera.types import AlignedFace, Mask, Photograph, Pixels, VeraError
 
@@ -41,12 +41,13 @@ class Preview:
 
     def __init__(self, photograph: Photograph, face: AlignedFace, parsed: Tensor) -> None:
         self.photograph, self.unit = photograph, eye_distance(face)
-        self.window = Window.around_face(face, photograph.size)
+        drawn = RegionMasks(photograph, face, parsed)
+        self.window = drawn.window
         self.masks: dict[str, Mask | None] = {}
         self.missing: dict[str, str] = {}
         for name in NAMES:
             try:
-                self.masks[name] = region_mask(Region(name), photograph, face, parsed)
+                self.masks[name] = drawn.of(Region(name))
             except VeraError as error:
                 self.masks[name], self.missing[name] = None, str(error)
 
