@@ -26,7 +26,7 @@ from vera.faces.masks import read_mask
 from vera.faces.parser_choice import choose_parser
 from vera.faces.photograph import photograph_from_pixels, read_photograph
 from vera.faces.recogniser_choice import choose_recognisers
-from vera.faces.region_choice import Region, parse_region
+from vera.faces.region_choice import Region, parse_region, split_classes
 from vera.faces.turns import quick_detectors
 from vera.inversion.autoencoder import Autoencoder
 from vera.types import Anonymized, Mask, Photograph, Pixels, Semantic, VeraError
@@ -184,11 +184,10 @@ def anonymize(
     drawn = None if masks is None else _masks(_listed("masks", masks, str | Path | np.ndarray | None, MASK), read)
     named = _listed("preserve", preserve, str | Semantic, "give names of classes such as 'mouth', or () for none")
     regions = [Region(known.name.lower()) if isinstance(known, Semantic) else parse_region(known) for known in named]
-    plain = {region: Semantic.named(region.name) for region in regions if region.name.upper() in Semantic.__members__ and not region.margin}
     seed, saved = _seed_or_identity(identity)
     _check_options(options)
-    others = tuple(region for region in regions if region not in plain)
-    wanted = Options(preserve=tuple(plain.values()), regions=others, seed=seed, **options)
+    classes, others = split_classes(regions)
+    wanted = Options(preserve=classes, regions=others, seed=seed, **options)
     anonymizer = embedded(bundle, device, wanted, renderer=renderer, method=method, parser=parser, recognisers=recognisers, far=far)
     made = anonymizer(read, person=person or unnamed(photograph.digest for photograph in read), masks=drawn, identity=saved)
     return [Result(**vars(one), audit=made.audit, identity=made.identity) for one in made.photographs]

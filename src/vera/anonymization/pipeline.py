@@ -16,7 +16,6 @@ from vera.bundle import BundleInfo
 from vera.faces.detection import Detector
 from vera.faces.parsing import Parser
 from vera.faces.recognition import Recogniser
-from vera.faces.region_choice import require_one_photograph
 from vera.faces.turns import TurnDetector
 from vera.types import AnonymizedPerson, Mask, Photograph, Progress, Refused, VeraError
 
@@ -93,9 +92,7 @@ class VeraAnonymizer:
             raise VeraError(
                 f"{len(photographs)} photographs and {len(masks)} masks: give at least one photograph, and a mask or None for each"
             )
-        if self.options.given is not None and len(photographs) != 1:
-            raise VeraError("--landmarks is for one photograph: make a call for each, with --save-identity and --identity")
-        require_one_photograph(self.options.regions, len(photographs))
+        self.options.require_fits(len(photographs))
         draws = self.bundle is not None
         if identity is not None:
             if self.bundle is None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from vera.faces.given_face import GivenFace
-from vera.faces.region_choice import Region
+from vera.faces.region_choice import Region, require_one_photograph
 from vera.types import Semantic, VeraError
 
 
@@ -69,6 +69,14 @@ class Options:
             raise VeraError(f"truncation {self.truncation}: choose a value from 0 to 4")
         if self.seed is not None and not 0 <= self.seed < 2**63:
             raise VeraError(f"seed {self.seed}: choose a whole number from 0 to 2^63 - 1")
+
+    def require_fits(self, count: int) -> None:
+        """Raise a VeraError for a box, polygon or given face unless there is one photograph, which it belongs to."""
+        require_one_photograph(self.regions, count)
+        if self.given is not None and count != 1:
+            raise VeraError(
+                "--landmarks says where the face is in one photograph: make a call for each, with --save-identity and --identity"
+            )
 
     @property
     def preserved_names(self) -> list[str]:

@@ -108,7 +108,6 @@ def anonymize(
     from vera.cli.output import OutputFolder
     from vera.cli.plan import choose_formats, files_within, parse_preserve, plan
     from vera.faces.given_face import read_given
-    from vera.faces.region_choice import require_one_photograph
     from vera.types import VeraError
 
     if identity and seed is not None:
@@ -119,12 +118,10 @@ def anonymize(
     if method and (needless := [name for name, given in (drawing | {"--save-identity": save_identity}).items() if given is not None]):
         raise VeraError(f"--method {method.value} draws no new face, so {needless[0]} means nothing: leave one of the two out")
     classes, regions, masks = parse_preserve(preserve or ())
-    require_one_photograph(regions, 2 if manifest else len(photographs or ()))
-    if landmarks and (manifest or len(photographs or ()) != 1):
-        raise VeraError("--landmarks says where the face is in one photograph: make a call for each, with --save-identity and --identity")
     given = read_given(landmarks) if landmarks else None
     kept = Options(preserve=classes, regions=regions, hair=hair)
     options = replace(kept, face=face, given=given, leave_others=leave_others, upright=upright.value, kind=kind, seed=seed)
+    options.require_fits(2 if manifest else len(photographs or ()))
     people = plan(photographs or (), manifest, person=person, masks=masks, rename=rename, identity=identity or save_identity)
     people = choose_formats(people, format.value if format else None)
     if leave_others and any(entry.dicom for known in people for entry in known.entries):

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from vera import files
 from vera.anonymization.request import unnamed
 from vera.data.manifest import check_files, read_manifest
-from vera.faces.region_choice import MARGIN, SHAPES, Region, parse_region, split_list
+from vera.faces.region_choice import MARGIN, SHAPES, Region, parse_region, split_classes, split_list
 from vera.types import Semantic, VeraError
 
 
@@ -239,20 +239,17 @@ def parse_preserve(values: Sequence[str]) -> Kept:
         VeraError: neither a class, nor a region, nor an existing file.
 
     """
-    classes: list[Semantic] = []
     regions: list[Region] = []
     masks: list[Path] = []
     for item in split_list(values):
         if not item:
             raise VeraError("--preserve has an empty entry: give classes such as mouth,nose or the path of a mask file")
-        if item.upper() in Semantic.__members__:
-            classes.append(Semantic.named(item))
-        elif is_file_name(item):
+        if item.upper() not in Semantic.__members__ and is_file_name(item):
             masks.append(Path(item))
         else:
             regions.append(parse_region(item))
     check_files(masks)
-    return Kept(tuple(dict.fromkeys(classes)), tuple(dict.fromkeys(regions)), tuple(masks))  # one mask may serve several photographs
+    return Kept(*split_classes(regions), tuple(masks))  # one mask may serve several photographs
 
 
 def is_file_name(item: str) -> bool:

@@ -17,9 +17,10 @@ from PIL import Image
 from vera.exemplars.bank import ROLES, ExemplarBank
 from vera.exemplars.layout import hairline
 from vera.faces.formats import FORMATS
+from vera.faces.landmarks import scaled
 from vera.mosaic.colour import to_lab
 from vera.mosaic.look import SkinLook, measure
-from vera.mosaic.points import EYES, OUTLINE, scaled
+from vera.mosaic.points import EYES, OUTLINE
 from vera.mosaic.records import read_records
 from vera.mosaic.warping import filled
 from vera.types import BARE_FACE, FACE_SKIN, Points, Semantic, VeraError

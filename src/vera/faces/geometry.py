@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vera.faces.landmarks import HAIRLINE
+from vera.faces.landmarks import HAIRLINE, scaled
 from vera.types import Mask, Points, Semantic
 
 Map = npt.NDArray[np.float32]
@@ -151,8 +151,8 @@ class FaceGeometry:
         p = self.points
         inside = self.centre + 0.85 * (p[[1, 2, 3, 4, 5, 11, 12, 13, 14, 15]] - self.centre)
         cheeks = self._filled(np.vstack([inside, p[[45, 27, 36]] + [0, 0.01 * self.side]]))
-        mouth = self._filled(self._grown(p[LIPS], 1.25))
-        eyes = np.max([self._drawn(self._grown(p[e], 1.6)) for e in (LEFT_EYE, RIGHT_EYE)], axis=0) > 0
+        mouth = self._filled(scaled(p[LIPS], 1.25))
+        eyes = np.max([self._drawn(scaled(p[e], 1.6)) for e in (LEFT_EYE, RIGHT_EYE)], axis=0) > 0
         return np.asarray(cheeks & ~mouth & ~eyes, dtype=np.bool_)
 
     def _below_jaw(self) -> Mask:
@@ -189,12 +189,7 @@ class FaceGeometry:
         return np.vstack([line - 0.6 * thick, (line + 1.1 * thick)[::-1]])
 
     def _eye(self, part: slice) -> Points:
-        return self._grown(self.points[part], np.array([1.08, 1.25]))
-
-    @staticmethod
-    def _grown(polygon: Points, factor: float | npt.NDArray[np.float64]) -> Points:
-        middle = polygon.mean(0)
-        return np.asarray(middle + (polygon - middle) * factor)
+        return scaled(self.points[part], np.array([1.08, 1.25]))
 
     def _scaled_outline(self, factor: float, shift: npt.NDArray[np.float64] | float = 0.0) -> Mask:
         return self._filled(self.centre + shift + factor * (self.outline - self.centre))

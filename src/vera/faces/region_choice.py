@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from vera.types import Semantic, VeraError
@@ -131,6 +131,13 @@ def unknown(what: str) -> str:
     near = near or difflib.get_close_matches(asked, known, n=1)
     advice = f"did you mean '{near[0]}'? If not," if near else "for another part"
     return f"unknown region '{shown(what)}': {advice} give box:x,y,w,h, polygon:x1,y1,... or a drawn mask; the names are {', '.join(known)}"
+
+
+def split_classes(regions: Collection[Region]) -> tuple[tuple[Semantic, ...], tuple[Region, ...]]:
+    """Part semantic classes without a margin, which the parser finds as a whole, from all other regions; each is kept once."""
+    whole = [region for region in regions if region.name.upper() in Semantic.__members__ and not region.margin]
+    classes = {region: Semantic.named(region.name) for region in whole}
+    return tuple(classes.values()), tuple(region for region in dict.fromkeys(regions) if region not in classes)
 
 
 def split_list(values: Iterable[str]) -> list[str]:

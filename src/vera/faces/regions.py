@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vera.faces.landmarks import eye_distance
+from vera.faces.landmarks import eye_distance, scaled
 from vera.faces.region_choice import MM_OF_EYE_DISTANCE, Region
 from vera.types import Mask, Points, Semantic, VeraError
 
@@ -119,7 +119,7 @@ class Parts:
     def eye(self, side: Side) -> Mask:
         """An eye between its lids."""
         line = self.points[list(side.eye)]
-        near = self._filled(_scaled(line, 1.4))
+        near = self._filled(scaled(line, 1.4))
         return self._filled(line) | (self.of_side(Semantic.EYES, side) & near)
 
     def upper_eyelid(self, side: Side) -> Mask:
@@ -144,7 +144,7 @@ class Parts:
     def lips(self) -> Mask:
         """Both lips."""
         outer = self.points[48:60]
-        whole = self._filled(outer) | (self.of_class(Semantic.MOUTH) & self._filled(_scaled(outer, 1.25)))
+        whole = self._filled(outer) | (self.of_class(Semantic.MOUTH) & self._filled(scaled(outer, 1.25)))
         return whole & ~self._filled(self.points[60:68]) if self._gap() > CLOSED else whole
 
     def teeth(self) -> Mask:
@@ -175,7 +175,7 @@ class Parts:
         """The skin above the brows."""
         brows = self.points[17:27] - 0.02 * self.unit * self.down
         up = 1.6 * self.unit * self.down
-        return _largest(self._filled(np.vstack([brows, (brows - up)[::-1]])) & self._is(Semantic.SKIN))
+        return largest(self._filled(np.vstack([brows, (brows - up)[::-1]])) & self._is(Semantic.SKIN))
 
     def cheek(self, side: Side) -> Mask:
         """A cheek."""
@@ -248,14 +248,9 @@ def shape_mask(region: Region, size: tuple[int, int], name: str) -> Mask:
     return mask
 
 
-def _largest(mask: Mask) -> Mask:
-    """The largest connected piece."""
+def largest(mask: Mask) -> Mask:
+    """The largest connected piece of a mask ``(H, W)``; an empty one stays empty."""
     count, pieces, statistics, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
     if count < 2:
         return mask
     return np.asarray(pieces == 1 + int(statistics[1:, cv2.CC_STAT_AREA].argmax()))
-
-
-def _scaled(polygon: Points, factor: float) -> Points:
-    middle = polygon.mean(axis=0)
-    return np.asarray(middle + factor * (polygon - middle))

@@ -11,8 +11,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from vera.faces.landmarks import scaled
 from vera.faces.mixtures import fit_mixture
-from vera.mosaic.points import BROWS, EYES, LIPS, MARGIN, OUTLINE, scaled
+from vera.mosaic.points import BROWS, EYES, LIPS, MARGIN, OUTLINE
 from vera.mosaic.warping import Floats, filled
 from vera.types import BARE_FACE, FACE_SKIN, Mask, Points, Semantic
 

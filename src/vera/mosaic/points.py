@@ -7,7 +7,6 @@ the margin, a warp would pull what lies outside the crop in as streaks.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from vera.faces.landmarks import HAIRLINE
 from vera.types import Points, VeraError
@@ -90,9 +89,3 @@ def mirrored(points: Points) -> Points:
     """The mesh of the mirrored face, ``(105, 2)``."""
     turned = points * [-1, 1] + [1, 0]
     return extend(turned[_MIRRORED][:68])
-
-
-def scaled(polygon: Points, factor: float | npt.NDArray[np.float64], centre: Points | None = None) -> Points:
-    """Scale a polygon about its centre (or another point)."""
-    middle = polygon.mean(0) if centre is None else centre
-    return np.asarray(middle + (polygon - middle) * factor)

@@ -10,8 +10,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from vera.faces.landmarks import scaled
 from vera.mosaic.look import OPEN
-from vera.mosaic.points import BROWS, EYES, LIPS, OPENING, OUTLINE, scaled
+from vera.mosaic.points import BROWS, EYES, LIPS, OPENING, OUTLINE
 from vera.mosaic.pyramid import collapse, fine_shares, laplacian, octaves_of
 from vera.mosaic.warping import Floats, Target, eroded, softened
 from vera.types import Mask, Points
