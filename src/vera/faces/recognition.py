@@ -80,7 +80,7 @@ class Recogniser(Protocol):
 
 
 class DlibRecogniser:
-    """dlib's 128-d ResNet (weights in the public domain, CC0), compared by Euclidean distance.
+    """dlib's 128-d ResNet (weights in the public domain, CC0), computed by PyTorch and compared by Euclidean distance.
 
     No second detection: the face is taken from the landmarks. Its author takes two faces for one person below a distance of 0.6
     (dlib.net/dnn_face_recognition_ex.cpp.html).
@@ -112,8 +112,10 @@ class DlibRecogniser:
         found = calibrated(self.name, far)
         self.threshold, self.false_accept_rate, self.calibration = found.threshold, found.false_accept_rate, found.text
         self.refusal_threshold = max(self.threshold, self.authors_threshold)
+        from vera.faces.dlib_resnet import DlibResNet  # takes seconds to import: PyTorch
+
         self._dlib: Any = load_dlib()
-        self._network: Any = self._dlib.face_recognition_model_v1(str(dlib_weights("dlib_face_recognition_resnet_model_v1.dat")))
+        self._network = DlibResNet(dlib_weights("dlib_face_recognition_resnet_model_v1.dat"))
 
     def embed(self, pixels: Pixels, landmarks: Points) -> Embedding:
         """The face at these landmarks as a vector; see :meth:`Recogniser.embed`.
@@ -127,8 +129,7 @@ class DlibRecogniser:
         parts = self._dlib.points([self._dlib.point(int(x), int(y)) for x, y in placed])
         (x0, y0), (x1, y1) = placed.min(0).tolist(), placed.max(0).tolist()
         shape = self._dlib.full_object_detection(self._dlib.rectangle(x0, y0, x1, y1), parts)
-        chip = self._dlib.get_face_chip(crop, shape, CHIP, PADDING)
-        return np.array(self._network.compute_face_descriptor(chip), dtype=np.float64)
+        return self._network.embed(self._dlib.get_face_chip(crop, shape, CHIP, PADDING))
 
     def distance(self, a: Embedding, b: Embedding) -> float:
         """Euclidean distance, 0 to about 1.4."""
