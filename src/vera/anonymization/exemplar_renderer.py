@@ -206,7 +206,7 @@ class ExemplarCase:
     def _started(self) -> Search:
         request = self.request
         small = [(view, view.subject.at(SEARCH_SIZE), _small(view, SEARCH_SIZE)) for view in self.views]
-        # dlib's network, which the bank's heads read, takes several times as long as the others: it is asked last.
+        # The recogniser that the bank's rows were chosen by (dlib's) is asked last: the others are harder to leave.
         order = sorted(range(len(request.recognisers)), key=lambda i: request.recognisers[i].name == self.renderer.bank.recogniser)
         return Search(
             lambda number: [self._picture(self._draw(number), *one) for one in small],

@@ -42,13 +42,13 @@ class SearchCandidate:
 class Search:
     """Candidates, best first; all that is drawn and judged is drawn and judged when it is asked for.
 
-    The quickest recogniser judges all candidates of a search. Those that it puts far from the sources are shown to the other
+    The first recogniser judges all candidates of a search. Those that it puts far from the sources are shown to the other
     recognisers, the most distinctive one first: the one that lies farthest from the mean candidate. So two seeds do not end at much the
     same face. When no candidate is far enough by all recognisers, a further search follows, with a lower demand.
 
     Args:
         render: makes the pictures of a candidate from its number.
-        recognisers: at least one, the quickest first.
+        recognisers: at least one, the one that is hardest to leave first.
         sources: embeddings of the sources: for each recogniser, for each photograph, those of its views.
         progress: told of every candidate.
 
