@@ -27,10 +27,10 @@ SHADING_LENGTH = 0.35
 """How far a difference in shade reaches into the new face."""
 SAME_SHADE = 40.0
 """DECISION: grey levels; skin whose colours differ by more is not compared (a shadow below the chin, a beard)."""
-SAME_SKIN = 45.0
-"""DECISION: the same for skin of the face itself that goes on beyond the region (a bald crown): shine is carried in, too."""
+SAME_SKIN = 110.0
+"""DECISION: the same for skin of the face itself that goes on beyond the region (a bald crown): its shine is carried in, too."""
 MOST_SHADE = 30.0
-"""DECISION: grey levels, most that a difference in shade changes the new face."""
+"""DECISION: grey levels, most that a difference in shade changes the new face, where that skin is not of the face itself."""
 SKIN_SEAM = 0.03
 """Gaussian width of the border where skin of the face goes on beyond it."""
 KEPT_LENGTH = 0.05
@@ -85,7 +85,9 @@ def join(photograph: Photograph, face: AlignedFace, parsed: Floats, image: Float
     difference = source - new
     same = np.isin(named, FACE_SKIN)
     near = np.abs(difference).max(axis=2) < np.where(same, SAME_SKIN, SAME_SHADE)
-    new = new + _shading(difference, flesh & near, region, around, unit)
+    most = np.where(same, SAME_SKIN, MOST_SHADE)[..., None]
+    shade = np.where((named == Semantic.EARS)[..., None], difference.mean(axis=2, keepdims=True), difference)  # ears are redder than cheeks
+    new = new + _shading(shade.clip(-most, most), flesh & near, region, around, unit)
     if (kept & dilate(region, 1.0)).any():
         new = new + _towards_kept(source - new, kept & around, region, unit)
     new = _as_fine(new, wanted, skin, seed)
@@ -133,7 +135,7 @@ def _shading(difference: Floats, flesh: Mask, region: Mask, around: Mask, unit: 
     """The difference in shade to the kept skin beside the region, carried into it; 0 where no skin is beside it."""
     band = (dilate(region, max(SEAM_BAND * unit, 2.0)) & flesh).astype(np.float32)
     ring = dilate(region, 1.0) & around
-    values, weight = _average(difference.clip(-MOST_SHADE, MOST_SHADE), band, max(SMOOTHING * unit, 0.5))
+    values, weight = _average(difference, band, max(SMOOTHING * unit, 0.5))
     # Where no skin is near, the border says nothing, and the correction fades along it.
     held = np.where(ring, FIXED * np.clip(2 * weight, 0, 1) ** 2 * (weight > 0.05), 0).astype(np.float32)
     return np.where(region[:, :, None], screened_poisson(values, held, region | ring, length=SHADING_LENGTH * unit), 0).astype(np.float32)

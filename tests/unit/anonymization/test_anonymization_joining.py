@@ -77,3 +77,38 @@ def test_grain_of_the_seed_makes_up_for_detail_that_a_new_face_lacks(case):
     one, other = (join(photograph, face, labels, flat, covered, preserved, seed=seed) for seed in (1, 2))
     assert (one != other).any()
     np.testing.assert_array_equal(one[~covered], other[~covered])
+
+
+NEW = (190, 150, 130)
+
+
+def _beside(case, beyond, colour):
+    """The joined face, and the column of each pixel left of (< 0) or right of the border; right of it the photograph has this colour."""
+    photograph, face = case[0], case[1]
+    labels = np.full((SIZE, SIZE), Semantic.SKIN, np.float32)
+    whole = _in(np.ones((SIZE, SIZE)), face, photograph)
+    middle = int(np.median(np.nonzero(whole)[1]))
+    columns = np.broadcast_to(np.arange(whole.shape[1]) - middle, whole.shape)
+    pixels = np.where((columns < 0)[..., None], NEW, colour).astype(np.uint8)
+    right = warp_to_photograph(np.indices((1, SIZE, SIZE))[2].astype(np.float32), face, photograph.size)[0][..., 0]
+    labels[:, int(right[whole & (columns == 0)].min()) :] = beyond
+    image = np.broadcast_to(np.float32(NEW), (SIZE, SIZE, 3))
+    covered = whole & (columns < 0)
+    made = join(photograph_from_pixels(pixels, "x"), face, labels, image, covered, np.zeros_like(covered), seed=1).astype(int)
+    rows = whole.sum(axis=1) > 0.8 * whole.sum(axis=1).max()
+    return made[rows], columns[rows]
+
+
+def test_the_shine_of_a_bald_crown_goes_on_in_the_new_face(case):
+    """It is 60 to 100 grey levels brighter than the face: a quarter of that at most from one pixel to the next, and nothing far away."""
+    made, columns = _beside(case, Semantic.SKIN, (250, 240, 230))
+    steps = [made[columns == one].mean(axis=0) - made[columns == one - 1].mean(axis=0) for one in range(0, -12, -1)]
+    assert np.abs(steps).max() < 25
+    assert np.abs(made[columns < columns.min() // 2].mean(axis=0) - NEW).max() < 10
+
+
+def test_a_red_ear_does_not_redden_the_cheek(case):
+    """Beside an ear only its lightness is met."""
+    made, columns = _beside(case, Semantic.EARS, (205, 135, 125))
+    beside = made[(columns < -3) & (columns > -12)].mean(axis=0)
+    assert beside[0] - beside[1] == pytest.approx(NEW[0] - NEW[1], abs=3)
