@@ -5,6 +5,7 @@ A command's module is imported when the command is called, and nothing but this 
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from typing import Any
@@ -57,6 +58,9 @@ def run(arguments: list[str]) -> None:
         advice = f"did you mean '{near[0]}'?" if near else "choose from"
         raise VeraError(f"there is no command '{name}': {advice} {'' if near else ', '.join(COMMANDS)}".rstrip())
     else:
+        from vera.cli.threads import share_machine
+
+        share_machine(os.environ, count=not any("slurm" in argument for argument in rest))
         load(name)(rest, prog_name=f"vera {name}")
 
 
