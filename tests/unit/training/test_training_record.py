@@ -7,7 +7,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from vera.training.runs import run as job
-from vera.training.runs.folder import finished, read_record, write_record
+from vera.training.runs.folder import finished, read_record, require_recipe, write_record
 from vera.training.runs.record import Measures, alone, write_environment
 from vera.types import VeraError
 
@@ -66,6 +66,18 @@ def test_another_configuration_is_not_taken_for_finished(tmp_path, changes, said
     kept(tmp_path)
     with pytest.raises(VeraError, match=said):
         finished(tmp_path, asked(**changes))
+
+
+@pytest.mark.parametrize("state", [True, False])
+@pytest.mark.parametrize(("changes", "said"), [({"optim": {"lr": 0.2}}, "optim.lr=0.1, and 0.2 is asked"), ({"new": 1}, "new=None, and 1 is")])
+def test_a_run_goes_on_with_its_own_recipe(tmp_path, changes, said, state):
+    kept(tmp_path, state=state, images=50)
+    longer = {"images": 200, "trainer": {"devices": 8}, "data": {"workers": 4}, "unset": None}
+    for checkpoint in (tmp_path / "last.ckpt", tmp_path / "top" / "1.ckpt"):
+        require_recipe(checkpoint, asked(**longer))
+        with pytest.raises(VeraError, match=said):
+            require_recipe(checkpoint, asked(**changes))
+    require_recipe(tmp_path / "moved" / "by" / "hand" / "last.ckpt", asked(**changes))  # nothing to compare with
 
 
 def test_one_process_works_in_a_folder(tmp_path):

@@ -16,7 +16,7 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from vera.files import write_whole
 from vera.moved import modernise
-from vera.training.runs.folder import CONFIG, finished, read_record, write_record
+from vera.training.runs.folder import CONFIG, finished, read_record, require_recipe, write_record
 from vera.training.runs.record import Measures, alone, read_checkpoint, write_environment
 from vera.training.runs.signals import environment, hand_on, own_processes
 from vera.types import VeraError
@@ -38,6 +38,8 @@ def train(config: DictConfig) -> Path:
     folder = Path(config.run.folder)
     last = folder / "last.ckpt"
     resume = _checkpoint(config.run.resume, last)
+    if resume is not None:
+        require_recipe(Path(resume), config)
     _quiet()
     pl.seed_everything(int(config.seed), workers=True, verbose=False)
     module = _made(config.stage.module, _convert_="all")  # plain containers: a bundle carries them as JSON
