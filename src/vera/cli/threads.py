@@ -55,7 +55,7 @@ def _quotas(root: Path) -> Iterator[float]:
         group = top / path.strip("/")
         for folder in (group, *group.parents):  # a container sees its own group as the top, whatever its path says
             if second:
-                used, period = (_words(folder / "cpu.max") + ["", ""])[:2]
+                used, period = [*_words(folder / "cpu.max"), "", ""][:2]
             else:
                 used, period = ("".join(_words(folder / f"cpu.cfs_{part}_us")) for part in ("quota", "period"))
             if used.isdigit() and period.isdigit() and int(period):  # "max" and -1 are no limit

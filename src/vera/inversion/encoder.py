@@ -10,7 +10,9 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from vera.distributed import rank
 from vera.features.backbone import Lite0Trunk
+from vera.ops.gathering import gather
 from vera.ops.layers import EqualizedConv, EqualizedLinear, leaky
 from vera.ops.precision import at_least_single
 from vera.types import NUM_CLASSES, LatentCodes
@@ -57,6 +59,20 @@ def _moments(segmentation: Tensor) -> tuple[Tensor, Tensor]:
     return total[..., 0] / flat.shape[2], torch.einsum("bkn,pn->bkp", flat, _positions(segmentation)) / (total + 1e-6)
 
 
+class Standardise(nn.BatchNorm1d):
+    """BatchNorm whose batch is the faces of all processes, on every device (torch's SyncBatchNorm runs on GPUs only).
+
+    Faces that a device takes in several turns (``per_device``) are standardised turn by turn.
+    """
+
+    def forward(self, input: Float[Tensor, "b n"]) -> Float[Tensor, "b n"]:
+        """Standardise each column, in training over all processes' rows."""
+        if not self.training:
+            return super().forward(input)
+        start = rank() * len(input)
+        return super().forward(gather(input))[start : start + len(input)]
+
+
 class Encoder(nn.Module):
     """EfficientNet-Lite0 features in a small pyramid, then for each class the moments of the features inside it.
 
@@ -87,7 +103,7 @@ class Encoder(nn.Module):
         # Features pooled with 1, x, y as weights (relative to the class's centre), and the class's geometry.
         pooled = 3 * width + 6
         # Features differ between faces ten times less than they have in common: without this, codes hardly learn to differ.
-        self.standardise = nn.BatchNorm1d(NUM_CLASSES * pooled, affine=False, momentum=0.02)
+        self.standardise = Standardise(NUM_CLASSES * pooled, affine=False, momentum=0.02)
         self.hidden = ClassLinear(pooled, hidden, activation=True)
         self.to_codes = ClassLinear(hidden, 2 * latent, activation=False)
         self.to_steps = ClassLinear(hidden, 2 * latent, activation=False)

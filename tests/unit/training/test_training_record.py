@@ -69,7 +69,7 @@ def test_another_configuration_is_not_taken_for_finished(tmp_path, changes, said
 
 
 @pytest.mark.parametrize("state", [True, False])
-@pytest.mark.parametrize(("changes", "said"), [({"optim": {"lr": 0.2}}, "optim.lr=0.1, and 0.2 is asked"), ({"new": 1}, "new=None, and 1 is")])
+@pytest.mark.parametrize(("changes", "said"), [({"optim": {"lr": 0.2}}, "optim.lr=0.1, and 0.2 is"), ({"new": 1}, "new=None, and 1 is")])
 def test_a_run_goes_on_with_its_own_recipe(tmp_path, changes, said, state):
     kept(tmp_path, state=state, images=50)
     longer = {"images": 200, "trainer": {"devices": 8}, "data": {"workers": 4}, "unset": None}

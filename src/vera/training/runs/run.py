@@ -102,6 +102,7 @@ def _quiet() -> None:
         ".*in eval mode at the start of training",  # averages and frozen networks are meant to be
         ".*weights_only",
         ".*LeafSpec",
+        "Grad strides do not match",  # of depthwise filters, between processes: right, and fast enough
     ):
         warnings.filterwarnings("ignore", message=remark)
 
