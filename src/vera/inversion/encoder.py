@@ -10,9 +10,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from vera.distributed import rank
 from vera.features.backbone import Lite0Trunk
-from vera.ops.gathering import gather
+from vera.ops.gathering import Standardise
 from vera.ops.layers import EqualizedConv, EqualizedLinear, leaky
 from vera.ops.precision import at_least_single
 from vera.types import NUM_CLASSES, LatentCodes
@@ -57,20 +56,6 @@ def _moments(segmentation: Tensor) -> tuple[Tensor, Tensor]:
     flat = segmentation.flatten(2)
     total = flat.sum(dim=2, keepdim=True)
     return total[..., 0] / flat.shape[2], torch.einsum("bkn,pn->bkp", flat, _positions(segmentation)) / (total + 1e-6)
-
-
-class Standardise(nn.BatchNorm1d):
-    """BatchNorm whose batch is the faces of all processes, on every device (torch's SyncBatchNorm runs on GPUs only).
-
-    Faces that a device takes in several turns (``per_device``) are standardised turn by turn.
-    """
-
-    def forward(self, input: Float[Tensor, "b n"]) -> Float[Tensor, "b n"]:
-        """Standardise each column, in training over all processes' rows."""
-        if not self.training:
-            return super().forward(input)
-        start = rank() * len(input)
-        return super().forward(gather(input))[start : start + len(input)]
 
 
 class Encoder(nn.Module):

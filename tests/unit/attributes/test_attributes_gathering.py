@@ -9,8 +9,7 @@ from torch import multiprocessing, nn
 
 from vera.attributes.objective import ContrastiveObjective, Margin, NTXent
 from vera.attributes.projection import Projection
-from vera.inversion.encoder import Standardise
-from vera.ops.gathering import gather
+from vera.ops.gathering import Standardise, gather
 
 
 class Width(nn.Module):
