@@ -56,11 +56,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 @contextmanager
-def computing(count: int) -> Iterator[None]:
+def computing(count: int) -> Iterator[list[subprocess.Popen[bytes]]]:
     """Processes that take a processor each, for as long as the context lasts."""
     others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
     try:
-        yield
+        yield others
     finally:
         for other in others:
             other.kill()

@@ -2,7 +2,17 @@ import numpy as np
 import pytest
 import torch
 
-from vera.types import AlignedFace, Anonymized, LatentCodes, Photograph, Semantic, VeraError, image_to_tensor, tensor_to_image, to_probabilities
+from vera.types import (
+    AlignedFace,
+    Anonymized,
+    LatentCodes,
+    Photograph,
+    Semantic,
+    VeraError,
+    image_to_tensor,
+    tensor_to_image,
+    to_probabilities,
+)
 
 
 def test_bytes_survive_the_round_trip():
