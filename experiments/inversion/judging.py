@@ -45,6 +45,8 @@ class Judging:
     def __init__(self, cases: Cases, *, parser: str, lpips: Path | None) -> None:
         self.cases, self.parser = cases, choose_parser(parser)
         self.lpips = LpipsNetwork("alex", lpips) if lpips else None
+        if self.lpips is not None and self.lpips.name != "lpips_alex":
+            raise VeraError(f"--lpips {lpips}: this is not the published file of torchvision's AlexNet")
         self.judge = dlib_judge()
         self.observe = Observer([self.judge.detector], [self.judge.recogniser])
         self.truth = shown(cases.images)

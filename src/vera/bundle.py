@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, overload
 
 import torch
 from safetensors import SafetensorError
@@ -24,6 +24,8 @@ from torch import nn
 from vera.files import new_folder, write_new
 from vera.types import VeraError
 from vera.untrusted import field, parse_json, read_json, read_tensors, require_finite, shown
+
+Network = TypeVar("Network", bound=nn.Module)
 
 WEIGHTS, RECORD, CARD = "weights.safetensors", "bundle.json", "MODEL_CARD.md"
 FORMAT = 1
@@ -160,18 +162,24 @@ def read(path: str | Path) -> dict[str, Any]:
     return record
 
 
-def load(path: str | Path, *, device: str = "cpu") -> nn.Module:
+@overload
+def load(path: str | Path | None = None, *, device: str = "cpu") -> nn.Module: ...
+@overload
+def load(path: str | Path | None = None, *, device: str = "cpu", kind: type[Network]) -> Network: ...
+def load(path: str | Path | None = None, *, device: str = "cpu", kind: type[nn.Module] = nn.Module) -> nn.Module:
     """Load the network of a bundle, rebuilt from the bundle's own configuration.
 
     Args:
-        path: folder of the bundle.
+        path: folder of the bundle; None for the shipped generator's, which ``vera sample`` draws from by default.
         device: where the network goes.
+        kind: class that the network must have, such as :class:`vera.generator.network.Generator`; type checkers know the result by it.
 
     Returns:
         The network in eval mode, float32, frozen, with its :class:`BundleInfo` as ``network.info``.
 
     Raises:
-        VeraError: see :func:`read`; also for a class that is not VerA's and for tensors that do not fit it.
+        VeraError: see :func:`read`; also for a class that is not VerA's or of another kind, for tensors that do not fit it, and for a
+            device that torch cannot use.
 
     Examples:
         >>> import vera
@@ -181,13 +189,19 @@ def load(path: str | Path, *, device: str = "cpu") -> nn.Module:
         (False, 'CC-BY-4.0')
 
     """
-    path = Path(path)
+    path = default_bundle() if path is None else Path(path)
     record = read(path)
     stored = read_tensors(path / WEIGHTS, what=f"bundle '{path}': {WEIGHTS}").tensors
     tensors = {key: value.float() if value.is_floating_point() else value for key, value in stored.items()}
     network: Any = rebuild(record, tensors, source=f"bundle '{path}'")
     network.info = BundleInfo(path, str(record["digest"]), str(record["licence"]), dict(record["provenance"]))
-    frozen: nn.Module = network.eval().requires_grad_(False).to(device)
+    if not isinstance(network, kind):
+        raise VeraError(f"'{path}' is a bundle of {type(network).__name__}, not of {kind.__name__}: name another")
+    try:
+        frozen: nn.Module = network.eval().requires_grad_(False).to(device)
+    except (RuntimeError, AssertionError) as error:  # no such device, a build of torch without it, too little memory
+        why = str(error).partition("\n")[0]
+        raise VeraError(f"device='{device}' cannot be used ({why}): take device='cpu', or see `vera doctor`") from error
     return frozen
 
 

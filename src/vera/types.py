@@ -114,7 +114,7 @@ FACE_SKIN = (Semantic.SKIN, Semantic.NOSE)
 """Classes that show bare skin of the face."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Photograph:
     """A photograph decoded once: upright (EXIF orientation applied), 8 bit, sRGB.
 
@@ -137,6 +137,10 @@ class Photograph:
     def size(self) -> tuple[int, int]:
         """``(H, W)``."""
         return self.pixels.shape[0], self.pixels.shape[1]
+
+    def __repr__(self) -> str:
+        height, width = self.size
+        return f"Photograph({self.name!r}, {width} x {height})"
 
 
 @dataclass(frozen=True)
@@ -229,7 +233,7 @@ def to_probabilities(segmentation: Tensor) -> Tensor:
     return positive / positive.sum(dim=-3, keepdim=True)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Anonymized:
     """One anonymized photograph.
 
@@ -248,6 +252,11 @@ class Anonymized:
     replaced: Mask
     hair_edge: Mask | None = None
 
+    def __repr__(self) -> str:
+        height, width = self.image.shape[:2]
+        kept, new = self.preserved.mean(), self.replaced.mean()
+        return f"{type(self).__name__}({self.name!r}, {width} x {height}, {kept:.1%} preserved, {new:.1%} replaced)"
+
 
 @dataclass(frozen=True)
 class AnonymizedPerson:
@@ -255,7 +264,7 @@ class AnonymizedPerson:
 
     person: str
     photographs: list[Anonymized]
-    audit: dict[str, Any] = field(default_factory=dict)
+    audit: dict[str, Any] = field(default_factory=dict, repr=False)
 
 
 class Anonymizer(Protocol):

@@ -214,6 +214,24 @@ def _array(archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> npt.NDArray[Any]:
     return np.frombuffer(data, dtype=dtype).reshape(shape, order="F" if columns_first else "C").copy()
 
 
+def damaged_part(path: str | Path) -> str | None:
+    """Look for a part of a zip archive whose bytes do not have its checksum; torch reads checkpoints without looking.
+
+    Args:
+        path: path of the archive.
+
+    Returns:
+        Name of the first such part, as a message may repeat it; None where there is none, and for a file that is no archive.
+
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            found = archive.testzip()
+            return None if found is None else shown(found)
+    except (zipfile.BadZipFile, zlib.error, OSError, ValueError, EOFError, NotImplementedError, RuntimeError):
+        return None  # whoever reads it will say so
+
+
 def read_json(path: str | Path, *, what: str, limit: int = JSON_LIMIT, depth: int = JSON_DEPTH, follow: bool = True) -> Any:
     """A JSON file's value; see :func:`read_bytes` and :func:`parse_json`.
 

@@ -95,6 +95,12 @@ def test_anonymizers_are_built(name, root, parts):
         assert one.anonymizer.preserve == (Semantic.MOUTH,)
 
 
+def test_k_same_is_left_out_where_there_are_too_few_faces(root, parts, capsys):
+    config = composed("people=ffhq", f"people.root={root}", "anonymizer=[none,ksame]")
+    assert [one.name for one in evaluation.methods(config, instantiate(config.people))] == ["none"]
+    assert "'ksame' is left out: k-Same needs 10 faces beside the person's own, the gallery has" in capsys.readouterr().err
+
+
 def test_other_seeds_are_built_where_there_is_a_seed(root, parts):
     config = composed("people=ffhq", f"people.root={root}", "anonymizer=[vera,none]", "diversity.people=2", "diversity.seeds=2", "seed=4")
     ours, none = evaluation.methods(config, instantiate(config.people))

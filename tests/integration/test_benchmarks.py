@@ -10,6 +10,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 import torch.nn.functional as F
+from benchmarks import busy
 from benchmarks.generator import Pair, made_up
 from benchmarks.memory import peak_bytes
 from benchmarks.networks import configuration, ours, published
@@ -46,6 +47,23 @@ def test_the_benchmark_reports_lines_and_ratios():
     assert measured["training iteration", "vera"]["flops"] < measured["training iteration", "reference"]["flops"]
     memory = [measured["memory of the local generators", name]["peak_bytes"] for name in ("vera", "reference")]
     assert last["summary"]["local_memory"] == pytest.approx(memory[0] / memory[1], abs=1e-3)
+
+
+def test_the_busy_machine_is_compared_in_turns(monkeypatch):
+    took = {"now": 2.0, "before": 8.0, "one thread": 2.5}
+    asked = []
+
+    def seconds(photograph, out, renderer, environment):
+        asked.append(environment)
+        return took[next(way for way, settings in busy.WAYS.items() if settings == environment)]
+
+    monkeypatch.setattr(busy, "_seconds", seconds)
+    line = busy._line(Path("x.jpg"), "exemplars", 1, 2)
+    assert asked == [*busy.WAYS.values()] * 2
+    assert (line["busy"], line["seconds"], line["now_over_before"], line["now_over_one_thread"]) == (1, took, 0.25, 0.8)
+    with busy.computing(2) as others:
+        assert [other.poll() for other in others] == [None, None]
+    assert all(other.poll() for other in others)
 
 
 class OneBatch(pl.LightningDataModule):

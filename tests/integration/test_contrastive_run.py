@@ -70,7 +70,7 @@ def test_a_resumed_run_is_the_run(tmp_path):
 
 @pytest.mark.parametrize("loss", ["ntxent", pytest.param("margin", marks=pytest.mark.slow)])
 def test_two_processes_equal_one(tmp_path, loss):
-    two = ["trainer=ddp_gan", "trainer.accelerator=cpu", "trainer.devices=2", DOUBLE, f"stage.loss={loss}"]
+    two = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", DOUBLE, f"stage.loss={loss}"]
     command = [sys.executable, "-m", "vera.cli", "train", *RUN, *two, f"run.folder={tmp_path / 'two'}", f"hydra.run.dir={tmp_path / 'two'}"]
     done = subprocess.run(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -10,6 +10,7 @@ from hydra import compose, initialize_config_module
 from tests.integration.equal_runs import DOUBLE, assert_equal_runs
 
 from vera import bundle
+from vera.faces.parser_choice import shipped_parser
 from vera.generator.discriminator import Discriminator
 from vera.generator.network import Generator
 from vera.training.export.api import Statement, export
@@ -147,6 +148,9 @@ def test_a_run_starts_from_bundles_whatever_its_configuration_says(tmp_path):
         assert 0 < max(moved) < 1e-5
     with pytest.raises(VeraError, match="not of a discriminator"):
         train(composed(tmp_path / "again", "images=8", f"stage.start.discriminator={tmp_path / 'g'}", *QUIET))
+    with pytest.raises(VeraError, match="bundle of Segmenter, not of a discriminator"):
+        train(composed(tmp_path / "again", "images=8", f"stage.start.discriminator={shipped_parser()}", *QUIET))
+    assert not (tmp_path / "again").exists()
 
 
 def test_the_averaged_generator_and_its_discriminator_become_bundles(tmp_path):

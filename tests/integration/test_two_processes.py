@@ -21,7 +21,7 @@ RUN = [
     "stage.r1_every=3", "stage.path_every=2",
     "optim.lr=2e-3", "optim.eps=0.1",  # Adam's step is no longer a sign: rounding stays rounding
 ]  # fmt: skip
-TWO = ["trainer=ddp_gan", "trainer.accelerator=cpu", "trainer.devices=2"]
+TWO = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2"]
 
 
 def start_two(folder, *overrides):

@@ -74,9 +74,9 @@ class PositionEmbedding(nn.Module):
 class LocalGenerator(nn.Module):
     """Features and pseudo-depth of one class."""
 
-    def __init__(self, channels, features, latent, layers, depth_layers, has_depth):
+    def __init__(self, channels, features, latent, layers, depth_layers, has_depth, detach_texture):
         super().__init__()
-        self.depth_layers = depth_layers
+        self.depth_layers, self.detach_texture = depth_layers, detach_texture
         self.linears = nn.ModuleList(StyledLayer(channels, latent) for _ in range(layers))
         self.to_feat = Output(channels, features)
         self.to_depth = Output(channels, 1) if has_depth else None
@@ -88,6 +88,8 @@ class LocalGenerator(nn.Module):
             x = layer(x, code)
             if number == self.depth_layers and self.to_depth is not None:
                 depth = self.to_depth(x)
+                if self.detach_texture and number < len(self.linears):
+                    x = x.detach()
         return self.to_feat(x), depth
 
 
@@ -129,7 +131,7 @@ class Generator(nn.Module):
 
     def __init__(
         self, *, size, latent, n_mlp, seg_dim, local_layers, base_layers, depth_layers, local_channel, coarse_channel, coarse_size,
-        min_feat_size, channel_multiplier, transparent_dims, widest=512,
+        min_feat_size, channel_multiplier, transparent_dims, detach_texture=False, widest=512,
     ):  # fmt: skip
         super().__init__()
         self.seg_dim, self.base_layers, self.depth_layers, self.local_layers = seg_dim, base_layers, depth_layers, local_layers
@@ -137,7 +139,7 @@ class Generator(nn.Module):
         self.style = nn.Sequential(PixelNorm(), *(EqualLinear(latent, latent, multiplier=0.01, activation=True) for _ in range(n_mlp)))
         self.pos_embed = PositionEmbedding(int(math.log2(size)), local_channel)
         self.local_nets = nn.ModuleList(
-            LocalGenerator(local_channel, coarse_channel, latent, local_layers, depth_layers, has_depth=k > 0) for k in range(seg_dim)
+            LocalGenerator(local_channel, coarse_channel, latent, local_layers, depth_layers, k > 0, detach_texture) for k in range(seg_dim)
         )
         self.render_net = RenderNet(size, seg_dim, coarse_size, coarse_channel, min_feat_size, channel_widths(channel_multiplier, widest))
 

@@ -5,6 +5,7 @@ import torch
 from safetensors.torch import load_file
 
 from vera import bundle
+from vera.faces.segmenter import Segmenter
 from vera.inversion.autoencoder import Autoencoder
 from vera.types import LatentCodes, VeraError
 
@@ -45,6 +46,15 @@ def test_float32_is_kept_where_asked_and_said(made, tmp_path):
     record.write_text(record.read_text().replace('"dtype": "float32"', '"dtype": "bfloat16"'))
     with pytest.raises(VeraError, match="altered"):
         bundle.load(tmp_path / "exact")
+
+
+def test_the_kind_and_the_device_that_are_asked_for(made):
+    path = made[0]
+    assert isinstance(bundle.load(path, kind=Autoencoder), Autoencoder)
+    with pytest.raises(VeraError, match="is a bundle of Autoencoder, not of Segmenter"):
+        bundle.load(path, kind=Segmenter)
+    with pytest.raises(VeraError, match="device='nowhere' cannot be used"):
+        bundle.load(path, device="nowhere")
 
 
 def test_a_bundle_that_says_nothing_of_its_dtype(made):

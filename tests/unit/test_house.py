@@ -194,6 +194,7 @@ READS = {
     "cli/checks.py": OWN,
     "cli/hydra.py": "the configuration groups, which are part of the program",
     "cli/output.py": "what this call has just written",
+    "cli/threads.py": "the system's own files",
     "data/decoding.py": SIGNED,
     "data/packing.py": "images and masks, byte for byte",
     "data/published_lmdb.py": "an LMDB, which is not read as a whole; its images are decoded by decoding.py",

@@ -2,7 +2,17 @@ import numpy as np
 import pytest
 import torch
 
-from vera.types import AlignedFace, LatentCodes, Semantic, VeraError, image_to_tensor, tensor_to_image, to_probabilities
+from vera.types import (
+    AlignedFace,
+    Anonymized,
+    LatentCodes,
+    Photograph,
+    Semantic,
+    VeraError,
+    image_to_tensor,
+    tensor_to_image,
+    to_probabilities,
+)
 
 
 def test_bytes_survive_the_round_trip():
@@ -31,3 +41,9 @@ def test_unknown_class_names_the_known_ones():
 
 def test_rows_of_classes():
     assert LatentCodes.rows([Semantic.SKIN, Semantic.EARRINGS]) == [4, 5, 26, 27]
+
+
+def test_results_are_shown_in_a_line():
+    pixels, some = np.zeros((20, 10, 3), dtype=np.uint8), np.arange(20)[:, None].repeat(10, 1) < 5
+    assert repr(Anonymized("one", pixels, some, ~some)) == "Anonymized('one', 10 x 20, 25.0% preserved, 75.0% replaced)"
+    assert repr(Photograph(pixels, "one", "")) == "Photograph('one', 10 x 20)"

@@ -40,7 +40,7 @@ MaskSource = str | Path | Mask
 MASK = "give a path, an (H, W) bool array or None for each photograph"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result(Anonymized):
     """One anonymized photograph with its record, as the Python interface gives it.
 

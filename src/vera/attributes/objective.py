@@ -9,8 +9,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from vera.attributes.encoder import AttributeEncoder
-from vera.attributes.gathering import gather
 from vera.attributes.projection import NoProjection, Projection
+from vera.ops.gathering import gather
 from vera.types import VeraError
 
 Loss = Callable[[Tensor, Tensor], Tensor]

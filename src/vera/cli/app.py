@@ -5,6 +5,7 @@ A command's module is imported when the command is called, and nothing but this 
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from typing import Any
@@ -14,6 +15,7 @@ from vera import __version__
 ABOUT = "VerA anonymizes clinical face photographs: the treated region is kept bit for bit, the rest of the face is replaced."
 COMMANDS = {
     "anonymize": "Anonymize the photographs of one person, or of many people by a manifest.",
+    "completion": "Print the script that completes commands, options and overrides at the Tab key.",
     "convert": "Convert another project's checkpoint to a bundle, or a parser's bundle to ONNX.",
     "data": "Make data sets to train from.",
     "doctor": "Check this installation: packages, devices, weights and their licences.",
@@ -29,8 +31,9 @@ COMMANDS = {
 """Each command with the first sentence of its help. ``vera.cli.NAME`` holds it under its name: a function, or a typer app."""
 PLAIN: dict[str, Any] = {"add_completion": False, "rich_markup_mode": None}
 """Settings of every typer app: help in plain text, since rich takes longer to import than all else that help needs."""
+HYDRA_COMMANDS = ("train", "evaluate")
 HYDRAS = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
-"""Settings of commands whose arguments Hydra reads."""
+"""Commands whose arguments Hydra reads, and their settings."""
 
 
 def run(arguments: list[str]) -> None:
@@ -58,6 +61,9 @@ def run(arguments: list[str]) -> None:
         advice = f"did you mean '{near[0]}'?" if near else "choose from"
         raise VeraError(f"there is no command '{name}': {advice} {'' if near else ', '.join(COMMANDS)}".rstrip())
     else:
+        from vera.cli.threads import share_machine
+
+        share_machine(os.environ, count=not any("slurm" in argument for argument in rest))
         load(name)(rest, prog_name=f"vera {name}")
 
 
@@ -88,6 +94,6 @@ def load(name: str) -> Any:
     if isinstance(found, typer.Typer):
         return typer.main.get_command(found)
     alone = typer.Typer(**PLAIN)
-    settings = HYDRAS if name in ("train", "evaluate") else {"max_content_width": 110}
+    settings = HYDRAS if name in HYDRA_COMMANDS else {"max_content_width": 110}
     alone.command(name, cls=Command, context_settings=settings)(found)
     return typer.main.get_command(alone)

@@ -142,7 +142,9 @@ def _of_opencv(error: BaseException) -> str | None:
 
 SENTENCES: dict[str, Callable[[Any], str | None]] = {
     "vera.types.VeraError": str,
-    "hydra.errors.OverrideParseException": lambda error: f"'{error.override}' is no override: write NAME=VALUE",
+    "hydra.errors.OverrideParseException": lambda error: (
+        f"'{error.override}' is no override: write NAME=VALUE, a value with signs such as = , or spaces in quotes of its own"
+    ),
     "hydra.errors.MissingConfigException": _of_choice,
     "hydra.errors.InstantiationException": _of_instantiation,
     "hydra.errors.ConfigCompositionException": _of_composition,

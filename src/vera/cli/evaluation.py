@@ -22,6 +22,7 @@ from vera.data.people import Person, Selection
 from vera.data.verification_pairs import read_pairs
 from vera.distributed import parse_shard, rank
 from vera.evaluation.api import evaluate
+from vera.evaluation.baselines.ksame import TooFewFaces
 from vera.evaluation.protocol.calibration import CalibrationPairs
 from vera.evaluation.protocol.items import Method
 from vera.evaluation.report.results import page
@@ -150,7 +151,8 @@ def methods(config: DictConfig, people: Sequence[Person]) -> list[Method]:
     """Instantiate the anonymization methods of a configuration.
 
     A ``detector``, ``parser``, ``gallery`` or ``preserve`` that is null is the run's own: one detector serves all baselines. Where an
-    anonymizer has a ``seed`` and other seeds are asked for, it is built with each of them.
+    anonymizer has a ``seed`` and other seeds are asked for, it is built with each of them. k-Same is left out, and that is told, where
+    there are too few faces for it.
 
     Args:
         config: the composed configuration of the evaluation.
@@ -170,7 +172,11 @@ def methods(config: DictConfig, people: Sequence[Person]) -> list[Method]:
         seeds = range(1, config.diversity.seeds + 1) if "seed" in node and config.diversity.people else ()
         settings = {"node": OmegaConf.to_container(node, resolve=True), "preserve": list(config.preserve)}
         again = tuple(build(**given, seed=node.seed + number) for number in seeds)
-        found.append(Method(str(name), build(**given), settings, again))
+        try:
+            found.append(Method(str(name), build(**given), settings, again))
+        except TooFewFaces as error:
+            if rank() == 0:
+                typer.echo(f"vera: '{name}' is left out: {error}", err=True)
     return found
 
 

@@ -8,8 +8,10 @@ import sys
 import textwrap
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from importlib.resources import files
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vera.cli import EXIT_BAD_INPUT, EXIT_FAULT
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 CONFIG_PACKAGE = "vera.conf"
 FULL_ERROR = "HYDRA_FULL_ERROR"
 WIDTH = 110
+OPTIONS = ("--help", "--multirun", "--cfg", "--info", "--hydra-help")
+"""Options of Hydra's that are completed."""
 OVERLAYS = "# @package _global_"
 """First line of files that change several groups at once: experiments, sweeps, comparisons. The next line says what they are for."""
 
@@ -74,6 +78,41 @@ def _settings(primary: dict[str, Any], within: str = "") -> Iterator[str]:
             yield f"{within}{name}={shown}"
 
 
+def complete_overrides(config: str, words: list[str]) -> list[str]:
+    """Overrides and options that may stand at the end of a command line: groups, their choices, settings, present values, files.
+
+    Args:
+        config: the primary config's name, and the command's.
+        words: overrides so far, the last of them unfinished or empty.
+
+    """
+    if words[-1].startswith("-"):
+        return [option for option in OPTIONS if option.startswith(words[-1])]
+    from hydra import initialize_config_module
+    from hydra._internal.core_plugins.bash_completion import BashCompletion
+    from hydra.core.global_hydra import GlobalHydra
+
+    with initialize_config_module(CONFIG_PACKAGE, version_base="1.3"):
+        composed = GlobalHydra.instance().hydra
+        assert composed is not None
+        found = BashCompletion(composed.config_loader)._query(config_name=config, line=" ".join(words))
+    wanted = [word for word in found if words[-1].startswith("hydra") or not word.startswith("hydra")]
+    return [f"{word}/" if os.path.isdir(word.rpartition("=")[2]) else word for word in wanted]
+
+
+def _remove_unused(folder: Path, *, log: str) -> None:
+    """Remove a run's folder, and empty ones around it in the working folder, if it holds nothing but what Hydra wrote before the run."""
+    own = [folder / log, *(folder / ".hydra" / f"{name}.yaml" for name in ("config", "hydra", "overrides"))]
+    if not {path for path in folder.rglob("*") if not path.is_dir()} <= {*own}:
+        return
+    for path in own:
+        path.unlink(missing_ok=True)
+    around = [path for path in folder.parents if path.is_relative_to(Path.cwd()) and path != Path.cwd()]
+    with suppress(OSError):  # not empty
+        for path in (*sorted(folder.rglob("*"), reverse=True), folder, *around):
+            path.rmdir()
+
+
 def run_hydra(config: str, overrides: list[str], *, start: Callable[[DictConfig], object], go_on: str, about: str) -> None:
     """Compose one of ``vera.conf``'s primary configs with these overrides and run what it describes; with ``--help`` describe it.
 
@@ -84,7 +123,8 @@ def run_hydra(config: str, overrides: list[str], *, start: Callable[[DictConfig]
         go_on: the override that goes on after an interruption, with ``{folder}`` for the run's.
         about: what help says before the configuration groups: what the command does, and examples.
 
-    In a multirun a run that fails leaves ``failure.txt`` in its folder, and the others go on (:mod:`vera.training.runs.sweep` has the end).
+    A run that fails before it has written anything leaves no folder. In a multirun it leaves ``failure.txt``, and the others go on
+    (:mod:`vera.training.runs.sweep` has the end).
 
     Raises:
         VeraError: the configuration groups are not installed.
@@ -99,8 +139,6 @@ def run_hydra(config: str, overrides: list[str], *, start: Callable[[DictConfig]
     if {"--help", "-h"} & set(overrides):
         sys.stdout.write(usage(config, about))
         return
-    from pathlib import Path
-
     import hydra
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
@@ -131,6 +169,8 @@ def run_hydra(config: str, overrides: list[str], *, start: Callable[[DictConfig]
                 raise  # as it was meant; in a multirun also submitit, which has put the job back into its queue
             if folder is None:
                 ended.append(error)  # Hydra would tell of it in words of its own
+                if "LOCAL_RANK" not in os.environ:  # another process of a run leaves it to the first
+                    _remove_unused(Path(own.runtime.output_dir), log=f"{own.job.name}.log")
                 return None
             # Hydra turns any Exception into exit code 1 with a traceback, here or in a job on a cluster; SystemExit it leaves alone.
             told = sentence(error) or traceback.format_exc().strip()

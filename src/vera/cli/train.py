@@ -18,7 +18,7 @@ Usage: vera train [OVERRIDE]...
 
 Examples:
   vera train experiment=smoke                                          # a minute on a laptop, no data needed
-  vera train experiment=generator data.root=DIR trainer=ddp_gan        # stage 1 on your own faces, on all GPUs
+  vera train experiment=generator data.root=DIR trainer=ddp            # stage 1 on your own faces, on all GPUs
   vera train experiment=inversion stage.start=BUNDLE data.root=DIR     # stage 3
   vera train experiment=smoke run.folder=DIR run.resume=auto           # go on where it was stopped
   vera train -m sweep=grid experiment=smoke                            # several runs, for vera report

@@ -11,12 +11,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from vera.features.pooled import PooledFeatures, as_bytes
-from vera.features.published import published_file
+from vera.features.published import own_weights, published_file
 from vera.types import VeraError
 
 
 class InceptionFeatures(PooledFeatures):
     """Inception's last pooling: 2048 numbers an image.
+
+    With other weights than the published ones its names say so, and what is measured on it is no FID or KID.
 
     Args:
         path: path of ``weights-inception-2015-12-05-6726825d.pth``; None for torch's hub folder, else a download of 92 MB.
@@ -41,6 +43,8 @@ class InceptionFeatures(PooledFeatures):
             network = fidelity.FeatureExtractorInceptionV3("inception-v3-compat", ["2048"], str(file))
         except Exception as error:  # a file of another kind fails in torch or in torch-fidelity, each in its own way
             raise VeraError(f"'{file}' does not hold Inception's weights: fetch {fidelity.URL_INCEPTION_V3} again") from error
+        if own := own_weights(fidelity.URL_INCEPTION_V3, file):
+            self.short, self.name = f"{self.short}_own_weights_{own}", f"{self.name}, own weights {own}"
         self.network: nn.Module = network.eval().requires_grad_(False)
 
     @torch.no_grad()

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torchvision.models import AlexNet_Weights, SqueezeNet1_1_Weights, VGG16_Weights
 
-from vera.features.published import published_file
+from vera.features.published import own_weights, published_file
 from vera.types import VeraError
 
 BACKBONES: dict[str, Any] = {
@@ -33,7 +33,7 @@ class LpipsNetwork(nn.Module):
         path: path of the backbone's torchvision file; None for torch's hub folder, else a download.
 
     Attributes:
-        name: ``lpips_<net>``.
+        name: ``lpips_<net>``; with other weights than the published ones ``perceptual_<net>_own_weights_<digest>``.
 
     Raises:
         VeraError: an unknown backbone, or weights that are missing or of another network; says where to get them.
@@ -44,8 +44,9 @@ class LpipsNetwork(nn.Module):
         super().__init__()
         if net not in BACKBONES:
             raise VeraError(f"unknown LPIPS backbone '{net}': choose from {', '.join(BACKBONES)}")
-        self.name = f"lpips_{net}"
         file = published_file(str(BACKBONES[net].url), path, what=f"LPIPS's backbone {net}")
+        own = own_weights(str(BACKBONES[net].url), file)
+        self.name = f"perceptual_{net}_own_weights_{own}" if own else f"lpips_{net}"
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # lpips asks torchvision in its old words
             self.network: Any = lpips.LPIPS(net=net, pnet_rand=True, verbose=False)  # random backbone: nothing is downloaded here

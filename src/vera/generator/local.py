@@ -49,6 +49,8 @@ class LocalGenerators(nn.Module):
         latent: dimension D of a local code.
         attributes: dimension of each attribute code, by name.
         layers: numbers of base, shape and texture layers.
+        detach_texture: gradients of the texture layers stop at the shape layers (but for the background's, which has no depth), as in the
+            published training; outputs are the same.
 
     """
 
@@ -65,9 +67,10 @@ class LocalGenerators(nn.Module):
         latent: int,
         attributes: Mapping[str, int],
         layers: Sequence[int],
+        detach_texture: bool = False,
     ) -> None:
         super().__init__()
-        count = sum(layers)
+        count, self.detach_texture = sum(layers), detach_texture
         self.depth_after = int(layers[0]) + int(layers[1])
         if self.depth_after < 1:
             raise ValueError("a local generator needs at least one base or shape layer: the pseudo-depth is read after them")
@@ -116,6 +119,8 @@ class LocalGenerators(nn.Module):
                 weight = self.depth_weight * self.depth_modulation * self.weight_scale
                 seen = torch.matmul(weight[:, None], x[:, 1:])[:, :, 0] + self.depth_bias[:, None]
                 depth = torch.cat([torch.zeros_like(seen[:, :1]), seen], dim=1)
+                if self.detach_texture and number + 1 < len(styles):
+                    x = torch.cat([x[:, :1], x[:, 1:].detach()], dim=1)
         return x, depth
 
 

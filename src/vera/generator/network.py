@@ -16,7 +16,7 @@ from vera.generator.local import LocalGenerators
 from vera.generator.mapping import Mapping, PrincipalMapping
 from vera.generator.renderer import RenderNetwork
 from vera.generator.span import Span
-from vera.types import LatentCodes, Semantic
+from vera.types import LatentCodes, Semantic, VeraError
 
 
 class Synthesis(NamedTuple):
@@ -54,6 +54,7 @@ class Generator(nn.Module):
             from before there was one do not say.
         span: directions of a :class:`Span`, in the place of conditioning of its own; 0 for none (older
             bundles do not say).
+        detach_texture: see :class:`LocalGenerators`; only converted checkpoints that were trained so say it.
 
     Attributes:
         checkpointing: recompute activations in the backward pass instead of keeping them: slower, and much smaller.
@@ -87,6 +88,7 @@ class Generator(nn.Module):
         mapping_layers: int,
         principal: int = 0,
         span: int = 0,
+        detach_texture: bool = False,
     ) -> None:
         super().__init__()
         attributes = dict(sorted(attributes.items()))  # as a bundle's record has them: concatenated codes keep their meaning
@@ -105,6 +107,7 @@ class Generator(nn.Module):
             "mapping_layers": mapping_layers,
             **({"principal": principal} if principal else {}),
             **({"span": span} if span else {}),
+            **({"detach_texture": True} if detach_texture else {}),
         }
         self.size, self.coarse_size, self.latent, self.classes = size, coarse_size, latent, classes
         self.layers, self.attributes = tuple(self.config["layers"]), dict(attributes)
@@ -127,6 +130,7 @@ class Generator(nn.Module):
             latent=latent,
             attributes={} if span else self.attributes,
             layers=self.layers,
+            detach_texture=detach_texture,
         )
         self.composition = Composition(classes=classes, channels=local_channels, coarse_channels=coarse_channels, transparent=transparent)
         self.renderer = RenderNetwork(
@@ -167,11 +171,11 @@ class Generator(nn.Module):
         """Noise to latent codes; from a mapping with layers every local code is the same w, as in SemanticStyleGAN without mixing.
 
         Raises:
-            ValueError: for a generator without a mapping.
+            VeraError: for a generator without a mapping.
 
         """
         if self.mapping is None:
-            raise ValueError("this generator has no mapping (its codes come from an encoder): draw identities from its bundle's bank")
+            raise VeraError("this generator has no mapping (its codes come from an encoder): draw identities from its bundle's bank")
         local: Tensor = self.mapping(z)
         if local.dim() == 2:
             local = local[:, None].expand(-1, self.rows, -1)
@@ -231,19 +235,27 @@ class Generator(nn.Module):
         return self.synthesise(self.expand(codes), codes.attributes, noise)
 
     def mix(
-        self, codes: LatentCodes, other: LatentCodes, classes: Sequence[int], *, shape: bool = True, texture: bool = True
+        self, codes: LatentCodes, other: LatentCodes, classes: Sequence[int | str] | str, *, shape: bool = True, texture: bool = True
     ) -> LatentCodes:
         """Replace the shape and texture codes of these classes by those of ``other``; base and attribute codes are never mixed.
 
         Args:
             codes: what the rest comes from.
             other: what the classes come from; as many samples, or one for all.
-            classes: semantic classes whose codes are exchanged.
+            classes: semantic classes whose codes are exchanged, by name (``"nose"``, ``["nose", "hair"]``) or number.
             shape: take the shape codes.
             texture: take the texture codes.
 
+        Raises:
+            VeraError: there is no such class.
+
         """
-        rows = LatentCodes.rows(classes)
+        listed = [classes] if isinstance(classes, str) else classes
+        numbers = [int(Semantic.named(one)) if isinstance(one, str) else int(one) for one in listed]
+        for number in numbers:
+            if not 0 <= number < self.classes:
+                raise VeraError(f"there is no semantic class {number}: give names, or numbers from 0 to {self.classes - 1}")
+        rows = LatentCodes.rows(numbers)
         taken = sorted((rows[0::2] if shape else []) + (rows[1::2] if texture else []))
         local = codes.local.clone()
         local[:, taken] = other.local[:, taken]

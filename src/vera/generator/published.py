@@ -22,6 +22,7 @@ from vera.generator.discriminator import Discriminator
 from vera.generator.network import Generator
 from vera.generator.published_names import TensorPlace, discriminator_places, generator_places
 from vera.types import NUM_CLASSES, VeraError
+from vera.untrusted import damaged_part
 
 NETWORKS = ("g_ema", "g", "d")
 """What a checkpoint may hold: the averaged generator, the one in training, and its discriminator."""
@@ -60,6 +61,8 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise VeraError(f"checkpoint '{path}' cannot be read: {error.strerror}") from error
+    if damaged := damaged_part(path):
+        raise VeraError(f"checkpoint '{path}' is damaged: the checksum of '{damaged}' in it is wrong; fetch it again")
     try:
         with warnings.catch_warnings(), torch.serialization.safe_globals([argparse.Namespace]):
             warnings.simplefilter("ignore")  # torch's remarks on old pickles
@@ -185,6 +188,7 @@ def _generator_config(tensors: _Tensors, args: Mapping[str, Any]) -> dict[str, A
         "channels": {start * 2 ** (i + 1): width for i, width in enumerate(outputs)},
         "attributes": {},
         "mapping_layers": shown["n_mlp"],
+        **({"detach_texture": True} if args.get("detach_texture") else {}),  # older versions of the published code had no such argument
     }
 
 

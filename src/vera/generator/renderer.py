@@ -14,6 +14,7 @@ from torch.utils.checkpoint import checkpoint
 
 from vera.ops.layers import SQRT2
 from vera.ops.resample import blur_after_transposed, upsample
+from vera.types import VeraError
 
 
 class RenderConv(nn.Module):
@@ -133,7 +134,7 @@ class RenderNetwork(nn.Module):
         """
         maps: Sequence[Tensor | None] = [None] * len(self.convs) if noise is None else noise
         if len(maps) != len(self.convs):
-            raise ValueError(f"renderer: {len(maps)} noise maps for {len(self.convs)} convolutions")
+            raise VeraError(f"renderer: {len(maps)} noise maps for {len(self.convs)} convolutions")
         coarse = coarse.contiguous(memory_format=torch.channels_last)  # every convolution after it keeps this format
         x = F.avg_pool2d(coarse, self.coarse_size // self.start_size)
         # Image and segmentation as one map; of the parameters' type under autocast, too.

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from vera.features.backbone import Lite0Trunk
+from vera.ops.gathering import Standardise
 from vera.ops.layers import EqualizedConv, EqualizedLinear, leaky
 from vera.ops.precision import at_least_single
 from vera.types import NUM_CLASSES, LatentCodes
@@ -87,7 +88,7 @@ class Encoder(nn.Module):
         # Features pooled with 1, x, y as weights (relative to the class's centre), and the class's geometry.
         pooled = 3 * width + 6
         # Features differ between faces ten times less than they have in common: without this, codes hardly learn to differ.
-        self.standardise = nn.BatchNorm1d(NUM_CLASSES * pooled, affine=False, momentum=0.02)
+        self.standardise = Standardise(NUM_CLASSES * pooled, affine=False, momentum=0.02)
         self.hidden = ClassLinear(pooled, hidden, activation=True)
         self.to_codes = ClassLinear(hidden, 2 * latent, activation=False)
         self.to_steps = ClassLinear(hidden, 2 * latent, activation=False)

@@ -1,1 +1,1 @@
-"""Plain-torch building blocks: FIR resampling, modulation, equalized layers."""
+"""Plain-torch building blocks: FIR resampling, modulation, equalized layers, rows of all processes."""

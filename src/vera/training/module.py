@@ -196,8 +196,8 @@ def require_finite(value: Tensor, what: str, *, images_seen: int) -> None:
     """
     if not bool(torch.isfinite(value)):
         raise VeraError(
-            f"the {what} is {float(value.detach())} after {images_seen} images; no step was taken: lower optim.lr "
-            "and resume from the last checkpoint"
+            f"the {what} is {float(value.detach())} after {images_seen} images; no step was taken: start a run with a "
+            "lower optim.lr, from a bundle of the last checkpoint if need be"
         )
 
 

@@ -7,9 +7,9 @@ import torch.distributed as dist
 from tests.reference.rounding import assert_equal_but_for_rounding
 from torch import multiprocessing, nn
 
-from vera.attributes.gathering import gather
 from vera.attributes.objective import ContrastiveObjective, Margin, NTXent
 from vera.attributes.projection import Projection
+from vera.ops.gathering import Standardise, gather
 
 
 class Width(nn.Module):
@@ -40,6 +40,14 @@ def one_step(loss, rows):
     return float(value.detach()), [p.grad for p in contrastive.parameters()], mine.grad
 
 
+def standardised(rows):
+    """Standardised faces, the gradient of a loss on them, and the statistics that are kept."""
+    layer, mine = Standardise(4, affine=False).double(), faces()[0][rows].clone().requires_grad_()
+    out = layer(mine)
+    (out**3).mean().backward()
+    return out.detach(), mine.grad, layer.running_mean, layer.running_var
+
+
 def work(rank, address, kept):
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{address}", rank=rank, world_size=2)
@@ -48,7 +56,7 @@ def work(rank, address, kept):
         for gradient in gradients:  # what DistributedDataParallel does
             dist.all_reduce(gradient)
             gradient /= 2
-    torch.save((found, gather(torch.full((1, 2), float(rank)))), f"{kept}{rank}")
+    torch.save((found, gather(torch.full((1, 2), float(rank))), standardised(slice(rank, None, 2))), f"{kept}{rank}")
     dist.destroy_process_group()
 
 
@@ -58,12 +66,14 @@ def test_two_processes_equal_one(tmp_path):
     ranks = [torch.load(tmp_path / f"rank{rank}") for rank in range(2)]
     for name, loss in LOSSES.items():
         value, gradients, inputs = one_step(loss, slice(None))
-        for rank, (found, _) in enumerate(ranks):
+        for rank, (found, *_) in enumerate(ranks):
             assert abs(found[name][0] - value) < 1e-12
             assert_equal_but_for_rounding(found[name][1], gradients, name)
             assert_equal_but_for_rounding(found[name][2], 2 * inputs[rank::2], name)  # the sum over both; DDP's mean halves it
-    for _, gathered in ranks:
+    out, gradient, mean, variance = standardised(slice(None))
+    for rank, (_, gathered, (own, its, *kept)) in enumerate(ranks):
         assert gathered.tolist() == [[0, 0], [1, 1]]
+        assert_equal_but_for_rounding((own, its, *kept), (out[rank::2], 2 * gradient[rank::2], mean, variance))
 
 
 def test_one_process_gathers_nothing():

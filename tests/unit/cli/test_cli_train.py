@@ -87,6 +87,25 @@ def test_errors_of_the_experiment_reach_the_shell(vera, experiment):
     assert "ZeroDivisionError" in stderr
 
 
+def test_a_run_that_is_refused_leaves_no_folder_and_one_that_wrote_keeps_it(vera, experiment, tmp_path, monkeypatch):
+    def refused(cfg):
+        raise VeraError("there is no data: name data.root")
+
+    def late(cfg):
+        (folder / "last.ckpt").write_text("")
+        raise VeraError("the loss is nan")
+
+    folder = tmp_path / "runs" / "1"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RUN_DIR", str(folder))
+    experiment[1].run = refused
+    assert vera("train", "hydra.output_subdir=.hydra")[0] == 2
+    assert not (tmp_path / "runs").exists()
+    experiment[1].run = late
+    assert vera("train", "hydra.output_subdir=.hydra")[0] == 2
+    assert {path.name for path in folder.iterdir()} == {".hydra", "last.ckpt"}
+
+
 def test_a_run_of_a_multirun_that_fails_does_not_lose_the_others(vera, experiment, tmp_path):
     def some(cfg):
         seen.append(cfg.value)

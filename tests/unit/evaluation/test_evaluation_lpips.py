@@ -1,4 +1,6 @@
+import hashlib
 import warnings
+from types import SimpleNamespace
 
 import lpips
 import pytest
@@ -6,7 +8,7 @@ import torch
 import torchvision
 
 from vera.evaluation.metrics.lpips_distance import LpipsDistance
-from vera.features.lpips_network import LpipsNetwork
+from vera.features.lpips_network import BACKBONES, LpipsNetwork
 from vera.types import VeraError
 
 
@@ -32,10 +34,13 @@ def pairs():
     return torch.rand(2, 5, 3, 40, 48, generator=generator) * 2 - 1
 
 
-def test_agrees_with_the_package_given_the_same_weights(squeeze, pairs):
+def test_agrees_with_the_package_given_the_same_weights(squeeze, pairs, monkeypatch):
     path, reference = squeeze
+    digits = hashlib.sha256(path.read_bytes()).hexdigest()[:8]
     metric = LpipsDistance(LpipsNetwork("squeeze", path))
-    assert metric.name == "lpips_squeeze"
+    assert metric.name == f"perceptual_squeeze_own_weights_{digits}"  # LPIPS is what rests on the published weights
+    monkeypatch.setitem(BACKBONES, "squeeze", SimpleNamespace(url=f"https://example.org/squeezenet-{digits}.pth"))
+    assert LpipsNetwork("squeeze", path).name == "lpips_squeeze"
     for a, b in zip(pairs[0].split(2), pairs[1].split(2), strict=True):
         metric.update(a, b)
     assert float(metric.compute()) == pytest.approx(float(reference(*pairs).mean().detach()), abs=1e-6)

@@ -141,6 +141,9 @@ def test_lpips_is_taken_inside_the_region_only(photograph):
         small[60:90] = False  # thinner than LPIPS's least side: enlarged
         metric.update(photograph.pixels, made, small)
         assert low <= metric.compute()["lpips"] <= high
+    metric.network.name = "perceptual_alex_own_weights_0"
+    metric.update(photograph.pixels, photograph.pixels, region())
+    assert "lpips" not in metric.compute()
     with pytest.raises(VeraError, match="one size"):
         Preservation().update(photograph.pixels, photograph.pixels[1:], region())
 

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from vera.generator.network import Generator
-from vera.types import NUM_CLASSES, TRANSPARENT, LatentCodes, Semantic, to_probabilities
+from vera.types import NUM_CLASSES, TRANSPARENT, LatentCodes, Semantic, VeraError, to_probabilities
 
 TINY = {
     "size": 32, "coarse_size": 16, "start_size": 8, "classes": 13, "transparent": TRANSPARENT, "latent": 6, "local_channels": 5,
@@ -146,7 +146,7 @@ def test_mapping_and_its_absence(network):
     codes = network.map(torch.randn(3, 6), {})
     assert codes.local.shape == (3, 28, 6)
     assert codes.attributes.shape == (3, 0)
-    with pytest.raises(ValueError, match="bank"):
+    with pytest.raises(VeraError, match="bank"):
         Generator(**{**TINY, "mapping_layers": 0}).map(torch.randn(3, 6), {})
 
 
@@ -169,7 +169,7 @@ def test_noise_is_the_stored_one_or_the_one_that_is_given(network):
     assert not torch.equal(network(codes, given).image, stored.image)
     same = [conv.noise for conv in network.renderer.convs]
     torch.testing.assert_close(network(codes, same), stored)
-    with pytest.raises(ValueError, match="noise maps"):
+    with pytest.raises(VeraError, match="noise maps"):
         network(codes, given[:-1])
 
 
@@ -207,6 +207,11 @@ def test_mixing_takes_the_named_rows_only(network):
     assert changed.nonzero()[:, 1].tolist() == [12, 16] * 2  # shape rows of nose and hair
     assert torch.equal(mixed.local[:, 12], other.local[:, 12].expand(2, -1))
     assert len((network.mix(codes, other, [5]).local != codes.local).any(dim=2)[0].nonzero()) == 2
+    assert torch.equal(network.mix(codes, other, ["nose", "hair"], texture=False).local, mixed.local)
+    assert torch.equal(network.mix(codes, other, "nose").local, network.mix(codes, other, [Semantic.NOSE]).local)
+    for unknown, said in (("chin", "unknown semantic class 'chin'"), ([13], "no semantic class 13")):
+        with pytest.raises(VeraError, match=said):
+            network.mix(codes, other, unknown)
 
 
 def test_mean_code_repeats_and_lies_in_the_middle(network):

@@ -23,6 +23,7 @@ VARIANTS = {
     "one layer each": {"local_layers": 4, "depth_layers": 3},
     "no shape layer": {"depth_layers": 2, "local_layers": 3},
     "nothing transparent": {"transparent_dims": None},
+    "textures detached": {"detach_texture": True},
     "others transparent": {"transparent_dims": [3, 7, 11]},
 }
 SINGLE, DOUBLE = (torch.float32, 1e-4, 5e-3), (torch.float64, 1e-9, 1e-9)

@@ -2,12 +2,15 @@ import json
 import logging
 import os
 import sys
+from types import SimpleNamespace
 
 import pytest
+from hydra.errors import InstantiationException
 from omegaconf import OmegaConf
 
+from vera.cli.errors import told
 from vera.training.runs import run as job
-from vera.training.runs.folder import finished, read_record, write_record
+from vera.training.runs.folder import finished, read_record, require_recipe, write_record
 from vera.training.runs.record import Measures, alone, write_environment
 from vera.types import VeraError
 
@@ -77,11 +80,65 @@ def test_another_configuration_is_not_taken_for_finished(tmp_path, changes, said
         finished(tmp_path, asked(**changes))
 
 
+@pytest.mark.parametrize("state", [True, False])
+@pytest.mark.parametrize(("changes", "said"), [({"optim": {"lr": 0.2}}, "optim.lr=0.1, and 0.2 is"), ({"new": 1}, "new=None, and 1 is")])
+def test_a_run_goes_on_with_its_own_recipe(tmp_path, changes, said, state):
+    kept(tmp_path, state=state, images=50)
+    longer = {"images": 200, "trainer": {"devices": 8}, "data": {"workers": 4}, "unset": None}
+    for checkpoint in (tmp_path / "last.ckpt", tmp_path / "top" / "1.ckpt"):
+        require_recipe(checkpoint, asked(**longer))
+        with pytest.raises(VeraError, match=said):
+            require_recipe(checkpoint, asked(**changes))
+    require_recipe(tmp_path / "moved" / "by" / "hand" / "last.ckpt", asked(**changes))  # nothing to compare with
+
+
 def test_one_process_works_in_a_folder(tmp_path):
     with alone(tmp_path), pytest.raises(VeraError, match=f"process {os.getpid()} on .* is at work"), alone(tmp_path):
         pytest.fail("two are at work")
     with alone(tmp_path):  # it is given back
         assert (tmp_path / ".lock").read_text().startswith("process")
+
+
+@pytest.mark.parametrize(("seen", "before"), [(0, ()), (8, ()), (0, ("metrics.csv",))])
+def test_a_run_that_fails_before_its_first_image_leaves_nothing_that_was_not_there(tmp_path, seen, before):
+    folder = tmp_path / "runs" / "1"
+    for name in before:
+        folder.mkdir(parents=True)
+        (folder / name).write_text("of an earlier start")
+
+    def fail():
+        with job._new(folder), alone(folder), job._nothing_left(folder, SimpleNamespace(images_seen=seen)):
+            (folder / "config.yaml").write_text("")
+            (folder / "top").mkdir()
+            raise VeraError("no such trainer")
+
+    with pytest.raises(VeraError, match="no such trainer"):
+        fail()
+    if seen or before:
+        assert {path.name for path in folder.iterdir()} == {"config.yaml", "top", ".lock", *before}
+    else:
+        assert not list(tmp_path.iterdir())
+
+
+def test_without_a_logger_the_last_measures_are_kept_and_a_compiler_on_a_cpu_is_told(caplog):
+    trainer = {"_target_": "pytorch_lightning.Trainer", "accelerator": "cpu"}
+    config = OmegaConf.create({"trainer": trainer, "stage": {"compiler": "inductor"}})
+    measures = Measures({})
+    assert job._trainer(config, [], measures).loggers == [measures]
+    assert "stage.compiler=inductor on a CPU: compiling takes longer than it saves" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"), [({"precision": "bf17"}, "'bf17' is invalid"), ({"accelerator": "gpuu"}, "gpuu"), ({"devices": 0}, "devices")]
+)
+def test_a_trainer_that_cannot_be_is_told_in_one_sentence(setting, said):
+    config = OmegaConf.create({"trainer": {"_target_": "pytorch_lightning.Trainer", "accelerator": "cpu", **setting}})
+    with pytest.raises(InstantiationException) as raised:
+        job._trainer(config, [], Measures({}))
+    sentence, code = told(raised.value)
+    assert code == 2
+    assert said in sentence
+    assert "\n" not in sentence
 
 
 def test_each_start_tells_on_what_it_ran_with_git_or_without(tmp_path, monkeypatch):

@@ -21,6 +21,10 @@ COMPARED, MARGIN = 32, ALIGNED // 5
 hair and background choose nobody."""
 
 
+class TooFewFaces(VeraError):
+    """The gallery has too few faces for means of k: an evaluation goes on without k-Same."""
+
+
 class KSame(Baseline):
     """Averages of aligned faces.
 
@@ -36,7 +40,8 @@ class KSame(Baseline):
         parser: parser that finds the preserved classes; None where nothing is preserved.
 
     Raises:
-        VeraError: k is under 2, or the gallery has too few faces.
+        VeraError: k is under 2.
+        TooFewFaces: the gallery has too few faces.
 
     """
 
@@ -59,7 +64,7 @@ class KSame(Baseline):
         faces = {person: align(photograph, seen[0].landmarks, ALIGNED) for person, (photograph, seen) in found.items() if seen}
         self.without_face = len(gallery) - len(faces)
         if len(faces) < k + 1:
-            raise VeraError(f"k-Same needs {k} faces beside the person's own, the gallery has {len(faces)}: give more, or a smaller k")
+            raise TooFewFaces(f"k-Same needs {k} faces beside the person's own, the gallery has {len(faces)}: give more, or a smaller k")
         self.people = list(faces)
         self.images = np.stack([tensor_to_image(face.image) for face in faces.values()])
         self.looks = np.stack([_look(face) for face in faces.values()])

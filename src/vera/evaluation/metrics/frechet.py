@@ -1,6 +1,7 @@
 """Fréchet distance between two sets of images (Heusel et al., 2017), on any frozen network's vectors.
 
-On Inception features it is the FID, and only then does it carry that name; on EfficientNet-Lite0 it is ``frechet_lite0``.
+On Inception features (the published weights) it is the FID, and only then does it carry that name; on EfficientNet-Lite0 it is
+``frechet_lite0``.
 """
 
 from __future__ import annotations

@@ -62,20 +62,22 @@ class Preservation(Collected):
         """Compute bit equality, PSNR, LPIPS and the seam ratio of the preserved regions.
 
         ``equal_share`` is of pixels; ``identical`` of photographs whose whole region is equal; ``psnr`` (dB, one figure from the mean
-        squared error over all photographs that are not identical; None if all are); ``lpips`` (mean; None without network);
-        ``seam_ratio`` (mean; 1 = as in the original) and its 95th percentile.
+        squared error over all photographs that are not identical; None if all are); ``lpips`` (mean; None without network; under the
+        network's name where its weights are not the published ones); ``seam_ratio`` (mean; 1 = as in the original) and its 95th
+        percentile.
         """
         pixels, squared = self.column("pixels"), self.column("squared")
         some = pixels > 0
         wrong = squared[some & (squared > 0)]
         seam, lpips = (np.sort(values[np.isfinite(values)]) for values in (self.column("seam"), self.column("lpips")))
+        network = str(getattr(self.network, "name", "lpips"))
         return {
             "photographs": int(some.sum()),
             "without_region": int((~some).sum()),
             "equal_share": float(self.column("equal").sum() / pixels.sum()) if some.any() else None,
             "identical": share(squared[some] == 0),
             "psnr": float(10 * np.log10(255**2 / np.sort(wrong).mean())) if len(wrong) else None,
-            "lpips": float(lpips.mean()) if len(lpips) else None,
+            ("lpips" if network.startswith("lpips") else network): float(lpips.mean()) if len(lpips) else None,
             "seam_ratio": float(seam.mean()) if len(seam) else None,
             "seam_ratio_p95": float(np.percentile(seam, 95)) if len(seam) else None,
         }

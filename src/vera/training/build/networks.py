@@ -11,8 +11,10 @@ from omegaconf import OmegaConf
 from torch import nn
 
 from vera import bundle
+from vera.generator.discriminator import Discriminator
 from vera.generator.mapping import PrincipalMapping
 from vera.generator.network import Generator
+from vera.generator.projected import ProjectedDiscriminator
 from vera.inversion.autoencoder import Autoencoder
 from vera.types import VeraError
 
@@ -63,15 +65,15 @@ def discriminator(*, start: str | Path | None, config: Mapping[str, Any]) -> nn.
         config: ``_target_`` (the class) and constructor arguments of a new discriminator; ignored with ``start``.
 
     Raises:
-        VeraError: the bundle cannot be read or is one of a generator.
+        VeraError: the bundle cannot be read or holds something else.
 
     """
     if start is None:
         new: nn.Module = instantiate(config, _convert_="all")
         return new
     network = _trainable(start)
-    if isinstance(network, Generator):
-        raise VeraError(f"'{start}' is a bundle of a Generator, not of a discriminator")
+    if not isinstance(network, Discriminator | ProjectedDiscriminator):
+        raise VeraError(f"'{start}' is a bundle of {type(network).__name__}, not of a discriminator: start from one that stage 1 exported")
     return network
 
 

@@ -20,6 +20,8 @@ from vera.untrusted import field, read_json, read_text
 RECORD, CONFIG, FAILURE, OVERRIDES = "run.json", "config.yaml", "failure.txt", ".hydra/overrides.yaml"
 ELSEWHERE = {"run", "trainer", "logger", "callbacks", "sweep", "objective"}
 """Parts of a configuration that say where and how a run runs, not what it is."""
+FREE = {"images", "stage.module.schedule.total"}
+"""Settings of a recipe that may change when a run goes on: it may become longer."""
 SMALL = 1 << 20
 """DECISION: bytes of a file that says how a run was called, or why it failed."""
 INTERRUPTED = "interrupted; the same command goes on"
@@ -159,6 +161,35 @@ def finished(folder: Path, config: DictConfig) -> bool:
             difference = f"{key}: {there.get(key)} there, {here.get(key)} here"
             raise VeraError(f"'{folder}' holds a finished run of another configuration ({difference}): choose another folder or sweep.name")
     return True
+
+
+def require_recipe(checkpoint: Path, config: DictConfig) -> None:
+    """Refuse to go on from a checkpoint with another recipe than the run that wrote it.
+
+    What may differ: where and how the run runs (:data:`ELSEWHERE`, workers), and for how many images.
+
+    Args:
+        checkpoint: the run's ``last.ckpt``, or one of ``top``; without a configuration in its folder nothing is compared.
+        config: what is asked for.
+
+    Raises:
+        VeraError: something else differs; the first setting is named.
+
+    """
+    folder = next((folder for folder in checkpoint.parents[:2] if (folder / CONFIG).is_file()), None)
+    if folder is None:
+        return
+    there, here = (
+        {key: value for key, value in _flat(_of_today(one)).items() if value is not None} for one in (read_values(folder / CONFIG), config)
+    )
+    for key in sorted(there.keys() | here.keys()):
+        handed_on = key.startswith("stage.") and not key.startswith("stage.module.")  # the module has the same values
+        free = key in FREE or key.endswith("workers") or handed_on
+        if not free and there.get(key) != here.get(key):
+            raise VeraError(
+                f"'{folder}' was trained with {key}={there.get(key)}, and {here.get(key)} is asked for: a run goes on with its own "
+                "settings (trainer, workers and images may change); for others start a new run, from a bundle of this one if need be"
+            )
 
 
 def _of_today(config: DictConfig) -> Any:

@@ -21,7 +21,7 @@ from pytorch_lightning.loggers.logger import Logger
 from vera.files import write_into_run
 from vera.provenance import git_state, versions
 from vera.types import VeraError
-from vera.untrusted import field, read_json
+from vera.untrusted import damaged_part, field, read_json
 
 ENVIRONMENT, LOCK = "environment.json", ".lock"
 STARTS = 16 << 20
@@ -108,6 +108,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         VeraError: there is no file, it is damaged, or another program wrote it.
 
     """
+    if damaged := damaged_part(path):
+        raise VeraError(f"'{path}' is damaged: the checksum of '{damaged}' in it is wrong; take another of the run's checkpoints")
     try:
         saved: Any = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except Exception as error:  # a damaged archive or pickle fails in many ways

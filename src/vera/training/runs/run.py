@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import itertools
 import logging
+import shutil
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +19,16 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from vera.files import write_whole
 from vera.moved import modernise
-from vera.training.runs.folder import CONFIG, finished, read_record, write_record
-from vera.training.runs.record import Measures, alone, read_checkpoint, write_environment
+from vera.training.runs.folder import CONFIG, finished, read_record, require_recipe, write_record
+from vera.training.runs.record import LOCK, Measures, alone, read_checkpoint, write_environment
 from vera.training.runs.signals import environment, hand_on, own_processes
 from vera.types import VeraError
+
+log = logging.getLogger(__name__)
+
+HYDRAS = {".hydra", "train.log"}
+"""What Hydra writes into a run's folder before the run begins, and removes again (:mod:`vera.cli.hydra`)."""
+SLOW = "stage.compiler=%s on a CPU: compiling takes longer than it saves (16 images took 10 minutes on two cores); leave it to GPUs"
 
 
 def train(config: DictConfig) -> Path:
@@ -38,20 +47,23 @@ def train(config: DictConfig) -> Path:
     folder = Path(config.run.folder)
     last = folder / "last.ckpt"
     resume = _checkpoint(config.run.resume, last)
+    if resume is not None:
+        require_recipe(Path(resume), config)
     _quiet()
     pl.seed_everything(int(config.seed), workers=True, verbose=False)
     module = _made(config.stage.module, _convert_="all")  # plain containers: a bundle carries them as JSON
     data = _made(config.datamodule, _convert_="all")
-    callbacks = [_made(c) for c in config.callbacks.values()]
+    callbacks = [_made(c) for c in (config.get("callbacks") or {}).values()]
+    measures = Measures(((read_record(folder) if resume else None) or {"measures": {}})["measures"])
+    trainer = _trainer(config, callbacks, measures)
     if _tells():  # nothing is written for a configuration that describes nothing
-        folder.mkdir(parents=True, exist_ok=True)
-        with alone(folder):
+        with _new(folder), alone(folder), _nothing_left(folder, module):
             _keep_log(folder / "metrics.csv")
             write_whole(folder / CONFIG, OmegaConf.to_yaml(config, resolve=True).encode())
             write_environment(folder)
-            _fit(config, module, data, callbacks, resume)
+            _fit(trainer, config, module, data, measures, resume)
     else:
-        _fit(config, module, data, callbacks, resume)
+        _fit(trainer, config, module, data, measures, resume)
     received = max((getattr(callback, "interrupted", 0) for callback in callbacks), default=0)
     if received:
         hand_on(received)
@@ -65,13 +77,52 @@ def _tells() -> bool:
     return getattr(rank_zero_only, "rank", 0) == 0
 
 
-def _fit(config: DictConfig, module: Any, data: Any, callbacks: list[pl.Callback], resume: str | None) -> None:
+@contextmanager
+def _new(folder: Path) -> Iterator[None]:
+    """Make a run's folder and those around it; those that this made and that are empty after an error are removed."""
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except Exception:
+        with suppress(OSError):  # not empty
+            for path in made:
+                path.rmdir()
+        raise
+
+
+@contextmanager
+def _nothing_left(folder: Path, module: Any) -> Iterator[None]:
+    """A run that fails before it has seen an image leaves nothing, unless something but Hydra's files was there before."""
+    fresh = {path.name for path in folder.iterdir()} <= {LOCK, *HYDRAS}
+    try:
+        yield
+    except Exception:
+        if fresh and not module.images_seen:
+            for path in folder.iterdir():
+                if path.is_dir() and path.name not in HYDRAS:
+                    shutil.rmtree(path)
+                elif path.name not in HYDRAS:
+                    path.unlink()
+        raise
+
+
+def _trainer(config: DictConfig, callbacks: list[pl.Callback], measures: Measures) -> pl.Trainer:
+    """Lightning's trainer, before anything is written; without ``logger`` it only keeps the last measures."""
+    logger, plugins = config.get("logger"), environment()
+    keywords = {"plugins": plugins} if plugins else {}
+    loggers = [*([_made(logger)] if logger else []), measures]
+    trainer: pl.Trainer = _made(config.trainer, callbacks=callbacks, logger=loggers, **keywords)
+    compiler = OmegaConf.select(config, "stage.compiler")
+    if compiler and trainer.strategy.root_device.type == "cpu" and _tells():
+        log.warning(SLOW, compiler)
+    return trainer
+
+
+def _fit(trainer: pl.Trainer, config: DictConfig, module: Any, data: Any, measures: Measures, resume: str | None) -> None:
     """Train, and write the run's record however it ends."""
     folder = Path(config.run.folder)
-    earlier = (read_record(folder) if resume else None) or {"images": 0, "measures": {}}
-    measures, logger, plugins = Measures(earlier["measures"]), _made(config.logger), environment()
-    keywords = {"plugins": plugins} if plugins else {}
-    trainer: pl.Trainer = _made(config.trainer, callbacks=callbacks, logger=[*([logger] if logger else []), measures], **keywords)
+    earlier = (read_record(folder) if resume else None) or {"images": 0}
     if _tells():
         write_record(folder, finished=False, images=earlier["images"], measures=measures.last)
     try:
@@ -100,6 +151,7 @@ def _quiet() -> None:
         ".*in eval mode at the start of training",  # averages and frozen networks are meant to be
         ".*weights_only",
         ".*LeafSpec",
+        "Grad strides do not match",  # of depthwise filters, between processes: right, and fast enough
     ):
         warnings.filterwarnings("ignore", message=remark)
 
@@ -137,9 +189,6 @@ def _keep_log(log: Path) -> None:
     if log.is_file():
         taken = {file.name for file in log.parent.glob("metrics.*.csv")}
         log.rename(next(name for n in itertools.count(1) if (name := log.with_suffix(f".{n}.csv")).name not in taken))
-
-
-log = logging.getLogger(__name__)
 
 
 def run(config: DictConfig) -> float | None:

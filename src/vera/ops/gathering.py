@@ -1,4 +1,4 @@
-"""Gather features from all processes of a distributed run, with correct gradients."""
+"""Gather rows from all processes of a distributed run, with correct gradients, and standardise them together."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from jaxtyping import Shaped
-from torch import Tensor
+from jaxtyping import Float, Shaped
+from torch import Tensor, nn
 
 
 class _Gather(torch.autograd.Function):
@@ -39,3 +39,18 @@ def gather(rows: Shaped[Tensor, "b *n"]) -> Shaped[Tensor, "m *n"]:
         return rows
     gathered: Tensor = _Gather.apply(rows)  # type: ignore[no-untyped-call]
     return gathered
+
+
+class Standardise(nn.BatchNorm1d):
+    """BatchNorm whose batch is the faces of all processes, on every device (torch's SyncBatchNorm runs on GPUs only).
+
+    Faces that a device takes in several turns (``per_device``) are standardised turn by turn.
+    """
+
+    def forward(self, input: Float[Tensor, "b n"]) -> Float[Tensor, "b n"]:
+        """Standardise each column, in training over all processes' rows."""
+        if not self.training:
+            return super().forward(input)
+        whole = gather(input)
+        start = (dist.get_rank() if len(whole) > len(input) else 0) * len(input)
+        return super().forward(whole)[start : start + len(input)]
