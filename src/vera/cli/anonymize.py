@@ -47,7 +47,7 @@ class Upright(StrEnum):
 
 def anonymize(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for NAME.png or NAME.dcm, NAME.preserved.png, audit.json.")],
-    photographs: Annotated[list[Path] | None, typer.Argument(metavar="PHOTO...", help="All photographs of ONE person.")] = None,
+    photographs: Annotated[list[Path] | None, typer.Argument(metavar="PHOTO...", help="All photographs of ONE person, or the folder of them.")] = None,
     preserve: Annotated[
         list[str] | None,
         typer.Option(metavar="WHAT", help="What is kept bit for bit: classes (mouth, nose, eyes, ...) or mask files; several with commas."),
@@ -60,7 +60,7 @@ def anonymize(
     ] = None,
     identity: Annotated[Path | None, typer.Option(metavar="FILE", help="Use the face of an earlier visit.")] = None,
     save_identity: Annotated[Path | None, typer.Option(metavar="FILE", help="Keep the face for a later visit.")] = None,
-    manifest: Annotated[Path | None, typer.Option(metavar="CSV", help="Many people: columns person, role, path, mask (optional).")] = None,
+    manifest: Annotated[Path | None, typer.Option(metavar="CSV", help="Many people: columns person, path; if wanted role, mask, view.")] = None,
     face: Annotated[int | None, typer.Option(min=1, metavar="N", help="Which face, 1 = the largest; needs --leave-others.")] = None,
     leave_others: Annotated[bool, typer.Option("--leave-others", help="Leave the other faces alone: they stay recognisable.")] = False,
     upright: Annotated[
@@ -102,6 +102,7 @@ def anonymize(
     from vera.anonymization.request import Options
     from vera.cli.output import OutputFolder
     from vera.cli.plan import choose_formats, files_within, parse_preserve, plan
+    from vera.cli.roles import photographs_of
     from vera.types import VeraError
 
     if identity and seed is not None:
@@ -113,7 +114,9 @@ def anonymize(
         raise VeraError(f"--method {method.value} draws no new face, so {needless[0]} means nothing: leave one of the two out")
     classes, masks = parse_preserve(preserve or ())
     options = Options(preserve=classes, hair=hair, face=face, leave_others=leave_others, upright=upright.value, kind=kind, seed=seed)
-    people = plan(photographs or (), manifest, person=person, masks=masks, rename=rename, identity=identity or save_identity)
+    photographs, roles = photographs_of(photographs or (), masks=masks, out=out)
+    kept = identity or save_identity
+    people = plan(photographs, manifest, person=person, masks=masks, rename=rename, identity=kept, roles=roles)
     people = choose_formats(people, format.value if format else None)
     if leave_others and any(entry.dicom for known in people for entry in known.entries):
         raise VeraError(

@@ -22,10 +22,11 @@ class Entry:
     Attributes:
         path: the photograph's file.
         name: output stem: ``name.png`` and ``name.preserved.png``.
-        role: what the manifest says it is (before, after, ...); empty outside a manifest.
+        role: what the manifest or the name in a folder says it is (before, after, week 6, ...); empty where neither does.
         masks: files of drawn regions to preserve.
         digest: SHA-256 of the photograph's file, where it is known already.
         dicom: the output is ``name.dcm`` instead of ``name.png``.
+        view: side from which it was taken (:data:`vera.data.manifest.VIEWS`); empty where the manifest does not say so.
 
     """
 
@@ -35,6 +36,7 @@ class Entry:
     masks: tuple[Path, ...] = ()
     digest: str | None = None
     dicom: bool = False
+    view: str = ""
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ def plan(
     masks: Sequence[Path],
     rename: bool,
     identity: Path | None,
+    roles: Sequence[str] = (),
 ) -> list[PlannedPerson]:
     """The people of one call, from photographs or from a manifest.
 
@@ -71,6 +74,7 @@ def plan(
         masks: files of drawn regions, for the photographs.
         rename: use neutral output names and labels.
         identity: an identity file that is read or written; it belongs to one person.
+        roles: role of each photograph; none for photographs without roles.
 
     Raises:
         VeraError: options that contradict each other, or what :func:`plan_photographs` and :func:`plan_manifest` raise.
@@ -79,7 +83,7 @@ def plan(
     if not manifest:
         if not photographs:
             raise VeraError("no photograph given: name at least one, or use --manifest")
-        return plan_photographs(photographs, person=person, masks=masks, rename=rename)
+        return plan_photographs(photographs, person=person, masks=masks, rename=rename, roles=roles)
     if photographs:
         raise VeraError("photographs and --manifest were both given: the manifest names its photographs itself")
     if person:
@@ -92,7 +96,9 @@ def plan(
     return people
 
 
-def plan_photographs(photographs: Sequence[Path], *, person: str | None, masks: Sequence[Path], rename: bool) -> list[PlannedPerson]:
+def plan_photographs(
+    photographs: Sequence[Path], *, person: str | None, masks: Sequence[Path], rename: bool, roles: Sequence[str] = ()
+) -> list[PlannedPerson]:
     """The photographs of one call are one person.
 
     Args:
@@ -100,6 +106,7 @@ def plan_photographs(photographs: Sequence[Path], *, person: str | None, masks: 
         person: the person's id; without one it is derived from the files' content (:func:`vera.anonymization.request.unnamed`).
         masks: files of masks: any number for one photograph, all preserved; one each and in the same order for several.
         rename: whether outputs get neutral names.
+        roles: role of each photograph; none for photographs without roles.
 
     Raises:
         VeraError: a file is missing, or the number of masks leaves open which belongs to which photograph.
@@ -117,15 +124,15 @@ def plan_photographs(photographs: Sequence[Path], *, person: str | None, masks: 
     check_person(person or "")
     digests = content_digests(photographs)
     entries = tuple(
-        Entry(path, files.printable(path.stem), masks=group, digest=known)
-        for path, group, known in zip(photographs, groups, digests, strict=True)
+        Entry(path, files.printable(path.stem), role, group, known)
+        for path, role, group, known in zip(photographs, roles or [""] * len(photographs), groups, digests, strict=True)
     )
     known = person or unnamed(digests)
     return name_outputs([PlannedPerson(known, known, entries)], rename=rename)
 
 
 def plan_manifest(manifest: Path, *, rename: bool) -> list[PlannedPerson]:
-    """Many people from a CSV with the columns person, role, path and (if wanted) mask; paths are relative to the CSV.
+    """Many people from a CSV with the columns person, path and (if wanted) role, mask, view; paths are relative to the CSV.
 
     Raises:
         VeraError: what :func:`vera.data.manifest.read_manifest` raises, or two outputs would have the same file name.
@@ -135,7 +142,8 @@ def plan_manifest(manifest: Path, *, rename: bool) -> list[PlannedPerson]:
     for person in read_manifest(manifest, groups=False):
         check_person(person.id, f"{manifest}: ")
         entries = [
-            Entry(file.path, files.printable(file.path.stem), file.role, (file.mask,) if file.mask else ()) for file in person.photographs
+            Entry(file.path, files.printable(file.path.stem), file.role, (file.mask,) if file.mask else (), view=file.view)
+            for file in person.photographs
         ]
         people.append(PlannedPerson(person.id, person.id, tuple(entries)))
     return name_outputs(people, rename=rename)
