@@ -20,23 +20,20 @@ from vera.anonymization.identity import Identity, draw
 from vera.anonymization.kinds import Kinds
 from vera.anonymization.placement import Floats
 from vera.anonymization.proportions import reshape
-from vera.anonymization.renderer import Progress, Request, SavedIdentity
+from vera.anonymization.renderer import Request, SavedIdentity
 from vera.anonymization.request import Options
 from vera.anonymization.scene import Scene
 from vera.bundle import BundleInfo
-from vera.faces.alignment import align, pull
+from vera.faces.alignment import align, resample
 from vera.faces.detection import Detector
 from vera.faces.marking import EDITED_BY_GENERATIVE_AI
 from vera.features.perceptual import PerceptualDistance
 from vera.inversion.autoencoder import Autoencoder
 from vera.inversion.objective import InversionObjective
-from vera.inversion.objective import InversionWeights as Weights
-from vera.inversion.refinement import refine
+from vera.inversion.refinement import REFINEMENT, refine
 from vera.rng import derived_seed
-from vera.types import Anonymized, LatentCodes, Semantic, VeraError, to_probabilities
+from vera.types import Anonymized, LatentCodes, Progress, Semantic, VeraError, to_probabilities
 
-REFINEMENT = Weights(face=3.0, pixel=1.0, perceptual=0.5, segmentation=0.2, prior=0.02)
-"""DECISION: loss weights for the refinement of latent codes on one photograph."""
 WIDENING = 0.1
 """DECISION: each further attempt draws from faces farther from the mean by this share: what stays of the photograph (hair, outline, the
 preserved region) makes some people hard to leave."""
@@ -194,7 +191,7 @@ class GeneratorCase:
 
 def _share(scene: Scene, to_photograph: Any, size: int) -> Tensor:
     """``(1, S, S)``."""
-    return torch.from_numpy(np.ascontiguousarray(pull(scene.replaced, to_photograph, size)))[None].clamp(0, 1)
+    return torch.from_numpy(np.ascontiguousarray(resample(scene.replaced, to_photograph, size)))[None].clamp(0, 1)
 
 
 def _named(progress: Progress | None, what: str, budget: int) -> Callable[[int], None] | None:

@@ -142,7 +142,7 @@ def files(person: PlannedPerson, sources: Sequence[Sequence[str | None]]) -> lis
     """The audit's entries of a person's files before any is written; without file names for a renamed person."""
     return [
         ({} if renamed(person) else {"source": shown(entry.path.name)})
-        | {"role": entry.role, "digest": known[0], "masks": list(known[1:]), "written": {}}
+        | {"role": printable(entry.role), "digest": known[0], "masks": list(known[1:]), "written": {}}
         | ({"view": entry.view} if entry.view else {})
         for entry, known in zip(person.entries, sources, strict=True)
     ]

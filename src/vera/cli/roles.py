@@ -54,7 +54,7 @@ def photographs_of(given: Sequence[Path], *, masks: Sequence[Path], out: Path) -
     Args:
         given: photographs and folders of one person.
         masks: files that are no photographs wherever they lie.
-        out: the output folder.
+        out: the output folder, which is not read.
 
     Returns:
         The photographs, and the role of each; empty for a photograph that was given by itself.

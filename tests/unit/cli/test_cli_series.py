@@ -53,6 +53,9 @@ def test_roles_and_views_of_a_manifest_reach_the_audit(vera, studio, photo, tmp_
     first, second = audit_of(tmp_path / "out")["people"][0]["files"]
     assert (first["role"], first["view"]) == ("week 6 — left", "profile")
     assert (second["role"], second.get("view")) == ("", None)
+    (tmp_path / "c.csv").write_text("person,path,role\n1,a.png,be\u202efore\n")
+    assert vera("anonymize", "--manifest", tmp_path / "c.csv", "--out", tmp_path / "three")[0] == 0
+    assert audit_of(tmp_path / "three")["people"][0]["files"][0]["role"] == "be%E2%80%AEfore"
     (tmp_path / "n.csv").write_text("person,path\n1,a.png\n")
     assert vera("anonymize", "--manifest", tmp_path / "n.csv", "--out", tmp_path / "two")[0] == 0
 
@@ -66,3 +69,9 @@ def test_a_folder_that_cannot_be_a_persons_is_refused(refused, photo, tmp_path):
     assert "is not an image" in refused(tmp_path / "mixed", "--out", tmp_path / "out")
     assert "is read and written" in refused(tmp_path / "p", "--out", tmp_path / "p")
     assert "were both given" in refused(tmp_path / "p", "--manifest", tmp_path / "m.csv", "--out", tmp_path / "out")
+
+
+def test_a_folder_of_two_photographs_is_not_one_photograph(refused, photo, tmp_path):
+    photo("p/before.png", 1), photo("p/after.png", 2)
+    told = refused(tmp_path / "p", "--preserve", "box:1,1,2,2", "--out", tmp_path / "out")
+    assert "box:1,1,2,2" in told
