@@ -46,6 +46,14 @@ class Upright(StrEnum):
     auto = "auto"
 
 
+class Handling(StrEnum):
+    """Treatment of a photograph that the renderer cannot make."""
+
+    refuse = "refuse"
+    cover = "cover"
+    keep = "keep"
+
+
 def anonymize(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for NAME.png or NAME.dcm, NAME.preserved.png, audit.json.")],
     photographs: Annotated[
@@ -74,6 +82,10 @@ def anonymize(
     upright: Annotated[
         Upright, typer.Option(help="A turned photograph is refused, or turned upright; its output stays so.")
     ] = Upright.refuse,
+    unsupported: Annotated[
+        Handling,
+        typer.Option(help="What the renderer cannot make (profile, no face): refused; covered in black; or kept, if no face is in it."),
+    ] = Handling.refuse,
     hair: Annotated[bool, typer.Option("--hair/--keep-hair", help="Replace the hair too (not with exemplars), or keep it.")] = False,
     format: Annotated[
         Format | None, typer.Option(help="Of the outputs; by default DICOM for photographs in DICOM files, PNG for all others.")
@@ -127,6 +139,7 @@ def anonymize(
     given = read_given(landmarks) if landmarks else None
     kept = Options(preserve=classes, regions=regions, hair=hair)
     options = replace(kept, face=face, given=given, leave_others=leave_others, upright=upright.value, kind=kind, seed=seed)
+    options = replace(options, unsupported=unsupported.value)
     options.require_fits(2 if manifest else len(photographs))
     face_file = identity or save_identity
     people = plan(photographs, manifest, person=person, masks=masks, rename=rename, identity=face_file, roles=roles)

@@ -125,13 +125,13 @@ class OutputFolder(contextlib.AbstractContextManager["OutputFolder"]):
             with self._one_sentence("nothing of this person was kept"):
                 staging.make()
                 given = origins or [None] * len(result.photographs)
-                source_type = record["digital_source_type"] if self.mark else None
+                own = [known.get("digital_source_type", record["digital_source_type"]) for known in record["photographs"]]
                 seed = record.get("seed")  # none without a new face: then nothing but the UIDs is random
                 secret = secrets.randbits(63) if seed is None else seed
                 for number, (file, photograph, origin) in enumerate(zip(record["files"], result.photographs, given, strict=True), 1):
                     known = {"person": result.person, "source": file["digest"], "number": number}
                     write = partial(write_instance, origin=origin, seed=secret, **known) if origin else None
-                    file["written"] = _stage(photograph, staging.new, source_type, write)
+                    file["written"] = _stage(photograph, staging.new, own[number - 1] if self.mark else None, write)
                 new = outputs_of(record)
                 gone = [known for known in self.earlier if last or outputs_of(known).keys() & new.keys()]
                 moves = staging.moves(new, {name: known for other in gone for name, known in outputs_of(other).items()})
