@@ -95,6 +95,9 @@ def anonymize(
     mark: Annotated[
         bool, typer.Option("--mark/--no-mark", help="Write into each PNG, as XMP, how it came about and by which tool.")
     ] = True,
+    report: Annotated[
+        bool, typer.Option("--report", help="Write a contact sheet and a page for each person: PASS, REVIEW or REFUSED, and why.")
+    ] = False,
     method: Annotated[
         HidingMethod | None,
         typer.Option(help="Hide the face instead of drawing a new one, for publications that forbid generated pictures."),
@@ -151,7 +154,7 @@ def anonymize(
     sources = [file for known in people for entry in known.entries for file in (entry.path, *entry.masks)]
     sources += [file for file in (manifest, identity, landmarks) if file]
     sources += files_within(bundle, *(Path(file) for file in (parser, *(recogniser or ())) if file))
-    with OutputFolder(out, people, sources=sources, overwrite=overwrite, identity=save_identity, mark=mark) as folder:
+    with OutputFolder(out, people, sources=sources, overwrite=overwrite, identity=save_identity, mark=mark, report=report) as folder:
         from vera.cli import batch  # only now torch and the networks: all that was refused so far was refused at once
         from vera.cli.assembly import assemble, load_identity
 

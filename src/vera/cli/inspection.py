@@ -88,6 +88,7 @@ def inspect(folder: Path, audit: dict[str, Any], originals: Originals, rechecker
     records = [record for name in RECORDS for record in audit[name]]
     for number, record in enumerate(records):
         who = named(number, record)
+        found.faults += [f"{who}: {fault}" for fault in _changed_files(folder, record.get("report", {}))]
         if record["status"] == "placing":
             found.faults.append(f"{who}: a call was stopped here: make it again, which first undoes what was half done")
         elif record["status"] == "written":

@@ -219,6 +219,19 @@ def output_files(name: str, *, dicom: bool = False) -> tuple[str, str]:
     return f"{name}.{'dcm' if dicom else 'png'}", f"{name}.preserved.png"
 
 
+def report_files(number: int) -> tuple[str, str, str]:
+    """File names of a person's contact sheet, report, and report of a refusal.
+
+    The last is another, so that a refusal does not replace the report of pictures that an earlier call wrote and that stay.
+
+    Args:
+        number: number of the person in the call, from 1.
+
+    """
+    name = f"person-{number:04d}"
+    return f"{name}.sheet.png", f"{name}.report.html", f"{name}.refused.html"
+
+
 def files_within(*paths: Path | None) -> list[Path]:
     """The files themselves, and those in the folders."""
     given = [path for path in paths if path]
