@@ -43,7 +43,7 @@ HANDLINGS = {"renderer": "anonymized", "cover": "covered in black", "keep": "kep
 SECRET = "a message that names a file or the patient: read it in audit.json"
 LEAST = 3
 """DECISION: letters from which names, and words within them, are looked for in messages."""
-ORDINARY = {"face", "faces", "photo", "photograph", "image", "picture", "mask", "left", "right", "front", "side", "close", "out", "the"}
+ORDINARY = {"face", "photo", "photos", "photograph", "photographs", "image", "picture", "mask", "left", "right", "front", "side"}
 ORDINARY |= {word for view in VIEWS for word in view.split("-")} | {known.name.lower() for known in Semantic}
 """Words that name nobody, though files are called so."""
 

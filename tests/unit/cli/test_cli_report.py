@@ -94,7 +94,8 @@ def test_a_refused_person_has_a_page_without_a_sheet(vera, studio, manifest, tmp
     code, _, _ = vera("anonymize", "--manifest", manifest, "--report", "--out", tmp_path / "out")
     assert code == 3
     assert files(tmp_path / "out") == ["audit.json", *(f"person-000{number}.refused.html" for number in (1, 2, 3))]
-    for number, says in ((1, "'person-0001' is still recognised"), (2, "no face found in photograph 1"), (3, "unforeseen ZeroDivisionError")):
+    whys = ((1, "'person-0001' is still recognised"), (2, "no face found in photograph 1"), (3, "unforeseen ZeroDivisionError"))
+    for number, says in whys:
         page, text = page_of(tmp_path / "out", f"person-000{number}.refused.html")
         assert says in page.text
         assert "REFUSED" in page.text
