@@ -101,9 +101,10 @@ def open_series(
             case = chosen.open(replace(request, scenes=left))
             break
         except Unsupported as error:
-            if request.options.unsupported != COVER:
+            found = {number: str(error) for number, scene in enumerate(scenes) if scene.photograph is error.photograph}
+            if request.options.unsupported != COVER or not found.keys() - covered.keys():
                 raise
-            covered |= {number: str(error) for number, scene in enumerate(scenes) if scene.photograph is error.photograph}
+            covered |= found
     covers = cover.open(replace(request, scenes=[scenes[number] for number in sorted(covered)]))
     made = iter(case.scenes)
     faced = iter(Part(scenes[number], COVER, covered[number]) if number in covered else Part(next(made)) for number in range(len(scenes)))

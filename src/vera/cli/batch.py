@@ -68,7 +68,7 @@ def run(
                 progress.update(steps, description=f"{label}: {what}", completed=done, total=budget)
 
             last = person is people[-1] and not first
-            known = {"number": number, "last": last, "identity": identity, "save_identity": save_identity}
+            known: dict[str, Any] = {"number": number, "last": last, "identity": identity, "save_identity": save_identity}
             record, failure = one(person, folder, anonymizer, audit, **known, tell=tell)
             progress.remove_task(steps)
             first = first or failure  # no other is kept: its traceback holds the person's photographs and networks

@@ -140,7 +140,8 @@ class OutputFolder(contextlib.AbstractContextManager["OutputFolder"]):
                 file["written"] = _stage(photograph, staging.new, own[number - 1] if self.mark else None, write)
             if report:
                 record["report"] = report(staging.new, result.photographs)
-            identity, saved = [], {}
+            identity: list[Move] = []
+            saved: dict[str, Any] = {}
             if save and self.identity:
                 identity = [parts.enter_context(_staged_identity(self.identity, staging, save))]
                 saved = {"saved_identity": {"digest": identity[0].digest}}
