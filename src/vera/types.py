@@ -45,6 +45,14 @@ class Refused(VeraError):
         self.audit: dict[str, Any] = dict(audit or {})
 
 
+class Unsupported(VeraError):
+    """A photograph that the renderer cannot work on: no face is found, or it is turned too far (``--unsupported``)."""
+
+    def __init__(self, message: str, photograph: Photograph) -> None:
+        super().__init__(message)
+        self.photograph = photograph
+
+
 class Semantic(IntEnum):
     """The 13 classes of a segmentation, in SemanticStyleGAN's order (CelebAMask-HQ re-mapped)."""
 

@@ -16,7 +16,6 @@ import torch
 import torchvision
 
 from vera.anonymization.request import Options
-from vera.anonymization.scene import Scene
 from vera.bundle import BundleInfo
 from vera.faces.detection import load_dlib
 
@@ -30,7 +29,7 @@ class HasFacts(Protocol):
 
 
 def opening(
-    scenes: Sequence[Scene],
+    photographs: Sequence[HasFacts],
     *,
     person: str,
     seed: int | None,
@@ -55,7 +54,7 @@ def opening(
         "backends": backends,
         "options": {name: value for name, value in asdict(options).items() if name != "regions"}
         | {"preserve": options.preserved_names, "seed": seed},
-        "photographs": [scene.facts() for scene in scenes],
+        "photographs": [photograph.facts() for photograph in photographs],
         "warnings": list(warnings),
         "versions": versions(),
     }

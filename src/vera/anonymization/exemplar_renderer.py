@@ -29,7 +29,7 @@ from vera.exemplars.pose import eye_distance
 from vera.faces.alignment import align, resample, transform
 from vera.faces.marking import COMPOSITE_WITH_SYNTHETIC
 from vera.rng import derived_seed
-from vera.types import AlignedFace, Anonymized, Mask, Pixels, Semantic, VeraError
+from vera.types import AlignedFace, Anonymized, Mask, Pixels, Semantic, Unsupported, VeraError
 
 Floats = npt.NDArray[np.float32]
 
@@ -76,7 +76,8 @@ class ExemplarRenderer:
         """Look at a person's photographs.
 
         Raises:
-            VeraError: a head that is turned too far, spectacles, a face of which hardly any skin is seen.
+            Unsupported: a head that is turned too far, or spectacles.
+            VeraError: a face of which hardly any skin is seen.
 
         """
         if request.identity is not None:
@@ -96,15 +97,17 @@ class ExemplarRenderer:
         )
         landmarks = (transform(crop.landmarks, crop.from_photograph) + 0.5) / size
         if (labels == Semantic.GLASSES).sum() > GLASSES * (eye_distance(landmarks) * size) ** 2:
-            raise VeraError(
+            raise Unsupported(
                 f"photograph '{photograph.name}' shows spectacles, which would be cut in half: take a photograph without them, "
-                "or the generator, which replaces them by bare eyes (--renderer generator)"
+                "or the generator, which replaces them by bare eyes (--renderer generator)",
+                photograph,
             )
         subject = observe(self.bank, image, labels, landmarks)
         if abs(subject.camera.yaw) > MOST_TURNED:
-            raise VeraError(
+            raise Unsupported(
                 f"the head in photograph '{photograph.name}' is turned by about {abs(subject.camera.yaw):.0f} degrees, "
-                f"at most {MOST_TURNED:.0f} can be anonymized: give a photograph from the front"
+                f"at most {MOST_TURNED:.0f} can be anonymized: give one from the front, or let it be covered (--unsupported cover)",
+                photograph,
             )
         edge = self.fitter.hair(subject)
         window = Window.around_face(crop, photograph.size)

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vera.anonymization.audit import Clock, opening, outcome
+from vera.anonymization.faceless import FacelessScene, faceless_scene
 from vera.anonymization.renderer import Renderer, Request, SavedIdentity
 from vera.anonymization.request import Options
 from vera.anonymization.scene import Chosen, find_face, set_scene
+from vera.anonymization.series import open_series
 from vera.anonymization.uprightness import uprighted
 from vera.anonymization.verification import Verifier
 from vera.bundle import BundleInfo
@@ -17,7 +19,7 @@ from vera.faces.detection import Detector
 from vera.faces.parsing import Parser
 from vera.faces.recognition import Recogniser
 from vera.faces.turns import TurnDetector
-from vera.types import AnonymizedPerson, Mask, Photograph, Progress, Refused, VeraError
+from vera.types import AnonymizedPerson, Mask, Photograph, Progress, Refused, Unsupported, VeraError
 
 __all__ = ["Progress", "VeraAnonymizer", "WithIdentity"]
 
@@ -105,8 +107,10 @@ class VeraAnonymizer:
                 upright = [uprighted(self.detector, *given, self.others) for given in zip(photographs, masks, strict=True)]
                 photographs, masks = [one for one, _, _ in upright], [mask for _, mask, _ in upright]
                 told = [sentence for _, _, sentences in upright for sentence in sentences]
-            found = [find_face(self.detector, photograph, self.options, self.others) for photograph in photographs]
-            faces = [one.face for one in found]
+            looked = [self._face(*given) for given in zip(photographs, masks, strict=True)]
+            found = [one for one in looked if isinstance(one, Chosen)]
+            faces = [one.face if isinstance(one, Chosen) else None for one in looked]
+            faceless = {number: one for number, one in enumerate(looked) if not isinstance(one, Chosen)}
         with clock("verify"):
             verifier = Verifier(
                 photographs, faces, detector=self.detector, recognisers=self.recognisers, others=self.others, new_face=draws
@@ -116,19 +120,24 @@ class VeraAnonymizer:
             scenes = [
                 set_scene(photograph, face.landmarks, self.parser, mask=mask, options=self.options)
                 for photograph, face, mask in zip(photographs, faces, masks, strict=True)
+                if face
             ]
         drawn = secrets.randbits(63) if self.options.seed is None and draws else self.options.seed or 0
         seed = identity.seed if identity else drawn
         request = Request(scenes, seed, person, identity, self.recognisers, verifier.sources, self.options, clock, progress)
-        case = self.renderer.open(request)
+        case = open_series(self.renderer, request, faceless=faceless, photographs=photographs)
+        if draws and case.renderer.info is None:
+            draws = verifier.new_face = False
+            if identity is not None:
+                raise VeraError(f"--identity: the renderer {self.renderer.name} can make none of these photographs, leave it out")
         audit = opening(
-            case.scenes,
+            case.parts,
             person=person,
             seed=seed if draws else None,
             given=identity is not None,
-            renderer=self.renderer.name,
-            source_type=self.renderer.source_type,
-            bundle=self.bundle,
+            renderer=case.renderer.name,
+            source_type=case.renderer.source_type,
+            bundle=case.renderer.info,
             options=self.options,
             backends={"detector": self.detector.name, "parser": self.parser.name},
             warnings=[*warnings, *case.warnings],
@@ -138,7 +147,7 @@ class VeraAnonymizer:
             with clock("generate"):
                 outputs = case.render(chosen)
             with clock("verify"):
-                verdict = verifier.judge(outputs)
+                verdict = verifier.judge(outputs, case.handlings)
             audit |= outcome(verdict.record, attempt, chosen, searched=case.facts()) | {"seconds": clock.seconds}
             if verdict.passed:
                 return WithIdentity(person, outputs, audit, chosen if draws else None)
@@ -148,6 +157,15 @@ class VeraAnonymizer:
             f"'{person}' is refused after {tried} attempt{'s' if tried > 1 else ''}, nothing is written; last reason: {verdict.reasons[0]}",
             audit,
         )
+
+    def _face(self, photograph: Photograph, mask: Mask | None) -> Chosen | tuple[FacelessScene, str]:
+        """The face to anonymize; for a photograph without one its cover, or itself, and why, if the options allow it."""
+        try:
+            return find_face(self.detector, photograph, self.options, self.others)
+        except Unsupported as error:
+            if self.options.unsupported == "refuse":
+                raise
+            return faceless_scene(photograph, mask, self.options, self.detector, self.others), str(error)
 
 
 def _one_person(verifier: Verifier, found: Sequence[Chosen]) -> list[str]:

@@ -113,10 +113,7 @@ class RegionMasks:
         """
         photograph, unit = self.photograph, eye_distance(self.face)
         if region.is_shape:
-            turns = photograph.quarter_turns  # numbers are of the photograph as it is displayed, before it was turned upright
-            height, width = photograph.size if turns % 2 == 0 else photograph.size[::-1]
-            shape = np.rot90(shape_mask(region, (height, width), photograph.name), turns)
-            return dilate(np.ascontiguousarray(shape), region.margin * unit)
+            return dilate(drawn_shape(region, photograph), region.margin * unit)
         try:
             part = self._parts.mask(region.name)
         except VeraError as error:
@@ -133,6 +130,25 @@ class RegionMasks:
         probabilities, inside = to_window(self.parsed, self.face, self.window)
         labels = np.where(inside, probabilities.argmax(axis=2), Semantic.BACKGROUND).astype(np.uint8)
         return Parts(self.face.landmarks - (self.window.left, self.window.top), labels)
+
+
+def drawn_shape(region: Region, photograph: Photograph) -> Mask:
+    """A box or polygon without its margin; its numbers are of the photograph as it is displayed, before it was turned upright.
+
+    Args:
+        region: a box or polygon, in pixels of the photograph as it was read.
+        photograph: the photograph, upright.
+
+    Returns:
+        ``(H, W)``, upright as the photograph is.
+
+    Raises:
+        VeraError: it is not in the photograph.
+
+    """
+    turns = photograph.quarter_turns
+    height, width = photograph.size if turns % 2 == 0 else photograph.size[::-1]
+    return np.ascontiguousarray(np.rot90(shape_mask(region, (height, width), photograph.name), turns))
 
 
 def replaced_region(photograph: Photograph, face: AlignedFace, parsed: Tensor, preserved: Mask, *, hair: bool) -> Mask:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from vera.anonymization.faceless import RENDERED
 from vera.anonymization.request import Options
 from vera.anonymization.scene import find_face
 from vera.anonymization.verification import Verifier
-from vera.faces.detection import Detector
+from vera.faces.detection import DetectedFace, Detector
 from vera.faces.given_face import given_of
 from vera.faces.recognition import Recogniser
 from vera.faces.turns import TurnDetector
-from vera.types import Anonymized, Photograph, VeraError
+from vera.types import Anonymized, Photograph, Unsupported, VeraError
 
 TOLERANCE = 0.01
 """DECISION: two machines, or two versions of a library, may measure distances that differ by so much; thresholds lie at 0.5 to 0.7."""
@@ -75,11 +76,26 @@ class Rechecker:
         given = chosen.get("given")
         where = None if given is None else given_of(given, "the audit's given face")
         options = Options(face=chosen["face"], leave_others=chosen["leave_others"], given=where)
-        faces = [find_face(self.detector, source, options, self.others).face for source in sources]
+        handlings = handlings_of(record)
+        faces = [self._face(source, options, handling) for source, handling in zip(sources, handlings, strict=True)]
         asked = self.recognisers if recognisers is None else recognisers
         drawn = record["bundle"] is not None
         verifier = Verifier(sources, faces, detector=self.detector, recognisers=asked, others=self.others, new_face=drawn)
-        return verifier.judge(outputs).record
+        return verifier.judge(outputs, handlings).record
+
+    def _face(self, source: Photograph, options: Options, handling: str) -> DetectedFace | None:
+        """The face of a source; None where there is none and the photograph was not rendered."""
+        try:
+            return find_face(self.detector, source, options, self.others).face
+        except Unsupported:
+            if handling == RENDERED:
+                raise
+            return None
+
+
+def handlings_of(record: Mapping[str, Any]) -> list[str]:
+    """What became of each photograph of a record; an earlier version, which does not say so, rendered all."""
+    return [photograph.get("handling", RENDERED) for photograph in record["photographs"]]
 
 
 def _differences(recorded: Mapping[str, Any], measured: Mapping[str, Any]) -> list[str]:

@@ -24,6 +24,9 @@ class Options:
         given: the face, where detection does not find it; only with a single photograph. None: it is looked for.
         upright: what becomes of a photograph whose face is found in another quarter turn: ``refuse``, or ``auto``: it is turned upright,
             pixel for pixel, and its output stays so.
+        unsupported: what becomes of a photograph that the renderer cannot work on (no face is found, it is cut off or turned too far,
+            spectacles): ``refuse`` the person; ``cover``: the face, or all but the drawn region where no face is found, becomes black;
+            ``keep``: a photograph in which no detector finds any part of a face stays as it is, all others are refused.
         kind: of identity, where a bundle's bank knows several (see :class:`vera.inversion.autoencoder.Autoencoder`); None: the one whose
             faces are nearest to the person's (see :class:`vera.anonymization.kinds.Kinds`).
         seed: identities are a function of (seed, person); None draws a seed from the operating system and records it.
@@ -47,6 +50,7 @@ class Options:
     leave_others: bool = False
     given: GivenFace | None = None
     upright: str = "refuse"
+    unsupported: str = "refuse"
     kind: str | None = None
     seed: int | None = None
     truncation: float = 1.1  # DECISION: a little more than the bank's own variety; from about 1.3 on complexions leave the neck's
@@ -61,6 +65,8 @@ class Options:
             raise VeraError("--landmarks says which face it is, and that it is upright: leave --face and --upright auto out")
         if self.upright not in ("refuse", "auto"):
             raise VeraError(f"upright '{self.upright}': choose refuse or auto")
+        if self.unsupported not in ("refuse", "cover", "keep"):
+            raise VeraError(f"unsupported '{self.unsupported}': choose refuse, cover or keep")
         if self.attempts < 1:
             raise VeraError(f"attempts {self.attempts}: allow at least 1")
         if min(self.refine_steps, self.harmonize_steps) < 0:

@@ -19,7 +19,7 @@ from vera.faces.given_face import locate
 from vera.faces.masks import mask_to_text
 from vera.faces.parsing import Parser
 from vera.faces.turns import TurnDetector, overlap, search_turns
-from vera.types import AlignedFace, Mask, Photograph, Points, Semantic, VeraError
+from vera.types import AlignedFace, Mask, Photograph, Points, Semantic, Unsupported, VeraError
 
 PARSING_SIZE = 256
 """DECISION: side at which faces are parsed: outlines to about a hundredth of the eye distance."""
@@ -104,7 +104,8 @@ def find_face(detector: Detector, photograph: Photograph, options: Options, othe
         others: look at the photograph in all quarter turns, for turned faces and for those that ``detector`` does not see.
 
     Raises:
-        VeraError: no face, a turned one, several without a choice, no face of this number, or one that is cut off or too dark.
+        Unsupported: no face, or one that is cut off.
+        VeraError: a turned face, several without a choice, no face of this number, or one that is too dark.
 
     """
     seen = search_turns(others, photograph)
@@ -119,7 +120,9 @@ def find_face(detector: Detector, photograph: Photograph, options: Options, othe
         return _given_face(chosen, photograph, options, further, doubtful)
     require_upright(photograph, better_turn(faces, seen, detector.name, others))
     if not faces:
-        raise VeraError(f"no face found in photograph '{photograph.name}': give an upright, sharp photograph of one face, or crop closer")
+        raise Unsupported(
+            f"no face found in photograph '{photograph.name}': give an upright, sharp photograph of one face, or crop closer", photograph
+        )
     among = len(faces) + len(unseen)
     if among > 1 and not (options.face and options.leave_others):
         raise VeraError(
@@ -161,11 +164,12 @@ def _given_face(
 
 
 def _require_usable(chosen: DetectedFace, photograph: Photograph) -> None:
-    """Raise a VeraError for a face that is cut off, or too dark."""
+    """Raise an error for a face that is cut off (Unsupported), or too dark (VeraError)."""
     if cut_off(chosen.landmarks, photograph.size):
-        raise VeraError(
+        raise Unsupported(
             f"the face in photograph '{photograph.name}' is cut off at its border (brows to chin must be seen): "
-            "give a photograph that shows the whole face"
+            "give a photograph that shows the whole face",
+            photograph,
         )
     if brightness(photograph, chosen.landmarks) < DARKEST:
         raise VeraError(

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from vera.anonymization.faceless import COVER, KEEP, RENDERED, face_parts, told_of
 from vera.anonymization.placement import Window
 from vera.faces.detection import DetectedFace, Detector
 from vera.faces.recognition import Recogniser
@@ -84,7 +85,7 @@ class Verifier:
 
     Args:
         photographs: the source photographs of one person.
-        faces: the chosen face of each.
+        faces: the chosen face of each; None for a photograph without one, which is covered or kept.
         detector: detector that finds the new face in the outputs.
         recognisers: one recogniser or more; each must find the outputs different from the sources.
         others: further detectors, which look for faces anywhere in the outputs and in all quarter turns.
@@ -96,7 +97,7 @@ class Verifier:
     def __init__(
         self,
         photographs: Sequence[Photograph],
-        faces: Sequence[DetectedFace],
+        faces: Sequence[DetectedFace | None],
         *,
         detector: Detector,
         recognisers: Sequence[Recogniser],
@@ -107,7 +108,7 @@ class Verifier:
         self.photographs, self.faces = list(photographs), list(faces)
         self.detector, self.recognisers, self.others = detector, list(recognisers), list(others)
         self.sources = [
-            [embeddings(recogniser, photograph.pixels, face.landmarks, scales=(1.0,)) for photograph, face in self._pairs()]
+            [embeddings(recogniser, photograph.pixels, face.landmarks, scales=(1.0,)) if face else [] for photograph, face in self._pairs()]
             for recogniser in self.recognisers
         ]
 
@@ -116,7 +117,8 @@ class Verifier:
         names = [photograph.name for photograph in self.photographs]
         found = []
         for recogniser, sources in zip(self.recognisers, self.sources, strict=True):
-            for (name, ours), (other, theirs) in combinations(zip(names, sources, strict=True), 2):
+            known = [(name, views) for name, views in zip(names, sources, strict=True) if views]
+            for (name, ours), (other, theirs) in combinations(known, 2):
                 distance = min(recogniser.distance(a, b) for a in ours for b in theirs)
                 if not distance < recogniser.threshold:  # a NaN is no match
                     found.append(
@@ -125,19 +127,29 @@ class Verifier:
                     )
         return found
 
-    def judge(self, outputs: Sequence[Anonymized]) -> Verdict:
-        """Judge all outputs of the person together."""
+    def judge(self, outputs: Sequence[Anonymized], handlings: Sequence[str] = ()) -> Verdict:
+        """Judge all outputs of the person together.
+
+        Args:
+            outputs: an output for each photograph, in its order.
+            handlings: what became of each (:data:`vera.anonymization.faceless.HANDLINGS`); empty: all are the renderer's.
+
+        """
         reasons: list[str] = []
+        how = list(handlings) or [RENDERED] * len(outputs)
         shares = [_changed(photograph, output) for photograph, output in zip(self.photographs, outputs, strict=True)]
-        for photograph, output, share in zip(self.photographs, outputs, shares, strict=True):
-            reasons += pixel_faults(photograph, output)
-            if share < LEAST_CHANGED:
+        for photograph, face, output, handling, share in zip(self.photographs, self.faces, outputs, how, shares, strict=True):
+            reasons += pixel_faults(photograph, output) + handling_faults(output, handling, face_found=face is not None)
+            if handling == RENDERED and share < LEAST_CHANGED:
                 reasons.append(f"{output.name}: only {share:.0%} of the replaced region really changed")
         looks = [self._look(output, face) for output, face in zip(outputs, self.faces, strict=True)]
         found = [look.new for look in looks]
-        lost = [output for output, face in zip(outputs, found, strict=True) if face is None] if self.new_face else []
-        reasons += [f"{output.name}: no face is found in the output" for output in lost]
-        judged = [self._compare(number, outputs, looks) for number in range(len(self.recognisers))]
+        for output, source, look, handling in zip(outputs, self.faces, looks, how, strict=True):
+            if handling == RENDERED and self.new_face and look.new is None:
+                reasons.append(f"{output.name}: no face is found in the output")
+            if source is None:
+                reasons += [f"{output.name}: {told_of(find)}" for find in look.others]
+        judged = [self._compare(number, outputs, looks, how) for number in range(len(self.recognisers))]
         for _, objections in judged:
             reasons += objections
         record = {
@@ -149,12 +161,14 @@ class Verifier:
         }
         return Verdict(tuple(reasons), record)
 
-    def _pairs(self) -> list[tuple[Photograph, DetectedFace]]:
+    def _pairs(self) -> list[tuple[Photograph, DetectedFace | None]]:
         return list(zip(self.photographs, self.faces, strict=True))
 
-    def _look(self, output: Anonymized, source: DetectedFace) -> Look:
+    def _look(self, output: Anonymized, source: DetectedFace | None) -> Look:
         """The new face in the source's place, and all other finds anywhere in the output."""
         photograph = Photograph(output.image, output.name, "")
+        if source is None:
+            return Look(None, face_parts(photograph, self.detector, self.others))
         faces, weak = self.detector.search(photograph)
         there = [face for face in (*faces, *weak) if overlap(face.box, source.box) >= OVERLAP]
         new = max(there, key=lambda face: overlap(face.box, source.box), default=None)
@@ -167,21 +181,29 @@ class Verifier:
         """Whether a find is the new face, found by the same detector; that one is compared more thoroughly."""
         return find.detector == self.detector.name and find.turn == UPRIGHT and overlap(find.face.box, new.box) > SAME
 
-    def _compare(self, number: int, outputs: Sequence[Anonymized], looks: Sequence[Look]) -> tuple[dict[str, Any], list[str]]:
-        """Distances by one recogniser, and what is wrong with them."""
-        recogniser, sources = self.recognisers[number], self.sources[number]
+    def _compare(
+        self, number: int, outputs: Sequence[Anonymized], looks: Sequence[Look], handlings: Sequence[str]
+    ) -> tuple[dict[str, Any], list[str]]:
+        """Distances by one recogniser, and what is wrong with them; none where the source shows no face."""
+        recogniser, sources = self.recognisers[number], [views for views in self.sources[number] if views]
         views: list[list[Embedding]] = []
         for output, look, source in zip(outputs, looks, self.faces, strict=True):
+            if source is None:
+                views.append([])
+                continue
             # also where the source's face was: a recogniser must not find it there either
             there = embeddings(recogniser, output.image, source.landmarks, scales=(1.0,) if self.new_face else SCALES)
             views.append((embeddings(recogniser, output.image, look.new.landmarks, scales=SCALES) if look.new else []) + there)
-        to_source = [[min(recogniser.distance(a, b) for a in mine for b in theirs) for theirs in sources] for mine in views]
-        between = [recogniser.distance(a[0], b[0]) for a, b in combinations(views, 2)]
+        to_source = [
+            [min(recogniser.distance(a, b) for a in mine for b in theirs) for theirs in sources] if mine else [] for mine in views
+        ]
+        rendered = [view for view, handling in zip(views, handlings, strict=True) if view and handling == RENDERED]
+        between = [recogniser.distance(a[0], b[0]) for a, b in combinations(rendered, 2)]
         objections = [
             f"{output.name}: {recogniser.name} still recognises the person "
             f"(distance {min(distances):.3f}, at least {recogniser.refusal_threshold:.3f} is needed)"
             for output, distances in zip(outputs, to_source, strict=True)
-            if not min(distances) >= recogniser.refusal_threshold  # a NaN is refused
+            if distances and not min(distances) >= recogniser.refusal_threshold  # a NaN is refused
         ]
         if self.new_face and between and not max(between) < recogniser.threshold:
             objections.append(
@@ -208,10 +230,12 @@ class Verifier:
         }
         return record, objections
 
-    def _elsewhere(self, number: int, output: Anonymized, look: Look, source: DetectedFace) -> list[dict[str, Any]]:
-        """Distances of an output's other finds to the person, for the audit."""
+    def _elsewhere(self, number: int, output: Anonymized, look: Look, source: DetectedFace | None) -> list[dict[str, Any]]:
+        """Distances of an output's other finds to the person, for the audit; none without a face in the source, where any find refuses."""
         recogniser, sources = self.recognisers[number], self.sources[number]
-        result = []
+        result: list[dict[str, Any]] = []
+        if source is None:
+            return result
         for find in look.others:
             view = embeddings(recogniser, output.image, find.face.landmarks, scales=(1.0,), mirrored=False)
             distance = min(recogniser.distance(a, b) for a in view for theirs in sources for b in theirs)
@@ -245,6 +269,26 @@ def pixel_faults(photograph: Photograph, output: Anonymized) -> list[str]:
         found.append(f"{output.name}: {count} pixels outside the replaced region changed")
     if count := int((output.preserved & covered).sum()):
         found.append(f"{output.name}: {count} preserved pixels are in the replaced region")
+    return found
+
+
+def handling_faults(output: Anonymized, handling: str, *, face_found: bool) -> list[str]:
+    """List what breaks the promise of a photograph that was covered or kept instead of rendered, a sentence each.
+
+    Args:
+        output: the output with its regions.
+        handling: what became of it, one of :data:`vera.anonymization.faceless.HANDLINGS`.
+        face_found: the source shows a face, so that a cover hides this face; else it hides all but the preserved region.
+
+    """
+    found = []
+    if handling == COVER:
+        if count := int(output.image[output.replaced].any(axis=1).sum()):
+            found.append(f"{output.name}: {count} covered pixels are not black")
+        if not face_found and (count := int((~output.preserved & ~output.replaced).sum())):
+            found.append(f"{output.name}: {count} pixels are neither preserved nor covered, though no face is found")
+    if handling == KEEP and not (output.preserved.all() and not face_found):
+        found.append(f"{output.name}: it is kept as it is, though it shows a face or is not preserved as a whole")
     return found
 
 

@@ -46,9 +46,19 @@ class Upright(StrEnum):
     auto = "auto"
 
 
+class Handling(StrEnum):
+    """Treatment of a photograph that the renderer cannot make."""
+
+    refuse = "refuse"
+    cover = "cover"
+    keep = "keep"
+
+
 def anonymize(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for NAME.png or NAME.dcm, NAME.preserved.png, audit.json.")],
-    photographs: Annotated[list[Path] | None, typer.Argument(metavar="PHOTO...", help="All photographs of ONE person.")] = None,
+    photographs: Annotated[
+        list[Path] | None, typer.Argument(metavar="PHOTO...", help="All photographs of ONE person, or the folder of them.")
+    ] = None,
     preserve: Annotated[
         list[str] | None,
         typer.Option(metavar="WHAT", help="What is kept bit for bit: classes (mouth), regions (chin: see `vera regions`), mask files."),
@@ -61,7 +71,9 @@ def anonymize(
     ] = None,
     identity: Annotated[Path | None, typer.Option(metavar="FILE", help="Use the face of an earlier visit.")] = None,
     save_identity: Annotated[Path | None, typer.Option(metavar="FILE", help="Keep the face for a later visit.")] = None,
-    manifest: Annotated[Path | None, typer.Option(metavar="CSV", help="Many people: columns person, role, path, mask (optional).")] = None,
+    manifest: Annotated[
+        Path | None, typer.Option(metavar="CSV", help="Many people: columns person, path; if wanted role, mask, view.")
+    ] = None,
     face: Annotated[int | None, typer.Option(min=1, metavar="N", help="Which face, 1 = the largest; needs --leave-others.")] = None,
     landmarks: Annotated[
         Path | None, typer.Option(metavar="JSON", help="Where the face is (68 landmarks or a box), if it is not found; one photograph.")
@@ -70,6 +82,10 @@ def anonymize(
     upright: Annotated[
         Upright, typer.Option(help="A turned photograph is refused, or turned upright; its output stays so.")
     ] = Upright.refuse,
+    unsupported: Annotated[
+        Handling,
+        typer.Option(help="What the renderer cannot make (profile, no face): refused; covered in black; or kept, if no face is in it."),
+    ] = Handling.refuse,
     hair: Annotated[bool, typer.Option("--hair/--keep-hair", help="Replace the hair too (not with exemplars), or keep it.")] = False,
     format: Annotated[
         Format | None, typer.Option(help="Of the outputs; by default DICOM for photographs in DICOM files, PNG for all others.")
@@ -79,6 +95,9 @@ def anonymize(
     mark: Annotated[
         bool, typer.Option("--mark/--no-mark", help="Write into each PNG, as XMP, how it came about and by which tool.")
     ] = True,
+    report: Annotated[
+        bool, typer.Option("--report", help="Write a contact sheet and a page for each person: PASS, REVIEW or REFUSED, and why.")
+    ] = False,
     method: Annotated[
         HidingMethod | None,
         typer.Option(help="Hide the face instead of drawing a new one, for publications that forbid generated pictures."),
@@ -107,6 +126,7 @@ def anonymize(
     from vera.anonymization.request import Options
     from vera.cli.output import OutputFolder
     from vera.cli.plan import choose_formats, files_within, parse_preserve, plan
+    from vera.cli.roles import photographs_of
     from vera.faces.given_face import read_given
     from vera.types import VeraError
 
@@ -118,11 +138,14 @@ def anonymize(
     if method and (needless := [name for name, given in (drawing | {"--save-identity": save_identity}).items() if given is not None]):
         raise VeraError(f"--method {method.value} draws no new face, so {needless[0]} means nothing: leave one of the two out")
     classes, regions, masks = parse_preserve(preserve or ())
+    photographs, roles = photographs_of(photographs or (), masks=masks, out=out)
     given = read_given(landmarks) if landmarks else None
     kept = Options(preserve=classes, regions=regions, hair=hair)
     options = replace(kept, face=face, given=given, leave_others=leave_others, upright=upright.value, kind=kind, seed=seed)
-    options.require_fits(2 if manifest else len(photographs or ()))
-    people = plan(photographs or (), manifest, person=person, masks=masks, rename=rename, identity=identity or save_identity)
+    options = replace(options, unsupported=unsupported.value)
+    options.require_fits(2 if manifest else len(photographs))
+    face_file = identity or save_identity
+    people = plan(photographs, manifest, person=person, masks=masks, rename=rename, identity=face_file, roles=roles)
     people = choose_formats(people, format.value if format else None)
     if leave_others and any(entry.dicom for known in people for entry in known.entries):
         raise VeraError(
@@ -131,7 +154,7 @@ def anonymize(
     sources = [file for known in people for entry in known.entries for file in (entry.path, *entry.masks)]
     sources += [file for file in (manifest, identity, landmarks) if file]
     sources += files_within(bundle, *(Path(file) for file in (parser, *(recogniser or ())) if file))
-    with OutputFolder(out, people, sources=sources, overwrite=overwrite, identity=save_identity, mark=mark) as folder:
+    with OutputFolder(out, people, sources=sources, overwrite=overwrite, identity=save_identity, mark=mark, report=report) as folder:
         from vera.cli import batch  # only now torch and the networks: all that was refused so far was refused at once
         from vera.cli.assembly import assemble, load_identity
 

@@ -47,7 +47,7 @@ class PersonAnonymizer:
     def save_identity(self, identity: SavedIdentity | None, path: Path) -> None:
         """Keep an identity for a later visit, readable by its owner only."""
         if identity is None:
-            raise ValueError("the anonymizer gave no identity that could be saved")
+            raise VeraError("no new face was drawn in any of these photographs, so there is none to save: leave --save-identity out")
         identity.save(path)
 
 
@@ -80,7 +80,8 @@ def assemble(
     """
     require_device(device)
     settings = {"device": device, "preserve": options.preserved_names, "hair": options.hair}
-    settings |= {"leave_others": options.leave_others, "upright": options.upright, "false_accept_rate": far, "method": method}
+    settings |= {"leave_others": options.leave_others, "upright": options.upright, "unsupported": options.unsupported}
+    settings |= {"false_accept_rate": far, "method": method}
     anonymizer = embedded(bundle, device, options, renderer=renderer, method=method, parser=parser, recognisers=recognisers, far=far)
     return PersonAnonymizer(anonymizer, settings)
 

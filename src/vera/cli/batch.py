@@ -16,9 +16,9 @@ from vera import __version__
 from vera.cli import instances
 from vera.cli.output import OutputFolder
 from vera.cli.plan import Entry, PlannedPerson, digest, shown
-from vera.cli.record import AUDIT
+from vera.cli.record import AUDIT, outputs_of
 from vera.files import printable
-from vera.types import Refused, VeraError
+from vera.types import Anonymized, Refused, VeraError
 
 if TYPE_CHECKING:
     from vera.cli.assembly import PersonAnonymizer
@@ -61,14 +61,15 @@ def run(
     first: Exception | None = None
     with progress_bar(console) as progress:
         task = progress.add_task("people", total=len(people))
-        for person in people:
+        for number, person in enumerate(people, 1):
             steps = progress.add_task(f"{person.label}: reading", total=None)
 
             def tell(what: str, done: int, budget: int, steps: TaskID = steps, label: str = person.label) -> None:
                 progress.update(steps, description=f"{label}: {what}", completed=done, total=budget)
 
             last = person is people[-1] and not first
-            record, failure = one(person, folder, anonymizer, audit, last=last, identity=identity, save_identity=save_identity, tell=tell)
+            known: dict[str, Any] = {"number": number, "last": last, "identity": identity, "save_identity": save_identity}
+            record, failure = one(person, folder, anonymizer, audit, **known, tell=tell)
             progress.remove_task(steps)
             first = first or failure  # no other is kept: its traceback holds the person's photographs and networks
             if not failure:
@@ -87,6 +88,7 @@ def one(
     anonymizer: PersonAnonymizer,
     audit: dict[str, Any],
     *,
+    number: int,
     last: bool,
     identity: Any,
     save_identity: Path | None,
@@ -99,6 +101,13 @@ def one(
     started = time.perf_counter()
     sources = [source_digests(entry) for entry in person.entries]
     record: dict[str, Any] = {"status": "written"}
+
+    def reported(where: Path, results: Sequence[Anonymized]) -> dict[str, str]:
+        from vera.cli.person_report import write_report  # only now, since it brings a library for pages
+
+        return write_report(where, person, number, record, results)
+
+    report = reported if folder.report else None
     try:
         origins = instances.origins(person)
         result, face = anonymizer.anonymize(person, identity, tell)
@@ -108,13 +117,13 @@ def one(
             record["warnings"] = [*record.get("warnings", ()), *marked]
         record["seconds_in_all"] = round(time.perf_counter() - started, 2)
         save = partial(anonymizer.save_identity, face) if save_identity else None
-        folder.write_person(result, record, audit, last=last, save=save, origins=origins)
+        folder.write_person(result, record, audit, last=last, save=save, origins=origins, report=report)
     except Exception as error:
         record |= getattr(error, "audit", {}) | {"status": "refused" if isinstance(error, Refused) else "failed"}
         record |= {"reason": reason(error, person), "person": person.label, "files": files(person, sources)}
         record["seconds_in_all"] = round(time.perf_counter() - started, 2)
-        audit["people"].append(record)
-        folder.write_audit(audit)
+        record.pop("report", None)  # of pictures that were not placed
+        folder.write_refusal(record, audit, report=report)
         return record, error
     return record, None
 
@@ -142,7 +151,8 @@ def files(person: PlannedPerson, sources: Sequence[Sequence[str | None]]) -> lis
     """The audit's entries of a person's files before any is written; without file names for a renamed person."""
     return [
         ({} if renamed(person) else {"source": shown(entry.path.name)})
-        | {"role": entry.role, "digest": known[0], "masks": list(known[1:]), "written": {}}
+        | {"role": printable(entry.role), "digest": known[0], "masks": list(known[1:]), "written": {}}
+        | ({"view": entry.view} if entry.view else {})
         for entry, known in zip(person.entries, sources, strict=True)
     ]
 
@@ -186,7 +196,7 @@ def renamed(person: PlannedPerson) -> bool:
 
 def summary(record: dict[str, Any]) -> str:
     """One line for the terminal."""
-    written = [name for file in record["files"] for name in file["written"]]
+    written = outputs_of(record)
     return f"verified and written in {record['seconds_in_all']:.1f} s: {', '.join(written)}"
 
 

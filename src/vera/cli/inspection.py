@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from vera import files
+from vera.anonymization.faceless import RENDERED
 from vera.anonymization.recheck import Rechecker
-from vera.anonymization.verification import pixel_faults
+from vera.anonymization.verification import handling_faults, pixel_faults
 from vera.cli.chain import RECORDS, broken_links, named
 from vera.cli.record import OUTPUTS, outputs_of
 from vera.cli.schema import departures
@@ -87,6 +88,7 @@ def inspect(folder: Path, audit: dict[str, Any], originals: Originals, rechecker
     records = [record for name in RECORDS for record in audit[name]]
     for number, record in enumerate(records):
         who = named(number, record)
+        found.faults += [f"{who}: {fault}" for fault in _changed_files(folder, record.get("report", {}))]
         if record["status"] == "placing":
             found.faults.append(f"{who}: a call was stopped here: make it again, which first undoes what was half done")
         elif record["status"] == "written":
@@ -125,6 +127,7 @@ def _person_faults(
                 yield missing
             else:
                 found.notes.append(f"{who}: {missing}: say where the photographs are with --sources")
+            yield from _mishandled(output, photograph)
             continue
         found.compared += 1
         yield from _miscounted(output, photograph)
@@ -136,6 +139,7 @@ def _person_faults(
         found.notes.append(f"{who}: the recognisers were not asked again, since not all photographs could be compared")
         for source, output in pairs:
             yield from pixel_faults(source, output)
+            yield from _mishandled(output, next(known for known in record["photographs"] if known["name"] == output.name))
         return
     again = rechecker()
     if absent := again.absent(record):
@@ -186,6 +190,12 @@ def _source(path: Path | None, photograph: Mapping[str, Any]) -> Photograph | No
     if source.size != tuple(photograph["size"]):
         raise VeraError(f"the source of {photograph['name']} has not the size that the audit says")
     return source
+
+
+def _mishandled(output: Anonymized, photograph: Mapping[str, Any]) -> list[str]:
+    """Faults of a covered or kept picture that show without its source."""
+    found = photograph.get("eye_distance", 0.0) is not None
+    return handling_faults(output, photograph.get("handling", RENDERED), face_found=found)
 
 
 def _miscounted(output: Anonymized, photograph: Mapping[str, Any]) -> Iterator[str]:

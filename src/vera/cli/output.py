@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import json
 import os
 import secrets
@@ -18,14 +19,16 @@ from vera import files
 from vera.cli.chain import APART, RECORDS, chain_of, digest_of
 from vera.cli.lock import LOCK, locked
 from vera.cli.placing import Move, Staging, place_together, recover
-from vera.cli.plan import PlannedPerson, digest, output_files, shown
+from vera.cli.plan import PlannedPerson, digest, output_files, report_files, shown
 from vera.cli.record import AUDIT, VERSION, Obstacle, outputs_of
 from vera.cli.stopping import Stopping
-from vera.types import AnonymizedPerson, VeraError
+from vera.types import Anonymized, AnonymizedPerson, VeraError
 
 if TYPE_CHECKING:
     from vera.faces.dicom_instance import Origin
 
+Reporter = Callable[[Path, Sequence[Anonymized]], dict[str, str]]
+"""A function that writes a person's report into a folder, with the pictures or none; it gives the files' names and SHA-256."""
 LONGEST = 255
 """Bytes of a file's name, where the file system does not say."""
 
@@ -46,6 +49,8 @@ class OutputFolder(contextlib.AbstractContextManager["OutputFolder"]):
         identity: file for the new face.
         mark: write into each picture how it came about (:mod:`vera.faces.marking`), as its record's ``digital_source_type`` says.
 
+        report: write a report of each person beside the pictures, also of a refused one (:mod:`vera.cli.person_report`).
+
     Raises:
         VeraError: on entering: the folder can't be written or another call is writing there, it holds outputs of an earlier call or
             files of others with the same names, or an output would overwrite a source.
@@ -61,8 +66,10 @@ class OutputFolder(contextlib.AbstractContextManager["OutputFolder"]):
         overwrite: bool,
         identity: Path | None = None,
         mark: bool = True,
+        report: bool = False,
     ) -> None:
-        self.path, self.people, self.identity, self.overwrite, self.mark = path, people, identity, overwrite, mark
+        self.path, self.people, self.identity, self.overwrite = path, people, identity, overwrite
+        self.mark, self.report = mark, report
         self.sources = list(sources)
         self.earlier: list[dict[str, Any]] = []
         self.stopping = Stopping()
@@ -100,6 +107,7 @@ class OutputFolder(contextlib.AbstractContextManager["OutputFolder"]):
         last: bool = False,
         save: Callable[[Path], None] | None = None,
         origins: Sequence[Origin | None] | None = None,
+        report: Reporter | None = None,
     ) -> None:
         """Write a verified person's images and the audit with the person's record: all of them or nothing.
 
@@ -113,6 +121,7 @@ class OutputFolder(contextlib.AbstractContextManager["OutputFolder"]):
             last: everybody else of this call was written: what is left of earlier calls goes.
             save: function that writes the identity to a given file; None where none is saved.
             origins: facts of the sources for outputs in DICOM, None for those in PNG; None: all are PNG.
+            report: function that writes the person's report into a given folder; None for no report.
 
         Raises:
             VeraError: they can't be written, or what was decoded is not what was to be written; nothing is left then.
@@ -120,31 +129,43 @@ class OutputFolder(contextlib.AbstractContextManager["OutputFolder"]):
         """
         from vera.cli.instances import write_instance  # only now, since it brings Pillow
 
-        staging, parts = Staging(self.path), contextlib.ExitStack()
-        try:
-            with self._one_sentence("nothing of this person was kept"):
-                staging.make()
-                given = origins or [None] * len(result.photographs)
-                source_type = record["digital_source_type"] if self.mark else None
-                seed = record.get("seed")  # none without a new face: then nothing but the UIDs is random
-                secret = secrets.randbits(63) if seed is None else seed
-                for number, (file, photograph, origin) in enumerate(zip(record["files"], result.photographs, given, strict=True), 1):
-                    known = {"person": result.person, "source": file["digest"], "number": number}
-                    write = partial(write_instance, origin=origin, seed=secret, **known) if origin else None
-                    file["written"] = _stage(photograph, staging.new, source_type, write)
-                new = outputs_of(record)
-                gone = [known for known in self.earlier if last or outputs_of(known).keys() & new.keys()]
-                moves = staging.moves(new, {name: known for other in gone for name, known in outputs_of(other).items()})
-                saved = {}
-                if save and self.identity:
-                    moves.append(parts.enter_context(_staged_identity(self.identity, staging, save)))
-                    saved = {"saved_identity": {"digest": moves[-1].digest}}
-                with self.stopping.held():
-                    self._place(staging, moves, record | saved, audit, [known for known in self.earlier if known not in gone])
-        finally:
-            with self.stopping.held():
-                parts.close()
-                staging.discard()
+        with self._staged() as (staging, parts):
+            given = origins or [None] * len(result.photographs)
+            own = [known.get("digital_source_type", record["digital_source_type"]) for known in record["photographs"]]
+            seed = record.get("seed")  # none without a new face: then nothing but the UIDs is random
+            secret = secrets.randbits(63) if seed is None else seed
+            for number, (file, photograph, origin) in enumerate(zip(record["files"], result.photographs, given, strict=True), 1):
+                known = {"person": result.person, "source": file["digest"], "number": number}
+                write = partial(write_instance, origin=origin, seed=secret, **known) if origin else None
+                file["written"] = _stage(photograph, staging.new, own[number - 1] if self.mark else None, write)
+            if report:
+                record["report"] = report(staging.new, result.photographs)
+            identity: list[Move] = []
+            saved: dict[str, Any] = {}
+            if save and self.identity:
+                identity = [parts.enter_context(_staged_identity(self.identity, staging, save))]
+                saved = {"saved_identity": {"digest": identity[0].digest}}
+            self._place(staging, identity, record | saved, audit, last=last)
+
+    def write_refusal(self, record: dict[str, Any], audit: dict[str, Any], *, report: Reporter | None = None) -> None:
+        """Add the record of a person of whom no picture is written to the audit, and write a report, if one is wanted.
+
+        Args:
+            record: the person's entry of the audit; its ``files`` name none that was written.
+            audit: the audit of the call so far; the record is added to it.
+            report: function that writes the report into a given folder; None for no report.
+
+        Raises:
+            VeraError: they can't be written.
+
+        """
+        if report is None:
+            audit["people"].append(record)
+            self.write_audit(audit)
+            return
+        with self._staged() as (staging, _):
+            record["report"] = report(staging.new, ())
+            self._place(staging, [], record, audit, last=False)
 
     def write_audit(self, audit: dict[str, Any]) -> Path:
         """Write ``audit.json``, readable by its owner only, with the records of earlier calls whose files are still there.
@@ -159,7 +180,30 @@ class OutputFolder(contextlib.AbstractContextManager["OutputFolder"]):
             raise VeraError(f"{self.path / AUDIT} can't be written ({error.strerror})") from error
         return self.path / AUDIT
 
-    def _place(
+    @contextlib.contextmanager
+    def _staged(self) -> Iterator[tuple[Staging, contextlib.ExitStack]]:
+        """A hidden folder for a person's files, and what must be closed with it; it goes, whatever becomes of them."""
+        staging, parts = Staging(self.path), contextlib.ExitStack()
+        try:
+            with self._one_sentence("nothing of this person was kept"):
+                staging.make()
+                yield staging, parts
+        finally:
+            with self.stopping.held():
+                parts.close()
+                staging.discard()
+
+    def _place(self, staging: Staging, further: Sequence[Move], record: dict[str, Any], audit: dict[str, Any], *, last: bool) -> None:
+        """Move a person's files to their names, and further ones, in the place of what earlier calls wrote there."""
+        new = outputs_of(record)
+        claimed = {*new, *(name.replace(".report.", ".refused.") for name in record.get("report", {}))}
+        gone = [known for known in self.earlier if last or outputs_of(known).keys() & claimed]
+        moves = staging.moves(new, {name: known for other in gone for name, known in outputs_of(other).items()})
+        moves += further
+        with self.stopping.held():
+            self._move(staging, moves, record, audit, [known for known in self.earlier if known not in gone])
+
+    def _move(
         self, staging: Staging, moves: Sequence[Move], record: dict[str, Any], audit: dict[str, Any], stay: list[dict[str, Any]]
     ) -> None:
         waiting = record | {"status": "placing", "staging": staging.path.name}
@@ -207,6 +251,9 @@ class OutputFolder(contextlib.AbstractContextManager["OutputFolder"]):
 
     def _check_names(self) -> None:
         """Raise a VeraError for an output whose name the file system does not take."""
+        pictures, reports = {name.casefold() for name in self._pictures()}, {name.casefold() for name in self._reports()}
+        if both := sorted(pictures & reports):
+            raise VeraError(f"{shown(both[0])} would be both a picture and a report: rename the photograph, or use --rename")
         longest = os.pathconf(self.path, "PC_NAME_MAX") if hasattr(os, "pathconf") else LONGEST
         for name in self._names():
             if len(os.fsencode(name)) > longest:
@@ -263,6 +310,12 @@ class OutputFolder(contextlib.AbstractContextManager["OutputFolder"]):
             raise VeraError(f"{path} is there and is no identity, so it is not replaced: name another with --save-identity") from error
 
     def _names(self) -> Iterator[str]:
+        return itertools.chain(self._pictures(), self._reports())
+
+    def _reports(self) -> Iterator[str]:
+        return (name for number in range(len(self.people) if self.report else 0) for name in report_files(number + 1))
+
+    def _pictures(self) -> Iterator[str]:
         return (file for person in self.people for entry in person.entries for file in output_files(entry.name, dicom=entry.dicom))
 
     @contextlib.contextmanager
@@ -348,7 +401,7 @@ def _written(audit: dict[str, Any]) -> list[dict[str, Any]]:
 def _repeats(earlier: Sequence[dict[str, Any]], people: Sequence[PlannedPerson]) -> bool:
     """Whether this call takes every photograph that an earlier one wrote images for."""
     taken = {entry.digest or digest(entry.path) for person in people for entry in person.entries}
-    return {file["digest"] for record in earlier for file in record["files"]} <= taken - {None}
+    return {file["digest"] for record in earlier for file in record["files"]} - {None} <= taken
 
 
 def _json(value: Any, depth: int) -> str:

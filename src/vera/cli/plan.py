@@ -24,10 +24,11 @@ class Entry:
     Attributes:
         path: the photograph's file.
         name: output stem: ``name.png`` and ``name.preserved.png``.
-        role: what the manifest says it is (before, after, ...); empty outside a manifest.
+        role: what the manifest or the name in a folder says it is (before, after, week 6, ...); empty where neither does.
         masks: files of drawn regions to preserve.
         digest: SHA-256 of the photograph's file, where it is known already.
         dicom: the output is ``name.dcm`` instead of ``name.png``.
+        view: side from which it was taken (:data:`vera.data.manifest.VIEWS`); empty where the manifest does not say so.
 
     """
 
@@ -37,6 +38,7 @@ class Entry:
     masks: tuple[Path, ...] = ()
     digest: str | None = None
     dicom: bool = False
+    view: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ def plan(
     masks: Sequence[Path],
     rename: bool,
     identity: Path | None,
+    roles: Sequence[str] = (),
 ) -> list[PlannedPerson]:
     """The people of one call, from photographs or from a manifest.
 
@@ -73,6 +76,7 @@ def plan(
         masks: files of drawn regions, for the photographs.
         rename: use neutral output names and labels.
         identity: an identity file that is read or written; it belongs to one person.
+        roles: role of each photograph; none for photographs without roles.
 
     Raises:
         VeraError: options that contradict each other, or what :func:`plan_photographs` and :func:`plan_manifest` raise.
@@ -81,7 +85,7 @@ def plan(
     if not manifest:
         if not photographs:
             raise VeraError("no photograph given: name at least one, or use --manifest")
-        return plan_photographs(photographs, person=person, masks=masks, rename=rename)
+        return plan_photographs(photographs, person=person, masks=masks, rename=rename, roles=roles)
     if photographs:
         raise VeraError("photographs and --manifest were both given: the manifest names its photographs itself")
     if person:
@@ -94,7 +98,9 @@ def plan(
     return people
 
 
-def plan_photographs(photographs: Sequence[Path], *, person: str | None, masks: Sequence[Path], rename: bool) -> list[PlannedPerson]:
+def plan_photographs(
+    photographs: Sequence[Path], *, person: str | None, masks: Sequence[Path], rename: bool, roles: Sequence[str] = ()
+) -> list[PlannedPerson]:
     """The photographs of one call are one person.
 
     Args:
@@ -102,6 +108,7 @@ def plan_photographs(photographs: Sequence[Path], *, person: str | None, masks: 
         person: the person's id; without one it is derived from the files' content (:func:`vera.anonymization.request.unnamed`).
         masks: files of masks: any number for one photograph, all preserved; one each and in the same order for several.
         rename: whether outputs get neutral names.
+        roles: role of each photograph; none for photographs without roles.
 
     Raises:
         VeraError: a file is missing, or the number of masks leaves open which belongs to which photograph.
@@ -119,15 +126,15 @@ def plan_photographs(photographs: Sequence[Path], *, person: str | None, masks: 
     check_person(person or "")
     digests = content_digests(photographs)
     entries = tuple(
-        Entry(path, files.printable(path.stem), masks=group, digest=known)
-        for path, group, known in zip(photographs, groups, digests, strict=True)
+        Entry(path, files.printable(path.stem), role, group, known)
+        for path, role, group, known in zip(photographs, roles or [""] * len(photographs), groups, digests, strict=True)
     )
     known = person or unnamed(digests)
     return name_outputs([PlannedPerson(known, known, entries)], rename=rename)
 
 
 def plan_manifest(manifest: Path, *, rename: bool) -> list[PlannedPerson]:
-    """Many people from a CSV with the columns person, role, path and (if wanted) mask; paths are relative to the CSV.
+    """Many people from a CSV with the columns person, path and (if wanted) role, mask, view; paths are relative to the CSV.
 
     Raises:
         VeraError: what :func:`vera.data.manifest.read_manifest` raises, or two outputs would have the same file name.
@@ -137,7 +144,8 @@ def plan_manifest(manifest: Path, *, rename: bool) -> list[PlannedPerson]:
     for person in read_manifest(manifest, groups=False):
         check_person(person.id, f"{manifest}: ")
         entries = [
-            Entry(file.path, files.printable(file.path.stem), file.role, (file.mask,) if file.mask else ()) for file in person.photographs
+            Entry(file.path, files.printable(file.path.stem), file.role, (file.mask,) if file.mask else (), view=file.view)
+            for file in person.photographs
         ]
         people.append(PlannedPerson(person.id, person.id, tuple(entries)))
     return name_outputs(people, rename=rename)
@@ -209,6 +217,19 @@ def shown(path: Path | str) -> str:
 def output_files(name: str, *, dicom: bool = False) -> tuple[str, str]:
     """File names of an output: the photograph (``.dcm`` with ``dicom``) and its preserved region."""
     return f"{name}.{'dcm' if dicom else 'png'}", f"{name}.preserved.png"
+
+
+def report_files(number: int) -> tuple[str, str, str]:
+    """File names of a person's contact sheet, report, and report of a refusal.
+
+    The last is another, so that a refusal does not replace the report of pictures that an earlier call wrote and that stay.
+
+    Args:
+        number: number of the person in the call, from 1.
+
+    """
+    name = f"person-{number:04d}"
+    return f"{name}.sheet.png", f"{name}.report.html", f"{name}.refused.html"
 
 
 def files_within(*paths: Path | None) -> list[Path]:

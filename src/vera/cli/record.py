@@ -1,8 +1,8 @@
 """``audit.json`` as it is read again: the record of an output folder, checked before anything in it is believed.
 
 Its names lead to files that may be replaced, so a record is used only if it is a file of this user's, no link, and shaped as VerA writes
-it: every name is that of a PNG or DICOM file in the folder itself, with the SHA-256 of its content. A file is then touched only if its
-bytes still have that digest.
+it: every name is that of a PNG, DICOM or HTML file in the folder itself, with the SHA-256 of its content. A file is then touched only
+if its bytes still have that digest.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ VERSION = 2
 """Version of the audit's form (``assets/audit/schema.json``). Version 1 had no key ``audit_version``, no chain and no masks."""
 LARGEST = 2**28
 """DECISION: bytes of an audit that is read; a manifest of 10,000 people makes a tenth of it."""
-OUTPUTS = (".png", ".dcm")
-"""Endings of the names of outputs."""
+OUTPUTS = (".png", ".dcm", ".html")
+"""Endings of the names of outputs: pictures, and reports."""
 STATUSES = ("written", "refused", "failed", "placing")
 STAGING = re.compile(r"\.vera-staging-[0-9a-f]{16}")
 """Names of the hidden folders in which a person's files wait, see :mod:`vera.cli.placing`."""
@@ -74,7 +74,8 @@ def read_audit(path: Path, *, own: bool = True) -> dict[str, Any] | None:
 
 def outputs_of(record: dict[str, Any]) -> dict[str, str]:
     """Names of the files that a record says were written, and their SHA-256."""
-    return {name: known for file in record["files"] for name, known in file["written"].items()}
+    pictures = {name: known for file in record["files"] for name, known in file["written"].items()}
+    return {**pictures, **record.get("report", {})}
 
 
 def _is_chain(chain: Any) -> bool:
@@ -90,9 +91,9 @@ def _is_record(record: dict[str, Any]) -> bool:
     for file in record["files"]:
         if not (file["digest"] is None or _DIGEST.fullmatch(file["digest"])):
             return False
-        for name, known in file["written"].items():
-            if Path(name).name != name or "\0" in name or not name.endswith(OUTPUTS) or not _DIGEST.fullmatch(known):
-                return False
+    for name, known in [*(pair for file in record["files"] for pair in file["written"].items()), *record.get("report", {}).items()]:
+        if Path(name).name != name or "\0" in name or not name.endswith(OUTPUTS) or not _DIGEST.fullmatch(known):
+            return False
     if record["status"] == "placing" and not STAGING.fullmatch(record["staging"]):
         return False
     saved = record.get("saved_identity")

@@ -14,6 +14,8 @@ from vera.types import VeraError
 from vera.untrusted import read_table
 
 COLUMNS = ("person", "role", "path", "mask")
+VIEWS = ("frontal", "oblique", "profile", "close-up")
+"""Sides from which a photograph is taken."""
 
 
 def read_manifest(manifest: Path, *, groups: bool) -> list[Person]:
@@ -22,11 +24,11 @@ def read_manifest(manifest: Path, *, groups: bool) -> list[Person]:
     Args:
         manifest: CSV file in UTF-8.
         groups: take any further column as a group label of the person (an empty cell: not known). Without it a further column
-            is refused, since a misspelt 'mask' would silently preserve nothing.
+            is refused, since a misspelt 'mask' would silently preserve nothing; but there may be 'view', and 'role' may be missing.
 
     Raises:
-        VeraError: the manifest can't be read, has unknown or missing columns, an empty cell, names a missing file, or gives one
-            person two labels of the same column.
+        VeraError: the manifest can't be read, has unknown or missing columns, an empty cell, an unknown view, names a missing file, or
+            gives one person two labels of the same column.
 
     """
     check_files([manifest])
@@ -41,10 +43,13 @@ def read_manifest(manifest: Path, *, groups: bool) -> list[Person]:
         person = cells["person"]
         if not person or not cells["path"]:
             raise VeraError(f"{where}: person and path must not be empty")
+        view = "" if groups else cells.get("view", "").lower()
+        if view and view not in VIEWS:
+            raise VeraError(f"{where}: unknown view '{files.printable(view)}': choose from {', '.join(VIEWS)}, or leave it empty")
         path, mask = manifest.parent / cells["path"], manifest.parent / cells["mask"] if cells.get("mask") else None
         if fault := next((fault for file in (path, mask) if file and (fault := file_fault(file))), ""):
             unusable.append(f"{where}: {fault}")
-        photographs.setdefault(person, []).append(PhotographFile(cells["role"], path, mask))
+        photographs.setdefault(person, []).append(PhotographFile(cells.get("role", ""), path, mask, view))
         for column in labels:
             if cells[column] and known.setdefault(person, {}).setdefault(column, cells[column]) != cells[column]:
                 raise VeraError(
@@ -65,12 +70,13 @@ def further_columns(manifest: Path, header: Sequence[str], *, groups: bool) -> l
         VeraError: columns are missing, unknown, or probably misspelt.
 
     """
-    further = [column for column in header if column not in COLUMNS]
-    missing = set(COLUMNS[:3]) - set(header)
+    further = [column for column in header if column not in (COLUMNS if groups else (*COLUMNS, "view"))]
+    missing = set(COLUMNS[:3]) - set(header) - (set() if groups else {"role"})
     if missing or (further and not groups) or "" in further:
-        more = ", and any columns of groups" if groups else ""
+        wanted = "person, role, path and, if wanted, mask, and any columns of groups"
+        wanted = wanted if groups else "person, path and, if wanted, role, mask, view"
         named = files.printable(", ".join(header)) or "none"
-        raise VeraError(f"{manifest} has the columns {named}: it needs person, role, path and, if wanted, mask{more}")
+        raise VeraError(f"{manifest} has the columns {named}: it needs {wanted}")
     misspelt = [column for column in further if difflib.get_close_matches(column.lower(), ["mask"], cutoff=0.7)]
     if misspelt and "mask" not in header:
         named = files.printable(misspelt[0])

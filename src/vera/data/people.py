@@ -26,12 +26,14 @@ class PhotographFile:
         role: which of the person's photographs it is (before, after, ...); a data set's own name for it otherwise.
         path: the photograph's file.
         mask: file of a drawn region to preserve, if there is one.
+        view: side from which it was taken; empty where that is not known.
 
     """
 
     role: str
     path: Path
     mask: Path | None = None
+    view: str = ""
 
     def read(self) -> Photograph:
         """Decode the photograph.

@@ -102,6 +102,20 @@ def write_png(path: Path, pixels_or_mask: Pixels | Mask, *, xmp: str | None = No
         True
 
     """
+    replace_file(Path(path), encoded_png(pixels_or_mask, xmp=xmp))
+
+
+def encoded_png(pixels_or_mask: Pixels | Mask, *, xmp: str | None = None) -> bytes:
+    """The bytes of an image or a mask as PNG, as :func:`write_png` writes them.
+
+    Args:
+        pixels_or_mask: ``(H, W, 3)`` uint8 sRGB, or ``(H, W)`` bool, which becomes grey 0 and 255.
+        xmp: an XMP packet that marks the picture; None for no mark.
+
+    Raises:
+        VeraError: for an array of another kind.
+
+    """
     is_mask = pixels_or_mask.dtype == np.bool_ and pixels_or_mask.ndim == 2
     if not is_mask:
         _check_pixels(pixels_or_mask)
@@ -112,7 +126,7 @@ def write_png(path: Path, pixels_or_mask: Pixels | Mask, *, xmp: str | None = No
         chunks.add_itxt(PNG_KEYWORD, xmp)
     encoded = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(array)).save(encoded, "PNG", pnginfo=chunks, compress_level=PNG_LEVEL)
-    replace_file(Path(path), encoded.getvalue())
+    return encoded.getvalue()
 
 
 def write_labels(path: Path, labels: npt.NDArray[np.uint8]) -> None:

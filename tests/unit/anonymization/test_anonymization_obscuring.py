@@ -13,6 +13,7 @@ from vera.anonymization.pipeline import VeraAnonymizer
 from vera.anonymization.request import Options
 from vera.faces.marking import ALTERED_BY_ALGORITHM
 from vera.faces.photograph import photograph_from_pixels
+from vera.faces.region_choice import parse_region
 from vera.types import Refused, Semantic, VeraError
 
 from .conftest import Detector, Parser, Recogniser, face_points
@@ -91,6 +92,38 @@ def test_what_only_a_drawn_face_can_meet_is_refused(photograph):
     for wrong in ({"renderer": "exemplars"}, {"bundle": "x"}):
         with pytest.raises(VeraError, match="leave out renderer and bundle"):
             embedded(**{"bundle": None, "device": "cpu", "options": Options(), "method": "blur"} | wrong)
+
+
+class Marked(Detector):
+    """Finds the face in photographs whose first pixel is red: in one turn of four."""
+
+    name, turn_margin = "marked", 0.1
+
+    def detect(self, photograph):
+        return super().detect(photograph) if photograph.pixels[0, 0].tolist() == [255, 0, 0] else []
+
+
+@pytest.mark.parametrize("turn", range(4))
+def test_a_box_means_the_photograph_as_it_is_displayed_also_where_it_is_turned_upright(photograph, turn):
+    upright = photograph.pixels.copy()
+    upright[:4, :4] = 255, 0, 0
+    wanted = np.zeros((240, 200), dtype=bool)
+    wanted[150:170, 80:130] = True
+    rows, columns = (np.flatnonzero(np.rot90(wanted, -turn).any(axis=axis)) for axis in (1, 0))
+    asked = f"box:{columns[0]},{rows[0]},{len(columns)},{len(rows)}"
+    displayed = photograph_from_pixels(np.ascontiguousarray(np.rot90(upright, -turn)), "turned")
+
+    def made(region):
+        parts = {"detector": Marked(face_points()), "parser": Parser(), "recognisers": [Grain()], "others": [Marked(face_points())]}
+        options = Options(regions=(parse_region(region),), upright="auto")
+        return VeraAnonymizer(ObscuringRenderer("cover"), **parts, options=options)([displayed], person="p").photographs[0]
+
+    one = made(asked)
+    np.testing.assert_array_equal(one.preserved, wanted)
+    np.testing.assert_array_equal(one.image[wanted], upright[wanted])
+    height, width = displayed.size
+    with pytest.raises(VeraError, match="reaches outside"):
+        made(f"box:{width - 10},{height - 10},11,10")
 
 
 @pytest.mark.slow

@@ -8,11 +8,17 @@ import subprocess
 import numpy as np
 import pydicom
 import pytest
+from PIL import Image
 from pydicom import uid
 from tests.reference.clinic_files import JANE, dicom, dicom_of_jpeg, heic
 from tests.reference.image_bytes import encoded
+from tests.unit.anonymization.conftest import Detector, Parser, Recogniser, face_points
 from tests.unit.cli.folders import audit_of
 
+from vera.anonymization.obscuring_renderer import ObscuringRenderer
+from vera.anonymization.pipeline import VeraAnonymizer
+from vera.anonymization.recheck import Rechecker
+from vera.cli.assembly import PersonAnonymizer
 from vera.faces.photograph import read_photograph
 
 STUDY, SERIES = "1.2.826.0.1.3680043.8.498.1111", "1.2.826.0.1.3680043.8.498.2222"
@@ -163,6 +169,37 @@ def test_without_pydicom_nothing_is_begun(vera, studio, photo, tmp_path, files, 
     assert code == 2
     assert "pip install 'vera-anonymization[dicom]'" in told
     assert not studio.seen
+
+
+def test_a_covered_pair_passes_vera_verify(vera, tmp_path, monkeypatch):
+    parts = {"detector": Detector(face_points()), "recognisers": [Recogniser()]}
+
+    def assemble(bundle, device, options, *, method, **others):
+        return PersonAnonymizer(VeraAnonymizer(ObscuringRenderer(method), **parts, parser=Parser(), options=options), {})
+
+    monkeypatch.setattr("vera.cli.assembly.assemble", assemble)
+    monkeypatch.setattr("vera.cli.verify.recheckers", lambda *arguments: lambda far: Rechecker(**parts))
+    pixels = np.random.default_rng(0).integers(90, 160, (240, 200, 3)).astype(np.uint8)
+    jpeg = io.BytesIO()
+    Image.fromarray(pixels + np.uint8(20)).save(jpeg, "JPEG")
+    sources, out = tmp_path / "sources", tmp_path / "out"
+    sources.mkdir()
+    (sources / "before.dcm").write_bytes(dicom(pixels, study=STUDY, series=SERIES))
+    (sources / "after.dcm").write_bytes(dicom_of_jpeg(jpeg.getvalue(), study=STUDY, series=SERIES))
+    given = [sources, "--person", "Doe-4711", "--preserve", "mouth", "--method", "cover", "--report", "--out", out]
+    code, _, told = vera("anonymize", *given)
+    assert code == 0, told
+    code, said, told = vera("verify", out, "--sources", sources)
+    assert code == 0, said + told
+    assert "2 pictures as they were written, 2 of them compared with their sources, 1 people judged again" in said
+    assert read_photograph(out / "before.dcm").pixels.any()
+    assert "Doe" not in (out / "person-0001.report.html").read_text("utf-8")
+    content = bytearray((out / "after.dcm").read_bytes())
+    content[-40] ^= 1
+    (out / "after.dcm").write_bytes(content)
+    code, said, _ = vera("verify", out, "--sources", sources)
+    assert code == 3
+    assert "after.dcm is not as it was written" in said
 
 
 def test_the_audit_names_nobody_either(vera, studio, pair, tmp_path):

@@ -96,10 +96,11 @@ def test_manifest_groups_people(photo, tmp_path):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", "needs person, role, path"),
+        ("", "needs person, path"),
         ("person,role,path\n", "names no photograph"),
-        ("person,path\n1,a.jpg\n", "needs person, role, path"),
-        ("person,role,path,maks\n1,x,a.jpg,m.png\n", "needs person, role, path"),
+        ("person,role\n1,a.jpg\n", "needs person, path"),
+        ("person,path,view\n1,a.jpg,above\n", "line 2: unknown view 'above': choose from frontal, oblique, profile, close-up"),
+        ("person,role,path,maks\n1,x,a.jpg,m.png\n", "needs person, path"),
         ("person,role,path\n,x,a.jpg\n", "line 2: person and path"),
         ("person,role,path\n1,x,a.jpg\n2,x\n", "line 3: has not as many cells"),
         ("person,role,path\n1,x,a.jpg,m.png\n", "line 2: has not as many cells"),

@@ -123,7 +123,7 @@ def test_manifest_with_groups(photo, tmp_path):
 @pytest.mark.parametrize(
     ("text", "groups", "says"),
     [
-        ("person,role,path,sex\np,x,a.jpg,f\n", False, "needs person, role, path"),
+        ("person,role,path,sex\np,x,a.jpg,f\n", False, "needs person, path"),
         ("person,path,sex\np,a.jpg,f\n", True, "needs person, role, path"),
         ("person,role,path,\np,x,a.jpg,f\n", True, "needs person, role, path"),
         ("person,role,path,sex,sex\np,x,a.jpg,f,m\n", True, "two columns of the same name"),
