@@ -94,6 +94,15 @@ def module_name(path):
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
+def test_the_tests_that_the_architecture_names_are_there():
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = re.findall(r"`([\w/]+\.py)::(\w+)`", text)
+    assert len(named) > 10
+    for file, test in named:
+        path = ROOT / "tests" / (file if file.startswith("integration/") else f"unit/{file}")
+        assert f"def {test}(" in path.read_text(encoding="utf-8"), f"{file}::{test}"
+
+
 def test_no_module_repeats_its_packages_name():
     repeated = [path for path in SOURCES if path.stem.startswith(f"{path.parent.name}_") or path.stem == path.parent.name]
     assert not repeated
