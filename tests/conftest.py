@@ -2,6 +2,9 @@
 
 import os
 import sys
+import warnings
+from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 from jaxtyping import install_import_hook
@@ -9,6 +12,11 @@ from joblib import cpu_count
 
 ROOMS = ("ops", "features", "generator", "inversion", "data.sample")
 install_import_hook([f"vera.{room}" for room in ROOMS], "beartype.beartype").__enter__()
+
+CONF = Path(__file__).parents[1] / "conf"
+FOUND = (spec := find_spec("vera.conf")) and next(iter(spec.submodule_search_locations))
+if FOUND and not CONF.samefile(FOUND):
+    warnings.warn(f"the tests read {FOUND}, not {CONF}: use this checkout's own .venv (make)", stacklevel=1)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -71,10 +71,12 @@ def test_outputs_that_do_not_match_each_other_are_refused(photograph, replaced):
     assert any("one person" in reason for reason in verdict.reasons)
 
 
-def test_a_touched_pixel_outside_is_refused(photograph, replaced):
+def test_a_touched_pixel_outside_or_preserved_is_refused(photograph, replaced):
     touched = output(photograph, replaced, 40)
     touched.image[0, 0] += 1
     assert any("outside" in reason for reason in verifier(photograph).judge([touched]).reasons)
+    kept = replace(touched, preserved=~replaced)
+    assert any("1 preserved pixels are not the source's" in reason for reason in verifier(photograph).judge([kept]).reasons)
     overlapping = replace(output(photograph, replaced, 40), preserved=replaced)
     assert any("preserved pixels are in" in reason for reason in verifier(photograph).judge([overlapping]).reasons)
 

@@ -39,14 +39,15 @@ def test_the_digest_is_that_of_the_decoded_bytes(vera, studio, photo, tmp_path, 
     assert "was changed during the call" in stderr
 
 
-def test_a_mask_that_reads_back_differently_is_not_kept(vera, studio, photo, tmp_path, files, monkeypatch):
+@pytest.mark.parametrize(("kind", "name"), [("bool", "a.preserved.png"), ("uint8", "a.png")])
+def test_a_file_that_reads_back_differently_is_not_kept(vera, studio, photo, tmp_path, files, monkeypatch, kind, name):
     from vera.faces import photograph
 
     real = photograph.write_png
-    monkeypatch.setattr(photograph, "write_png", lambda path, array, **mark: real(path, ~array if array.dtype == bool else array, **mark))
+    monkeypatch.setattr(photograph, "write_png", lambda path, array, **mark: real(path, ~array if array.dtype == kind else array, **mark))
     code, _, stderr = vera("anonymize", photo("a.jpg"), "--out", tmp_path / "out")
     assert code == 2
-    assert "a.preserved.png reads back differently" in stderr
+    assert f"{name} reads back differently" in stderr
     assert files(tmp_path / "out") == ["audit.json"]
 
 

@@ -6,7 +6,7 @@ import pytest
 from vera.types import VeraError
 
 CONFIG = """
-defaults: [_self_, {stage: first}]
+defaults: [_self_, {stage: first}, {parts: []}]
 value: 1
 hydra:
   run: {dir: "${oc.env:RUN_DIR}"}
@@ -27,6 +27,9 @@ def experiment(monkeypatch, tmp_path):
     (package / "train.yaml").write_text(CONFIG)
     (package / "stage" / "first.yaml").write_text("name: first\n")
     (package / "stage" / "second.yaml").write_text("name: second\n")
+    (package / "parts").mkdir()
+    for name in ("one", "two"):
+        (package / "parts" / f"{name}.yaml").write_text(f"{name}: {{}}\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("RUN_DIR", str(tmp_path / "run"))
     monkeypatch.setattr("vera.cli.hydra.CONFIG_PACKAGE", "conf_of_a_test")
@@ -56,6 +59,7 @@ def test_help_lists_the_groups(vera, experiment):
     [
         ("stage=third", "no configuration 'stage/third': choose from first, second"),
         ("stage=secnd", "did you mean second?"),
+        ("parts=[one,tow]", "no configuration 'parts/tow': did you mean two? Choose from one, two"),
         ("valeu=2", "no setting 'valeu': did you mean 'value'?"),
         ("stage.nmae=x", "no setting 'stage.nmae': did you mean 'stage.name'?"),
         ("zzz=x", "no setting 'zzz': a new one is written with a plus, +zzz=VALUE"),

@@ -79,7 +79,7 @@ class Measure(ABC):
 
     @abstractmethod
     def written(self, written: Written) -> None:
-        """Take an anonymized photograph."""
+        """Take an anonymized photograph; where no face was found in its original, the original's landmarks are NaN."""
 
     def result(self) -> dict[str, Any]:
         """Plain values, over all processes: each must call it."""
@@ -87,7 +87,10 @@ class Measure(ABC):
 
 
 def computed(compute: Callable[[], Any]) -> dict[str, Any]:
-    """A metric's figures as a dictionary; of too few photographs, ``value`` None and ``why``."""
+    """A metric's figures as a dictionary; of too few photographs, ``value`` None and ``why``.
+
+    A single number, or the figure called ``mean``, also becomes ``value``: the report shows it in a line of its own, as less is better.
+    """
     try:
         found = compute()
     except VeraError as error:

@@ -144,7 +144,7 @@ class Replacement(Collected):
             self.append("changed", [(original[inside] != anonymized[inside]).any(axis=1).mean()])
 
     def compute(self) -> dict[str, Any]:
-        """``mean`` and ``least`` share over photographs (None without any), and how many there are."""
+        """``mean_share`` and the ``least`` share over photographs (None without any), and how many there are."""
         values = np.sort(self.column("changed"))
         some = len(values) > 0
         return {

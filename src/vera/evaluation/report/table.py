@@ -89,7 +89,7 @@ def named(records: Iterable[Record], prefix: str) -> list[str]:
 
 
 def of_sets(records: Iterable[Record]) -> list[str]:
-    """Measures with one value: distances of sets of images, LPIPS."""
+    """Measures with one ``value``: distances of sets of images, LPIPS, and any metric that gives a single number or a ``mean``."""
     return list(dict.fromkeys(name for r in records for name, found in r["measures"].items() if "value" in found))
 
 
