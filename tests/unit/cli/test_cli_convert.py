@@ -120,7 +120,7 @@ def test_what_is_no_checkpoint(made, file, convert, tmp_path):
     flipped = bytearray(whole)
     flipped[whole.index(made[2]["g_ema"]["style.1.weight"].numpy().tobytes()) + 3] ^= 1  # the sign or so of a weight: still a number
     (tmp_path / "x.pt").write_bytes(flipped)
-    assert re.search("the checksum of 'archive/data/.*' in it is wrong", convert(tmp_path / "x.pt")[2])
+    assert re.search("the checksum of '.*/data/.*' in it is wrong", convert(tmp_path / "x.pt")[2])
     assert "cannot be read" in convert(tmp_path / "nowhere.pt")[2]
     assert "cannot be read" in convert(tmp_path)[2]
     for other in ([1, 2], {"g_ema": made[2]["g_ema"]}, {"args": Namespace()}, {**made[2], "args": {"size": 32}}, {**made[2], "g_ema": 3}):
