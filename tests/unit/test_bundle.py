@@ -49,7 +49,7 @@ def test_float32_is_kept_where_asked_and_said(made, tmp_path):
 
 
 def test_the_kind_and_the_device_that_are_asked_for(made):
-    path = made[0]
+    path = made[1]
     assert isinstance(bundle.load(path, kind=Autoencoder), Autoencoder)
     with pytest.raises(VeraError, match="is a bundle of Autoencoder, not of Segmenter"):
         bundle.load(path, kind=Segmenter)
