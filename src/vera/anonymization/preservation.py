@@ -137,7 +137,7 @@ def drawn_shape(region: Region, photograph: Photograph) -> Mask:
 
     Args:
         region: a box or polygon, in pixels of the photograph as it was read.
-        photograph: the photograph, upright.
+        photograph: the photograph, turned upright.
 
     Returns:
         ``(H, W)``, upright as the photograph is.

@@ -94,7 +94,7 @@ class Rechecker:
 
 
 def handlings_of(record: Mapping[str, Any]) -> list[str]:
-    """What became of each photograph of a record; an earlier version, which does not say so, rendered all."""
+    """The handling of each photograph of a record; an earlier version, which does not say so, rendered all."""
     return [photograph.get("handling", RENDERED) for photograph in record["photographs"]]
 
 

@@ -15,7 +15,7 @@ from vera.types import Anonymized, Photograph, Unsupported
 
 
 @dataclass(frozen=True)
-class Part:
+class SeriesPart:
     """One photograph of a series.
 
     Attributes:
@@ -48,7 +48,7 @@ class SeriesCase:
 
     """
 
-    def __init__(self, renderer: Renderer, case: Case, covers: Case, parts: Sequence[Part]) -> None:
+    def __init__(self, renderer: Renderer, case: Case, covers: Case, parts: Sequence[SeriesPart]) -> None:
         self.renderer, self.case, self.covers, self.parts = renderer, case, covers, list(parts)
         self.handlings = [part.handling for part in parts]
 
@@ -107,14 +107,16 @@ def open_series(
             covered |= found
     covers = cover.open(replace(request, scenes=[scenes[number] for number in sorted(covered)]))
     made = iter(case.scenes)
-    faced = iter(Part(scenes[number], COVER, covered[number]) if number in covered else Part(next(made)) for number in range(len(scenes)))
+    faced = iter(
+        SeriesPart(scene, COVER, covered[number]) if number in covered else SeriesPart(next(made)) for number, scene in enumerate(scenes)
+    )
     handling = KEEP if request.options.unsupported == KEEP else COVER
-    parts = [Part(faceless[n][0], handling, faceless[n][1]) if n in faceless else next(faced) for n in range(len(photographs))]
+    parts = [SeriesPart(faceless[n][0], handling, faceless[n][1]) if n in faceless else next(faced) for n in range(len(photographs))]
     return SeriesCase(chosen, case, covers, parts)
 
 
-def _told(part: Part) -> str:
-    """What somebody must look at in a photograph that was covered or kept."""
+def _told(part: SeriesPart) -> str:
+    """The warning of a photograph that was covered or kept: somebody must look at it."""
     name = part.scene.photograph.name
     if part.handling == KEEP:
         return f"{name}: no face is found, and the photograph is kept as it is: make sure that nobody is recognisable in it"

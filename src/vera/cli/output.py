@@ -194,7 +194,7 @@ class OutputFolder(contextlib.AbstractContextManager["OutputFolder"]):
                 staging.discard()
 
     def _place(self, staging: Staging, further: Sequence[Move], record: dict[str, Any], audit: dict[str, Any], *, last: bool) -> None:
-        """Move a person's files to their names, and further ones, in the place of what earlier calls wrote there."""
+        """Move a person's files to their names, and further ones, instead of the files that earlier calls wrote there."""
         new = outputs_of(record)
         claimed = {*new, *(name.replace(".report.", ".refused.") for name in record.get("report", {}))}
         gone = [known for known in self.earlier if last or outputs_of(known).keys() & claimed]

@@ -113,7 +113,7 @@ def page(person: PlannedPerson, number: int, record: Mapping[str, Any], labels: 
 
 
 def pseudonym(number: int) -> str:
-    """What the report calls a person."""
+    """The name of a person in the report."""
     return f"person-{number:04d}"
 
 
@@ -160,7 +160,7 @@ def _secrets(person: PlannedPerson) -> set[str]:
 
 
 def _messages(record: Mapping[str, Any]) -> list[str]:
-    """What somebody must know: why the person was refused, or what to look at; not what earlier attempts were refused for."""
+    """Reasons of a refusal, or points to look at; not the reasons of earlier attempts."""
     if record["status"] != "written":
         return [record["reason"], *record.get("verification", {}).get("reasons", ())]
     return [warning for warning in record.get("warnings", ()) if not warning.startswith("attempt ")]

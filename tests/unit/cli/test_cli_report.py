@@ -46,7 +46,7 @@ def pair(photo, tmp_path):
 
 def page_of(folder, name="person-0001.report.html"):
     text = (folder / name).read_text("utf-8")
-    return Page(text), text
+    return Page(text), re.sub(r"base64,[^\"]+", "", text)  # whose letters may make a name by chance
 
 
 def test_a_page_and_a_sheet_for_a_person(vera, studio, pair, tmp_path, files):
