@@ -99,6 +99,13 @@ def anonymize(
         float, typer.Option(metavar="RATE", help="False-accept rate of the recognisers' thresholds: 0.01, 0.001 or 0.0001.")
     ] = 0.001,
     device: Annotated[Device, typer.Option(help="Where the networks run.")] = Device.cpu,
+    workers: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Of a manifest: so many processes; a stopped call goes on where it was.")
+    ] = None,
+    threads: Annotated[int | None, typer.Option(min=1, metavar="N", help="Of each worker; by default the cores divided.")] = None,
+    per_folder: Annotated[
+        int | None, typer.Option(min=1, metavar="PEOPLE", help="Of a manifest: folders DIR/00000, ... of so many people, an audit each.")
+    ] = None,
 ) -> None:
     """Anonymize the photographs of one person, or of many people by a manifest.
 
@@ -122,6 +129,23 @@ def anonymize(
     kept = Options(preserve=classes, regions=regions, hair=hair)
     options = replace(kept, face=face, given=given, leave_others=leave_others, upright=upright.value, kind=kind, seed=seed)
     options.require_fits(2 if manifest else len(photographs or ()))
+    parts = {"renderer": renderer.value if renderer else None, "method": method.value if method else None, "parser": parser}
+    settings = {"--workers": workers, "--threads": threads, "--per-folder": per_folder}
+    if asked := [name for name, value in settings.items() if value is not None]:
+        from vera.cli.archive import Archive, anonymize_archive
+        from vera.cli.recipe import Recipe
+
+        one = {"a photograph": photographs, "--person": person, "--identity": identity, "--save-identity": save_identity, "a mask": masks}
+        if needless := [name for name, value in one.items() if value]:
+            raise VeraError(f"{asked[0]} is for the people of a --manifest, and {needless[0]} belongs to one person: leave one of them out")
+        if not manifest:
+            raise VeraError(f"{asked[0]} is for the people of a --manifest: name one, or leave it out")
+        recipe = Recipe(options, device.value, bundle, **parts, recognisers=tuple(recogniser or ()), far=far)
+        read = files_within(bundle, *(Path(file) for file in (parser, *(recogniser or ())) if file))
+        told = {"rename": rename, "format": format.value if format else None, "overwrite": overwrite, "mark": mark}
+        archive = Archive(manifest, out, recipe, per_folder=per_folder, leave_others=leave_others, sources=tuple(read), **told)
+        anonymize_archive(archive, workers=workers or 1, threads=threads)
+        return
     people = plan(photographs or (), manifest, person=person, masks=masks, rename=rename, identity=identity or save_identity)
     people = choose_formats(people, format.value if format else None)
     if leave_others and any(entry.dicom for known in people for entry in known.entries):
@@ -135,6 +159,5 @@ def anonymize(
         from vera.cli import batch  # only now torch and the networks: all that was refused so far was refused at once
         from vera.cli.assembly import assemble, load_identity
 
-        parts = {"renderer": renderer.value if renderer else None, "method": method.value if method else None, "parser": parser}
         anonymizer = assemble(bundle, device.value, options, **parts, recognisers=recogniser or (), far=far)
         batch.run(people, folder, anonymizer, identity=load_identity(identity), save_identity=save_identity)

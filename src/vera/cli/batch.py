@@ -81,7 +81,7 @@ def run(
     if first and len(people) == 1:
         raise first
     if first:
-        raise Refused(report(audit["people"], folder.path / AUDIT)) from first
+        raise Refused(report(audit["people"], len(people), folder.path / AUDIT)) from first
 
 
 def one(
@@ -190,8 +190,15 @@ def files(person: PlannedPerson, sources: Sequence[Sequence[str | None]]) -> lis
     ]
 
 
-def report(records: Sequence[dict[str, Any]], audit: Path) -> str:
-    """One sentence about the people who were not written: how many, the first of them, and the most frequent reasons."""
+def report(records: Sequence[dict[str, Any]], count: int, audit: Path) -> str:
+    """One sentence about the people who were not written: how many, the first of them, and the most frequent reasons.
+
+    Args:
+        records: the audit's records, at least of those who were not written.
+        count: number of all people.
+        audit: path of the audit.
+
+    """
     lost = [record for record in records if record["status"] != "written"]
     names = ", ".join(record["person"] for record in lost[:NAMED]) + (f" and {len(lost) - NAMED} more" if lost[NAMED:] else "")
     kinds: dict[str, list[str]] = {}
@@ -200,7 +207,7 @@ def report(records: Sequence[dict[str, Any]], audit: Path) -> str:
     frequent = sorted(kinds.values(), key=len, reverse=True)
     whys = [f"{len(same)} because: {same[0]}" if same[1:] else same[0] for same in frequent[:REASONS]]
     others = f"; and {len(frequent) - REASONS} other reasons" if frequent[REASONS:] else ""
-    return f"{len(lost)} of {len(records)} people were not written ({names}): {'; '.join(whys)}{others}; {audit} has all of them"
+    return f"{len(lost)} of {count} people were not written ({names}): {'; '.join(whys)}{others}; {audit} has all of them"
 
 
 def reason(error: Exception, person: PlannedPerson) -> str:
