@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -37,6 +37,13 @@ class Format(StrEnum):
 
     png = "png"
     dicom = "dicom"
+
+
+class EngineName(StrEnum):
+    """What runs the workers of an archive."""
+
+    processes = "processes"
+    ray = "ray"
 
 
 class Upright(StrEnum):
@@ -106,6 +113,10 @@ def anonymize(
     per_folder: Annotated[
         int | None, typer.Option(min=1, metavar="PEOPLE", help="Of a manifest: folders DIR/00000, ... of so many people, an audit each.")
     ] = None,
+    engine: Annotated[EngineName | None, typer.Option(help="What runs the workers: processes here (the default), or Ray.")] = None,
+    address: Annotated[
+        str | None, typer.Option(metavar="WHERE", help="Of a running Ray cluster, such as auto; without it Ray is started here.")
+    ] = None,
 ) -> None:
     """Anonymize the photographs of one person, or of many people by a manifest.
 
@@ -130,7 +141,7 @@ def anonymize(
     options = replace(kept, face=face, given=given, leave_others=leave_others, upright=upright.value, kind=kind, seed=seed)
     options.require_fits(2 if manifest else len(photographs or ()))
     parts = {"renderer": renderer.value if renderer else None, "method": method.value if method else None, "parser": parser}
-    settings = {"--workers": workers, "--threads": threads, "--per-folder": per_folder}
+    settings = {"--workers": workers, "--threads": threads, "--per-folder": per_folder, "--engine": engine, "--address": address}
     if asked := [name for name, value in settings.items() if value is not None]:
         from vera.cli.archive import Archive, anonymize_archive
         from vera.cli.recipe import Recipe
@@ -140,11 +151,13 @@ def anonymize(
             raise VeraError(f"{asked[0]} is for the people of a --manifest, and {needless[0]} belongs to one person: leave one of them out")
         if not manifest:
             raise VeraError(f"{asked[0]} is for the people of a --manifest: name one, or leave it out")
+        if address and engine != EngineName.ray:
+            raise VeraError("--address names a Ray cluster: add --engine ray, or leave it out")
         recipe = Recipe(options, device.value, bundle, **parts, recognisers=tuple(recogniser or ()), far=far)
         read = files_within(bundle, *(Path(file) for file in (parser, *(recogniser or ())) if file))
-        told = {"rename": rename, "format": format.value if format else None, "overwrite": overwrite, "mark": mark}
+        told: dict[str, Any] = {"rename": rename, "format": format.value if format else None, "overwrite": overwrite, "mark": mark}
         archive = Archive(manifest, out, recipe, per_folder=per_folder, leave_others=leave_others, sources=tuple(read), **told)
-        anonymize_archive(archive, workers=workers or 1, threads=threads)
+        anonymize_archive(archive, workers=workers or 1, threads=threads, ray=engine == EngineName.ray, address=address)
         return
     people = plan(photographs or (), manifest, person=person, masks=masks, rename=rename, identity=identity or save_identity)
     people = choose_formats(people, format.value if format else None)

@@ -103,22 +103,30 @@ class Tally:
         return f"{60 * done / seconds:.1f} people a minute, {timedelta(seconds=round((total - self.people) * seconds / done))} left"
 
 
-def anonymize_archive(archive: Archive, *, workers: int, threads: int | None) -> None:
-    """Anonymize everybody whom an earlier call has not finished, in processes of this machine.
+def anonymize_archive(archive: Archive, *, workers: int, threads: int | None, ray: bool = False, address: str | None = None) -> None:
+    """Anonymize everybody whom an earlier call has not finished.
 
     Args:
         archive: what is anonymized, and where to.
-        workers: number of processes.
-        threads: threads of each; None divides the cores.
+        workers: number of processes, or most Ray actors.
+        threads: threads of each; None divides this machine's cores, or takes one on a Ray cluster.
+        ray: let Ray run the workers.
+        address: address of a running Ray cluster; None for one on this machine.
 
     Raises:
         Refused: see :func:`anonymize`.
         VeraError: see :func:`anonymize`; the workers can't load.
 
     """
-    each = threads or max(1, cores() // workers)
+    each = threads or (1 if address else max(1, cores() // workers))
     start = partial(PersonWorker, replace(archive.recipe, threads=each), mark=archive.mark)
-    anonymize(archive, Pool(start, workers=workers, threads=each, again=attrgetter("failed"), lost=unfinished))
+    if ray:
+        from vera.cli.ray_engine import RayEngine
+
+        gpus = 1 if archive.recipe.device == "cuda" else 0
+        anonymize(archive, RayEngine(start, workers=workers, threads=each, gpus=gpus, address=address, lost=unfinished))
+    else:
+        anonymize(archive, Pool(start, workers=workers, threads=each, again=attrgetter("failed"), lost=unfinished))
 
 
 def anonymize(archive: Archive, engine: contextlib.AbstractContextManager[Engine]) -> None:

@@ -195,7 +195,10 @@ class CsvRows:
         with self.path.open("rb") as file:
             for place in places:
                 file.seek(place)
-                cells = next(csv.reader(self._lines(file, [place]), strict=True), [])
+                try:
+                    cells = next(csv.reader(self._lines(file, [place]), strict=True), [])
+                except csv.Error:
+                    cells = []
                 if len(cells) != len(self.header):
                     raise VeraError(f"{self.path} was changed during the call: make the call again")
                 found.append(cells)

@@ -23,7 +23,8 @@ RECIPE = Recipe(Options(seed=3), "cpu", None, None, None, None, (), 0.001)
 
 
 class Painter:
-    """Flat images; `refuse`, `fail` and `die` name people who are refused, fail or kill their process, always or once."""
+    """Flat images; `refuse`, `fail` and `die` name people who are refused, fail or kill their process; with a folder `once`, where each
+    leaves a file, only once."""
 
     def __init__(self, shade=40, *, refuse=(), fail=(), die=(), once=None, seconds=0.0):
         self.shade, self.refuse, self.fail, self.die, self.once, self.seconds = shade, refuse, fail, die, once, seconds
@@ -32,10 +33,12 @@ class Painter:
     def anonymize(self, person, identity, progress):
         self.seen.append(person.id)
         time.sleep(self.seconds)
-        if person.id in (*self.fail, *self.die, *self.refuse) and self.first_time(person.id):
+        if person.id in self.refuse:
+            raise Refused(f"'{person.id}' is still recognised")
+        if person.id in (*self.fail, *self.die) and self.first_time(person.id):
             if person.id in self.die:
                 os.kill(os.getpid(), signal.SIGKILL)
-            raise Refused(f"'{person.id}' is still recognised") if person.id in self.refuse else VeraError(f"no face in {person.entries[0].path}")
+            raise VeraError(f"no face in {person.entries[0].path}")
         mask = np.zeros((6, 5), dtype=bool)
         mask[2:4] = True
         images = [Anonymized(entry.name, np.full((6, 5, 3), self.shade, np.uint8), mask, ~mask) for entry in person.entries]
@@ -70,9 +73,8 @@ class Inline:
 
 
 def pool(workers=2, **painter):
-    return Pool(
-        partial(PersonWorker, partial(Painter, **painter), mark=True), workers=workers, threads=1, again=Outcome.failed.fget, lost=unfinished
-    )
+    start = partial(PersonWorker, partial(Painter, **painter), mark=True)
+    return Pool(start, workers=workers, threads=1, again=Outcome.failed.fget, lost=unfinished)
 
 
 def people(folder, count):
@@ -84,7 +86,7 @@ def people(folder, count):
         table.writerow(["person", "role", "path"])
         for role in ("before", "after"):
             for number in range(count):
-                Image.fromarray(np.full((6, 5, 3), number, np.uint8)).save(folder / f"p{number}-{role}.png")
+                Image.fromarray(np.full((6, 5, 3), 2 * number + (role == "after"), np.uint8)).save(folder / f"p{number}-{role}.png")
                 table.writerow([f"person {number}", role, f"p{number}-{role}.png"])
     return path
 
