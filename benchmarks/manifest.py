@@ -31,6 +31,8 @@ from vera.cli.recipe import Recipe
 class First(contextlib.AbstractContextManager):
     def __exit__(self, *what):
         pass
+    def stop(self):
+        pass
     def map(self, tasks):
         print(json.dumps({"seconds": round(time.monotonic() - started, 2), "cpu_seconds": round(time.process_time(), 2),
                           "peak_mib": round(peak() / 2**20), "first": tasks[0].person.id}))

@@ -47,6 +47,10 @@ class Engine(Protocol):
         """Do tasks, a failed one twice, and yield the outcomes in the tasks' order."""
         ...
 
+    def stop(self) -> None:
+        """End all workers now."""
+        ...
+
 
 @dataclass(frozen=True)
 class Archive:
@@ -217,27 +221,38 @@ def _fill(
             for person in people
             for known in (earlier.get(_outputs(person)),)
         ]
-        complete, unsaid = True, False
-        for task, outcome in zip(tasks, engine.map(tasks), strict=True):
-            label = task.person.label
-            if outcome.record is None:
-                folder.keep_person(earlier[_outputs(task.person)], audit)
-                tally.kept += 1
-                unsaid = True
-            else:
-                record = _settle(folder, task, outcome.record, audit, last=complete and task is tasks[-1])
-                unsaid = False
-                if record["status"] == "written":
-                    for line in (summary(record), *(f"warning: {warning}" for warning in record.get("warnings", ()))):
-                        _say(console, f"{label}: {line}")
+        try:
+            kept_last = False
+            for task, outcome in zip(tasks, engine.map(tasks), strict=True):
+                kept_last = outcome.record is None
+                if outcome.record is None:
+                    folder.keep_person(earlier[_outputs(task.person)], audit)
+                    tally.kept += 1
                 else:
-                    complete = False
-                    tally.lost.append({"person": label, "status": record["status"], "reason": record["reason"]})
-                    _say(console, f"{label}: not written: {record['reason']}")
-            tally.people += 1
-            advance()
-        if unsaid:
-            folder.write_audit(audit)
+                    everybody = all(record["status"] == "written" for record in audit["people"])
+                    record = _settle(folder, task, outcome.record, audit, last=everybody and task is tasks[-1])
+                    _tell(console, task.person.label, record, tally)
+                tally.people += 1
+                advance()
+            if kept_last:
+                folder.write_audit(audit)
+        except BaseException:  # Ctrl-C, too: nothing hidden stays
+            with folder.stopping.held():
+                engine.stop()
+                for task in tasks:
+                    Staging(place, task.staging).discard()
+            raise
+
+
+def _tell(console: Console, label: str, record: dict[str, Any], tally: Tally) -> None:
+    """Say what became of a person, and keep in mind who was not written."""
+    if record["status"] == "written":
+        lines = [summary(record), *(f"warning: {warning}" for warning in record.get("warnings", ()))]
+    else:
+        lines = [f"not written: {record['reason']}"]
+        tally.lost.append({"person": label, "status": record["status"], "reason": record["reason"]})
+    for line in lines:
+        _say(console, f"{label}: {line}")
 
 
 def _settle(folder: OutputFolder, task: Task, record: dict[str, Any], audit: dict[str, Any], *, last: bool) -> dict[str, Any]:

@@ -84,6 +84,10 @@ class RayEngine(contextlib.AbstractContextManager["RayEngine"]):
         return self
 
     def __exit__(self, *what: Any) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Leave Ray; its actors end."""
         import ray
 
         ray.shutdown()

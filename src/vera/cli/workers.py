@@ -21,6 +21,8 @@ AHEAD = 4
 """DECISION: jobs a worker that may be finished before the oldest unfinished one: so many results wait for their turn at most."""
 STARTS = 3
 """DECISION: workers in a row that may die while they load."""
+LEAVING = 5.0
+"""Seconds that a process that has closed its pipe may take to end."""
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 """Variables by which libraries know their number of threads when they are imported."""
 
@@ -61,6 +63,10 @@ class Pool(contextlib.AbstractContextManager["Pool[Job, Result]"], Generic[Job, 
         return self
 
     def __exit__(self, *what: Any) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """End all processes now."""
         for worker in self._workers:
             worker.process.kill()
         for worker in self._workers:
@@ -123,6 +129,8 @@ class Pool(contextlib.AbstractContextManager["Pool[Job, Result]"], Generic[Job, 
     def _bury(self, number: int) -> tuple[_Ticket[Job] | None, Result | None]:
         """Replace a worker that died, and decide about its job."""
         worker = self._workers[number]
+        worker.process.join(LEAVING)
+        worker.process.kill()
         worker.process.join()
         worker.connection.close()
         code = worker.process.exitcode or 0

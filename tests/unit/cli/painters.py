@@ -68,6 +68,9 @@ class Inline:
     def __exit__(self, *what):
         pass
 
+    def stop(self):
+        pass
+
     def map(self, tasks):
         return map(self.worker, tasks)
 

@@ -158,7 +158,7 @@ class TestKilled:
         return lambda: subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": "src"})
 
     def written(self, out):
-        return len(list(out.rglob("*.png")))
+        return len(list(out.glob("*/*.png")))
 
     def wait_for(self, out, more, process):
         while self.written(out) < more and process.poll() is None:
@@ -193,13 +193,58 @@ class TestKilled:
         complete(out, self.COUNT)
 
 
-class TestPool:
-    def test_loading_that_fails_ends_the_call(self):
-        def never(job, why):
-            raise AssertionError
+def test_an_interruption_leaves_nothing_hidden(tmp_path):
+    def interrupt(person, identity, progress):
+        raise KeyboardInterrupt
 
-        with pytest.raises(VeraError, match="no weights"), Pool(refuse_to_load, workers=1, threads=1, again=bool, lost=never) as running:
-            list(running.map([1]))
+    painter = Painter()
+    painter.anonymize = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        run(people(tmp_path / "in", 2), tmp_path / "out", Inline(painter))
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--workers", "2", "photo"), "--workers is for the people of a --manifest, and a photograph belongs to one person"),
+        (("--per-folder", "2", "--person", "x", "manifest"), "--per-folder is for the people of a --manifest, and --person belongs to one"),
+        (("--engine", "ray"), "--engine is for the people of a --manifest: name one"),
+        (("--workers", "2", "--address", "auto", "manifest"), "--address names a Ray cluster: add --engine ray"),
+    ],
+)
+def test_options_that_do_not_fit(refused, photo, manifest, tmp_path, arguments, said):
+    given = {"photo": [photo("a.jpg")], "manifest": ["--manifest", manifest]}
+    assert said in refused(*(part for name in arguments for part in given.get(name, [name])), "--out", tmp_path / "out")
+
+
+def test_ray_that_is_not_installed(refused, manifest, tmp_path, monkeypatch):
+    monkeypatch.setattr("vera.cli.ray_engine.find_spec", lambda name: None)
+    assert "vera-anonymization[ray]" in refused("--engine", "ray", "--manifest", manifest, "--out", tmp_path / "out")
+
+
+def test_the_command_hands_on_what_it_was_given(vera, manifest, tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.setattr("vera.cli.archive.anonymize_archive", lambda archive, **given: calls.append((archive, given)))
+    options = ("--preserve", "mouth", "--method", "blur", "--rename", "--per-folder", "3", "--no-mark", "--far", "0.01")
+    assert vera("anonymize", "--manifest", manifest, "--out", tmp_path / "out", "--workers", "2", "--threads", "1", *options)[0] == 0
+    ((archive, given),) = calls
+    assert given == {"workers": 2, "threads": 1, "ray": False, "address": None}
+    assert (archive.per_folder, archive.rename, archive.mark, archive.format) == (3, True, False, None)
+    assert archive.recipe.settings == {
+        "device": "cpu",
+        "preserve": ["mouth"],
+        "hair": False,
+        "leave_others": False,
+        "upright": "refuse",
+        "false_accept_rate": 0.01,
+        "method": "blur",
+    }
+
+
+def test_loading_that_fails_ends_the_call():
+    with pytest.raises(VeraError, match="no weights"), Pool(refuse_to_load, workers=1, threads=1, again=bool, lost=max) as running:
+        list(running.map([1]))
 
 
 def refuse_to_load():
