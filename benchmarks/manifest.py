@@ -26,7 +26,7 @@ import contextlib, json, time
 started = time.monotonic()
 from vera.anonymization.request import Options
 from vera.cli.archive import Archive, anonymize
-from vera.cli.recipe import Recipe
+from vera.cli.loading import AnonymizerLoader
 
 class First(contextlib.AbstractContextManager):
     def __exit__(self, *what):
@@ -39,8 +39,8 @@ class First(contextlib.AbstractContextManager):
         raise SystemExit
         yield
 
-recipe = Recipe(Options(), "cpu", None, None, None, None, (), 0.001)
-anonymize(Archive(Path(sys.argv[1]), Path(sys.argv[2]), recipe, per_folder=1000), First())
+loader = AnonymizerLoader(Options(), "cpu", None, None, None, None, (), 0.001)
+anonymize(Archive(Path(sys.argv[1]), Path(sys.argv[2]), loader, per_folder=1000), First())
 """
 
 

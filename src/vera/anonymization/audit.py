@@ -63,7 +63,7 @@ def opening(
 def choices(
     *, seed: int | None, given: bool, renderer: str, bundle: BundleInfo | None, options: Options, backends: dict[str, str]
 ) -> dict[str, Any]:
-    """What decides about a person's output beside the photographs and the person's id, as the record holds it."""
+    """The record's entries that decide about a person's output, beside the photographs and the person's id."""
     drawn = "identity" if given else "operating system" if options.seed is None else "given"
     return {
         "seed": seed,

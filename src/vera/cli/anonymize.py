@@ -40,7 +40,7 @@ class Format(StrEnum):
 
 
 class EngineName(StrEnum):
-    """What runs the workers of an archive."""
+    """Engine that runs the workers of an archive."""
 
     processes = "processes"
     ray = "ray"
@@ -144,7 +144,7 @@ def anonymize(
     settings = {"--workers": workers, "--threads": threads, "--per-folder": per_folder, "--engine": engine, "--address": address}
     if asked := [name for name, value in settings.items() if value is not None]:
         from vera.cli.archive import Archive, anonymize_archive
-        from vera.cli.recipe import Recipe
+        from vera.cli.loading import AnonymizerLoader
 
         one = {"a photograph": photographs, "--person": person, "--identity": identity, "--save-identity": save_identity, "a mask": masks}
         if needless := [name for name, value in one.items() if value]:
@@ -153,10 +153,10 @@ def anonymize(
             raise VeraError(f"{asked[0]} is for the people of a --manifest: name one, or leave it out")
         if address and engine != EngineName.ray:
             raise VeraError("--address names a Ray cluster: add --engine ray, or leave it out")
-        recipe = Recipe(options, device.value, bundle, **parts, recognisers=tuple(recogniser or ()), far=far)
+        loader = AnonymizerLoader(options, device.value, bundle, **parts, recognisers=tuple(recogniser or ()), far=far)
         read = files_within(bundle, *(Path(file) for file in (parser, *(recogniser or ())) if file))
         told: dict[str, Any] = {"rename": rename, "format": format.value if format else None, "overwrite": overwrite, "mark": mark}
-        archive = Archive(manifest, out, recipe, per_folder=per_folder, leave_others=leave_others, sources=tuple(read), **told)
+        archive = Archive(manifest, out, loader, per_folder=per_folder, leave_others=leave_others, sources=tuple(read), **told)
         anonymize_archive(archive, workers=workers or 1, threads=threads, ray=engine == EngineName.ray, address=address)
         return
     people = plan(photographs or (), manifest, person=person, masks=masks, rename=rename, identity=identity or save_identity)

@@ -22,12 +22,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from vera import __version__, files
 from vera.cli.batch import files as entries_of
 from vera.cli.batch import reason, report, summary
+from vera.cli.loading import AnonymizerLoader
 from vera.cli.output import OutputFolder
 from vera.cli.placing import Staging
 from vera.cli.plan import Entry, PlannedPerson, choose_formats, name_outputs, output_files
-from vera.cli.recipe import Recipe
 from vera.cli.record import AUDIT, outputs_of
-from vera.cli.rendering import Outcome, PersonWorker, Task
+from vera.cli.rendering import PersonOutcome, PersonWorker, Task
 from vera.cli.stopping import Stopping
 from vera.cli.workers import Pool, cores
 from vera.data.manifest_index import ManifestIndex
@@ -41,9 +41,9 @@ TRAVELS = ("files", "options", "versions", "renderer", "bundle", "backends", "se
 
 
 class Engine(Protocol):
-    """What does tasks by calls of :class:`vera.cli.rendering.PersonWorker`, in this machine's processes or on others."""
+    """Protocol of engines: they do tasks by calls of :class:`vera.cli.rendering.PersonWorker`, in this machine's processes or on others."""
 
-    def map(self, tasks: Iterable[Task]) -> Iterator[Outcome]:
+    def map(self, tasks: Iterable[Task]) -> Iterator[PersonOutcome]:
         """Do tasks, a failed one twice, and yield the outcomes in the tasks' order."""
         ...
 
@@ -54,7 +54,7 @@ class Engine(Protocol):
 
 @dataclass(frozen=True)
 class Archive:
-    """What is anonymized, and where to.
+    """The people to anonymize, and the place of their outputs.
 
     Attributes:
         manifest: table of people.
@@ -65,14 +65,14 @@ class Archive:
         leave_others: whether other faces stay, so that no output may be DICOM.
         overwrite: whether outputs of calls over other photographs may be replaced.
         mark: whether pictures say how they came about.
-        recipe: the anonymizer that the workers load.
+        loader: the anonymizer that the workers load.
         sources: further files that are read in this call.
 
     """
 
     manifest: Path
     out: Path
-    recipe: Recipe
+    loader: AnonymizerLoader
     per_folder: int | None = None
     rename: bool = False
     format: str | None = None
@@ -84,7 +84,7 @@ class Archive:
 
 @dataclass
 class Tally:
-    """How far the call is.
+    """Counts of a call's people, and who of them was not written.
 
     Attributes:
         people: people who are done.
@@ -123,11 +123,11 @@ def anonymize_archive(archive: Archive, *, workers: int, threads: int | None, ra
 
     """
     each = threads or (1 if address else max(1, cores() // workers))
-    start = partial(PersonWorker, replace(archive.recipe, threads=each), mark=archive.mark)
+    start = partial(PersonWorker, replace(archive.loader, threads=each), mark=archive.mark)
     if ray:
         from vera.cli.ray_engine import RayEngine
 
-        gpus = 1 if archive.recipe.device == "cuda" else 0
+        gpus = 1 if archive.loader.device == "cuda" else 0
         anonymize(archive, RayEngine(start, workers=workers, threads=each, gpus=gpus, address=address, lost=unfinished))
     else:
         anonymize(archive, Pool(start, workers=workers, threads=each, again=attrgetter("failed"), lost=unfinished))
@@ -211,7 +211,7 @@ def _fill(
     advance: Callable[[], None],
 ) -> None:
     """Write the people of one folder, and its audit."""
-    audit: dict[str, Any] = {"vera": __version__, "settings": {**archive.recipe.settings, "mark": archive.mark}, "people": []}
+    audit: dict[str, Any] = {"vera": __version__, "settings": {**archive.loader.settings, "mark": archive.mark}, "people": []}
     sources = [file for person in people for entry in person.entries for file in (entry.path, *entry.masks)]
     read = [*sources, archive.manifest, *archive.sources]
     with OutputFolder(place, people, sources=read, overwrite=archive.overwrite, mark=archive.mark) as folder:
@@ -256,7 +256,7 @@ def _tell(console: Console, label: str, record: dict[str, Any], tally: Tally) ->
 
 
 def _settle(folder: OutputFolder, task: Task, record: dict[str, Any], audit: dict[str, Any], *, last: bool) -> dict[str, Any]:
-    """Place a person's files, and write the record: of what was written, or of why nothing was."""
+    """Place a person's files, and write the record, which says why if nothing was written."""
     if record["status"] == "written":
         try:
             folder.take_person(task.staging, record, audit, last=last)
@@ -270,11 +270,11 @@ def _settle(folder: OutputFolder, task: Task, record: dict[str, Any], audit: dic
     return record
 
 
-def unfinished(task: Task, why: str) -> Outcome:
+def unfinished(task: Task, why: str) -> PersonOutcome:
     """The outcome of a task whose workers died: nothing is known of the photographs, so no digests."""
     sources = [[None, *(None for _ in entry.masks)] for entry in task.person.entries]
     record = {"status": "failed", "reason": why, "person": task.person.label, "files": entries_of(task.person, sources)}
-    return Outcome(record | {"seconds_in_all": 0.0})
+    return PersonOutcome(record | {"seconds_in_all": 0.0})
 
 
 def _standing(earlier: Sequence[dict[str, Any]], audit: dict[str, Any]) -> dict[tuple[str, ...], dict[str, Any]]:

@@ -15,8 +15,8 @@ from vera.anonymization.interface import embedded
 from vera.anonymization.pipeline import VeraAnonymizer
 from vera.anonymization.renderer import SavedIdentity
 from vera.anonymization.request import Options
+from vera.cli.loading import settings_of
 from vera.cli.plan import Entry, PlannedPerson
-from vera.cli.recipe import settings_of
 from vera.faces.calibration import DEFAULT_FAR
 from vera.faces.masks import read_mask
 from vera.faces.photograph import read_photograph

@@ -153,7 +153,7 @@ class OutputFolder(contextlib.AbstractContextManager["OutputFolder"]):
         """Go on with what an earlier call wrote of a person: its record becomes one of this call when the audit is written next.
 
         Args:
-            record: record of :attr:`earlier`.
+            record: one of the records in :attr:`earlier`.
             audit: the audit of the call so far; the record is added to it.
 
         """

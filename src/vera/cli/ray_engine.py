@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from vera.cli.rendering import Outcome, PersonWorker, Task
+from vera.cli.rendering import PersonOutcome, PersonWorker, Task
 from vera.types import VeraError
 
 TRIES = 2
@@ -46,7 +46,7 @@ class RayEngine(contextlib.AbstractContextManager["RayEngine"]):
 
     Args:
         start: function that loads a worker; can be pickled, as can tasks and outcomes.
-        workers: most actors.
+        workers: largest number of actors.
         threads: processor cores that Ray reserves for each.
         gpus: GPUs that Ray reserves for each; may be a fraction.
         address: address of a running cluster, such as ``auto``; None starts Ray on this machine.
@@ -65,7 +65,7 @@ class RayEngine(contextlib.AbstractContextManager["RayEngine"]):
         threads: int,
         gpus: float = 0,
         address: str | None = None,
-        lost: Callable[[Task, str], Outcome],
+        lost: Callable[[Task, str], PersonOutcome],
     ) -> None:
         if find_spec("ray") is None:
             raise VeraError("--engine ray: Ray is not installed: run `pip install 'vera-anonymization[ray]'`, or use --workers alone")
@@ -92,7 +92,7 @@ class RayEngine(contextlib.AbstractContextManager["RayEngine"]):
 
         ray.shutdown()
 
-    def map(self, tasks: Iterable[Task]) -> Iterator[Outcome]:
+    def map(self, tasks: Iterable[Task]) -> Iterator[PersonOutcome]:
         """Do tasks, and yield the outcomes in the tasks' order.
 
         Raises:

@@ -41,8 +41,8 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What became of a task.
+class PersonOutcome:
+    """Result of a task.
 
     Attributes:
         record: the audit's record, of JSON's types; None if the earlier record and files stand.
@@ -69,13 +69,13 @@ class PersonWorker:
     def __init__(self, load: Callable[[], PersonAnonymizer], *, mark: bool) -> None:
         self.anonymizer, self.mark = load(), mark
 
-    def __call__(self, task: Task) -> Outcome:
+    def __call__(self, task: Task) -> PersonOutcome:
         """Do one task. A fault of one person is an outcome, never an exception."""
         started, person, staging = time.perf_counter(), task.person, Staging(task.folder, task.staging)
         staging.discard()  # of a worker that was killed at this task
         sources = [source_digests(entry) for entry in person.entries]
         if task.known and self._stands(task.known, entries_of(person, sources)):
-            return Outcome(None)
+            return PersonOutcome(None)
         record: dict[str, Any] = {"status": "written"}
         try:
             result, _, origins = render(person, sources, self.anonymizer, record, tell=lambda *step: None)
@@ -84,7 +84,7 @@ class PersonWorker:
         except Exception as error:  # as in vera.cli.batch: one person's fault does not stop the others
             staging.discard()
             record = unwritten(error, person, sources, record, started)
-        return Outcome(files.plain(record))
+        return PersonOutcome(files.plain(record))
 
     def _stands(self, known: dict[str, Any], wanted: list[dict[str, Any]]) -> bool:
         """Whether an earlier record is of these photographs and masks, by digest, and of these choices."""

@@ -35,7 +35,7 @@ class Pool(contextlib.AbstractContextManager["Pool[Job, Result]"], Generic[Job, 
 
     Args:
         start: function that prepares a process and returns what does the jobs; can be pickled, as can jobs and results.
-        workers: number of processes.
+        workers: number of processes, at least 1.
         threads: threads of each process, for libraries that read their number when they are imported.
         again: whether a job with this result is to be tried once more.
         lost: the result of a job whose process died twice, from the job and the reason.
@@ -109,7 +109,7 @@ class Pool(contextlib.AbstractContextManager["Pool[Job, Result]"], Generic[Job, 
                     done[ticket.number] = result
 
     def _hear(self, number: int) -> tuple[_Ticket[Job] | None, Result | None]:
-        """What a worker says: a ticket and its result, a ticket without one that is to be given again, or nothing."""
+        """Hear a worker: a ticket and its result, a ticket without one that is to be given again, or nothing."""
         worker = self._workers[number]
         try:
             kind, said = worker.connection.recv()

@@ -60,10 +60,10 @@ class Rows(Protocol):
 
 
 class ManifestIndex:
-    """Where each person's rows are in a manifest, people in the order of their first rows.
+    """Index of a manifest: the places of each person's rows, people in the order of their first rows.
 
     Args:
-        manifest: CSV in UTF-8 (:func:`vera.data.manifest.read_manifest` says of what form), or a Parquet file with the same columns.
+        manifest: CSV in UTF-8 (its form: :func:`vera.data.manifest.read_manifest`), or a Parquet file with the same columns.
         per_folder: so many people in a row share a folder; None: all do.
         named: outputs get their photographs' names, which must differ in a folder.
 
@@ -92,16 +92,16 @@ class ManifestIndex:
         self._starts = np.concatenate([[0], np.cumsum(np.bincount(who))])
 
     def __len__(self) -> int:
-        """How many people there are."""
+        """Number of people."""
         return len(self._starts) - 1
 
     @property
     def photographs(self) -> int:
-        """How many photographs there are."""
+        """Number of photographs."""
         return len(self._places)
 
     def photographs_before(self, person: int) -> int:
-        """How many photographs the people before this one have."""
+        """Number of photographs of the people before this one."""
         return int(self._starts[person])
 
     def people(self, start: int, stop: int) -> list[Person]:
@@ -236,7 +236,7 @@ class ParquetRows:
     """A Parquet file of texts, read batch by batch; a row's place is its number.
 
     Args:
-        path: the file.
+        path: the file, all its columns texts.
 
     Raises:
         VeraError: pyarrow is not installed, the file is damaged, or a column holds no texts.
@@ -297,7 +297,7 @@ def _begins(path: Path, start: bytes) -> bool:
 
 
 def _output(path: str) -> str:
-    """What an output's name is compared by: no file system holds two of these that are equal."""
+    """Form of an output's name in which two that are equal cannot be in one folder of any file system."""
     stem = _stem(path)
     return stem.lower() if stem.isascii() else normalize("NFC", files.printable(stem).casefold())
 

@@ -14,12 +14,12 @@ from tests.unit.cli.folders import facts
 
 from vera.anonymization.request import Options
 from vera.cli.archive import Archive, anonymize, unfinished
-from vera.cli.recipe import Recipe
-from vera.cli.rendering import Outcome, PersonWorker
+from vera.cli.loading import AnonymizerLoader
+from vera.cli.rendering import PersonOutcome, PersonWorker
 from vera.cli.workers import Pool
 from vera.types import Anonymized, AnonymizedPerson, Refused, VeraError
 
-RECIPE = Recipe(Options(seed=3), "cpu", None, None, None, None, (), 0.001)
+LOADER = AnonymizerLoader(Options(seed=3), "cpu", None, None, None, None, (), 0.001)
 
 
 class Painter:
@@ -28,7 +28,7 @@ class Painter:
 
     def __init__(self, shade=40, *, refuse=(), fail=(), die=(), once=None, seconds=0.0):
         self.shade, self.refuse, self.fail, self.die, self.once, self.seconds = shade, refuse, fail, die, once, seconds
-        self.seen, self.settings = [], RECIPE.settings
+        self.seen, self.settings = [], LOADER.settings
 
     def anonymize(self, person, identity, progress):
         self.seen.append(person.id)
@@ -77,7 +77,7 @@ class Inline:
 
 def pool(workers=2, **painter):
     start = partial(PersonWorker, partial(Painter, **painter), mark=True)
-    return Pool(start, workers=workers, threads=1, again=Outcome.failed.fget, lost=unfinished)
+    return Pool(start, workers=workers, threads=1, again=PersonOutcome.failed.fget, lost=unfinished)
 
 
 def people(folder, count):
@@ -95,7 +95,7 @@ def people(folder, count):
 
 
 def run(manifest, out, engine, **options):
-    anonymize(Archive(Path(manifest), Path(out), RECIPE, **options), engine)
+    anonymize(Archive(Path(manifest), Path(out), LOADER, **options), engine)
 
 
 if __name__ == "__main__":  # python -m tests.unit.cli.painters MANIFEST OUT: a driver that a test kills

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from tests.unit.cli.folders import audit_of, digest_of
-from tests.unit.cli.painters import RECIPE, Inline, Painter, people, pool, run
+from tests.unit.cli.painters import LOADER, Inline, Painter, people, pool, run
 
 from vera.cli.batch import run as run_batch
 from vera.cli.chain import broken_links
@@ -231,7 +231,7 @@ def test_the_command_hands_on_what_it_was_given(vera, manifest, tmp_path, monkey
     ((archive, given),) = calls
     assert given == {"workers": 2, "threads": 1, "ray": False, "address": None}
     assert (archive.per_folder, archive.rename, archive.mark, archive.format) == (3, True, False, None)
-    assert archive.recipe.settings == {
+    assert archive.loader.settings == {
         "device": "cpu",
         "preserve": ["mouth"],
         "hair": False,
@@ -251,8 +251,8 @@ def refuse_to_load():
     raise VeraError("no weights")
 
 
-def test_settings_are_the_recipes():
-    assert Painter().settings == RECIPE.settings
+def test_settings_are_the_loaders():
+    assert Painter().settings == LOADER.settings
 
 
 def test_digests_of_sources_are_in_the_record(tmp_path):

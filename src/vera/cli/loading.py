@@ -1,4 +1,4 @@
-"""What a call asks of its anonymizer, in a form that travels to other processes; the networks are loaded where it arrives."""
+"""Load an anonymizer in another process: the choices of a call travel there, the networks do not."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Recipe:
+class AnonymizerLoader:
     """The arguments of :func:`vera.cli.assembly.assemble`.
 
     Attributes:
@@ -46,7 +46,7 @@ class Recipe:
             VeraError: see :func:`vera.cli.assembly.assemble`.
 
         """
-        from vera.cli.assembly import assemble  # only now torch: the process that only hands on a recipe needs none
+        from vera.cli.assembly import assemble  # only now torch: the process that only hands on a loader needs none
 
         if self.threads is not None:
             import cv2
@@ -59,11 +59,11 @@ class Recipe:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What the audit says about the whole call."""
+        """The choices of the whole call, as the audit says them."""
         return settings_of(self.device, self.options, method=self.method, far=self.far)
 
 
 def settings_of(device: str, options: Options, *, method: str | None, far: float) -> dict[str, Any]:
-    """What the audit says about a whole call."""
+    """The choices of a whole call, as the audit says them."""
     chosen = {"device": device, "preserve": options.preserved_names, "hair": options.hair, "leave_others": options.leave_others}
     return chosen | {"upright": options.upright, "false_accept_rate": far, "method": method}
