@@ -42,20 +42,37 @@ def opening(
     warnings: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The audit's record of a person before the first attempt; seed and bundle are None where no face is drawn."""
-    drawn = "identity" if given else "operating system" if options.seed is None else "given"
+    chosen = choices(seed=seed, given=given, renderer=renderer, bundle=bundle, options=options, backends=backends)
     return {
         "person": person,
+        "seed": seed,
+        "seed_source": chosen["seed_source"],
+        "identity": chosen["identity"],
+        "renderer": renderer,
+        "digital_source_type": source_type,
+        "bundle": chosen["bundle"],
+        "backends": backends,
+        "options": chosen["options"],
+        "photographs": [photograph.facts() for photograph in photographs],
+        "warnings": list(warnings),
+        "versions": chosen["versions"],
+    }
+
+
+def choices(
+    *, seed: int | None, given: bool, renderer: str, bundle: BundleInfo | None, options: Options, backends: dict[str, str]
+) -> dict[str, Any]:
+    """The record's entries that decide about a person's output, beside the photographs and the person's id."""
+    drawn = "identity" if given else "operating system" if options.seed is None else "given"
+    return {
         "seed": seed,
         "seed_source": "none" if seed is None else drawn,
         "identity": "given" if given else "none" if seed is None else "drawn",
         "renderer": renderer,
-        "digital_source_type": source_type,
         "bundle": bundle and {"name": bundle.path.name, "digest": bundle.digest, "licence": bundle.licence},
         "backends": backends,
         "options": {name: value for name, value in asdict(options).items() if name != "regions"}
         | {"preserve": options.preserved_names, "seed": seed},
-        "photographs": [photograph.facts() for photograph in photographs],
-        "warnings": list(warnings),
         "versions": versions(),
     }
 

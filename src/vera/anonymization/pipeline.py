@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from vera.anonymization.audit import Clock, opening, outcome
+from vera.anonymization.audit import Clock, choices, opening, outcome
 from vera.anonymization.faceless import FacelessScene, faceless_scene
 from vera.anonymization.renderer import Renderer, Request, SavedIdentity
 from vera.anonymization.request import Options
@@ -19,6 +20,7 @@ from vera.faces.detection import Detector
 from vera.faces.parsing import Parser
 from vera.faces.recognition import Recogniser
 from vera.faces.turns import TurnDetector
+from vera.files import plain
 from vera.types import AnonymizedPerson, Mask, Photograph, Progress, Refused, Unsupported, VeraError
 
 __all__ = ["Progress", "VeraAnonymizer", "WithIdentity"]
@@ -64,6 +66,25 @@ class VeraAnonymizer:
     def bundle(self) -> BundleInfo | None:
         """Record of the renderer's bundle; None where no face is drawn."""
         return self.renderer.info
+
+    @property
+    def _backends(self) -> dict[str, str]:
+        return {"detector": self.detector.name, "parser": self.parser.name}
+
+    def made(self, record: Mapping[str, Any]) -> bool:
+        """Whether an earlier audit's record of a person is of this anonymizer's choices, networks and libraries, without a saved identity.
+
+        Without a seed among the options any drawn seed will do.
+        """
+        draws = self.bundle is not None
+        seed = (record.get("seed") if self.options.seed is None else self.options.seed) if draws else None
+        known = choices(
+            seed=seed, given=False, renderer=self.renderer.name, bundle=self.bundle, options=self.options, backends=self._backends
+        )
+        names = ("name", "threshold", "refusal_threshold")
+        judges = [{name: getattr(judge, name) for name in names} for judge in self.recognisers]
+        asked = [{name: judge.get(name) for name in names} for judge in record["verification"]["recognisers"]]
+        return plain(judges) == asked and all(record.get(name) == value for name, value in plain(known).items())
 
     def __call__(
         self,
@@ -139,7 +160,7 @@ class VeraAnonymizer:
             source_type=case.renderer.source_type,
             bundle=case.renderer.info,
             options=self.options,
-            backends={"detector": self.detector.name, "parser": self.parser.name},
+            backends=self._backends,
             warnings=[*warnings, *case.warnings],
         )
         for attempt in range(1, 2 if identity or not draws else self.options.attempts + 1):

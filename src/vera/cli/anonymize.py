@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -37,6 +37,13 @@ class Format(StrEnum):
 
     png = "png"
     dicom = "dicom"
+
+
+class EngineName(StrEnum):
+    """Engine that runs the workers of an archive."""
+
+    processes = "processes"
+    ray = "ray"
 
 
 class Upright(StrEnum):
@@ -118,6 +125,17 @@ def anonymize(
         float, typer.Option(metavar="RATE", help="False-accept rate of the recognisers' thresholds: 0.01, 0.001 or 0.0001.")
     ] = 0.001,
     device: Annotated[Device, typer.Option(help="Where the networks run.")] = Device.cpu,
+    workers: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Of a manifest: so many processes; a stopped call goes on where it was.")
+    ] = None,
+    threads: Annotated[int | None, typer.Option(min=1, metavar="N", help="Of each worker; by default the cores divided.")] = None,
+    per_folder: Annotated[
+        int | None, typer.Option(min=1, metavar="PEOPLE", help="Of a manifest: folders DIR/00000, ... of so many people, an audit each.")
+    ] = None,
+    engine: Annotated[EngineName | None, typer.Option(help="What runs the workers: processes here (the default), or Ray.")] = None,
+    address: Annotated[
+        str | None, typer.Option(metavar="WHERE", help="Of a running Ray cluster, such as auto; without it Ray is started here.")
+    ] = None,
 ) -> None:
     """Anonymize the photographs of one person, or of many people by a manifest.
 
@@ -144,6 +162,27 @@ def anonymize(
     options = replace(kept, face=face, given=given, leave_others=leave_others, upright=upright.value, kind=kind, seed=seed)
     options = replace(options, unsupported=unsupported.value)
     options.require_fits(2 if manifest else len(photographs))
+    parts: dict[str, Any] = {"renderer": renderer.value if renderer else None, "method": method.value if method else None, "parser": parser}
+    settings = {"--workers": workers, "--threads": threads, "--per-folder": per_folder, "--engine": engine, "--address": address}
+    if asked := [name for name, value in settings.items() if value is not None]:
+        from vera.cli.archive import Archive, anonymize_archive
+        from vera.cli.loading import AnonymizerLoader
+
+        one = {"a photograph": photographs, "--person": person, "--identity": identity, "--save-identity": save_identity, "a mask": masks}
+        if needless := [name for name, value in one.items() if value]:
+            raise VeraError(f"{asked[0]} is for the people of a --manifest, and {needless[0]} belongs to one person: leave one of them out")
+        if report:
+            raise VeraError(f"--report is made by one process: leave {asked[0]} out, or --report")
+        if not manifest:
+            raise VeraError(f"{asked[0]} is for the people of a --manifest: name one, or leave it out")
+        if address and engine != EngineName.ray:
+            raise VeraError("--address names a Ray cluster: add --engine ray, or leave it out")
+        loader = AnonymizerLoader(options, device.value, bundle, **parts, recognisers=tuple(recogniser or ()), far=far)
+        read = files_within(bundle, *(Path(file) for file in (parser, *(recogniser or ())) if file))
+        told: dict[str, Any] = {"rename": rename, "format": format.value if format else None, "overwrite": overwrite, "mark": mark}
+        archive = Archive(manifest, out, loader, per_folder=per_folder, leave_others=leave_others, sources=tuple(read), **told)
+        anonymize_archive(archive, workers=workers or 1, threads=threads, ray=engine == EngineName.ray, address=address)
+        return
     face_file = identity or save_identity
     people = plan(photographs, manifest, person=person, masks=masks, rename=rename, identity=face_file, roles=roles)
     people = choose_formats(people, format.value if format else None)
@@ -158,6 +197,5 @@ def anonymize(
         from vera.cli import batch  # only now torch and the networks: all that was refused so far was refused at once
         from vera.cli.assembly import assemble, load_identity
 
-        parts = {"renderer": renderer.value if renderer else None, "method": method.value if method else None, "parser": parser}
         anonymizer = assemble(bundle, device.value, options, **parts, recognisers=recogniser or (), far=far)
         batch.run(people, folder, anonymizer, identity=load_identity(identity), save_identity=save_identity)

@@ -15,6 +15,7 @@ from vera.anonymization.interface import embedded
 from vera.anonymization.pipeline import VeraAnonymizer
 from vera.anonymization.renderer import SavedIdentity
 from vera.anonymization.request import Options
+from vera.cli.loading import settings_of
 from vera.cli.plan import Entry, PlannedPerson
 from vera.faces.calibration import DEFAULT_FAR
 from vera.faces.masks import read_mask
@@ -43,6 +44,10 @@ class PersonAnonymizer:
         masks = [drawn_region(entry, photograph) for entry, photograph in zip(person.entries, photographs, strict=True)]
         result = self.anonymizer(photographs, person=person.id, masks=masks, identity=identity, progress=progress)
         return result, result.identity
+
+    def made(self, record: Mapping[str, Any]) -> bool:
+        """Whether an earlier record is of the same choices, networks and libraries, so that it need not be made again."""
+        return self.anonymizer.made(record)
 
     def save_identity(self, identity: SavedIdentity | None, path: Path) -> None:
         """Keep an identity for a later visit, readable by its owner only."""
@@ -79,11 +84,8 @@ def assemble(
 
     """
     require_device(device)
-    settings = {"device": device, "preserve": options.preserved_names, "hair": options.hair}
-    settings |= {"leave_others": options.leave_others, "upright": options.upright, "unsupported": options.unsupported}
-    settings |= {"false_accept_rate": far, "method": method}
     anonymizer = embedded(bundle, device, options, renderer=renderer, method=method, parser=parser, recognisers=recognisers, far=far)
-    return PersonAnonymizer(anonymizer, settings)
+    return PersonAnonymizer(anonymizer, settings_of(device, options, method=method, far=far))
 
 
 def require_device(device: str) -> None:

@@ -13,7 +13,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from vera import __version__
-from vera.cli import instances
 from vera.cli.output import OutputFolder
 from vera.cli.plan import Entry, PlannedPerson, digest, shown
 from vera.cli.record import AUDIT, outputs_of
@@ -21,7 +20,11 @@ from vera.files import printable
 from vera.types import Anonymized, Refused, VeraError
 
 if TYPE_CHECKING:
+    from vera.anonymization.renderer import SavedIdentity
     from vera.cli.assembly import PersonAnonymizer
+    from vera.faces.dicom_instance import Origin
+    from vera.types import AnonymizedPerson
+    from vera.types import Progress as Tell
 
 NAMED = 5
 """DECISION: people whom the last message names; the audit names all."""
@@ -79,7 +82,7 @@ def run(
     if first and len(people) == 1:
         raise first
     if first:
-        raise Refused(report(audit["people"], folder.path / AUDIT)) from first
+        raise Refused(report(audit["people"], len(people), folder.path / AUDIT)) from first
 
 
 def one(
@@ -109,23 +112,63 @@ def one(
 
     report = reported if folder.report else None
     try:
-        origins = instances.origins(person)
-        result, face = anonymizer.anonymize(person, identity, tell)
-        record |= result.audit | {"person": person.label, "files": files(person, sources)}
-        check_unchanged(person, sources, record)
-        if marked := instances.warnings(person.entries):
-            record["warnings"] = [*record.get("warnings", ()), *marked]
+        result, face, origins = render(person, sources, anonymizer, record, identity=identity, tell=tell)
         record["seconds_in_all"] = round(time.perf_counter() - started, 2)
         save = partial(anonymizer.save_identity, face) if save_identity else None
         folder.write_person(result, record, audit, last=last, save=save, origins=origins, report=report)
     except Exception as error:
-        record |= getattr(error, "audit", {}) | {"status": "refused" if isinstance(error, Refused) else "failed"}
-        record |= {"reason": reason(error, person), "person": person.label, "files": files(person, sources)}
-        record["seconds_in_all"] = round(time.perf_counter() - started, 2)
+        record = unwritten(error, person, sources, record, started)
         record.pop("report", None)  # of pictures that were not placed
         folder.write_refusal(record, audit, report=report)
         return record, error
     return record, None
+
+
+def render(
+    person: PlannedPerson,
+    sources: Sequence[Sequence[str | None]],
+    anonymizer: PersonAnonymizer,
+    record: dict[str, Any],
+    *,
+    identity: Any = None,
+    tell: Tell,
+) -> tuple[AnonymizedPerson, SavedIdentity | None, list[Origin | None]]:
+    """Anonymize one person; nothing is written.
+
+    Args:
+        person: person of the plan, with the photographs.
+        sources: :func:`source_digests` of each entry.
+        anonymizer: anonymizer of one person at a time.
+        record: the audit's record, which is filled but for the names of written files.
+        identity: a face that was saved at an earlier visit; None draws one.
+        tell: function that is told of every step.
+
+    Returns:
+        The images, the identity, and the facts of sources in DICOM.
+
+    Raises:
+        Refused: the person did not pass the verification.
+        VeraError: the photographs could not be used, or were changed meanwhile.
+
+    """
+    from vera.cli import instances  # only now, since it brings torch: who only places files needs none
+
+    origins = instances.origins(person)
+    result, face = anonymizer.anonymize(person, identity, tell)
+    record |= result.audit | {"person": person.label, "files": files(person, sources)}
+    check_unchanged(person, sources, record)
+    if marked := instances.warnings(person.entries):
+        record["warnings"] = [*record.get("warnings", ()), *marked]
+    return result, face, origins
+
+
+def unwritten(
+    error: Exception, person: PlannedPerson, sources: Sequence[Sequence[str | None]], record: dict[str, Any], started: float
+) -> dict[str, Any]:
+    """The audit's record of a person who was refused, or could not be anonymized; ``record`` is what was known by then."""
+    status = "refused" if isinstance(error, Refused) else "failed"
+    known = record | getattr(error, "audit", {}) | {"status": status, "reason": reason(error, person), "person": person.label}
+    return known | {"files": files(person, sources), "seconds_in_all": round(time.perf_counter() - started, 2)}
 
 
 def source_digests(entry: Entry) -> list[str | None]:
@@ -157,8 +200,15 @@ def files(person: PlannedPerson, sources: Sequence[Sequence[str | None]]) -> lis
     ]
 
 
-def report(records: Sequence[dict[str, Any]], audit: Path) -> str:
-    """One sentence about the people who were not written: how many, the first of them, and the most frequent reasons."""
+def report(records: Sequence[dict[str, Any]], count: int, audit: Path) -> str:
+    """One sentence about the people who were not written: how many, the first of them, and the most frequent reasons.
+
+    Args:
+        records: the audit's records, at least of those who were not written.
+        count: number of all people.
+        audit: path of the audit.
+
+    """
     lost = [record for record in records if record["status"] != "written"]
     names = ", ".join(record["person"] for record in lost[:NAMED]) + (f" and {len(lost) - NAMED} more" if lost[NAMED:] else "")
     kinds: dict[str, list[str]] = {}
@@ -167,7 +217,7 @@ def report(records: Sequence[dict[str, Any]], audit: Path) -> str:
     frequent = sorted(kinds.values(), key=len, reverse=True)
     whys = [f"{len(same)} because: {same[0]}" if same[1:] else same[0] for same in frequent[:REASONS]]
     others = f"; and {len(frequent) - REASONS} other reasons" if frequent[REASONS:] else ""
-    return f"{len(lost)} of {len(records)} people were not written ({names}): {'; '.join(whys)}{others}; {audit} has all of them"
+    return f"{len(lost)} of {count} people were not written ({names}): {'; '.join(whys)}{others}; {audit} has all of them"
 
 
 def reason(error: Exception, person: PlannedPerson) -> str:

@@ -75,6 +75,7 @@ class OutputFolder(contextlib.AbstractContextManager["OutputFolder"]):
         self.stopping = Stopping()
         self._left = contextlib.ExitStack()
         self._before: bytes | None = None
+        self._read: set[tuple[int, int]] | None = None
         self._texts: dict[int, tuple[dict[str, Any], str, str]] = {}
 
     def __enter__(self) -> OutputFolder:
@@ -127,17 +128,8 @@ class OutputFolder(contextlib.AbstractContextManager["OutputFolder"]):
             VeraError: they can't be written, or what was decoded is not what was to be written; nothing is left then.
 
         """
-        from vera.cli.instances import write_instance  # only now, since it brings Pillow
-
         with self._staged() as (staging, parts):
-            given = origins or [None] * len(result.photographs)
-            own = [known.get("digital_source_type", record["digital_source_type"]) for known in record["photographs"]]
-            seed = record.get("seed")  # none without a new face: then nothing but the UIDs is random
-            secret = secrets.randbits(63) if seed is None else seed
-            for number, (file, photograph, origin) in enumerate(zip(record["files"], result.photographs, given, strict=True), 1):
-                known = {"person": result.person, "source": file["digest"], "number": number}
-                write = partial(write_instance, origin=origin, seed=secret, **known) if origin else None
-                file["written"] = _stage(photograph, staging.new, own[number - 1] if self.mark else None, write)
+            stage_person(staging, result, record, origins, mark=self.mark)
             if report:
                 record["report"] = report(staging.new, result.photographs)
             identity: list[Move] = []
@@ -164,8 +156,36 @@ class OutputFolder(contextlib.AbstractContextManager["OutputFolder"]):
             self.write_audit(audit)
             return
         with self._staged() as (staging, _):
+            staging.make()
             record["report"] = report(staging.new, ())
             self._place(staging, [], record, audit, last=False)
+
+    def take_person(self, staging: str, record: dict[str, Any], audit: dict[str, Any], *, last: bool = False) -> None:
+        """Place a person's files that another process staged (:func:`stage_person`), as :meth:`write_person` does.
+
+        Args:
+            staging: name of the hidden folder.
+            record: entry of the audit, with the names and digests of the staged files.
+            audit: the audit of the call so far; the record is added to it.
+            last: everybody else of this call was written: what is left of earlier calls goes.
+
+        Raises:
+            VeraError: they can't be placed; nothing is left then.
+
+        """
+        with self._staged(staging) as (staged, _):
+            self._place(staged, [], record, audit, last=last)
+
+    def keep_person(self, record: dict[str, Any], audit: dict[str, Any]) -> None:
+        """Go on with what an earlier call wrote of a person: its record becomes one of this call when the audit is written next.
+
+        Args:
+            record: one of the records in :attr:`earlier`.
+            audit: the audit of the call so far; the record is added to it.
+
+        """
+        self.earlier = [known for known in self.earlier if known is not record]
+        audit["people"].append({name: value for name, value in record.items() if name != "call"})
 
     def write_audit(self, audit: dict[str, Any]) -> Path:
         """Write ``audit.json``, readable by its owner only, with the records of earlier calls whose files are still there.
@@ -181,12 +201,11 @@ class OutputFolder(contextlib.AbstractContextManager["OutputFolder"]):
         return self.path / AUDIT
 
     @contextlib.contextmanager
-    def _staged(self) -> Iterator[tuple[Staging, contextlib.ExitStack]]:
+    def _staged(self, name: str | None = None) -> Iterator[tuple[Staging, contextlib.ExitStack]]:
         """A hidden folder for a person's files, and what must be closed with it; it goes, whatever becomes of them."""
-        staging, parts = Staging(self.path), contextlib.ExitStack()
+        staging, parts = Staging(self.path, name), contextlib.ExitStack()
         try:
             with self._one_sentence("nothing of this person was kept"):
-                staging.make()
                 yield staging, parts
         finally:
             with self.stopping.held():
@@ -279,10 +298,11 @@ class OutputFolder(contextlib.AbstractContextManager["OutputFolder"]):
 
     def _check_unread(self, target: Path) -> None:
         """Raise a VeraError if a file is read in this call, whatever it is called."""
+        if self._read is None:  # once, since a manifest has many targets and many sources
+            self._read = {(facts.st_dev, facts.st_ino) for facts in (source.stat() for source in self.sources if source.exists())}
         facts = target.stat() if target.exists() else target.lstat()
-        for source in self.sources:
-            if source.exists() and os.path.samestat(source.stat(), facts):
-                raise VeraError(f"{target} is read, but would be overwritten or removed: choose another folder with --out")
+        if (facts.st_dev, facts.st_ino) in self._read:
+            raise VeraError(f"{target} is read, but would be overwritten or removed: choose another folder with --out")
 
     def _check_identity(self, path: Path) -> None:
         """Raise a VeraError if an identity file can't be written, or would destroy what is read, or anything but an identity."""
@@ -339,6 +359,36 @@ def _made(path: Path) -> Iterator[None]:
         with contextlib.suppress(OSError):  # not empty, as it should be
             for folder in missing:
                 folder.rmdir()
+
+
+def stage_person(
+    staging: Staging, result: AnonymizedPerson, record: dict[str, Any], origins: Sequence[Origin | None] | None, *, mark: bool
+) -> None:
+    """Write a verified person's images into a new hidden folder, decode them again and compare.
+
+    Args:
+        staging: the hidden folder, which is made.
+        result: the anonymized images of one person.
+        record: entry of the audit; its ``files`` are in the result's order, and get the names and digests of the staged files.
+        origins: facts of the sources for outputs in DICOM, None for those in PNG; None: all are PNG.
+        mark: write into each picture how it came about, as the record's ``digital_source_type`` says.
+
+    Raises:
+        VeraError: what was decoded is not what was to be written.
+        OSError: they can't be written.
+
+    """
+    from vera.cli.instances import write_instance  # only now, since it brings Pillow
+
+    staging.make()
+    given = origins or [None] * len(result.photographs)
+    own = [known.get("digital_source_type", record["digital_source_type"]) for known in record["photographs"]]
+    seed = record.get("seed")  # none without a new face: then nothing but the UIDs is random
+    secret = secrets.randbits(63) if seed is None else seed
+    for number, (file, photograph, origin) in enumerate(zip(record["files"], result.photographs, given, strict=True), 1):
+        known = {"person": result.person, "source": file["digest"], "number": number}
+        write = partial(write_instance, origin=origin, seed=secret, **known) if origin else None
+        file["written"] = _stage(photograph, staging.new, own[number - 1] if mark else None, write)
 
 
 def _stage(photograph: Any, folder: Path, source_type: str | None, write: Callable[[Path, Any], None] | None) -> dict[str, str]:

@@ -18,7 +18,6 @@ from PIL.PngImagePlugin import PngInfo
 from vera.faces.image_file import decode, read_file
 from vera.faces.marking import PNG_KEYWORD
 from vera.files import printable, write_whole
-from vera.ops.palette import PALETTE
 from vera.types import Mask, Photograph, Pixels, VeraError
 
 PNG_LEVEL = 3
@@ -147,6 +146,8 @@ def write_labels(path: Path, labels: npt.NDArray[np.uint8]) -> None:
 
 def indexed(labels: npt.NDArray[np.uint8]) -> Image.Image:
     """``(H, W)`` class numbers as an image that shows in the classes' colours."""
+    from vera.ops.palette import PALETTE  # only now, since it brings torch, and photographs need none
+
     image = Image.fromarray(labels)
     image.putpalette(bytes(np.array(PALETTE, np.uint8)))
     return image

@@ -1,0 +1,296 @@
+"""Anonymize an archive: workers render people, this process places their files and writes the audit, in the manifest's order.
+
+Whatever is killed at whatever moment, the same call goes on from there. A worker only fills hidden folders. Files and records in sight
+are the work of one process, by the journal of :mod:`vera.cli.placing`, so that a person is complete, once, or not there at all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from functools import partial
+from operator import attrgetter
+from pathlib import Path
+from typing import Any, Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from vera import __version__, files
+from vera.cli.batch import files as entries_of
+from vera.cli.batch import reason, report, summary
+from vera.cli.loading import AnonymizerLoader
+from vera.cli.output import OutputFolder
+from vera.cli.placing import Staging
+from vera.cli.plan import Entry, PlannedPerson, choose_formats, name_outputs, output_files
+from vera.cli.record import AUDIT, outputs_of
+from vera.cli.rendering import PersonOutcome, PersonWorker, Task
+from vera.cli.stopping import Stopping
+from vera.cli.workers import Pool, cores
+from vera.data.manifest_index import ManifestIndex
+from vera.data.people import Person
+from vera.types import Refused, VeraError
+
+TOGETHER = 10_000
+"""DECISION: most people of one folder. Its audit is written anew with each person, and is held in memory."""
+TRAVELS = ("files", "options", "versions", "renderer", "bundle", "backends", "seed", "seed_source", "identity", "verification")
+"""What a worker needs of an earlier record; the regions, which are the most of it, stay here."""
+
+
+class Engine(Protocol):
+    """Protocol of engines: they do tasks by calls of :class:`vera.cli.rendering.PersonWorker`, in this machine's processes or on others."""
+
+    def map(self, tasks: Iterable[Task]) -> Iterator[PersonOutcome]:
+        """Do tasks, a failed one twice, and yield the outcomes in the tasks' order."""
+        ...
+
+    def stop(self) -> None:
+        """End all workers now."""
+        ...
+
+
+@dataclass(frozen=True)
+class Archive:
+    """The people to anonymize, and the place of their outputs.
+
+    Attributes:
+        manifest: table of people.
+        out: folder of the outputs, or of folders ``00000``, ``00001``, ... of so many people each.
+        per_folder: people of a folder; None puts all into one.
+        rename: whether outputs and people get neutral names.
+        format: ``png`` or ``dicom`` for all outputs; None: DICOM for photographs in DICOM files.
+        leave_others: whether other faces stay, so that no output may be DICOM.
+        overwrite: whether outputs of calls over other photographs may be replaced.
+        mark: whether pictures say how they came about.
+        loader: the anonymizer that the workers load.
+        sources: further files that are read in this call.
+
+    """
+
+    manifest: Path
+    out: Path
+    loader: AnonymizerLoader
+    per_folder: int | None = None
+    rename: bool = False
+    format: str | None = None
+    leave_others: bool = False
+    overwrite: bool = False
+    mark: bool = True
+    sources: tuple[Path, ...] = ()
+
+
+@dataclass
+class Tally:
+    """Counts of a call's people, and who of them was not written.
+
+    Attributes:
+        people: people who are done.
+        kept: of them those whom an earlier call had finished.
+        lost: records of those who were not written: who and why.
+        started: when the first of the others was begun.
+
+    """
+
+    people: int = 0
+    kept: int = 0
+    lost: list[dict[str, Any]] = field(default_factory=list)
+    started: float = field(default_factory=time.monotonic)
+
+    def pace(self, total: int) -> str:
+        """The rate so far, and the time that the rest of so many people takes at it."""
+        done, seconds = self.people - self.kept, time.monotonic() - self.started
+        if not done:
+            return ""
+        return f"{60 * done / seconds:.1f} people a minute, {timedelta(seconds=round((total - self.people) * seconds / done))} left"
+
+
+def anonymize_archive(archive: Archive, *, workers: int, threads: int | None, ray: bool = False, address: str | None = None) -> None:
+    """Anonymize everybody whom an earlier call has not finished.
+
+    Args:
+        archive: what is anonymized, and where to.
+        workers: number of processes, or most Ray actors.
+        threads: threads of each; None divides this machine's cores, or takes one on a Ray cluster.
+        ray: let Ray run the workers.
+        address: address of a running Ray cluster; None for one on this machine.
+
+    Raises:
+        Refused: see :func:`anonymize`.
+        VeraError: see :func:`anonymize`; the workers can't load.
+
+    """
+    each = threads or (1 if address else max(1, cores() // workers))
+    start = partial(PersonWorker, replace(archive.loader, threads=each), mark=archive.mark)
+    if ray:
+        from vera.cli.ray_engine import RayEngine
+
+        gpus = 1 if archive.loader.device == "cuda" else 0
+        anonymize(archive, RayEngine(start, workers=workers, threads=each, gpus=gpus, address=address, lost=unfinished))
+    else:
+        anonymize(archive, Pool(start, workers=workers, threads=each, again=attrgetter("failed"), lost=unfinished))
+
+
+def anonymize(archive: Archive, engine: contextlib.AbstractContextManager[Engine]) -> None:
+    """Anonymize everybody whom an earlier call has not finished.
+
+    Args:
+        archive: what is anonymized, and where to.
+        engine: engine, whose processes live while its context lasts.
+
+    Raises:
+        Refused: somebody was not written; the audits say why, and the others are written.
+        VeraError: the manifest or a folder can't be used.
+
+    """
+    console, tally = Console(stderr=True), Tally()
+    with Stopping(), engine as running:  # the workers load while the manifest is read
+        index = ManifestIndex(archive.manifest, per_folder=archive.per_folder, named=not archive.rename)
+        size = archive.per_folder or len(index)
+        if size > TOGETHER:
+            raise VeraError(f"{size:,} people don't fit into one folder with one audit: add --per-folder 1000 (at most {TOGETHER:,})")
+        with _bar(console) as progress:
+            task = progress.add_task("people", total=len(index), pace="")
+
+            def advance() -> None:
+                progress.update(task, advance=1, pace=tally.pace(len(index)))
+
+            tally.started = time.monotonic()
+            for number, start in enumerate(range(0, len(index), size)):
+                place = archive.out / f"{number:05d}" if archive.per_folder else archive.out
+                people = planned(index, start, start + size, archive)
+                _fill(place, people, archive, running, tally, console, advance)
+                if archive.per_folder:
+                    _say(console, f"{place}: {tally.people:,} of {len(index):,} people done; {tally.pace(len(index))}")
+    if tally.kept:
+        _say(console, f"{tally.kept:,} of {tally.people:,} people were finished by an earlier call")
+    if tally.lost:
+        where = archive.out / AUDIT if not archive.per_folder else archive.out / "*" / AUDIT
+        raise Refused(report(tally.lost, tally.people, where))
+
+
+def planned(index: ManifestIndex, start: int, stop: int, archive: Archive) -> list[PlannedPerson]:
+    """People of one folder, with the names and formats of their outputs.
+
+    Args:
+        index: index of the manifest.
+        start: number of the first person, from 0.
+        stop: number after the last.
+        archive: what is anonymized, and where to.
+
+    Raises:
+        VeraError: two outputs would have the same name, or the format is not possible.
+
+    """
+    count, people = index.photographs_before(start), []
+    for number, person in enumerate(index.people(start, stop), start + 1):
+        entries = _entries(person)
+        if archive.rename:  # numbered through all folders, as if there were one
+            entries = [replace(entry, name=f"{count + at:04d}") for at, entry in enumerate(entries, 1)]
+        count += len(entries)
+        people.append(PlannedPerson(person.id, f"person-{number:04d}" if archive.rename else person.id, tuple(entries)))
+    chosen = choose_formats(name_outputs(people, rename=False), archive.format)
+    if archive.leave_others and any(entry.dicom for person in chosen for entry in person.entries):
+        raise VeraError("--leave-others leaves faces recognisable, and a DICOM output is marked as free of them: use --format png")
+    return chosen
+
+
+def _entries(person: Person) -> list[Entry]:
+    return [Entry(file.path, files.printable(file.path.stem), file.role, (file.mask,) if file.mask else ()) for file in person.photographs]
+
+
+def _fill(
+    place: Path,
+    people: Sequence[PlannedPerson],
+    archive: Archive,
+    engine: Engine,
+    tally: Tally,
+    console: Console,
+    advance: Callable[[], None],
+) -> None:
+    """Write the people of one folder, and its audit."""
+    audit: dict[str, Any] = {"vera": __version__, "settings": {**archive.loader.settings, "mark": archive.mark}, "people": []}
+    sources = [file for person in people for entry in person.entries for file in (entry.path, *entry.masks)]
+    read = [*sources, archive.manifest, *archive.sources]
+    with OutputFolder(place, people, sources=read, overwrite=archive.overwrite, mark=archive.mark) as folder:
+        earlier = _standing(folder.earlier, audit)
+        tasks = [
+            Task(person, place, Staging(place).path.name, {name: known.get(name) for name in TRAVELS} if known else None)
+            for person in people
+            for known in (earlier.get(_outputs(person)),)
+        ]
+        try:
+            kept_last = False
+            for task, outcome in zip(tasks, engine.map(tasks), strict=True):
+                kept_last = outcome.record is None
+                if outcome.record is None:
+                    folder.keep_person(earlier[_outputs(task.person)], audit)
+                    tally.kept += 1
+                else:
+                    everybody = all(record["status"] == "written" for record in audit["people"])
+                    record = _settle(folder, task, outcome.record, audit, last=everybody and task is tasks[-1])
+                    _tell(console, task.person.label, record, tally)
+                tally.people += 1
+                advance()
+            if kept_last:
+                folder.write_audit(audit)
+        except BaseException:  # Ctrl-C, too: nothing hidden stays
+            with folder.stopping.held():
+                engine.stop()
+                for task in tasks:
+                    Staging(place, task.staging).discard()
+            raise
+
+
+def _tell(console: Console, label: str, record: dict[str, Any], tally: Tally) -> None:
+    """Say what became of a person, and keep in mind who was not written."""
+    if record["status"] == "written":
+        lines = [summary(record), *(f"warning: {warning}" for warning in record.get("warnings", ()))]
+    else:
+        lines = [f"not written: {record['reason']}"]
+        tally.lost.append({"person": label, "status": record["status"], "reason": record["reason"]})
+    for line in lines:
+        _say(console, f"{label}: {line}")
+
+
+def _settle(folder: OutputFolder, task: Task, record: dict[str, Any], audit: dict[str, Any], *, last: bool) -> dict[str, Any]:
+    """Place a person's files, and write the record, which says why if nothing was written."""
+    if record["status"] == "written":
+        try:
+            folder.take_person(task.staging, record, audit, last=last)
+            return record
+        except VeraError as error:
+            unplaced = [file | {"written": {}} for file in record["files"]]
+            record = record | {"status": "failed", "reason": reason(error, task.person), "files": unplaced}
+    Staging(folder.path, task.staging).discard()
+    audit["people"].append(record)
+    folder.write_audit(audit)
+    return record
+
+
+def unfinished(task: Task, why: str) -> PersonOutcome:
+    """The outcome of a task whose workers died: nothing is known of the photographs, so no digests."""
+    sources = [[None, *(None for _ in entry.masks)] for entry in task.person.entries]
+    record = {"status": "failed", "reason": why, "person": task.person.label, "files": entries_of(task.person, sources)}
+    return PersonOutcome(record | {"seconds_in_all": 0.0})
+
+
+def _standing(earlier: Sequence[dict[str, Any]], audit: dict[str, Any]) -> dict[tuple[str, ...], dict[str, Any]]:
+    """Records of calls with this call's version and settings, by the names of their files."""
+    call = files.plain({"vera": audit["vera"], "settings": audit["settings"]})
+    return {tuple(sorted(outputs_of(record))): record for record in earlier if record["call"] == call and record["status"] == "written"}
+
+
+def _outputs(person: PlannedPerson) -> tuple[str, ...]:
+    return tuple(sorted(file for entry in person.entries for file in output_files(entry.name, dicom=entry.dicom)))
+
+
+def _say(console: Console, line: str) -> None:
+    console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _bar(console: Console) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.fields[pace]}"))
+    return Progress(*columns, console=console, transient=True)

@@ -1,0 +1,309 @@
+"""A manifest of millions of rows, without the manifest in memory: a first pass notes where each person's rows are, a second reads them.
+
+The first pass keeps three numbers a row: a hash of the person, a hash of the output's name, and the row's place in the file. It finds
+everything that can be told without opening a photograph. Rows of one person need not stand together, but are read faster if they do.
+"""
+
+from __future__ import annotations
+
+import csv
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+from unicodedata import normalize
+
+import numpy as np
+
+from vera import files
+from vera.data.manifest import check_files, further_columns
+from vera.data.people import Person, PhotographFile
+from vera.types import VeraError
+
+LONGEST = 1 << 20
+"""DECISION: bytes of a line of a CSV file."""
+BATCH = 8192
+"""DECISION: rows of a Parquet file that are Python's objects at a time."""
+PARQUET = b"PAR1"
+"""First bytes of a Parquet file."""
+
+
+class Row(NamedTuple):
+    """One row of a table.
+
+    Attributes:
+        place: where it can be read again.
+        line: its number for messages, from 1.
+        cells: its cells, in the header's order.
+
+    """
+
+    place: int
+    line: int
+    cells: Sequence[str]
+
+
+class Rows(Protocol):
+    """A table on disk."""
+
+    header: Sequence[str]
+
+    def __iter__(self) -> Iterator[Row]:
+        """All rows below the header."""
+        ...
+
+    def read(self, places: Sequence[int]) -> list[Sequence[str]]:
+        """Cells of the rows at these places."""
+        ...
+
+
+class ManifestIndex:
+    """Index of a manifest: the places of each person's rows, people in the order of their first rows.
+
+    Args:
+        manifest: CSV in UTF-8 (its form: :func:`vera.data.manifest.read_manifest`), or a Parquet file with the same columns.
+        per_folder: so many people in a row share a folder; None: all do.
+        named: outputs get their photographs' names, which must differ in a folder.
+
+    Raises:
+        VeraError: the manifest can't be read, has unknown or missing columns, an empty cell, an id that can't be shown, or two
+            photographs whose outputs would have one name. That a photograph is missing is found later, when its person's turn comes.
+
+    """
+
+    def __init__(self, manifest: Path, *, per_folder: int | None = None, named: bool = True) -> None:
+        check_files([manifest])
+        self.manifest = manifest
+        self._rows: Rows = ParquetRows(manifest) if _begins(manifest, PARQUET) else CsvRows(manifest)
+        further_columns(manifest, self._rows.header, groups=False)
+        self._columns = {name: number for number, name in enumerate(self._rows.header)}
+        people, names, places = self._scan(named)
+        if not len(people):
+            raise VeraError(f"{manifest} names no photograph: add a line for each")
+        _, first, who = np.unique(people, return_index=True, return_inverse=True)
+        rank = np.empty(len(first), np.int32)
+        rank[np.argsort(first)] = np.arange(len(first), dtype=np.int32)  # people are numbered by their first rows
+        who = rank[who.astype(np.intp)].astype(np.intp)
+        if named:
+            self._check_names(names, who // (per_folder or len(first)), places)
+        self._places = places[np.argsort(who, kind="stable")]
+        self._starts = np.concatenate([[0], np.cumsum(np.bincount(who))])
+
+    def __len__(self) -> int:
+        """Number of people."""
+        return len(self._starts) - 1
+
+    @property
+    def photographs(self) -> int:
+        """Number of photographs."""
+        return len(self._places)
+
+    def photographs_before(self, person: int) -> int:
+        """Number of photographs of the people before this one."""
+        return int(self._starts[person])
+
+    def people(self, start: int, stop: int) -> list[Person]:
+        """Read some people.
+
+        Args:
+            start: number of the first, from 0.
+            stop: number after the last.
+
+        Raises:
+            VeraError: the manifest was changed meanwhile.
+
+        """
+        stop = min(stop, len(self))
+        cells = self._rows.read(self._places[self._starts[start] : self._starts[stop]].tolist())
+        found, at = [], 0
+        for number in range(start, stop):
+            count = int(self._starts[number + 1] - self._starts[number])
+            rows = [self._named(row) for row in cells[at : at + count]]
+            at += count
+            if len({row["person"] for row in rows}) > 1:  # or two ids with one hash, which another call's hashes tell apart
+                raise VeraError(f"{self.manifest} was changed during the call: make the call again")
+            found.append(Person(rows[0]["person"], tuple(self._file(row) for row in rows)))
+        return found
+
+    def _named(self, cells: Sequence[str]) -> dict[str, str]:
+        return {name: cells[number].strip() for name, number in self._columns.items()}
+
+    def _file(self, row: Mapping[str, str]) -> PhotographFile:
+        folder = self.manifest.parent
+        return PhotographFile(row["role"], folder / row["path"], folder / row["mask"] if row.get("mask") else None)
+
+    def _scan(self, named: bool) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+        """Hashes of people and of output names, and places, of all rows."""
+        person_at, path_at = self._columns["person"], self._columns["path"]
+        people, names, places = array("q"), array("q"), array("q")
+        for place, line, cells in self._rows:
+            person, path = cells[person_at].strip(), cells[path_at].strip()
+            if not person or not path:
+                raise VeraError(f"{self.manifest}, line {line}: person and path must not be empty")
+            if not (person.isascii() and person.isprintable()) and files.printable(person) != person:
+                shown = files.printable(person)
+                raise VeraError(f"{self.manifest}, line {line}: the person {shown!r} has signs that can't be shown: use letters and digits")
+            people.append(hash(person))
+            places.append(place)
+            if named:
+                names.append(hash(_output(path)))
+        return tuple(np.frombuffer(part, np.int64) if part else np.zeros(0, np.int64) for part in (people, names, places))  # type: ignore[return-value]
+
+    def _check_names(self, names: np.ndarray[Any, Any], folder: np.ndarray[Any, Any], places: np.ndarray[Any, Any]) -> None:
+        """Raise a VeraError for two photographs of one folder and name."""
+        order = np.lexsort((names, folder))
+        same = (np.diff(names[order]) == 0) & (np.diff(folder[order]) == 0)
+        for at in np.flatnonzero(same):
+            one, other = (self._named(cells)["path"] for cells in self._rows.read(sorted(places[order[at : at + 2]].tolist())))
+            if _output(one) == _output(other):  # hashes may be equal by chance
+                raise VeraError(
+                    f"{files.printable(one)} and {files.printable(other)} would both be written as {files.printable(_stem(one))}.png: "
+                    "rename one of them, or use --rename"
+                )
+
+
+class CsvRows:
+    """A CSV file, read line by line; a row's place is its first byte.
+
+    Args:
+        path: the file, UTF-8, its cells separated by commas.
+
+    Raises:
+        VeraError: it can't be read, is no CSV, or has two columns of one name.
+
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.header = next((row.cells for row in self._from(0)), [])
+        if len({name.strip() for name in self.header}) < len(self.header):
+            raise VeraError(f"{path} has two columns of the same name: rename one")
+
+    def __iter__(self) -> Iterator[Row]:
+        rows = self._from(0)
+        next(rows, None)
+        for row in rows:
+            if len(row.cells) != len(self.header):
+                raise VeraError(f"{self.path}, line {row.line}: has not as many cells as the header")
+            yield row
+
+    def read(self, places: Sequence[int]) -> list[Sequence[str]]:
+        """Cells of the rows at these places."""
+        found: list[Sequence[str]] = []
+        with self.path.open("rb") as file:
+            for place in places:
+                file.seek(place)
+                try:
+                    cells = next(csv.reader(self._lines(file, [place]), strict=True), [])
+                except csv.Error:
+                    cells = []
+                if len(cells) != len(self.header):
+                    raise VeraError(f"{self.path} was changed during the call: make the call again")
+                found.append(cells)
+        return found
+
+    def _from(self, place: int) -> Iterator[Row]:
+        told = [place]
+        with self.path.open("rb") as file:
+            reader = csv.reader(self._lines(file, told), strict=True)
+            try:
+                while True:
+                    start = told[0]
+                    cells = next(reader)
+                    if cells:
+                        yield Row(start, reader.line_num, cells)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                raise VeraError(f"{self.path} can't be read as CSV ({error}): save it as CSV, with commas") from error
+
+    def _lines(self, file: Any, told: list[int]) -> Iterator[str]:
+        """The text line by line; the list's one number is the place after it."""
+        for line in iter(partial(file.readline, LONGEST + 1), b""):
+            if len(line) > LONGEST:
+                raise VeraError(f"{self.path} has a line of more than {LONGEST:,} bytes: it is no table of photographs")
+            try:
+                text = line.decode("utf-8-sig" if told[0] == 0 else "utf-8")
+            except UnicodeDecodeError as error:
+                raise VeraError(f"{self.path} is no text in UTF-8: save it as such") from error
+            told[0] += len(line)
+            yield text
+
+
+class ParquetRows:
+    """A Parquet file of texts, read batch by batch; a row's place is its number.
+
+    Args:
+        path: the file, all its columns texts.
+
+    Raises:
+        VeraError: pyarrow is not installed, the file is damaged, or a column holds no texts.
+
+    """
+
+    def __init__(self, path: Path) -> None:
+        if find_spec("pyarrow") is None:
+            raise VeraError(f"{path} is a Parquet file, and pyarrow is not installed: run `pip install 'vera-anonymization[archives]'`")
+        import pyarrow
+        from pyarrow import parquet
+
+        self.path = path
+        try:
+            self._file = parquet.ParquetFile(path, memory_map=True)
+        except (pyarrow.ArrowException, OSError) as error:
+            raise VeraError(f"{path} is damaged, or no Parquet file: make it anew") from error
+        schema = self._file.schema_arrow
+        self.header: Sequence[str] = list(schema.names)
+        kinds = pyarrow.types
+        for column in schema:
+            if not (kinds.is_string(column.type) or kinds.is_large_string(column.type) or kinds.is_null(column.type)):
+                raise VeraError(f"{path} has {column.type} in the column '{files.printable(column.name)}': save all columns as texts")
+        counts = [self._file.metadata.row_group(number).num_rows for number in range(self._file.num_row_groups)]
+        self._ends = np.cumsum(counts)
+
+    def __iter__(self) -> Iterator[Row]:
+        import pyarrow
+
+        place = 0
+        try:
+            for batch in self._file.iter_batches(batch_size=BATCH, use_threads=False):
+                for cells in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                    yield Row(place, place + 1, [cell or "" for cell in cells])
+                    place += 1
+        except (pyarrow.ArrowException, OSError) as error:
+            raise VeraError(f"{self.path} is damaged: make it anew") from error
+
+    def read(self, places: Sequence[int]) -> list[Sequence[str]]:
+        """Cells of the rows at these places; each group of rows that they lie in is read once."""
+        groups = np.searchsorted(self._ends, places, side="right")
+        found: dict[int, Sequence[str]] = {}
+        for group in np.unique(groups):
+            wanted = [place for place, known in zip(places, groups, strict=True) if known == group]
+            before = int(self._ends[group - 1]) if group else 0
+            table = self._file.read_row_group(int(group), use_threads=False).take([place - before for place in wanted])
+            columns = [column.to_pylist() for column in table.columns]
+            found |= {place: [cell or "" for cell in cells] for place, cells in zip(wanted, zip(*columns, strict=True), strict=True)}
+        return [found[place] for place in places]
+
+
+def _begins(path: Path, start: bytes) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(start)) == start
+    except OSError as error:
+        raise VeraError(f"{path} can't be read ({error.strerror}): check the path") from error
+
+
+def _output(path: str) -> str:
+    """Form of an output's name in which two that are equal cannot be in one folder of any file system."""
+    stem = _stem(path)
+    return stem.lower() if stem.isascii() else normalize("NFC", files.printable(stem).casefold())
+
+
+def _stem(path: str) -> str:
+    """``Path(path).stem``, in a tenth of the time."""
+    name = path.rstrip("/").rpartition("/")[2]
+    stem, _, suffix = name.rpartition(".")
+    return stem if stem and suffix else name
