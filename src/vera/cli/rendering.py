@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from vera import files
 from vera.cli.batch import files as entries_of
 from vera.cli.batch import render, source_digests, unwritten
-from vera.cli.output import stage_person
+from vera.cli.pictures import stage_person
 from vera.cli.placing import Staging
 from vera.cli.plan import PlannedPerson
 

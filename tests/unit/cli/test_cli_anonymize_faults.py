@@ -63,7 +63,7 @@ def test_a_folder_that_fills_up_is_one_line(vera, studio, photo, tmp_path, monke
 
 @pytest.mark.parametrize("moment", ["save_identity", "_place"])
 def test_interruption_leaves_no_image_and_no_identity_without_record(vera, studio, photo, tmp_path, files, monkeypatch, moment):
-    def interrupt(*arguments):
+    def interrupt(*arguments, **named):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(*((type(studio), moment) if moment == "save_identity" else (OutputFolder, moment)), interrupt)

@@ -209,6 +209,7 @@ def test_an_interruption_leaves_nothing_hidden(tmp_path):
     [
         (("--workers", "2", "photo"), "--workers is for the people of a --manifest, and a photograph belongs to one person"),
         (("--per-folder", "2", "--person", "x", "manifest"), "--per-folder is for the people of a --manifest, and --person belongs to one"),
+        (("--workers", "2", "--report", "manifest"), "--report is made by one process: leave --workers out"),
         (("--engine", "ray"), "--engine is for the people of a --manifest: name one"),
         (("--workers", "2", "--address", "auto", "manifest"), "--address names a Ray cluster: add --engine ray"),
     ],
@@ -227,6 +228,7 @@ def test_the_command_hands_on_what_it_was_given(vera, manifest, tmp_path, monkey
     calls = []
     monkeypatch.setattr("vera.cli.archive.anonymize_archive", lambda archive, **given: calls.append((archive, given)))
     options = ("--preserve", "mouth", "--method", "blur", "--rename", "--per-folder", "3", "--no-mark", "--far", "0.01")
+    options = (*options, "--unsupported", "cover")
     assert vera("anonymize", "--manifest", manifest, "--out", tmp_path / "out", "--workers", "2", "--threads", "1", *options)[0] == 0
     ((archive, given),) = calls
     assert given == {"workers": 2, "threads": 1, "ray": False, "address": None}
@@ -237,6 +239,7 @@ def test_the_command_hands_on_what_it_was_given(vera, manifest, tmp_path, monkey
         "hair": False,
         "leave_others": False,
         "upright": "refuse",
+        "unsupported": "cover",
         "false_accept_rate": 0.01,
         "method": "blur",
     }

@@ -1,0 +1,83 @@
+"""Pictures of a verified person, written into a hidden folder and read back before anything gets its name."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vera.cli.placing import Staging
+from vera.cli.plan import output_files
+from vera.types import AnonymizedPerson, VeraError
+
+if TYPE_CHECKING:
+    from vera.faces.dicom_instance import Origin
+
+
+def stage_person(
+    staging: Staging, result: AnonymizedPerson, record: dict[str, Any], origins: Sequence[Origin | None] | None, *, mark: bool
+) -> None:
+    """Write a verified person's images into a new hidden folder, decode them again and compare.
+
+    Args:
+        staging: the hidden folder, which is made.
+        result: the anonymized images of one person.
+        record: entry of the audit; its ``files`` are in the result's order, and get the names and digests of the staged files.
+        origins: facts of the sources for outputs in DICOM, None for those in PNG; None: all are PNG.
+        mark: write into each picture how it came about, as the record's ``digital_source_type`` says.
+
+    Raises:
+        VeraError: what was decoded is not what was to be written.
+        OSError: they can't be written.
+
+    """
+    from vera.cli.instances import write_instance  # only now, since it brings Pillow
+
+    staging.make()
+    given = origins or [None] * len(result.photographs)
+    own = [known.get("digital_source_type", record["digital_source_type"]) for known in record["photographs"]]
+    seed = record.get("seed")  # none without a new face: then nothing but the UIDs is random
+    secret = secrets.randbits(63) if seed is None else seed
+    for number, (file, photograph, origin) in enumerate(zip(record["files"], result.photographs, given, strict=True), 1):
+        known = {"person": result.person, "source": file["digest"], "number": number}
+        write = partial(write_instance, origin=origin, seed=secret, **known) if origin else None
+        file["written"] = _stage(photograph, staging.new, own[number - 1] if mark else None, write)
+
+
+def _stage(photograph: Any, folder: Path, source_type: str | None, write: Callable[[Path, Any], None] | None) -> dict[str, str]:
+    """Write a photograph, marked if it has a source type, and its preserved region, and see that they read back as they are.
+
+    Args:
+        photograph: the anonymized photograph of the pipeline.
+        folder: folder for the files.
+        source_type: IPTC's term for how the picture came about; None for no mark.
+        write: function that writes the photograph as a DICOM file; None for PNG.
+
+    Returns:
+        The files' names and SHA-256.
+
+    Raises:
+        VeraError: they read back differently.
+
+    """
+    from vera.faces.marking import packet
+    from vera.faces.photograph import read_photograph, write_png
+
+    as_colours = np.repeat(photograph.preserved[:, :, None] * np.uint8(255), 3, axis=2)
+    image, preserved = (folder / name for name in output_files(photograph.name, dicom=write is not None))
+    if write:
+        write(image, photograph)
+    else:
+        write_png(image, photograph.image, xmp=packet(source_type) if source_type else None)
+    write_png(preserved, photograph.preserved)
+    digests = {}
+    for file, pixels in ((image, photograph.image), (preserved, as_colours)):
+        read = read_photograph(file)
+        if not np.array_equal(read.pixels, pixels):
+            raise VeraError(f"{file.name} reads back differently from what was written: check the disk of {folder.parents[1]}")
+        digests[file.name] = read.digest
+    return digests
