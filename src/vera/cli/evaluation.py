@@ -114,6 +114,7 @@ def run(config: DictConfig) -> int:
             calibration=calibration_pairs(config.calibration) if config.calibration.pairs else None,
             repeated=config.diversity.people,
             group_by=config.group_by,
+            attack=OmegaConf.to_container(config.attack) if OmegaConf.is_list(config.attack) else config.attack,
             panels=config.panels,
             config=record,
             tell=tell,
@@ -170,7 +171,7 @@ def methods(config: DictConfig, people: Sequence[Person]) -> list[Method]:
         seeds = range(1, config.diversity.seeds + 1) if "seed" in node and config.diversity.people else ()
         settings = {"node": OmegaConf.to_container(node, resolve=True), "preserve": list(config.preserve)}
         again = tuple(build(**given, seed=node.seed + number) for number in seeds)
-        found.append(Method(str(name), build(**given), settings, again))
+        found.append(Method(str(name), build(**given), settings, again, seeded="seed" in node))
     return found
 
 

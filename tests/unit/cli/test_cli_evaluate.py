@@ -37,7 +37,7 @@ def test_evaluate_and_report(vera, people, tmp_path):
     command = ["evaluate", *where, "anonymizer=[mask,none]", "metrics=[preservation]"]
     code, stdout, stderr = vera(*command)
     assert code == 0, stderr
-    assert "|  | mask | none |" in stdout
+    assert "|  | originals | mask | none |" in stdout
     mask, none = records(out)
     assert mask["people"] == {"all": 2, "written": 1, "refused": 1, "unusable": 0, "failed": 0}
     assert none["people"]["written"] == 2
@@ -55,7 +55,7 @@ def test_evaluate_and_report(vera, people, tmp_path):
 
     code, stdout, _ = vera("report", out, "--out", tmp_path / "all")
     assert code == 0
-    assert "|  | mask | none |" in stdout
+    assert "|  | originals | mask | none |" in stdout
     assert (tmp_path / "all" / "table.csv").is_file()
 
 

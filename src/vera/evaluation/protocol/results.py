@@ -156,7 +156,7 @@ class Scorer:
         for number, (original, one, files) in enumerate(zip(originals, seen, self.items[item]["images"], strict=True), 1):
             photograph = read_written(self.files.image(item, number), files["image"])
             preserved = read_written(self.files.preserved(item, number), files["preserved"]).pixels[:, :, 0] > 127
-            yield Written(original, photograph, preserved, one, tuple(other[number - 1] for other in again))
+            yield Written(original, photograph, preserved, one, tuple(other[number - 1] for other in again), method.seeded)
 
     def _other_seeds(self, person: Person, method: Method) -> list[list[Observation]]:
         names = [Item(name, person.id) for name, _ in method.runs[1:]] if person.id in self.repeated else []
