@@ -16,9 +16,8 @@ from vera.evaluation.measures.base import Measure
 from vera.evaluation.measures.photographs import without_download
 from vera.evaluation.protocol.calibration import CalibrationPairs, calibrate
 from vera.evaluation.protocol.items import ORIGINALS, Method, Sources, described
-from vera.evaluation.protocol.results import AnonymizerResult, Scorer, data_digest
+from vera.evaluation.protocol.results import AnonymizerResult, Scorer, data_digest, with_skin_tone
 from vera.evaluation.protocol.run import Protocol
-from vera.evaluation.protocol.skin import with_skin_tone
 from vera.evaluation.report import figures
 from vera.evaluation.report import results as report
 from vera.evaluation.report.fairness import write_fairness

@@ -7,7 +7,7 @@ from skimage.color import deltaE_ciede2000, lab2rgb, rgb2lab
 from sklearn.metrics.pairwise import rbf_kernel
 from torch import nn
 
-from vera.evaluation.metrics.appearance import Appearance, lab_of_skin, seam_difference, skin_tone, typology_angle
+from vera.evaluation.metrics.appearance import AppearanceChange, lab_of_skin, seam_difference, skin_tone, typology_angle
 from vera.evaluation.metrics.discrepancy import MeanDiscrepancy
 from vera.types import VeraError
 
@@ -31,7 +31,7 @@ def face(lab):
 
 
 def measured(original, anonymized, preserved, marks, found=None):
-    metric = Appearance()
+    metric = AppearanceChange()
     metric.update(original, anonymized, preserved, marks, found)
     return metric.compute()
 
@@ -96,7 +96,7 @@ def test_skin_tones_are_those_of_the_typology_angle(lab, tone, marks):
 
 def test_photographs_of_two_sizes_cannot_be_compared(marks):
     with pytest.raises(VeraError, match="compare photographs of one size"):
-        Appearance().update(np.zeros((9, 9, 3), np.uint8), np.zeros((9, 8, 3), np.uint8), np.zeros((9, 9), bool), marks, None)
+        AppearanceChange().update(np.zeros((9, 9, 3), np.uint8), np.zeros((9, 8, 3), np.uint8), np.zeros((9, 9), bool), marks, None)
 
 
 class Vectors(nn.Module):

@@ -9,7 +9,7 @@ from tests.unit.evaluation.protocol_parts import Detector, Recogniser, Same, peo
 from vera.evaluation.api import evaluate
 from vera.evaluation.judges import Judge
 from vera.evaluation.metrics.base import share
-from vera.evaluation.protocol import skin
+from vera.evaluation.protocol import results as scores
 from vera.evaluation.report import results as report
 from vera.evaluation.report.fairness import FairnessTable, difference
 
@@ -35,7 +35,7 @@ def test_the_gap_is_between_the_farthest_groups_and_small_ones_do_not_count():
 
 def test_a_run_writes_the_table_for_columns_with_two_large_groups(tmp_path, monkeypatch):
     monkeypatch.setattr(report, "draw", lambda *arguments: [])
-    monkeypatch.setattr(skin, "skin_tone", lambda pixels, marks: "light")  # one group: no column
+    monkeypatch.setattr(scores, "skin_tone", lambda pixels, marks: "light")  # one group: no column
     known = people(tmp_path / "in", 11)
     judges = [Judge(Detector(), Recogniser(), "euclidean")]
     out = tmp_path / "out"

@@ -7,7 +7,7 @@ import torch
 import torch.distributed as dist
 from torch import multiprocessing, nn
 
-from vera.evaluation.metrics.appearance import Appearance
+from vera.evaluation.metrics.appearance import AppearanceChange
 from vera.evaluation.metrics.attackers import LinkingAttacker, NaiveAttacker, ParrotAttacker
 from vera.evaluation.metrics.attributes import AttributePreservation
 from vera.evaluation.metrics.discrepancy import MeanDiscrepancy
@@ -68,7 +68,7 @@ def results(items):
         "attributes": AttributePreservation(),
         "diversity": Diversity("euclidean", threshold=2.0),
         "segmentation": SegmentationConsistency(Brightest()),
-        "appearance": Appearance(),
+        "appearance": AppearanceChange(),
         "discrepancy": MeanDiscrepancy(Pixels()),
         "naive": NaiveAttacker("euclidean"),
         "parrot": ParrotAttacker("euclidean"),

@@ -27,7 +27,7 @@ class Outputs:
     Args:
         root: folder of the outputs.
         pattern: path of an output under it, with ``{person}`` and ``{name}`` (the photograph's file name without its ending).
-        preserved: path of the kept region's mask (white = kept), likewise with both; None: the tool claims to keep nothing.
+        preserved: path of the kept region's mask (white = kept), with the same two; None: the tool claims to keep nothing.
         resize: scale pictures of another size but the same proportions to the photograph's; otherwise they are an error.
 
     Raises:

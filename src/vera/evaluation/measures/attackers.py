@@ -122,7 +122,7 @@ class RegionAttack(Measure):
 
     Args:
         judge: judge whose recogniser the attacker uses.
-        part: one of :data:`REGIONS`.
+        part: name of the part, one of :data:`REGIONS`.
         parser: parser that finds the classes; None for parts that need none.
 
     """

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from vera import distributed as ranks
 from vera.evaluation.measures.base import Measure, Original, Written, computed
-from vera.evaluation.metrics.appearance import Appearance
+from vera.evaluation.metrics.appearance import AppearanceChange
 from vera.evaluation.metrics.attributes import AttributePreservation
 from vera.evaluation.metrics.discrepancy import MeanDiscrepancy
 from vera.evaluation.metrics.frechet import FrechetDistance
@@ -141,13 +141,13 @@ class Looks(Measure):
     """Measure landmarks, colours and sharpness of the anonymized face, where a face is found in the original.
 
     Args:
-        metric: differences in appearance.
+        metric: differences between a face and its anonymized one.
 
     """
 
     name = "appearance"
 
-    def __init__(self, metric: Appearance) -> None:
+    def __init__(self, metric: AppearanceChange) -> None:
         self.metric: Any = metric
 
     def written(self, written: Written) -> None:
@@ -259,4 +259,4 @@ def without_download(device: str, batch_size: int) -> list[Measure]:
     kept = Preserved(Preservation(), device=device)
     learner = LandmarkUtility(EfficientNetLite0(stages=(3,)), side=128)
     useful = Useful(learner, size=CROP, batch_size=batch_size, device=device)
-    return [kept, Replaced(Replacement()), Looks(Appearance()), AttributesKept(AttributePreservation()), useful, *of_crops]
+    return [kept, Replaced(Replacement()), Looks(AppearanceChange()), AttributesKept(AttributePreservation()), useful, *of_crops]

@@ -28,7 +28,7 @@ DARK = "dark"
 FIGURES = ("landmark_error", "skin_delta_e", "ita_change", "seam_delta_e", "seam_delta_e_before", "region_delta_e", "sharpness")
 
 
-class Appearance(Collected):
+class AppearanceChange(Collected):
     """Means over photographs of seven differences between a face and its anonymized one."""
 
     higher_is_better = False

@@ -17,8 +17,7 @@ from scipy.special import gammaln
 from scipy.stats import t
 
 from vera.distributed import Collected, keys
-from vera.evaluation.metrics.base import LEVEL, check_rows, distances, share_of_people
-from vera.evaluation.metrics.over_people import LEAST, Whole
+from vera.evaluation.metrics.base import LEAST_PEOPLE, LEVEL, Whole, check_rows, distances, share_of_people
 from vera.evaluation.metrics.utility import Ridge
 from vera.faces.recognition import Distance
 from vera.types import Matrix, VeraError
@@ -71,8 +70,9 @@ class Attacker(Collected):
         probes, people, photographs = self._side("probe")
         gallery, owners, sources = self._side("gallery")
         count = len(self.column("probe_people"))
-        if len(np.unique(owners)) < LEAST or len(np.unique(people)) < LEAST:
-            raise VeraError(f"an attack is measured on {LEAST} people or more, there are {len(np.unique(people))} with a picture to attack")
+        attacked = len(np.unique(people))
+        if min(len(np.unique(owners)), attacked) < LEAST_PEOPLE:
+            raise VeraError(f"an attack is measured on {LEAST_PEOPLE} people or more, there are {attacked} with a picture to attack")
         table = self._table(probes, people, gallery, owners)
         ranks = nearer(table, people, owners, self._hidden(photographs, sources))
         known = np.isfinite(ranks)

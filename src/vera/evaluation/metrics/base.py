@@ -36,6 +36,10 @@ def distances(a: Matrix, b: Matrix, distance: Distance) -> Matrix:
 
 LEVEL = 0.95
 """Of all confidence intervals."""
+LEAST_PEOPLE = 10
+"""DECISION: fewer people have no bootstrap and no attack: so few say little about their own spread."""
+Whole = npt.NDArray[np.int64]
+"""``(N,)`` whole numbers, such as whose an item is."""
 Share = dict[str, float | int | None]
 """``share`` (None of nothing), ``count``, ``of``, and the interval's ends ``low`` and ``high``."""
 

@@ -10,18 +10,15 @@ import numpy.typing as npt
 from scipy.integrate import trapezoid
 from scipy.stats import norm
 
-from vera.evaluation.metrics.base import LEVEL, wilson
+from vera.evaluation.metrics.base import LEAST_PEOPLE, LEVEL, Whole, wilson
 from vera.types import Matrix
 
 REPLICATES, SEED = 400, 2020
 """DECISION: bootstrap replicates, which give a standard error to 4 %, and the seed that they are drawn with."""
-LEAST = 10
-"""DECISION: fewer people have no interval: a bootstrap over so few says little about its own spread."""
 MOST = 200_000
 """DECISION: of more pairs of two people every n-th is taken, in an order that does not look at distances, to bound the time."""
 RATES = (1e-2, 1e-3)
 """False-accept rates at which true-accept rates are given."""
-Whole = npt.NDArray[np.int64]
 
 
 class Pairs(NamedTuple):
@@ -68,7 +65,7 @@ def verification(pairs: Pairs, *, rates: Sequence[float] = RATES, replicates: in
     ends = np.flatnonzero(np.append(np.diff(values) > 0, True))  # equal distances are one threshold
     found = _rates_of(np.ones(len(values)), same, ends, shown)
     random, drawn = np.random.default_rng(SEED), []
-    for _ in range(replicates if len(known) >= LEAST else 0):
+    for _ in range(replicates if len(known) >= LEAST_PEOPLE else 0):
         weight = random.multinomial(len(known), np.full(len(known), 1 / len(known))).astype(np.float64)
         weights = weight[first] * np.where(same, 1.0, weight[second])
         if weights[same].any() and weights[~same].any():
@@ -99,7 +96,7 @@ def _rates_of(weights: Matrix, same: npt.NDArray[np.bool_], ends: Whole, rates: 
 
 
 def _with_interval(value: float, spread: Matrix, people: int) -> dict[str, float | None]:
-    if people < LEAST:
+    if people < LEAST_PEOPLE:
         return {"value": value, "low": None, "high": None}
     deviation = float(spread.std(ddof=1)) if len(spread) > 1 else 0.0
     if deviation < 1e-12 or not 0 < value < 1:

@@ -14,7 +14,6 @@ import numpy as np
 
 from vera.data.people import Person
 from vera.evaluation.judges import Judge
-from vera.evaluation.metrics.base import Share
 from vera.evaluation.report.groups import EVERYBODY, LEAST, OTHERS, TITLES, UNKNOWN, Judged, by_group, markdown
 from vera.files import write_into_run
 from vera.types import VeraError
@@ -46,7 +45,7 @@ class FairnessTable:
     why: str = ""
 
     def gaps(self) -> list[dict[str, Any]]:
-        """For each column and figure the groups with the largest and the smallest share, their ``difference`` and its interval."""
+        """The groups with the largest and the smallest share, by column and figure: their ``difference`` and its interval."""
         found = []
         for column in dict.fromkeys(row["column"] for row in self.rows if row["column"] != EVERYBODY):
             named = [row for row in self.rows if row["column"] == column and row["group"] not in (OTHERS, UNKNOWN)]
@@ -85,7 +84,7 @@ class FairnessTable:
         )
 
 
-def difference(first: Share, second: Share) -> dict[str, float]:
+def difference(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, float]:
     """Difference of two independent shares with its 95 % interval from theirs (Newcombe, 1998, method 10).
 
     Args:
@@ -103,7 +102,7 @@ def write_fairness(run: Path, people: Sequence[Person], anonymizers: Sequence[st
 
     Args:
         run: folder of the finished run, which gets ``fairness.md`` and ``fairness.csv``.
-        people: everybody, with groups.
+        people: everybody in the run, with their groups.
         anonymizers: names of the anonymizers in the run.
         judges: detectors and recognisers of the run.
 
