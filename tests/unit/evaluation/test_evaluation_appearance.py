@@ -27,7 +27,7 @@ def marks():
 
 
 def face(lab):
-    return np.broadcast_to((255 * lab2rgb(np.array([[lab]]))).round().astype(np.uint8), (SIDE, SIDE, 3)).copy()
+    return np.broadcast_to((255 * lab2rgb(np.array([[lab]], dtype=float))).round().astype(np.uint8), (SIDE, SIDE, 3)).copy()
 
 
 def measured(original, anonymized, preserved, marks, found=None):

@@ -94,7 +94,7 @@ class EmbeddingAttack(Measure):
 
 
 class GeometryAttack(Measure):
-    """Estimates the landmarks of the source from those of the output, by a map learned on other people, and looks for them.
+    """Learns on other people how landmarks change, and looks for the source whose landmarks would become those of the output.
 
     Only outputs in which the first detector found a face are attacked: elsewhere the recognisers look at the source's own landmarks.
     """

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -113,30 +114,37 @@ class NaiveAttacker(Attacker):
 
 
 class ParrotAttacker(Attacker):
-    """Learns from other people's photographs, before and after, what the anonymizer does to an embedding, and undoes it.
+    """Learns from other people's photographs, before and after, what the anonymizer does to an embedding, and does it to the gallery.
 
-    A linear map (ridge regression that starts from the identity, so that with nothing to learn it is the naive attacker) is learned
-    in :data:`FOLDS` parts and used on people who took no part; guesses and originals are compared by cosine about the originals' mean.
-    Source: Newton, Sweeney and Malin (2005) named the attack. There the attacker anonymizes the gallery; here embeddings are mapped back.
+    The map from an original's embedding to its output's is linear (ridge regression that starts from the identity, so that with nothing
+    to learn this is the naive attacker). A probe and a person of the gallery are compared by a map that was learned without either:
+    people are dealt to :data:`FOLDS` parts, of which two take no part. Source: Newton, Sweeney and Malin (2005), who named the attack;
+    there the attacker anonymizes the gallery's pictures themselves.
     """
 
     def _table(self, probes: Matrix, people: Whole, gallery: Matrix, owners: Whole) -> Matrix:
-        sources = self._sources()
-        fold = np.unique(people, return_inverse=True)[1] % FOLDS
+        if self.distance == "cosine":
+            probes, gallery = _unit(probes), _unit(gallery)
+        sources = self._sources(gallery)
+        known = np.isfinite(sources).all(axis=1)
+        everybody = np.unique(np.concatenate([people, owners]))
+        asked, held = (np.searchsorted(everybody, side) % FOLDS for side in (people, owners))
         table = np.full((len(probes), len(gallery)), np.nan)
-        for part in range(FOLDS):
-            known, asked = (fold != part) & np.isfinite(sources).all(axis=1), fold == part
-            if known.sum() < 3 or not asked.any():
+        for first, second in combinations(range(FOLDS), 2):
+            learned = known & ~np.isin(asked, (first, second))
+            if learned.sum() < 3:
                 continue
-            guess = probes[asked] + Ridge(probes[known], sources[known] - probes[known])(probes[asked])
-            mean = sources[known].mean(axis=0)
-            table[asked] = distances(_unit(guess - mean), _unit(gallery - mean), "euclidean")
+            guessed = gallery + Ridge(sources[learned], probes[learned] - sources[learned])(gallery)
+            own = (first, first) if second == (first + 1) % FOLDS else (second, second) if first == (second + 1) % FOLDS else None
+            for probe, shown in ((first, second), (second, first), *([own] if own else [])):
+                rows, columns = np.flatnonzero(asked == probe), np.flatnonzero(held == shown)
+                table[np.ix_(rows, columns)] = distances(probes[rows], guessed[columns], "euclidean")
         return table
 
-    def _sources(self) -> Matrix:
+    def _sources(self, gallery: Matrix) -> Matrix:
         """The original of each probe, NaN where the gallery does not hold it."""
         _, _, photographs = self._side("probe")
-        gallery, _, sources = self._side("gallery")
+        _, _, sources = self._side("gallery")
         order = np.argsort(sources, kind="stable")
         place = np.searchsorted(sources[order], photographs).clip(max=len(sources) - 1)
         found = gallery[order][place].copy()
