@@ -58,6 +58,13 @@ def test_evaluate_and_report(vera, people, tmp_path):
     assert "|  | originals | mask | none |" in stdout
     assert (tmp_path / "all" / "table.csv").is_file()
 
+    code, stdout, _ = vera("report", out, "--latex")
+    assert code == 0
+    assert r"\begin{tabular}{lrrr}" in stdout
+    code, _, stderr = vera("report", out, "--latex", "--html")
+    assert code == 2
+    assert "give one of the two" in stderr
+
 
 def test_a_fault_of_an_anonymizer_is_counted_and_leaves_1(vera, people, broken, tmp_path):
     out = tmp_path / "run"
