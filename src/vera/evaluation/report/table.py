@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 ORIGINALS = "originals"
@@ -53,7 +54,7 @@ def figures(records: Sequence[Record]) -> list[Figure]:
             *_separated(f"to other originals of the person, {name}", key, "others", rates, better="less"),
             *_separated(f"pairs of outputs, {name}", key, "pairs", rates, better="more"),
             at(f"distance between seeds, {name} ↑", key, "diversity", "mean_distance"),
-            Figure(f"{name} took part in the search", lambda r, name=name: _searched(r, name)),
+            Figure(f"{name} took part in the search", partial(_searched, recogniser=name)),
         ]
     found += [figure for attack in named(records, "attack/") for figure in _attacked(attack)]
     found += [
@@ -169,7 +170,8 @@ def with_originals(records: Sequence[Record], names: Sequence[str]) -> tuple[lis
         return list(records), list(names)
     data = records[0]["data"]
     people = {"all": data["people"], "unusable": data["unusable"], "written": None, "refused": None, "failed": None}
-    added = {"anonymizer": ORIGINALS, "people": people, "why": {}, "seconds_a_photograph": None, "provenance": [], "measures": measures}
+    empty: dict[str, Any] = {"why": {}, "seconds_a_photograph": None, "provenance": []}
+    added = {"anonymizer": ORIGINALS, "people": people, "measures": measures, **empty}
     return [added, *records], [ORIGINALS, *names]
 
 
