@@ -19,7 +19,7 @@ from vera.features.pooled import Lite0Features
 from vera.types import Semantic, VeraError
 
 CONF = Path(__file__).parents[2] / "conf"
-NEEDS_A_FILE = {"fid": "inception", "kid": "inception", "lpips": "alexnet", "age": "age"}
+NEEDS_A_FILE = {"fid": "inception", "kid": "inception", "lpips": "alexnet", "age": "age", "cmmd": "clip"}
 
 OURS = {"vera": None, "generator": "generator"}
 """The renderer of each of our own anonymizers."""
@@ -81,7 +81,8 @@ def test_the_default_has_ours_all_baselines_and_nothing_to_download(root, parts)
 
 @pytest.mark.parametrize("name", options("anonymizer"))
 def test_anonymizers_are_built(name, root, parts):
-    config = composed("people=ffhq", f"people.root={root}", f"anonymizer=[{name}]", "preserve=[mouth]", "seed=7")
+    where = [f"anonymizer.outputs.root={root}"] if name == "outputs" else []
+    config = composed("people=ffhq", f"people.root={root}", f"anonymizer=[{name}]", "preserve=[mouth]", "seed=7", *where)
     if name == "ksame":
         config.anonymizer.ksame.k = 2
     (one,) = evaluation.methods(config, instantiate(config.people))
@@ -91,7 +92,7 @@ def test_anonymizers_are_built(name, root, parts):
         bundle, device, chosen, others = parts[0]
         assert (bundle, device, chosen.preserve, chosen.seed) == (None, "cpu", (Semantic.MOUTH,), 7)
         assert others == {"renderer": OURS[name], "leave_out_person": False}
-    elif name != "none":
+    elif name not in ("none", "outputs"):
         assert one.anonymizer.preserve == (Semantic.MOUTH,)
 
 

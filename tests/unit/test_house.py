@@ -160,9 +160,9 @@ def imports_between(package):
     return {(name, found) for name, found in pairs if found in modules and name != found}
 
 
-@pytest.mark.parametrize(("package", "most"), [("vera.evaluation", 1.47), ("vera.training", 0.92)])
+@pytest.mark.parametrize(("package", "most"), [("vera.evaluation", 1.7), ("vera.training", 0.92)])
 def test_modules_import_few_others_of_their_package(package, most):
-    """Half as many as when prefixes were packages. On average: a limit on the sum would leave no room for a new metric or stage."""
+    """Half as many as when prefixes were packages (109 among 32 modules). On average: a sum would leave no room for a new metric or stage."""
     modules = [path for path in SOURCES if module_name(path).startswith(f"{package}.")]
     found = len(imports_between(package)) / len(modules)
     assert 0 < found <= most, f"modules of {package} import {found:.2f} others of it on average, at most {most} are allowed"

@@ -115,6 +115,7 @@ def run(config: DictConfig) -> int:
             calibration=calibration_pairs(config.calibration) if config.calibration.pairs else None,
             repeated=config.diversity.people,
             group_by=config.group_by,
+            attack=OmegaConf.to_container(config.attack) if OmegaConf.is_list(config.attack) else config.attack,
             panels=config.panels,
             config=record,
             tell=tell,
@@ -173,7 +174,7 @@ def methods(config: DictConfig, people: Sequence[Person]) -> list[Method]:
         settings = {"node": OmegaConf.to_container(node, resolve=True), "preserve": list(config.preserve)}
         again = tuple(build(**given, seed=node.seed + number) for number in seeds)
         try:
-            found.append(Method(str(name), build(**given), settings, again))
+            found.append(Method(str(name), build(**given), settings, again, seeded="seed" in node))
         except TooFewFaces as error:
             if rank() == 0:
                 typer.echo(f"vera: '{name}' is left out: {error}", err=True)

@@ -11,14 +11,17 @@ from vera import distributed as ranks
 from vera.data.manifest import read_manifest
 from vera.data.people import Person, folder
 from vera.evaluation.judges import Judge, dlib_judge, observer
+from vera.evaluation.measures.attackers import attacks
 from vera.evaluation.measures.base import Measure
 from vera.evaluation.measures.photographs import without_download
 from vera.evaluation.protocol.calibration import CalibrationPairs, calibrate
 from vera.evaluation.protocol.items import ORIGINALS, Method, Sources, described
-from vera.evaluation.protocol.results import AnonymizerResult, Scorer, data_digest
+from vera.evaluation.protocol.results import AnonymizerResult, Scorer, data_digest, with_skin_tone
 from vera.evaluation.protocol.run import Protocol
 from vera.evaluation.report import figures
 from vera.evaluation.report import results as report
+from vera.evaluation.report.fairness import write_fairness
+from vera.faces.parser_choice import choose_parser
 from vera.files import plain
 from vera.provenance import provenance
 from vera.types import Anonymizer, Progress
@@ -37,6 +40,7 @@ def evaluate(
     calibration: CalibrationPairs | None = None,
     repeated: int = 0,
     group_by: str | None = None,
+    attack: Sequence[str] | str = (),
     panels: int = 6,
     device: str = "cpu",
     batch_size: int = 16,
@@ -52,12 +56,15 @@ def evaluate(
     Args:
         people: a ``pairs.csv``, a folder (:func:`vera.data.people.folder`), or people.
         anonymizers: anonymizers to compare, by the names that the tables give them.
-        out: the run's folder: images, ``results.jsonl``, ``table.md``, ``table.csv`` and figures.
+        out: the run's folder: images, ``results.jsonl``, ``table.md``, ``table.csv`` and figures; ``fairness.md`` and ``fairness.csv``
+            where two groups of people are large enough.
         judges: detectors and recognisers; the embedded ones if None.
         measures: measures of the photographs, beside those of the judges; None for those that need no download.
         calibration: pairs of photographs on which the recognisers' thresholds are calibrated.
         repeated: number of people for whom the methods' other seeds are run as well; 0 for none.
-        group_by: a label of the people by which figures are split.
+        group_by: a label of the people by which figures are split; ``skin_tone`` is measured
+            (:func:`vera.evaluation.metrics.appearance.skin_tone`).
+        attack: names of attackers (:data:`vera.evaluation.measures.attackers.ATTACKS`), ``region`` or ``all``.
         panels: photographs in the picture of faces; 0 for none.
         device: where the measures' networks run.
         batch_size: images they take at once.
@@ -92,6 +99,7 @@ def evaluate(
     chosen = list(judges) if judges is not None else [dlib_judge()]
     root = Path(out)
     measured = list(measures) if measures is not None else without_download(device, batch_size)
+    measured += attacks(attack, chosen, lambda: choose_parser(None, device=device))
     session = provenance(config or {}, device=device)
     report.check_same_photographs(root, data_digest({person.id: Sources(person).digests for person in known}))
     protocol = Protocol(root, known, methods, observer(chosen), repeated=repeated, session=session, shard=shard)
@@ -99,6 +107,7 @@ def evaluate(
         items = protocol.run(tell)
         if shard is not None:
             return []
+        known = with_skin_tone(known, items, protocol.files)
         scorer = Scorer(
             known,
             items,
@@ -117,10 +126,13 @@ def evaluate(
             tell(f"measuring {one.name}", number, len(methods))
         result = scorer.judge(one)
         made = [sessions[key] for key in result.record["sessions"]]
-        origin = {"made_by": plain(described(one.anonymizer)), "data": scorer.data(), "provenance": made, "measured_by": measured_by}
+        searched = [recogniser.name for recogniser in getattr(one.anonymizer, "recognisers", ())]
+        origin: dict[str, Any] = {"recognisers_of_the_search": searched, "made_by": plain(described(one.anonymizer))}
+        origin |= {"data": scorer.data(), "provenance": made, "measured_by": measured_by}
         results.append(replace(result, record=result.record | origin))
     if ranks.rank() == 0:
         _report(root, results, known[:panels], scorer)
+        write_fairness(root, known, [one.name for one in methods], chosen)
     ranks.wait()
     return [result.record for result in results]
 

@@ -37,7 +37,7 @@ def test_evaluate_and_report(vera, people, tmp_path):
     command = ["evaluate", *where, "anonymizer=[mask,none]", "metrics=[preservation]"]
     code, stdout, stderr = vera(*command)
     assert code == 0, stderr
-    assert "|  | mask | none |" in stdout
+    assert "|  | originals | mask | none |" in stdout
     mask, none = records(out)
     assert mask["people"] == {"all": 2, "written": 1, "refused": 1, "unusable": 0, "failed": 0}
     assert none["people"]["written"] == 2
@@ -55,8 +55,15 @@ def test_evaluate_and_report(vera, people, tmp_path):
 
     code, stdout, _ = vera("report", out, "--out", tmp_path / "all")
     assert code == 0
-    assert "|  | mask | none |" in stdout
+    assert "|  | originals | mask | none |" in stdout
     assert (tmp_path / "all" / "table.csv").is_file()
+
+    code, stdout, _ = vera("report", out, "--latex")
+    assert code == 0
+    assert r"\begin{tabular}{lrrr}" in stdout
+    code, _, stderr = vera("report", out, "--latex", "--html")
+    assert code == 2
+    assert "give one of the two" in stderr
 
 
 def test_a_fault_of_an_anonymizer_is_counted_and_leaves_1(vera, people, broken, tmp_path):

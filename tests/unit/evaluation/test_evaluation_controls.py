@@ -40,7 +40,7 @@ def judged(anonymizer, portrait, observer):
     metric.add_gallery([source.embeddings[name]], ["p"], [portrait.digest])
     metric.update([seen.embeddings[name]], ["p"], [portrait.digest])
     rate = DetectionRate()
-    rate.update([seen.found[observer.detectors[0].name]])
+    rate.update([seen.found[observer.detectors[0].name]], ["p"])
     result = metric.compute()
     return result["rank_1"]["share"], result["recognised"]["own"]["share"], rate.compute()["share"]
 

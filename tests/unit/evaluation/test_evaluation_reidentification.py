@@ -71,7 +71,7 @@ def test_by_group(faces):
     probes[10:] = faces[(np.arange(10, 20) + 4) % 20]  # taken for somebody else
     judged.update(probes, PEOPLE, PHOTOGRAPHS, ["women"] * 10 + ["men"] * 9 + [None])
     result = judged.compute()
-    assert result["rank_1"] | {"low": 0, "high": 0} == {"share": 0.5, "count": 10, "of": 20, "low": 0, "high": 0}
+    assert result["rank_1"] | {"low": 0, "high": 0} == {"share": 0.5, "count": 10, "of": 20, "low": 0, "high": 0, "people": 10}
     assert {name: part["rank_1"]["share"] for name, part in result["groups"].items()} == {"women": 1.0, "men": 0.0}
     assert result["groups"]["men"]["recognised"]["own"]["of"] == 9
     with pytest.raises(VeraError, match="'children'"):

@@ -10,6 +10,7 @@ from sklearn.metrics import roc_auc_score, roc_curve
 from vera.evaluation.metrics.verification import roc
 from vera.evaluation.protocol.results import AnonymizerResult, kind, rounded
 from vera.evaluation.report import results as report
+from vera.evaluation.report.formats import web_page
 from vera.evaluation.report.publish import publish
 from vera.evaluation.report.table import cell, comma_separated, figures, markdown, notes
 from vera.types import VeraError
@@ -59,23 +60,25 @@ def run(folder, *records):
 
 def test_the_table_has_a_line_a_figure_and_a_column_an_anonymizer():
     lines = markdown([record(), record("vera", count=0)], ["blur", "vera"]).splitlines()
-    assert lines[0] == "|  | blur | vera |"
-    assert "| refused by its own verification | 1 | 1 |" in lines
-    assert "| recognised, dlib at its own threshold ↓ | 30.0% [10%, 50%] | 0.0% [10%, 50%] |" in lines
-    assert "| frechet lite0 ↓ | 12.5 | 12.5 |" in lines
-    assert "| seconds a photograph (median) ↓ | 0.25 | 0.25 |" in lines
+    assert lines[0] == "|  | originals | blur | vera |"
+    assert "| refused by its own verification |  | 1 | 1 |" in lines
+    assert "| recognised, dlib at its own threshold ↓ |  | 30.0% [10%, 50%] | 0.0% [10%, 50%] |" in lines
+    assert "| pairs of outputs, dlib: equal error rate ↓ | 0.125 | 0.125 | 0.125 |" in lines
+    assert "| frechet lite0 ↓ |  | 12.5 | 12.5 |" in lines
+    assert "| seconds a photograph (median) ↓ |  | 0.25 | 0.25 |" in lines
     assert not [line for line in lines if "another photograph" in line or "KID" in line]  # nobody has a figure there
 
 
 def test_an_anonymizer_without_a_figure_has_an_empty_cell():
     other = record("vera")
     del other["measures"]["frechet_lite0"]
-    assert "| frechet lite0 ↓ | 12.5 |  |" in markdown([record(), other], ["blur", "vera"])
+    assert "| frechet lite0 ↓ |  | 12.5 |  |" in markdown([record(), other], ["blur", "vera"])
     assert cell(None) == ""
 
 
 def test_the_comma_separated_table_holds_plain_numbers():
-    (row,) = csv.DictReader(io.StringIO(comma_separated([record()], ["blur"])))
+    originals, row = csv.DictReader(io.StringIO(comma_separated([record()], ["blur"])))
+    assert (originals["anonymizer"], originals["pairs of outputs, dlib: AUC"]) == ("originals", "0.9")
     assert row["anonymizer"] == "blur"
     assert float(row["recognised, dlib at its own threshold"]) == 0.3
     assert float(row["recognised, dlib at its own threshold: high"]) == 0.5
@@ -87,7 +90,7 @@ def test_two_recognisers_have_a_column_each_for_everything():
     one["measures"]["recognition/other"] = copy.deepcopy(one["measures"]["recognition/dlib"])
     for number, name in enumerate(("dlib", "other"), 4):
         one["measures"][f"recognition/{name}"]["nearest"]["people_in_gallery"] = number
-    (row,) = csv.DictReader(io.StringIO(comma_separated([one], ["blur"])))
+    _, row = csv.DictReader(io.StringIO(comma_separated([one], ["blur"])))
     assert [row[f"people in the gallery of these ranks, {name}"] for name in ("dlib", "other")] == ["4", "5"]
 
 
@@ -149,14 +152,61 @@ def test_a_calibration_is_stated_with_its_pairs_and_intervals():
     assert "false-accept rate 0.001: too few pairs" in text
 
 
+def test_the_table_shows_intervals_attacks_the_search_and_the_machine():
+    one = record()
+    pairs = one["measures"]["recognition/dlib"]["pairs"]
+    tar = {"0.01": {"value": 0.75, "low": 0.6, "high": 0.9}, "0.001": None}
+    pairs["anonymized"]["over_people"] = {"eer": {"value": 0.125, "low": 0.05, "high": 0.25}, "auc": None, "tar": tar}
+    attack = {"rank_1": share(2, 10), "rank_1_by_chance": 0.1, "bits": {"value": 1.5, "low": 1.25, "high": 1.75}, "bits_by_chance": 1.14}
+    one["measures"]["attack/parrot/dlib"] = attack | {"wins": True, "lists": {"10": {"rank_1": 0.3, "rank": 4.0}, "100": None}}
+    one["measures"]["attributes"] = {"expression": {"mouth_opening": {"mean_difference": 0.01}}, "absent": ["gaze", "age"]}
+    one["measures"]["frechet_lite0"] |= {"images": 160, "dimensions": 320}
+    one["recognisers_of_the_search"] = ["dlib"]
+    one["provenance"][0] |= {"machine": {"device": "cpu", "processor": "x86_64"}, "threads": 2}
+    lines = markdown([one], ["blur"]).splitlines()
+    for line in (
+        "| pairs of outputs, dlib: equal error rate ↓ | 0.125 | 0.125 [0.05, 0.25] |",
+        "| pairs of outputs, dlib: TAR at FAR 0.01 ↑ |  | 0.75 [0.6, 0.9] |",
+        "| dlib took part in the search |  | yes |",
+        "| attack parrot, dlib: rank 1 ↓ |  | 20.0% [10%, 50%] |",
+        "| attack parrot, dlib: bits of rank ↓ |  | 1.5 [1.25, 1.75] |",
+        "| attack parrot, dlib: rank 1 of 10 ↓ |  | 0.3 |",
+        "| attack parrot, dlib: better than chance |  | yes |",
+        "| mouth opening change, eye distances ↓ |  | 0.01 |",
+        "| made on |  | cpu, x86_64, 2 threads |",
+    ):
+        assert line in lines, line
+    text = notes([one], ["blur"])
+    assert "attributes: no gaze, no network for it was given (blur)" in text
+    assert "frechet lite0 rests on 160 images in 320 dimensions" in text
+    one["measures"]["frechet_lite0"]["images"] = 321
+    assert "rests on" not in notes([one], ["blur"])
+    one["recognisers_of_the_search"] = []
+    assert "| dlib took part in the search |  | no (unseen) |" in markdown([one], ["blur"])
+
+
+def test_the_table_in_latex_and_html(tmp_path):
+    folder = run(tmp_path / "one", record("k_same"))
+    page, files = report.merge([folder], tmp_path / "all", form="latex")
+    assert (tmp_path / "all" / "table.tex") in files
+    assert page.splitlines()[0] == r"\begin{tabular}{lrr}"
+    assert r"recognised, dlib at its own threshold $\downarrow$ &  & 30.0\% [10\%, 50\%] \\" in page
+    assert r" & originals & k\_same \\" in page
+    page, files = report.merge([folder], tmp_path / "all", form="html")
+    assert (tmp_path / "all" / "table.html").read_text() == page
+    assert "<th>k_same</th>" in page
+    assert "<li>k_same: 1 of: too alike.</li>" in page
+    assert "<script>" not in web_page([["", "<script>"]], "- <script>")
+
+
 def test_a_run_is_written_and_merged(tmp_path):
     first, second = run(tmp_path / "one", record(), record("vera", count=0)), run(tmp_path / "two", record("vera", count=1))
     assert [json.loads(line)["anonymizer"] for line in (first / "results.jsonl").read_text().splitlines()] == ["blur", "vera"]
     for name in ("table.md", "table.csv", "distances-dlib.png", "roc-dlib.png", "distances.npz"):
         assert (first / name).stat().st_size > 0
     page, files = report.merge([first, second], tmp_path / "all")
-    assert page.splitlines()[0] == "|  | blur | vera (one) | vera (two) |"
-    assert "| recognised, dlib at its own threshold ↓ | 30.0% [10%, 50%] | 0.0% [10%, 50%] | 10.0% [10%, 50%] |" in page
+    assert page.splitlines()[0] == "|  | originals | blur | vera (one) | vera (two) |"
+    assert "| recognised, dlib at its own threshold ↓ |  | 30.0% [10%, 50%] | 0.0% [10%, 50%] | 10.0% [10%, 50%] |" in page
     assert {file.name for file in files} == {"table.md", "table.csv", "distances-dlib.png", "roc-dlib.png"}
 
 

@@ -110,13 +110,13 @@ def test_consistency_sees_shared_and_scattered_identities():
 
 def test_detection_rate_by_group():
     metric = DetectionRate(groups=("a", "b"))
-    metric.update([True, True, False], ["a", "b", "b"])
-    metric.update([False])
+    metric.update([True, True, False], ["p", "q", "q"], ["a", "b", "b"])
+    metric.update([False], ["r"])
     result = metric.compute()
     assert (result["share"], result["of"]) == (0.5, 4)
     assert {name: part["share"] for name, part in result["groups"].items()} == {"a": 1.0, "b": 0.5}
     with pytest.raises(VeraError, match="2 groups for 1"):
-        metric.update([True], ["a", "b"])
+        metric.update([True], ["p"], ["a", "b"])
 
 
 def test_diversity_over_seeds():

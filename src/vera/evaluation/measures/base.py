@@ -47,6 +47,7 @@ class Written:
         preserved: ``(H, W)``, what the anonymizer says that it kept.
         seen: what the judges saw.
         other_seeds: what they saw in the same photograph under other seeds.
+        seeded: whether the anonymizer draws anything from a seed; without one, whoever has the software can make the output again.
 
     """
 
@@ -55,6 +56,7 @@ class Written:
     preserved: Mask
     seen: Observation
     other_seeds: tuple[Observation, ...] = field(default=())
+    seeded: bool = True
 
 
 class Measure(ABC):

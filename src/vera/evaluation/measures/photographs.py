@@ -11,7 +11,9 @@ from torch import Tensor
 
 from vera import distributed as ranks
 from vera.evaluation.measures.base import Measure, Original, Written, computed
+from vera.evaluation.metrics.appearance import AppearanceChange
 from vera.evaluation.metrics.attributes import AttributePreservation
+from vera.evaluation.metrics.discrepancy import MeanDiscrepancy
 from vera.evaluation.metrics.frechet import FrechetDistance
 from vera.evaluation.metrics.kernel import KernelDistance
 from vera.evaluation.metrics.lpips_distance import LpipsDistance
@@ -32,7 +34,7 @@ class OfCrops(Measure):
     Faces are cut out at the original's landmarks, so that a face that no detector finds any more is judged like any other.
 
     Args:
-        metric: metric of sets of images (:class:`FrechetDistance`, :class:`KernelDistance`) or of pairs
+        metric: metric of sets of images (:class:`FrechetDistance`, :class:`KernelDistance`, :class:`MeanDiscrepancy`) or of pairs
             (:class:`LpipsDistance`).
         size: side of the crop in pixels.
         batch_size: images the network takes at once.
@@ -40,7 +42,9 @@ class OfCrops(Measure):
 
     """
 
-    def __init__(self, metric: FrechetDistance | KernelDistance | LpipsDistance, *, size: int, batch_size: int, device: str) -> None:
+    def __init__(
+        self, metric: FrechetDistance | KernelDistance | MeanDiscrepancy | LpipsDistance, *, size: int, batch_size: int, device: str
+    ) -> None:
         self.metric: Any = metric.to(device)
         self.name = str(metric.name)
         self.size, self.batch_size, self.device = size, batch_size, device
@@ -74,6 +78,8 @@ class OfCrops(Measure):
         for side in self.waiting:
             self._flush(side)
         counts = {"images": ranks.total(self.count, self.device), "without_face": ranks.total(self.without_face, self.device)}
+        if isinstance(self.metric, FrechetDistance):
+            counts["dimensions"] = self.metric.features.dimension
         return {**computed(self.metric.compute), **counts, "crop": self.size}
 
     def _wait(self, side: str, images: tuple[Tensor, ...]) -> None:
@@ -129,6 +135,28 @@ class Replaced(Measure):
         source = written.original
         if np.isfinite(source.seen.landmarks).all():
             self.metric.update(source.photograph.pixels, written.photograph.pixels, written.preserved, source.seen.landmarks)
+
+
+class Looks(Measure):
+    """Measure landmarks, colours and sharpness of the anonymized face, where a face is found in the original.
+
+    Args:
+        metric: differences between a face and its anonymized one.
+
+    """
+
+    name = "appearance"
+
+    def __init__(self, metric: AppearanceChange) -> None:
+        self.metric: Any = metric
+
+    def written(self, written: Written) -> None:
+        """Take an anonymized photograph."""
+        source, marks = written.original, written.seen.landmarks
+        if not np.isfinite(source.seen.landmarks).all():
+            return
+        found = marks if next(iter(written.seen.found.values()), False) else None  # landmarks are the first detector's
+        self.metric.update(source.photograph.pixels, written.photograph.pixels, written.preserved, source.seen.landmarks, found)
 
 
 class AttributesKept(Measure):
@@ -231,4 +259,4 @@ def without_download(device: str, batch_size: int) -> list[Measure]:
     kept = Preserved(Preservation(), device=device)
     learner = LandmarkUtility(EfficientNetLite0(stages=(3,)), side=128)
     useful = Useful(learner, size=CROP, batch_size=batch_size, device=device)
-    return [kept, Replaced(Replacement()), AttributesKept(AttributePreservation()), useful, *of_crops]
+    return [kept, Replaced(Replacement()), Looks(AppearanceChange()), AttributesKept(AttributePreservation()), useful, *of_crops]

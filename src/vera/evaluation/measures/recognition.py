@@ -34,11 +34,11 @@ class Detected(Measure):
 
     def original(self, original: Original) -> None:
         """Take a photograph of the set."""
-        self.before.update([original.seen.found[self.detector]], [original.group])
+        self.before.update([original.seen.found[self.detector]], [original.person], [original.group])
 
     def written(self, written: Written) -> None:
         """Take an anonymized photograph."""
-        self.after.update([written.seen.found[self.detector]], [written.original.group])
+        self.after.update([written.seen.found[self.detector]], [written.original.person], [written.original.group])
 
     def result(self) -> dict[str, Any]:
         """Shares of the ``anonymized`` and of the ``originals``."""

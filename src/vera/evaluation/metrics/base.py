@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy.spatial.distance import cdist
-from scipy.stats import binomtest
+from scipy.stats import binomtest, norm, t
 
 from vera.faces.recognition import Distance
 from vera.types import Matrix, VeraError
@@ -34,6 +34,12 @@ def distances(a: Matrix, b: Matrix, distance: Distance) -> Matrix:
     return np.asarray(cdist(a, b, metric=distance), dtype=np.float64)  # type: ignore[call-overload]
 
 
+LEVEL = 0.95
+"""Of all confidence intervals."""
+LEAST_PEOPLE = 10
+"""DECISION: fewer people have no bootstrap and no attack: so few say little about their own spread."""
+Whole = npt.NDArray[np.int64]
+"""``(N,)`` whole numbers, such as whose an item is."""
 Share = dict[str, float | int | None]
 """``share`` (None of nothing), ``count``, ``of``, and the interval's ends ``low`` and ``high``."""
 
@@ -41,7 +47,7 @@ Share = dict[str, float | int | None]
 def share(hits: npt.ArrayLike, *, exact: bool = False) -> Share:
     """Share of True.
 
-    The interval takes the cases for independent: pairs that share a person are not, and it is too narrow for them.
+    The interval takes the cases for independent; :func:`share_of_people` is for several photographs of one person.
 
     Args:
         hits: outcomes, ``(N,)`` bool; True is counted.
@@ -56,8 +62,58 @@ def share_of(count: int, of: int, *, exact: bool = False) -> Share:
     """Share from counts; see :func:`share`."""
     if of == 0:
         return {"share": None, "count": 0, "of": 0, "low": None, "high": None}
-    interval = binomtest(count, of).proportion_ci(0.95, method="exact" if exact else "wilson")
+    interval = binomtest(count, of).proportion_ci(LEVEL, method="exact" if exact else "wilson")
     return {"share": count / of, "count": count, "of": of, "low": float(interval.low), "high": float(interval.high)}
+
+
+def share_of_people(hits: npt.ArrayLike, people: npt.ArrayLike) -> Share:
+    """Share of True, with Wilson's 95 % interval on the effective number of independent cases.
+
+    The effective number follows from the variance between people (Dean and Pagano, 2015, section 2); where all cases agree it cannot be
+    estimated, and is the number of people.
+
+    Args:
+        hits: outcomes, ``(N,)`` bool; True is counted.
+        people: whose they are, ``(N,)`` numbers.
+
+    Returns:
+        What :func:`share` returns, and the number of ``people``.
+
+    Raises:
+        VeraError: not one person for each outcome.
+
+    """
+    cases, owners = np.asarray(hits, dtype=bool).ravel(), np.asarray(people).ravel()
+    if len(cases) != len(owners):
+        raise VeraError(f"{len(cases)} outcomes of {len(owners)} people: give the person of each")
+    count, of = int(cases.sum()), len(cases)
+    if of == 0:
+        return {"share": None, "count": 0, "of": 0, "low": None, "high": None, "people": 0}
+    _, owner = np.unique(owners, return_inverse=True)
+    each, own = np.bincount(owner), np.bincount(owner, weights=cases)
+    number, mean = len(each), count / of
+    effective = float(number)
+    if 0 < count < of and number > 1:
+        between = number / (number - 1) * np.square(own - mean * each).sum() / of**2
+        effective = min(float(mean * (1 - mean) / max(between, 1e-12)), float(of))
+    low, high = wilson(mean, effective, people=number)
+    return {"share": mean, "count": count, "of": of, "low": low, "high": high, "people": number}
+
+
+def wilson(mean: float, cases: float, *, people: int) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share, from Student's quantile where few people estimated its variance.
+
+    Args:
+        mean: the share, from 0 to 1.
+        cases: number of independent cases, which may be broken.
+        people: number of people; one less are the degrees of freedom.
+
+    """
+    quantile = float(t.ppf((1 + LEVEL) / 2, people - 1) if 0 < mean < 1 and people > 1 else norm.ppf((1 + LEVEL) / 2))
+    squared = quantile**2
+    centre = (mean + squared / (2 * cases)) / (1 + squared / cases)
+    half = quantile / (1 + squared / cases) * np.sqrt(mean * (1 - mean) / cases + squared / (4 * cases**2))
+    return max(float(centre - half), 0.0), min(float(centre + half), 1.0)
 
 
 class Groups:

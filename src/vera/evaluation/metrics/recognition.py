@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from vera.distributed import Collected, keys
-from vera.evaluation.metrics.base import Groups, check_rows, distances, share
+from vera.evaluation.metrics.base import Groups, check_rows, distances, share, share_of_people
+from vera.evaluation.metrics.over_people import Pairs, verification
 from vera.faces.recognition import Distance
 from vera.types import Matrix, VeraError
 
@@ -20,11 +21,12 @@ BLOCK = 256
 
 
 class _Found(NamedTuple):
-    """Per probe: rank of its own person (0-based; -1 if absent from the gallery), the distance to it, and its group."""
+    """Per probe: rank of its own person (0-based; -1 if absent from the gallery), the distance to it, its group and its person."""
 
     rank: npt.NDArray[np.int64]
     own: npt.NDArray[np.float64]
     group: npt.NDArray[np.int64]
+    person: npt.NDArray[np.int64]
 
 
 class ReIdentification(Collected):
@@ -94,23 +96,39 @@ class ReIdentification(Collected):
         self.append("probe_groups", self.groups.numbers(groups, len(table)))
 
     def compute(self) -> dict[str, Any]:
-        """Shares ``rank_<k>``, ``recognised`` for each threshold, the median distance to the own person, counts, and the same by group."""
+        """Shares ``rank_<k>``, ``recognised`` for each threshold, the median distance to the own person, counts, and the same by group.
+
+        ``over_people``: verification of outputs against the gallery's photographs of the same person and of others
+        (:func:`vera.evaluation.metrics.over_people.verification`). All intervals are over people.
+        """
         found = self._search()
         everybody = self._summary(found, np.ones(len(found.rank), dtype=bool))
         by_group = self.groups.split(found.group, lambda mask: self._summary(found, mask))
-        return {**everybody, "people_in_gallery": len(np.unique(self.column("gallery_people"))), "groups": by_group}
+        counts = {"people_in_gallery": len(np.unique(self.column("gallery_people")))}
+        return {**everybody, **counts, "groups": by_group, "over_people": verification(self._pairs())}
 
     def distances(self) -> Matrix:
         """``(N,)``: each probe's distance to its own person, sorted, over all processes; NaN where there is none."""
         with self.sync_context():
             return np.sort(self._search().own)
 
+    def _pairs(self) -> Pairs:
+        """Each output with each photograph of the gallery, without the photograph it was made from where that is left out."""
+        people, owners = self.column("probe_people"), self.column("gallery_people")
+        probes, gallery = self.matrix("probe_embeddings", len(people)), self.matrix("gallery_embeddings", len(owners))
+        table = distances(probes, gallery, self.distance)
+        usable = np.isfinite(table)
+        if not self.source_in_gallery:
+            usable &= self.column("probe_photographs")[:, None] != self.column("gallery_photographs")[None]
+        probe, shown = np.nonzero(usable)
+        return Pairs(table[usable], people[probe], owners[shown])
+
     def _summary(self, found: _Found, mask: npt.NDArray[np.bool_]) -> dict[str, Any]:
         known = mask & (found.rank >= 0)
-        near = found.own[known]
+        near, owners = found.own[known], found.person[known]
         measured = near[np.isfinite(near)]
-        ranks = {f"rank_{k}": share((found.rank[known] < k) & np.isfinite(near)) for k in self.ranks}
-        recognised = {name: share(near < threshold) for name, threshold in self.thresholds.items()}
+        ranks = {f"rank_{k}": share_of_people((found.rank[known] < k) & np.isfinite(near), owners) for k in self.ranks}
+        recognised = {name: share_of_people(near < threshold, owners) for name, threshold in self.thresholds.items()}
         return {
             **ranks,
             "recognised": recognised,
@@ -139,7 +157,7 @@ class ReIdentification(Collected):
             there = (persons[place] == people[part]) & ~np.isposinf(mine)
             rank[part] = np.where(there, (nearest < mine[:, None]).sum(axis=1), -1)
             own[part] = np.where(there, mine, np.nan)
-        return _Found(rank, own, self.column("probe_groups"))
+        return _Found(rank, own, self.column("probe_groups"), people)
 
 
 class DetectionRate(Collected):
@@ -157,21 +175,26 @@ class DetectionRate(Collected):
         self.groups = Groups(groups)
         self.add_column("found", torch.bool)
         self.add_column("group", torch.int64)
+        self.add_column("people", torch.int64)
 
-    def update(self, found: Sequence[bool], groups: Sequence[str | None] | None = None) -> None:
-        """Add photographs: :attr:`vera.evaluation.judges.Observation.found` of each.
+    def update(self, found: Sequence[bool], people: Sequence[str], groups: Sequence[str | None] | None = None) -> None:
+        """Add photographs: :attr:`vera.evaluation.judges.Observation.found` of each, and whose they are.
 
         Raises:
-            VeraError: an unknown group, or groups for another number of photographs.
+            VeraError: an unknown group, or groups or people for another number of photographs.
 
         """
+        if len(found) != len(people):
+            raise VeraError(f"{len(found)} findings of {len(people)} people: give the person of each")
         self.append("group", self.groups.numbers(groups, len(found)))
         self.append("found", np.asarray(found, dtype=bool))
+        self.append("people", keys(people))
 
     def compute(self) -> dict[str, Any]:
         """The share, and the same for each of the ``groups``."""
-        found = self.column("found").astype(bool)
-        return {**share(found), "groups": self.groups.split(self.column("group"), lambda mask: share(found[mask]))}
+        found, people = self.column("found").astype(bool), self.column("people")
+        groups = self.groups.split(self.column("group"), lambda mask: share_of_people(found[mask], people[mask]))
+        return {**share_of_people(found, people), "groups": groups}
 
 
 class Diversity(Collected):

@@ -13,6 +13,7 @@ from scipy.stats import binom
 
 from vera.distributed import Collected, keys
 from vera.evaluation.metrics.base import Share, check_rows, distances, share
+from vera.evaluation.metrics.over_people import Pairs, verification
 from vera.faces.recognition import Distance
 from vera.types import Matrix, VeraError
 
@@ -103,8 +104,6 @@ def _rates(threshold: float, same: Matrix, different: Matrix) -> dict[str, Share
 
 
 SIDES = ("anonymized", "originals")
-Pairs = dict[str, tuple[Matrix, Matrix]]
-"""For each of :data:`SIDES`, sorted distances of same-person pairs and of different people's pairs."""
 
 
 class PairedConsistency(Collected):
@@ -139,29 +138,35 @@ class PairedConsistency(Collected):
         self.append("people", keys(people))
 
     def compute(self) -> dict[str, Any]:
-        """Compute, before and after, ``auc``, ``eer``, medians and number of pairs; and the photographs left out."""
+        """Compute, before and after, ``auc``, ``eer``, medians and number of pairs; and the photographs left out.
+
+        ``over_people`` holds what :func:`vera.evaluation.metrics.over_people.verification` says: the same with intervals, and
+        true-accept rates at fixed false-accept rates.
+        """
         sides, left_out = self._pairs()
         result: dict[str, Any] = {}
-        for side, (same, different) in sides.items():
+        for side, pairs in sides.items():
+            same, different = pairs.split()
             medians = {"median_same": _median(same), "median_different": _median(different)}
-            result[side] = {**separation(same, different), **medians, "pairs_same": len(same), "pairs_different": len(different)}
+            counts = {"pairs_same": len(same), "pairs_different": len(different)}
+            result[side] = {**separation(same, different), **medians, **counts, "over_people": verification(pairs)}
         return {**result, "left_out": left_out}
 
-    def distances(self) -> Pairs:
-        """All distances over all processes, for histograms."""
+    def distances(self) -> dict[str, tuple[Matrix, Matrix]]:
+        """Sorted distances of same-person pairs and of different people's pairs, on each of :data:`SIDES`, over all processes."""
         with self.sync_context():
-            return self._pairs()[0]
+            return {side: pairs.split() for side, pairs in self._pairs()[0].items()}
 
-    def _pairs(self) -> tuple[Pairs, int]:
+    def _pairs(self) -> tuple[dict[str, Pairs], int]:
         people = self.column("people")
         tables = {side: self.matrix(side, len(people)) for side in SIDES}
         seen = np.all([np.isfinite(table).all(axis=1) for table in tables.values()], axis=0)
         first, second = np.triu_indices(int(seen.sum()), 1)
-        alike = people[seen][first] == people[seen][second]
-        result: Pairs = {}
+        owners = people[seen]
+        result = {}
         for side, table in tables.items():
             values = distances(table[seen], table[seen], self.distance)[first, second]
-            result[side] = (np.sort(values[alike]), np.sort(values[~alike]))
+            result[side] = Pairs(values, owners[first], owners[second])
         return result, int((~seen).sum())
 
 

@@ -161,6 +161,7 @@ class Method:
         anonymizer: judged by what it writes.
         settings: how it was made, plain values; items made under other settings are made again.
         again: the same anonymizer with other seeds, for the diversity of its faces.
+        seeded: whether its result depends on a seed.
 
     Raises:
         VeraError: a name that cannot be a folder's, or that means something else here.
@@ -171,6 +172,7 @@ class Method:
     anonymizer: Anonymizer
     settings: Mapping[str, Any] = field(default_factory=dict)
     again: tuple[Anonymizer, ...] = ()
+    seeded: bool = True
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"\w[\w.+-]*", self.name) or self.name in (ORIGINALS, CALIBRATION):

@@ -6,7 +6,7 @@ import re
 import warnings
 from collections import Counter
 from collections.abc import Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from vera.data.people import Person, Selection
 from vera.evaluation.judges import Calibration, Judge, Observation
 from vera.evaluation.measures.base import Measure, Original, Written
 from vera.evaluation.measures.recognition import Detected, Recognised
+from vera.evaluation.metrics.appearance import skin_tone
 from vera.evaluation.protocol.cache import Records, load_seen, read_written
 from vera.evaluation.protocol.items import ORIGINALS, Files, Item, Method, Sources, digest
 from vera.faces.alignment import align
@@ -25,6 +26,8 @@ from vera.types import Matrix, Pixels, tensor_to_image
 Curves = dict[str, Matrix]
 """A recogniser's sorted distances, for histograms and ROC curves."""
 UNKNOWN_GROUP = "unknown"
+SKIN_TONE = "skin_tone"
+"""Group of people that is measured, not asked."""
 STATUSES = ("written", "refused", "unusable", "failed")
 DIGITS = 6
 """DECISION: results are rounded to so many decimals: the same run gives the same text on machines that differ in the last bits."""
@@ -156,7 +159,7 @@ class Scorer:
         for number, (original, one, files) in enumerate(zip(originals, seen, self.items[item]["images"], strict=True), 1):
             photograph = read_written(self.files.image(item, number), files["image"])
             preserved = read_written(self.files.preserved(item, number), files["preserved"]).pixels[:, :, 0] > 127
-            yield Written(original, photograph, preserved, one, tuple(other[number - 1] for other in again))
+            yield Written(original, photograph, preserved, one, tuple(other[number - 1] for other in again), method.seeded)
 
     def _other_seeds(self, person: Person, method: Method) -> list[list[Observation]]:
         names = [Item(name, person.id) for name, _ in method.runs[1:]] if person.id in self.repeated else []
@@ -186,6 +189,27 @@ class Scorer:
                 if one.usable:
                     return len(one.embeddings[judge.recogniser.name])
         return 1  # nobody has a face here
+
+
+def with_skin_tone(people: Sequence[Person], items: Records, files: Files) -> Sequence[Person]:
+    """The people with the group ``skin_tone``, by the typology angle of the skin in their first photograph; none where no face is seen.
+
+    Args:
+        people: people of an evaluation whose originals the judges have looked at.
+        items: records of the run's items.
+        files: paths of the run's files.
+
+    Raises:
+        VeraError: a photograph or its observations can't be read.
+
+    """
+    labelled = []
+    for person in people:
+        item = Item(ORIGINALS, person.id)
+        marks = load_seen(files.seen(item))[0].landmarks if items[item]["status"] == "written" else np.full((68, 2), np.nan)
+        tone = skin_tone(person.photographs[0].read().pixels, marks) if np.isfinite(marks).all() else None
+        labelled.append(replace(person, groups={**person.groups, SKIN_TONE: tone}) if tone else person)
+    return Selection(labelled, people.left_out) if isinstance(people, Selection) else labelled
 
 
 def data_digest(photographs: Mapping[str, Sequence[str]]) -> str:

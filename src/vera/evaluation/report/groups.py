@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from vera.evaluation.judges import Observation
-from vera.evaluation.metrics.base import distances, share
+from vera.evaluation.metrics.base import distances, share, share_of_people
 from vera.evaluation.metrics.recognition import ReIdentification
 from vera.evaluation.protocol.cache import load_seen
 from vera.evaluation.protocol.items import ORIGINALS, Files, Item, Ledger
@@ -171,11 +171,11 @@ def _rows(outcomes: Sequence[Outcome], column: str, groups: Sequence[str], dista
     for name in names:
         own = [one for one, group in zip(outcomes, groups, strict=True) if group == name]
         pairs = [_match(one.after, distance, threshold) for one in own if len(one.after) > 1]
-        found = [seen for one in own for seen in one.found]
+        found = [(seen, number) for number, one in enumerate(own) for seen in one.found]
         near = recognised.get(name, {})
         row: dict[str, Any] = {"column": column, "group": name, "people": len(own)}
         row |= {status: sum(one.status == status for one in own) for status in ("written", "refused")}
-        row |= {"found": share(found) if found else None, "recognised": near.get("recognised", {}).get("own")}
+        row |= {"found": share_of_people(*zip(*found, strict=True)) if found else None, "recognised": near.get("recognised", {}).get("own")}
         row |= {"rank_1": near.get("rank_1"), "median_distance": near.get("median_distance")}
         rows.append(row | {"pairs_match": share(pairs) if pairs else None})
     return rows

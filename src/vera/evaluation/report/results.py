@@ -12,12 +12,15 @@ import numpy as np
 
 from vera.evaluation.protocol.results import AnonymizerResult, Curves
 from vera.evaluation.report.figures import draw
-from vera.evaluation.report.table import Record, comma_separated, markdown, notes
+from vera.evaluation.report.formats import latex, web_page
+from vera.evaluation.report.table import Record, cells, comma_separated, markdown, notes
 from vera.files import write_into_run
 from vera.types import VeraError
 from vera.untrusted import field, read_arrays, read_json_lines
 
 MEND = "run the evaluation again, it only repeats the last step"
+FORMS = {"latex": "table.tex", "html": "table.html"}
+"""Files of the table in other forms than Markdown."""
 RESULTS, CURVES, TABLE, SHEET = "results.jsonl", "distances.npz", "table.md", "table.csv"
 
 
@@ -65,7 +68,7 @@ def check_same_photographs(folder: Path, digest: str) -> None:
         raise VeraError(f"'{folder}' holds the results of other photographs (digest {others[0]}, these have {digest}): {way}")
 
 
-def merge(runs: Sequence[Path], folder: Path) -> tuple[str, list[Path]]:
+def merge(runs: Sequence[Path], folder: Path, *, form: str = "markdown") -> tuple[str, list[Path]]:
     """Merge several evaluations into one comparison.
 
     An anonymizer that is in several runs is called ``NAME (RUN)``. What makes runs hard to compare is written under the table.
@@ -73,9 +76,10 @@ def merge(runs: Sequence[Path], folder: Path) -> tuple[str, list[Path]]:
     Args:
         runs: folders of finished evaluations.
         folder: folder for the table and the figures.
+        form: of the returned page: ``markdown``; ``latex`` or ``html``, which is also written to the folder.
 
     Returns:
-        The page, and the files.
+        The page in its form, and the files.
 
     Raises:
         VeraError: no run, or one without results, or with results that no table can show; the folder is a run's.
@@ -94,6 +98,11 @@ def merge(runs: Sequence[Path], folder: Path) -> tuple[str, list[Path]]:
     try:
         shown = page(records, names)
         files = _pages(folder, records, names, dict(zip(names, (curves for _, _, curves in found), strict=True)))
+        if form != "markdown":
+            table = cells(records, names)
+            shown = latex(table) if form == "latex" else web_page(table, notes(records, names))
+            files.append(folder / FORMS[form])
+            write_into_run(files[-1], shown.encode())
     except (LookupError, TypeError, AttributeError, ValueError) as error:  # results of others may lack anything, or have it otherwise
         where = ", ".join(f"'{run}'" for run in runs)
         raise VeraError(f"the results in {where} lack what a table shows ({type(error).__name__}: {error}): {MEND}") from error
