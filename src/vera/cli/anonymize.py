@@ -82,6 +82,10 @@ def anonymize(
         RendererName | None, typer.Option(help="Photographic exemplars (the default), or the generator of the paper.")
     ] = None,
     bundle: Annotated[Path | None, typer.Option(metavar="PATH", help="Another bank of exemplars, or a trained network.")] = None,
+    refine_steps: Annotated[
+        int | None,
+        typer.Option(min=0, metavar="N", help="Steps of optimisation that invert the photographs (generator only; 400 without an encoder)."),
+    ] = None,
     parser: Annotated[
         str | None,
         typer.Option(metavar="WHICH", help="What finds the classes: shipped (the default), landmarks, a parser's bundle or .onnx file."),
@@ -109,10 +113,20 @@ def anonymize(
     if identity and kind is not None:
         raise VeraError("--identity and --kind were both given: a saved face has its kind, leave one of them out")
     drawing = {"--renderer": renderer, "--bundle": bundle, "--seed": seed, "--kind": kind, "--identity": identity}
+    drawing |= {"--refine-steps": refine_steps}
     if method and (needless := [name for name, given in (drawing | {"--save-identity": save_identity}).items() if given is not None]):
         raise VeraError(f"--method {method.value} draws no new face, so {needless[0]} means nothing: leave one of the two out")
     classes, masks = parse_preserve(preserve or ())
-    options = Options(preserve=classes, hair=hair, face=face, leave_others=leave_others, upright=upright.value, kind=kind, seed=seed)
+    options = Options(
+        preserve=classes,
+        hair=hair,
+        face=face,
+        leave_others=leave_others,
+        upright=upright.value,
+        kind=kind,
+        seed=seed,
+        refine_steps=refine_steps or 0,
+    )
     people = plan(photographs or (), manifest, person=person, masks=masks, rename=rename, identity=identity or save_identity)
     people = choose_formats(people, format.value if format else None)
     if leave_others and any(entry.dicom for known in people for entry in known.entries):

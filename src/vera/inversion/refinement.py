@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from vera.inversion.autoencoder import Autoencoder
+from vera.inversion.banked import BankedGenerator
 from vera.inversion.objective import InversionObjective
 from vera.types import LatentCodes, VeraError
 
@@ -60,7 +60,7 @@ class Moving:
 
 
 def refine(
-    network: Autoencoder,
+    network: BankedGenerator,
     images: Float[Tensor, "b 3 s s"],
     segmentations: Float[Tensor, "b k s s"],
     codes: LatentCodes,
@@ -79,7 +79,7 @@ def refine(
     batch, not their result: each has its own loss, its own moments and its own plateau.
 
     Args:
-        network: encoder and generator, frozen.
+        network: its generator is frozen.
         images: aligned faces, values in [-1, 1].
         segmentations: class probabilities of these faces, sum 1 over the classes.
         codes: latent codes to start from, usually the encoder's.
