@@ -129,8 +129,8 @@ class BankedGenerator(nn.Module):
         self.fill_bank(rows, mean.expand_as(self.mean), kinds=kinds)
 
     def empty_bank(self) -> None:
-        """Remove identities and axes: they are only valid for the network's present weights, which will change."""
-        self.fill_bank(self.bank[:0], torch.zeros_like(self.mean))
+        """Remove identities and axes: they are only valid for the network's present weights, which will change; a mapping's mean stays."""
+        self.fill_bank(self.bank[:0], self.mean if self.mapped else torch.zeros_like(self.mean))
         self.take_axes(None)
 
     def _name_kinds(self, kinds: Mapping[str, int] | None) -> None:
