@@ -15,15 +15,15 @@ from typing import Any
 
 import torch
 
-from benchmarks.contestants import configuration, ours, published
 from benchmarks.memory import peak_bytes
+from benchmarks.networks import configuration, ours, published
 from benchmarks.operations import flops
 from benchmarks.provenance import provenance
 from benchmarks.timing import interleaved, matrix_product
 from vera.data.sample import Sample
 from vera.training.module import StageModule, complete_gradients
 from vera.training.objectives.base import Faces, Phase
-from vera.training.objectives.gan import SIDES
+from vera.training.objectives.gan import NETWORKS
 from vera.types import LatentCodes
 
 RESULTS = Path(__file__).with_name("results.jsonl")
@@ -32,7 +32,7 @@ Numbers = Mapping[str, Mapping[str, float]]
 """By network and unit."""
 
 
-class Contestant:
+class Pair:
     """One pair of networks, and what is measured of it; every method is one call.
 
     Args:
@@ -43,9 +43,9 @@ class Contestant:
     """
 
     def __init__(self, module: StageModule, faces: Faces, *, bf16: bool) -> None:
-        self.module, self.game, self.faces, self.bf16 = module, module.game, faces, bf16
-        self.optimizers = dict(zip(SIDES, module.configure_optimizers(), strict=True))
-        self.z = torch.randn(len(faces), self.game.generator.latent, device=self.game.path_mean.device)
+        self.module, self.objective, self.faces, self.bf16 = module, module.objective, faces, bf16
+        self.optimizers = dict(zip(NETWORKS, module.configure_optimizers(), strict=True))
+        self.z = torch.randn(len(faces), self.objective.generator.latent, device=self.objective.path_mean.device)
 
     def forward(self) -> None:
         """Noise to image and segmentation."""
@@ -57,15 +57,15 @@ class Contestant:
         self._clear()
         with self._precision():
             made = self._synthesise()
-            logits = self.game._fast["discriminator"](made.image, made.segmentation)
+            logits = self.objective._fast["discriminator"](made.image, made.segmentation)
         logits.float().sum().backward()
 
     def local(self) -> None:
         """Local generators and composition, forward and backward."""
         self._clear()
-        layers = self.game.generator.expand(self._codes())
+        layers = self.objective.generator.expand(self._codes())
         with self._precision():
-            coarse, probabilities = local_part(self.game.generator, layers)
+            coarse, probabilities = local_part(self.objective.generator, layers)
         (coarse.float().sum() + probabilities.float().sum()).backward()
 
     def phase(self, phase: Phase) -> None:
@@ -81,14 +81,14 @@ class Contestant:
 
     def average(self) -> None:
         """The step of the generator's average, which ends an iteration."""
-        self.module.ema.update(self.game.generator, images=len(self.faces), images_seen=len(self.faces))
+        self.module.ema.update(self.objective.generator, images=len(self.faces), images_seen=len(self.faces))
 
     def _codes(self) -> LatentCodes:
-        return self.game.generator.map(self.z, {})
+        return self.objective.generator.map(self.z, {})
 
     def _synthesise(self) -> Any:
         codes = self._codes()
-        return self.game._fast["generator"](self.game.generator.expand(codes), codes.attributes)
+        return self.objective._fast["generator"](self.objective.generator.expand(codes), codes.attributes)
 
     def _precision(self, *, precise: bool = False) -> Any:
         wanted = self.bf16 and not precise
@@ -118,9 +118,9 @@ def main() -> int:
     )
     faces = made_up(chosen.batch, chosen.size, chosen.classes, device)
     dtype = {"float32": torch.float32, "bf16": torch.bfloat16}[chosen.precision]
-    contestants = {OURS: Contestant(ours(stage, device), faces, bf16=dtype == torch.bfloat16)}
+    pairs = {OURS: Pair(ours(stage, device), faces, bf16=dtype == torch.bfloat16)}
     if chosen.against:
-        contestants[REFERENCE] = Contestant(published(stage, device), faces, bf16=False)
+        pairs[REFERENCE] = Pair(published(stage, device), faces, bf16=False)
 
     described = {
         "size": chosen.size, "classes": chosen.classes, "batch": chosen.batch, "narrow": chosen.narrow, "precision": chosen.precision,
@@ -133,23 +133,23 @@ def main() -> int:
         sys.stdout.write(json.dumps(lines[-1]) + "\n")
         sys.stdout.flush()
 
-    def race(measure: str, call: Callable[[Contestant], Any]) -> dict[str, dict[str, float]]:
-        calls = {name: (lambda one=one: call(one)) for name, one in contestants.items()}
+    def race(measure: str, call: Callable[[Pair], Any]) -> dict[str, dict[str, float]]:
+        calls = {name: (lambda one=one: call(one)) for name, one in pairs.items()}
         numbers = {name: times.summary() for name, times in interleaved(calls, repeats=chosen.repeats, device=device).items()}
         for name, found in numbers.items():
             tell(measure, name, **found)
         return numbers
 
-    forward = race("forward", Contestant.forward)
-    race("forward and backward", Contestant.both_ways)
-    iteration = {name: {"seconds": 0.0, "cpu_seconds": 0.0, "flops": 0.0} for name in contestants}
-    for number, phase in enumerate(contestants[OURS].game.phases):
-        for name, found in race(f"phase {phase.name}", lambda one, number=number: one.phase(one.game.phases[number])).items():
-            one = contestants[name]
-            found["flops"] = flops(lambda one=one, number=number: one.phase(one.game.phases[number]))
+    forward = race("forward", Pair.forward)
+    race("forward and backward", Pair.both_ways)
+    iteration = {name: {"seconds": 0.0, "cpu_seconds": 0.0, "flops": 0.0} for name in pairs}
+    for number, phase in enumerate(pairs[OURS].objective.phases):
+        for name, found in race(f"phase {phase.name}", lambda one, number=number: one.phase(one.objective.phases[number])).items():
+            one = pairs[name]
+            found["flops"] = flops(lambda one=one, number=number: one.phase(one.objective.phases[number]))
             for unit in iteration[name]:
                 iteration[name][unit] += found[unit] / phase.every
-    for name, found in race("average", Contestant.average).items():
+    for name, found in race("average", Pair.average).items():
         for unit in ("seconds", "cpu_seconds"):
             iteration[name][unit] += found[unit]
         numbers = {unit: round(number, 5) for unit, number in iteration[name].items()}
@@ -157,10 +157,10 @@ def main() -> int:
     tell("matrix product", "none", flops_per_second=round(matrix_product(device, dtype)))
 
     memory = {}
-    for name, one in contestants.items():
+    for name, one in pairs.items():
         memory[name] = peak_bytes(one.local, device)
         tell("memory of the local generators", name, peak_bytes=memory[name])
-        phases = {phase.name: peak_bytes(lambda one=one, phase=phase: one.phase(phase), device) for phase in one.game.phases}
+        phases = {phase.name: peak_bytes(lambda one=one, phase=phase: one.phase(phase), device) for phase in one.objective.phases}
         tell("memory of an iteration", name, peak_bytes=max(phases.values()), phases=phases)
 
     if chosen.publish:

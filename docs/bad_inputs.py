@@ -91,6 +91,18 @@ OUTCOMES: dict[str, dict[str, str]] = {
         "test_what_cannot_be_converted_is_refused": "refused, the colour space is named",
         "test_uncalibrated_colours_are_kept_with_a_warning": WARNED,
     },
+    "tests/unit/faces/test_faces_regions.py": {
+        "test_what_cannot_be_read_is_told": NOT_READ,
+        "test_shapes_outside_the_photograph_are_refused": NOT_READ,
+        "test_a_closed_mouth_has_no_teeth_and_whole_lips": "teeth are refused in one sentence, lips are whole",
+        "test_a_shape_belongs_to_one_photograph": "refused with several photographs",
+    },
+    "tests/unit/cli/test_cli_landmarks.py": {
+        "test_a_face_that_cannot_be_there_is_refused": "exit code 2, one sentence, no image",
+        "test_others_are_refused_unless_they_may_stay": "exit code 2, unless --leave-others says that they stay",
+        "test_what_contradicts_a_given_face_is_refused": "exit code 2, one sentence, no image",
+        "test_it_belongs_to_one_photograph": "exit code 2, one sentence, no image",
+    },
     "tests/unit/cli/test_cli_hostile.py": {
         "test_a_table_that_cannot_be_used": REFUSED,
         "test_a_table_of_many_rows_is_checked_as_a_whole_before_any_work": REFUSED,
@@ -244,6 +256,16 @@ OTHERS: dict[str, set[str]] = {
         "test_a_built_srgb_profile_is_littlecms_own",
         "test_a_large_picture_is_converted_in_strips_as_a_whole_one",
     },
+    "tests/unit/faces/test_faces_regions.py": {
+        "test_each_region_lies_where_it_should",
+        "test_a_turned_head_turns_its_regions",
+        "test_regions_do_not_overlap",
+        "test_lips_and_teeth_are_the_mouth",
+        "test_a_margin_is_in_eye_distances_or_mm",
+        "test_numbers_of_a_shape_stay_together_in_a_list",
+        "test_shapes_cover_the_pixels_that_they_name",
+    },
+    "tests/unit/cli/test_cli_landmarks.py": {"test_a_given_face_is_anonymized_warned_about_and_verified_again"},
     "tests/unit/cli/test_cli_hostile.py": {"test_an_unusual_table_that_can_be_used"},
     "tests/unit/cli/test_cli_hostile_folder.py": {"test_a_link_to_a_folder_is_a_folder"},
     "tests/unit/test_untrusted.py": {

@@ -1,9 +1,10 @@
-"""Do two checkouts of this repository compute the same? Bundles, training, export, resume, reports and pictures, bit for bit.
+"""Do two checkouts of this repository compute the same? Bundles, training, export, resume, reports, evaluation, the demo, bit for bit.
 
     python tests/compare_checkouts.py OLD NEW [--skip pictures traces2 ...] [--stages generator parser ...]
 
 Both run with this interpreter's packages; each imports its own ``src/vera`` and ``conf``. Exit code 1 on any difference. What OLD leaves
-behind (run folders, checkpoints, bundles, sweeps) is also read by NEW: old runs must stay of use. Some twenty minutes on one core.
+behind (run folders, checkpoints, bundles, sweeps, evaluations, stored results) is also read by NEW: old runs must stay of use. Some
+twenty minutes on one core.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ STAGES = {
 QUICK = ["~callbacks.progress", "~callbacks.throughput", "trainer.log_every_n_steps=1"]
 TWO = ["trainer=ddp_gan", "trainer.accelerator=cpu", "trainer.devices=2"]
 EXPORTED = ("autoencoder", "generator", "contrastive", "parser")
-CHANGES = ("seconds", "versions", "git", "at", "started", "command", "software", "chain")
+CHANGES = ("seconds", "seconds_in_all", "versions", "git", "at", "started", "command", "software", "chain")
 """Fields of an audit that differ from call to call, or with the version; the chain holds digests of them."""
 
 
@@ -111,6 +112,10 @@ bundle.save(ARGUMENTS[0], network, provenance={}, licence="CC0-1.0", card="#", d
 """
 
 
+DEMO = "import runpy, sys; sys.argv = ARGUMENTS; runpy.run_path(ARGUMENTS[0], run_name='__main__')"
+"""The checkout's own demo: a pair of photographs, anonymized by both renderers, and measured."""
+
+
 def short(value: object) -> str:
     """A digest of anything that JSON or text can say."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
@@ -164,32 +169,81 @@ def resumes(checkout: Path, scratch: Path, old: Path, stages: list[str], start: 
 
 
 def reports(checkout: Path, scratch: Path, stored: Path, sweep: Path) -> dict[str, str]:
-    """Tables of stored results, and of a sweep that the old checkout ran."""
+    """Tables of the results that the old checkout has stored, and of a sweep that it ran."""
     found = {}
-    for path in sorted(stored.glob("experiments/*/results.jsonl")):
+    for path in sorted(stored.glob("experiments/**/results.jsonl")):
         lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
         if all({"measures", "anonymizer", "provenance"} <= set(line) for line in lines):
-            folder = scratch / path.parent.name
-            folder.mkdir()
+            folder = scratch / path.parent.relative_to(stored / "experiments")
+            folder.mkdir(parents=True, exist_ok=True)  # results may lie beside folders of further results
             (folder / "results.jsonl").write_bytes(path.read_bytes())
-            found[f"report {path.parent.name}"] = short(call(checkout, "report", folder))
+            found[f"report {folder.relative_to(scratch)}"] = short(call(checkout, "report", folder))
     return found | {"report of a sweep": short(call(checkout, "report", sweep))}
 
 
-def pictures(checkout: Path, scratch: Path) -> dict[str, str]:
-    """What the generator's renderer makes of scikit-image's astronaut, and random faces."""
+def astronaut(folder: Path) -> Path:
+    """scikit-image's portrait of Eileen Collins (NASA, public domain) as a file."""
     import skimage.data
     import skimage.io
 
-    photograph = scratch / "astronaut.png"
+    photograph = folder / "astronaut.png"
     skimage.io.imsave(photograph, skimage.data.astronaut(), check_contrast=False)
-    asked = ["--renderer", "generator", "--seed", 4, "--person", "p", "--preserve", "mouth"]
-    call(checkout, "anonymize", photograph, *asked, "--out", scratch / "made")
+    return photograph
+
+
+def evaluations(checkout: Path, scratch: Path, old: Path) -> dict[str, str]:
+    """An evaluation of one's own, and the old checkout's, gone on with: nothing of it may be made again."""
+    photograph = astronaut(scratch)
+    table = scratch / "pairs.csv"
+    table.write_text(f"person,role,path\na,before,{photograph.name}\na,after,{photograph.name}\n")
+    found = {}
+    for name in ("evaluation", "evaluation gone on with"):
+        folder = scratch / name.replace(" ", "_")
+        if name != "evaluation":
+            shutil.copytree(old / "evaluation", folder)
+        items = _items(folder)
+        call(checkout, "evaluate", f"people.path={table}", "anonymizer=[blur,pixelate]", "preserve=[mouth]", f"run.folder={folder}")
+        for line in (json.loads(line) for line in (folder / "results.jsonl").read_text(encoding="utf-8").splitlines()):
+            figures = {key: line[key] for key in ("people", "photographs", "measures")}
+            found |= {f"{name} {line['anonymizer']} {key}": short(value) for key, value in _steady(figures, str(scratch))}
+        found[f"{name}: items made"] = str(_items(folder) - items)
+        told = call(checkout, "report", folder).splitlines()
+        steady = [line for line in told if "seconds" not in line and "states of the code" not in line]  # differ by nature
+        found[f"{name}: report"] = short("\n".join(steady).replace(str(scratch), ""))
+    return found
+
+
+def _items(folder: Path) -> int:
+    """Number of finished items in the ledgers of an evaluation."""
+    lines = (line for path in folder.rglob("*.jsonl") for line in path.read_text(encoding="utf-8").splitlines())
+    return sum(json.loads(line).get("kind") == "item" for line in lines)
+
+
+def pictures(checkout: Path, scratch: Path) -> dict[str, str]:
+    """What each way of anonymizing makes of a portrait, and random faces."""
+    photograph = astronaut(scratch)
+    ways: dict[str, list[object]] = {name: ["--renderer", name, "--seed", 4] for name in ("exemplars", "generator")}
+    ways["cover"] = ["--method", "cover"]
+    found = {}
+    for name, way in ways.items():
+        call(checkout, "anonymize", photograph, *way, "--person", "p", "--preserve", "mouth", "--out", scratch / name)
+        audit = json.loads(next((scratch / name).rglob("audit*.json")).read_text(encoding="utf-8"))
+        found |= {f"audit {name} {key}": short(value) for key, value in _steady(audit, str(scratch))}
     call(checkout, "sample", "--n", 2, "--out", scratch / "drawn")
-    files = [path for folder in ("made", "drawn") for path in sorted((scratch / folder).rglob("*.png"))]
-    found = {f"picture {path.relative_to(scratch)}": hashlib.sha256(path.read_bytes()).hexdigest()[:16] for path in files}
-    audit = json.loads(next((scratch / "made").rglob("audit*.json")).read_text(encoding="utf-8"))
-    return found | {f"audit {name}": short(value) for name, value in _steady(audit, str(scratch))}
+    return _images(scratch) | found
+
+
+def demo(checkout: Path, scratch: Path) -> dict[str, str]:
+    """What ``make demo`` writes."""
+    call(checkout, "-c", DEMO, checkout / "experiments" / "demo" / "run.py", "--out", scratch)
+    measured = json.loads((scratch / "measured.json").read_text(encoding="utf-8"))
+    return _images(scratch) | {f"demo {key}": short(value) for key, value in _steady(measured, str(scratch))}
+
+
+def _images(folder: Path) -> dict[str, str]:
+    """Digests of the images in a folder, by their place in it."""
+    found = sorted(folder.rglob("*.png"))
+    return {f"picture {folder.name} {path.relative_to(folder)}": hashlib.sha256(path.read_bytes()).hexdigest()[:16] for path in found}
 
 
 def _steady(value: Any, scratch: str, name: str = "") -> Iterator[tuple[str, Any]]:
@@ -204,7 +258,7 @@ def _steady(value: Any, scratch: str, name: str = "") -> Iterator[tuple[str, Any
         yield name, json.loads(json.dumps(value).replace(scratch, ""))
 
 
-def compared(checkout: Path, root: Path, own: Path, wanted: list[str], stages: list[str]) -> dict[str, str]:
+def compared(checkout: Path, root: Path, own: Path, wanted: list[str], stages: list[str], stored: Path) -> dict[str, str]:
     """All results of one side. Those of the old one are kept beside its files, and not made again where they are.
 
     Args:
@@ -213,6 +267,7 @@ def compared(checkout: Path, root: Path, own: Path, wanted: list[str], stages: l
         own: this side's folder.
         wanted: names of the checks.
         stages: names of the training stages.
+        stored: the old checkout, whose stored results are read.
 
     """
     start, sweep, old = root / "start", root / "sweep", root / "old"
@@ -223,8 +278,10 @@ def compared(checkout: Path, root: Path, own: Path, wanted: list[str], stages: l
         "traces2": lambda folder: traces(checkout, folder, stages, start, 2),
         "exports": lambda folder: exports(checkout, folder, old / "traces1", exported),
         "resumes": lambda folder: resumes(checkout, folder, old / "traces1", stages, start),
-        "reports": lambda folder: reports(checkout, folder, checkout, sweep),
+        "reports": lambda folder: reports(checkout, folder, stored, sweep),
+        "evaluations": lambda folder: evaluations(checkout, folder, old / "evaluations"),
         "pictures": lambda folder: pictures(checkout, folder),
+        "demo": lambda folder: demo(checkout, folder),
     }
     found: dict[str, str] = {}
     for check in wanted:
@@ -244,7 +301,7 @@ def compared(checkout: Path, root: Path, own: Path, wanted: list[str], stages: l
 
 def main() -> int:
     """Compare, print a table, and say by the exit code whether all is equal."""
-    checks = ("bundles", "traces1", "traces2", "exports", "resumes", "reports", "pictures")
+    checks = ("bundles", "traces1", "traces2", "exports", "resumes", "reports", "evaluations", "pictures", "demo")
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("old", type=Path)
     parser.add_argument("new", type=Path)
@@ -256,8 +313,9 @@ def main() -> int:
     wanted = [check for check in checks if check not in given.skip and not (check in ("exports", "resumes") and "traces1" in given.skip)]
     with tempfile.TemporaryDirectory(prefix="compare-") as temporary:
         root = given.keep.resolve() if given.keep else Path(temporary)
-        old = compared(given.old.resolve(), root, root / "old", wanted, given.stages)
-        new = compared(given.new.resolve(), root, root / "new", wanted, given.stages)
+        stored = given.old.resolve()
+        old = compared(stored, root, root / "old", wanted, given.stages, stored)
+        new = compared(given.new.resolve(), root, root / "new", wanted, given.stages, stored)
     names = list(dict.fromkeys([*old, *new]))
     differing = [name for name in names if old.get(name) != new.get(name)]
     for name in names if given.all else differing:

@@ -19,10 +19,11 @@ from torchvision.utils import make_grid, save_image
 
 from vera import bundle
 from vera.attributes.control import ControlledGenerator
-from vera.attributes.encoder import AttributeEncoder
+from vera.attributes.encoder import AttributeEncoder, encoder_config
 from vera.evaluation.measures.controls import Reading, control, disentanglement, separability
 from vera.evaluation.measures.probe import ProceduralProbe
 from vera.training.export.contrastive import GENERATOR, with_controls
+from vera.training.export.stored import read_config
 from vera.training.runs.record import read_checkpoint
 
 HERE = Path(__file__).parent
@@ -47,10 +48,10 @@ def train(folder: Path, overrides: list[str]) -> None:
 
 def finished(run: Path) -> tuple[Any, ControlledGenerator, dict[str, AttributeEncoder], int]:
     """A run's configuration, its averaged generator with controls, the encoders that it was trained against, and the images it saw."""
-    config: Any = OmegaConf.load(run / "config.yaml")
+    config: Any = read_config(run / "config.yaml")
     state = read_checkpoint(run / "last.ckpt")["vera"]
     network: Any = bundle.rebuild({"class": GENERATOR, "config": state["networks"]["generator"]["config"]}, state["ema"], source=str(run))
-    encoders = {str(name): instantiate(entry.encoder, _convert_="all") for name, entry in config.attributes.items()}
+    encoders = {str(name): instantiate(encoder_config(entry), _convert_="all") for name, entry in config.attributes.items()}
     return config, with_controls(network.eval(), encoders, faces=FACES, seed=0), encoders, int(state["images_seen"])
 
 

@@ -34,7 +34,7 @@ from vera.features.pooled import Lite0Features
 from vera.types import Mask, Photograph, Pixels, Points, Semantic, VeraError
 
 HERE = Path(__file__).parent
-CONTESTANTS = {"exemplars": "vera", "generator": "generator"}
+METHODS = {"exemplars": "vera", "generator": "generator"}
 FACE_SKIN, OTHER_SKIN = (Semantic.SKIN, Semantic.NOSE), (Semantic.NECK, Semantic.EARS)
 MARGIN = 4
 """Pixels by which regions are drawn in: the finest octave at their borders does not belong to their skin."""
@@ -61,20 +61,20 @@ def main() -> int:
     if not people:
         raise VeraError(f"'{options.run}' holds nobody whom both renderers wrote: see README.md for the run that is needed")
     segments = choose_parser(None)
-    sets = {name: FrechetDistance(Lite0Features(side=224)) for name in CONTESTANTS}
-    figures: dict[str, list[Figures]] = {name: [] for name in CONTESTANTS}
+    sets = {name: FrechetDistance(Lite0Features(side=224)) for name in METHODS}
+    figures: dict[str, list[Figures]] = {name: [] for name in METHODS}
     for person in track(people, "people"):
         for number, photograph in enumerate(person.photographs, 1):
             source = photograph.read()
             landmarks = load_seen(files.seen(Item(ORIGINALS, person.id)))[number - 1].landmarks
-            for name, contestant in CONTESTANTS.items():
-                item = Item(contestant, person.id)
+            for name, method in METHODS.items():
+                item = Item(method, person.id)
                 output = read_written(files.image(item, number), items[item]["images"][number - 1]["image"])
                 for one, real in ((source, True), (output, False)):
                     sets[name].update(align(one, landmarks, CROP).image[None], real=real)
                 found = sharpness(source, output.pixels, landmarks, segments)
                 figures[name] += [found] if found else []
-    lines = [line(name, sets[name], figures[name], people) | {"data": options.data} for name in CONTESTANTS]
+    lines = [line(name, sets[name], figures[name], people) | {"data": options.data} for name in METHODS]
     distances = [one["frechet_lite0"] for one in lines]
     lines[0]["frechet_lite0_ratio"] = round(distances[0] / distances[1], 4) if None not in distances else None
     print("\n".join(json.dumps(one) for one in lines))
@@ -87,7 +87,7 @@ def main() -> int:
 
 def in_both(person: Person, items: Records) -> bool:
     """Whether all of a person's photographs were written by both renderers."""
-    wanted = [Item(contestant, person.id) for contestant in CONTESTANTS.values()]
+    wanted = [Item(method, person.id) for method in METHODS.values()]
     return all(item in items and items[item]["status"] == "written" for item in wanted)
 
 

@@ -37,7 +37,7 @@ from vera.faces.parser_choice import choose_parser
 from vera.faces.photograph import read_photograph
 from vera.faces.recognition import Embedding
 from vera.mosaic.people import SourcePerson, read_people
-from vera.mosaic.points import FOREHEAD, OUTLINE, mesh
+from vera.mosaic.points import FOREHEAD_POINTS, OUTLINE, mesh
 from vera.mosaic.warping import filled
 from vera.rng import derived_seed
 from vera.types import Mask, Pixels, Points, Semantic, VeraError
@@ -125,7 +125,7 @@ class Booth:
     def subject(self, wanted: Appearance) -> Subject:
         """A face without features to fit the identity to."""
         frontal = self.bank.mean_of(wanted.sex).neutral
-        points = mesh(frontal[:68], frontal[FOREHEAD])
+        points = mesh(frontal[:68], frontal[FOREHEAD_POINTS])
         labels = np.full((SIDE, SIDE), Semantic.SKIN, np.uint8)
         tone = np.asarray(wanted.tone, np.float64)
         everywhere = np.array([[-0.5, 0.5], [-0.5, 0.5]])

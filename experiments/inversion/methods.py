@@ -12,12 +12,11 @@ from cases import Cases
 from plain import optimise
 from torch import Tensor
 
-from vera.anonymization.generator_renderer import REFINEMENT
 from vera.features.perceptual import PerceptualDistance
 from vera.generator.network import Generator, Synthesis
 from vera.inversion.objective import InversionObjective
 from vera.inversion.pivotal import tune
-from vera.inversion.refinement import Moving, refine
+from vera.inversion.refinement import REFINEMENT, Moving, refine
 from vera.types import LatentCodes
 
 TUNING_RATE, TUNING_LIMIT = 5e-3, 0.05

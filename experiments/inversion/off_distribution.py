@@ -25,7 +25,6 @@ from skimage.data import astronaut
 from torchmetrics.functional.image import multiscale_structural_similarity_index_measure as ms_ssim
 
 from vera import __version__
-from vera.anonymization.generator_renderer import REFINEMENT
 from vera.anonymization.request import Options
 from vera.anonymization.scene import find_face
 from vera.bundle import default_bundle, load
@@ -38,7 +37,7 @@ from vera.faces.parsing import Parser
 from vera.faces.photograph import photograph_from_pixels, read_photograph, write_png
 from vera.features.perceptual import PerceptualDistance
 from vera.inversion.objective import InversionObjective
-from vera.inversion.refinement import refine
+from vera.inversion.refinement import REFINEMENT, refine
 from vera.types import NUM_CLASSES, Photograph, Pixels, Points, VeraError, tensor_to_image
 
 HERE = Path(__file__).parent

@@ -23,7 +23,7 @@ from vera.evaluation.report.results import read
 HERE = Path(__file__).parent
 RESEEDED = 12
 RECOGNISERS, DETECTOR = ("dlib-resnet-128", "sface-128"), "dlib-hog-68"
-CONTESTANTS = {"exemplars": "vera", "generator": "generator"}
+METHODS = {"exemplars": "vera", "generator": "generator"}
 """The anonymizer of ``conf/anonymizer`` for each renderer."""
 MOST_REFUSED, MOST_RANK_1, MOST_EER = 0.08, 0.03, 0.03
 """The claims: people refused; outputs nearest to their own person, their very source left out; equal error rate of pairs."""
@@ -51,7 +51,7 @@ def main() -> int:
     where += [f"limit={chosen.limit}"] if chosen.limit else []
     where += [f"calibration.pairs={chosen.pairs}", f"calibration.root={chosen.lfw}"] if chosen.pairs else []
     where += [f"shard={chosen.shard}"] if chosen.shard else []
-    names = [CONTESTANTS[renderer] for renderer in chosen.renderers.split(",")]
+    names = [METHODS[renderer] for renderer in chosen.renderers.split(",")]
     asked = ["preserve=[mouth]", "judges=[dlib,sface]", f"diversity.people={RESEEDED}"]
     asked += [f"anonymizer=[{','.join([*names, 'none'])}]"]
     asked += ["anonymizer.vera.leave_out_donors=true"] if chosen.leave_out_donors and "vera" in names else []

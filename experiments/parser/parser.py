@@ -1,4 +1,4 @@
-"""How well parsers tell the classes of held-out faces, as they are and disturbed, and how fast; see README.md beside this file.
+"""How well parsers tell the classes of held-out faces, as they are and corrupted, and how fast; see README.md beside this file.
 
 python experiments/parser/parser.py --data HELD --data-name TEXT [--parser WHICH ...] [--photos DIR] [--limit N] [--publish]
 HELD holds images/ and masks/ of identities that no parser was trained on. WHICH: landmarks, shipped, or a bundle's folder.
@@ -49,7 +49,7 @@ CONDITIONS: dict[str, Augment | None] = {
     "other background": Augment(probability=1.0, **{**STILL, "background": 1.0}),
     "turned 20 degrees": None,
 }
-"""Not the disturbances of the training, but those of the data's augmentation: fixed by the seed and the face's number."""
+"""Not the corruption of the training, but the data's augmentation: fixed by the seed and the face's number."""
 OVERLAYS, COLUMNS, PANEL = 15, 5, 256
 
 
@@ -94,7 +94,7 @@ def main() -> int:
 
 
 def held_out(root: Path, limit: int | None) -> Iterator[tuple[Sample, Points]]:
-    """Faces with their landmarks, found in the undisturbed image; faces that the detector doesn't find are left out, and that is said."""
+    """Faces with their landmarks, found in the uncorrupted image; faces that the detector doesn't find are left out, and that is said."""
     dataset = FolderDataset(root=root, size=256, pattern="*", cache=False)
     detector = DlibDetector()
     step = max(len(dataset) // limit, 1) if limit else 1

@@ -21,7 +21,7 @@ from vera.data.by_role import by_role
 from vera.distributed import parse_shard
 from vera.evaluation.api import evaluate
 from vera.evaluation.judges import dlib_judge, sface_judge
-from vera.evaluation.protocol.items import Contestant
+from vera.evaluation.protocol.items import Method
 from vera.evaluation.report.publish import publish
 from vera.types import Semantic
 
@@ -68,12 +68,12 @@ def main() -> int:
     return 1 if failures else 0
 
 
-def preserving(region: str, *, renderer: str, leave_out_donors: bool, seed: int) -> Contestant:
+def preserving(region: str, *, renderer: str, leave_out_donors: bool, seed: int) -> Method:
     """Our anonymizer with one region kept; regions are joined by ``+``, and ``drawn`` is a mask."""
     classes = () if region == DRAWN else tuple(Semantic.named(name) for name in region.split("+"))
     ours = embedded(None, "cpu", Options(preserve=classes, seed=seed), renderer=renderer, leave_out_person=leave_out_donors)
     settings = {"region": region, "renderer": renderer, "leave_out_donors": leave_out_donors}
-    return Contestant(region, Drawn(ours) if region == DRAWN else ours, settings)
+    return Method(region, Drawn(ours) if region == DRAWN else ours, settings)
 
 
 def tell(what: str, done: int, total: int) -> None:

@@ -29,7 +29,7 @@ from vera.provenance import provenance
 GPUS = (1, 2, 4, 8, 16, 32, 64)
 STAGE = "autoencoder, adversary"
 GROUP = 4
-"""Faces that a game compares or mixes with each other: no GPU takes fewer."""
+"""Faces that an objective compares or mixes with each other: no GPU takes fewer."""
 
 
 def main() -> int:

@@ -57,15 +57,13 @@ def counted(module: pl.LightningModule) -> dict[str, float]:
 
     Returns:
         ``trained``: bytes of all trained parameters; ``passes``: backward passes of a step, lazy ones by their share; ``volume``: bytes
-        that are reduced in a step, in so many ``messages``; ``needed``: bytes of the sides that the passes move.
+        that are reduced in a step, in so many ``messages``; ``needed``: bytes of the networks that the passes move.
 
     """
-    trained, game = _bytes(module.parameters()), getattr(module, "game", None)
-    due, needed = 1.0, float(trained)  # the parser's: one loss, one side
-    if game is not None:
-        sides = {name: _bytes(side.parameters()) for name, side in game.sides.items()}
-        shares = [(1 / phase.every, sides[phase.trains]) for phase in game.phases if phase.every]
-        due, needed = sum(share for share, _ in shares), sum(share * side for share, side in shares)
+    trained, objective = _bytes(module.parameters()), module.objective
+    networks = {name: _bytes(network.parameters()) for name, network in objective.networks.items()}
+    shares = [(1 / phase.every, networks[phase.trains]) for phase in objective.phases if phase.every]
+    due, needed = sum(share for share, _ in shares), sum(share * size for share, size in shares)
     messages = due * (1 + math.ceil(max(trained - FIRST, 0) / BUCKET))
     return {"trained": trained, "passes": due, "volume": due * trained, "messages": messages, "needed": needed}
 

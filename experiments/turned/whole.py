@@ -2,7 +2,8 @@
 
 python experiments/turned/whole.py --photos DIR --data NAME [--out DIR] [--limit N] [--shard 0/2] [--leave-out-donors] [--publish]
 DIR holds PERSON_neutral.jpg, upright, one face each. Each is turned by twelve angles and anonymized, with the mouth kept. What was done is
-in --out and is not done again; with --publish, the counts are written to results_whole.jsonl beside this script.
+in --out and is not done again; with --publish, the counts are written to results_whole.jsonl beside this script, in the place of
+earlier ones of the same data.
 """
 
 from __future__ import annotations
@@ -98,8 +99,10 @@ def report(done: list[Path], data: str, *, publish: bool) -> int:
     for angle, counts in angles.items():
         print(f"{angle:>4} degrees: {counts}")
     if publish:
-        row = {"data": data, "people": len(people), "angles": angles}
-        write_whole(HERE / "results_whole.jsonl", (json.dumps(row) + "\n").encode())
+        row = json.dumps({"data": data, "people": len(people), "angles": angles})
+        published = HERE / "results_whole.jsonl"
+        others = [line for line in published.read_text().splitlines() if json.loads(line)["data"] != data]
+        write_whole(published, "".join(f"{line}\n" for line in (*others, row)).encode())
     failed = any("recognised" in counts for counts in angles.values()) or "turned" in angles["0"]
     print("failures: " + ("yes" if failed else "none"))
     return int(failed)

@@ -11,13 +11,15 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import math
 import os
 import secrets
 import shutil
 import stat
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EACCES, errno.EINVAL})
 """What file systems without hard links (FAT, some network shares) answer when they are asked for one."""
@@ -301,6 +303,29 @@ def printable(text: str) -> str:
 def storable(text: str) -> str:
     r"""Text as a JSON or YAML file can hold it: bytes that are no UTF-8 (a file's name in another encoding) become ``\udcXX``."""
     return text.encode("utf-8", "backslashreplace").decode()
+
+
+def plain(value: Any) -> Any:
+    """Convert a value to JSON's own types: mappings, sequences, sets and numpy's arrays and numbers (by their ``tolist``).
+
+    A number that is not finite (nothing to measure) becomes null; what JSON does not know, its text.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from vera.files import plain
+        >>> plain({"path": Path("a/b"), "seam": float("nan"), 3: (1, True)})
+        {'path': 'a/b', 'seam': None, '3': [1, True]}
+
+    """
+    if isinstance(value, Mapping):
+        return {storable(str(key)): plain(item) for key, item in value.items()}
+    if callable(listed := getattr(value, "tolist", None)):
+        return plain(listed())
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if isinstance(value, int | bool | None) else storable(str(value))
 
 
 def _hides(sign: str) -> bool:

@@ -1,10 +1,11 @@
-"""Aliases of moved modules and classes, so that run files and configurations that name an old path keep working."""
+"""Aliases of moved modules, classes and settings, so that run files and configurations of earlier versions keep working."""
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
 TARGET = "_target_"
 MOVED = {
@@ -18,6 +19,8 @@ MOVED = {
     "vera.evaluation.protocol_measures.Preserved": "vera.evaluation.measures.photographs.Preserved",
     "vera.evaluation.protocol_measures.Replaced": "vera.evaluation.measures.photographs.Replaced",
     "vera.evaluation.protocol_utility.Useful": "vera.evaluation.measures.photographs.Useful",
+    "vera.faces.disturbance.Disturbance": "vera.data.corruption.corrupt.Corruption",
+    "vera.faces.disturbed_pose.Pose": "vera.data.corruption.pose.Pose",
     "vera.generator.objective.Weights": "vera.generator.objective.GeneratorWeights",
     "vera.inversion.objective.Weights": "vera.inversion.objective.InversionWeights",
     "vera.training.adversaries.Adversaries": "vera.training.objectives.gan.Adversaries",
@@ -43,6 +46,13 @@ MOVED = {
     "vera.training.throughput.Throughput": "vera.training.callbacks.progress.Throughput",
 }
 """Paths that earlier versions wrote or that a configuration of theirs may name, and what they are now."""
+ARGUMENTS = {
+    "vera.training.module.StageModule": {"game": "objective"},
+    "vera.training.objectives.parsing.Parsing": {"disturbance": "corruption"},
+}
+"""Arguments that had another name in earlier versions, by the class of today that takes them."""
+STORED = "game."
+"""Prefix of an objective's tensors in a checkpoint, its name in the first versions: all versions read each other's checkpoints."""
 
 
 def current(target: Any) -> Any:
@@ -51,7 +61,7 @@ def current(target: Any) -> Any:
 
 
 def modernise(config: Any) -> None:
-    """Replace old paths by those of today, in place.
+    """Bring old paths, names of arguments and places of settings up to date, in place.
 
     Args:
         config: a composed configuration, or the plain dictionaries and lists of one.
@@ -60,6 +70,8 @@ def modernise(config: Any) -> None:
     if isinstance(config, dict | DictConfig):
         if isinstance(target := config.get(TARGET), str):
             config[TARGET] = current(target)
+            _rename(config, ARGUMENTS.get(config[TARGET], {}))
+        _lift(config)
         parts = [key for key in config if not _is_elsewhere(config, key)]
     elif isinstance(config, list | ListConfig):
         parts = [number for number in range(len(config)) if not _is_elsewhere(config, number)]
@@ -67,6 +79,24 @@ def modernise(config: Any) -> None:
         return
     for part in parts:
         modernise(config[part])
+
+
+def _rename(config: Any, names: dict[str, str]) -> None:
+    """Give entries of a mapping their names of today, where the old name stands alone."""
+    for old, new in names.items():
+        if old in config and new not in config:
+            with open_dict(config) if OmegaConf.is_config(config) else nullcontext():
+                config[new] = config.pop(old)
+
+
+def _lift(config: Any) -> None:
+    """Move an attribute's encoder from ``encoder`` of its entry, where earlier versions had it, to the entry itself."""
+    if {"code", "weight", "encoder"} <= set(config) and isinstance(config["encoder"], dict | DictConfig):
+        with open_dict(config) if OmegaConf.is_config(config) else nullcontext():
+            encoder = config.pop("encoder")
+            plain: Any = OmegaConf.to_container(encoder, resolve=False) if OmegaConf.is_config(encoder) else encoder
+            for key, value in plain.items():
+                config[key] = value
 
 
 def _is_elsewhere(config: Any, key: Any) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Protocol
@@ -21,6 +21,8 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from torch import Tensor
 
+Progress = Callable[[str, int, int], None]
+"""A function that is told of progress: the current activity, the number of steps done, and their total."""
 Pixels = npt.NDArray[np.uint8]
 """``(H, W, 3)`` RGB."""
 Mask = npt.NDArray[np.bool_]
@@ -106,6 +108,10 @@ TRANSPARENT = (Semantic.GLASSES, Semantic.EARRINGS)
 """Classes that do not hide what lies under them (SemanticStyleGAN, section 3.2)."""
 FACE = (Semantic.SKIN, Semantic.EYES, Semantic.BROWS, Semantic.MOUTH, Semantic.NOSE, Semantic.EARS, Semantic.GLASSES, Semantic.EARRINGS)
 """Classes that are replaced by default; hair is by option."""
+BARE_FACE = (Semantic.SKIN, Semantic.EYES, Semantic.BROWS, Semantic.MOUTH, Semantic.NOSE)
+"""Classes of the face without ears and without what is worn."""
+FACE_SKIN = (Semantic.SKIN, Semantic.NOSE)
+"""Classes that show bare skin of the face."""
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,7 @@ def test_experiments_instantiate_at_tiny_size(name, tmp_path):
     if config.stage.get("passes"):  # stage 3 goes on from an autoencoder
         start = Autoencoder(generator=OmegaConf.to_container(config.generator), encoder=OmegaConf.to_container(config.encoder), bank=0)
         bundle.save(tmp_path / "start", start, provenance={}, licence="CC0", card="#")
-        config.stage.module.game.network.start = str(tmp_path / "start")
+        config.stage.module.objective.network.start = str(tmp_path / "start")
     module = instantiate(config.stage.module, _convert_="all")
     network = module.ema.network
     assert network.size == 32
@@ -86,7 +86,7 @@ def test_experiments_instantiate_at_tiny_size(name, tmp_path):
         measured = {"throughput": "Throughput", "curve": "FrechetCurve"}
         assert callbacks == {"progress": "ImagesBar", "snapshots": "Snapshots", "sheet": "Samples", **measured}
         path = ["path"] if config.stage.path_every else []
-        assert [p.name for p in module.game.phases if p.every] == ["discriminator", "r1", "generator", *path]
+        assert [p.name for p in module.objective.phases if p.every] == ["discriminator", "r1", "generator", *path]
     elif isinstance(network, Segmenter):
         assert callbacks == {"progress": "ImagesBar", "snapshots": "Snapshots", "throughput": "Throughput"}
         assert config.data.dataset.size == 32
@@ -112,6 +112,26 @@ def test_a_stages_settings_are_at_most_three_levels_deep_and_its_module_only_han
     assert (other.ema.half_life, other.schedule.warm_up, other.seed) == (77, 0.33, 5)
 
 
+@pytest.mark.parametrize("primary", ["train", "evaluate"])
+def test_no_setting_of_any_group_is_deeper_than_three_levels(primary):
+    """What lies deeper is built, not set: in ``stage.module`` and in a metric's ``measure``, which the settings are handed to."""
+    several = ("anonymizer", "judges", "metrics", "callbacks")
+    with initialize_config_module("vera.conf", version_base="1.3"):
+        default = compose(primary, ["run.folder=/tmp/unused"], return_hydra_config=True)
+        groups = {str(group).partition("@")[0] for group in default.hydra.runtime.choices} - {"experiment", "sweep", "comparison"}
+        chosen = {group: options(group) for group in groups if not group.startswith("hydra/")}
+        chosen = {group: [f"[{','.join(names)}]"] if group in several else names for group, names in chosen.items()}
+        deep = set()
+        for number in range(max(map(len, chosen.values()))):  # the options of all groups side by side: to compose takes half a second
+            overrides = [f"{group}={names[number % len(names)]}" for group, names in chosen.items()]
+            for way in leaves(OmegaConf.to_container(compose(primary, ["run.folder=/tmp/unused", *overrides]), resolve=False)):
+                built = way[:2] == ("stage", "module") or (way[0] == "metrics" and way[2] == "measure")
+                values = way[0] == "attributes" and way[2:3] == ("ranges",)  # one value: a range for each name
+                if len(way) > 3 and not built and not values:
+                    deep.add(".".join(map(str, way)))
+    assert deep == set()
+
+
 def test_no_override_that_anybody_is_told_is_deeper_than_three_levels():
     root = CONF.parent
     groups = "|".join(path.name for path in CONF.iterdir() if path.is_dir() and path.name not in ("hydra", "__pycache__"))
@@ -129,7 +149,7 @@ def test_a_stage_brings_its_optimizer_and_callbacks():
     assert composed(["stage=generator", "optim=adam"]).optim.betas == [0.9, 0.99]  # who asks for another gets it
 
 
-def test_the_parser_is_disturbed_on_the_device_only(tmp_path):
+def test_the_parsers_faces_are_corrupted_on_the_device_only(tmp_path):
     config = composed(["experiment=parser", f"data.root={tmp_path}"])
     assert config.datamodule.augment is None
     assert config.datamodule.dataset.size == config.segmenter.size == 256
@@ -138,9 +158,9 @@ def test_the_parser_is_disturbed_on_the_device_only(tmp_path):
 
 def test_augmentation_is_adaptive_by_option():
     config = composed(["experiment=smoke_generator", "augmentation=adaptive"])
-    game = instantiate(config.stage.module, _convert_="all").game
-    assert game.strength.target == 0.6
-    assert {"flip", "hue"} <= game.augmentation.operations
+    objective = instantiate(config.stage.module, _convert_="all").objective
+    assert objective.strength.target == 0.6
+    assert {"flip", "hue"} <= objective.augmentation.operations
 
 
 def test_the_published_training_is_150k_steps():

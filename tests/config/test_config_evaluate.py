@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hydra import compose, initialize_config_module
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
@@ -11,8 +12,10 @@ from omegaconf import OmegaConf
 from vera.cli import evaluation
 from vera.evaluation.api import without_download
 from vera.evaluation.judges import Judge
+from vera.evaluation.metrics.frechet import Statistics
 from vera.faces.detection import DetectedFace
 from vera.faces.photograph import write_png
+from vera.features.pooled import Lite0Features
 from vera.types import Semantic, VeraError
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -81,7 +84,7 @@ def test_anonymizers_are_built(name, root, parts):
     config = composed("people=ffhq", f"people.root={root}", f"anonymizer=[{name}]", "preserve=[mouth]", "seed=7")
     if name == "ksame":
         config.anonymizer.ksame.k = 2
-    (one,) = evaluation.contestants(config, instantiate(config.people))
+    (one,) = evaluation.methods(config, instantiate(config.people))
     assert one.name == name
     assert one.settings["preserve"] == ["mouth"]
     if name in OURS:
@@ -94,14 +97,14 @@ def test_anonymizers_are_built(name, root, parts):
 
 def test_other_seeds_are_built_where_there_is_a_seed(root, parts):
     config = composed("people=ffhq", f"people.root={root}", "anonymizer=[vera,none]", "diversity.people=2", "diversity.seeds=2", "seed=4")
-    ours, none = evaluation.contestants(config, instantiate(config.people))
+    ours, none = evaluation.methods(config, instantiate(config.people))
     assert (len(ours.again), len(none.again)) == (2, 0)
     assert [chosen.seed for _, _, chosen, _ in parts] == [5, 6, 4]
 
 
 def test_both_renderers_side_by_side_with_the_donors_rows_left_out(root, parts):
     config = composed("people=ffhq", f"people.root={root}", "anonymizer=[vera,generator]", "anonymizer.vera.leave_out_donors=true")
-    assert [one.name for one in evaluation.contestants(config, instantiate(config.people))] == list(OURS)
+    assert [one.name for one in evaluation.methods(config, instantiate(config.people))] == list(OURS)
     assert [others for *_, others in parts] == [
         {"renderer": None, "leave_out_person": True}, {"renderer": "generator", "leave_out_person": False},
     ]  # fmt: skip
@@ -114,9 +117,23 @@ def test_metrics_are_built_or_say_what_they_need(name):
     config = composed("people.path=x", f"metrics=[{name}]", *([f"files.{path}=/nowhere/weights"] if path else []))
     if path:
         with pytest.raises(Exception, match="/nowhere/weights"):
-            instantiate(config.metrics[key], _convert_="all")
+            evaluation.built(config, "metrics")
     else:
-        assert instantiate(config.metrics[key], _convert_="all").name == key
+        (measure,) = evaluation.built(config, "metrics")
+        assert measure.name == key
+
+
+def test_a_metrics_settings_reach_it_and_an_entry_may_be_the_measure_itself(tmp_path):
+    features = Lite0Features(side=224)
+    mean = torch.zeros(features.dimension).double()
+    Statistics(mean, torch.eye(features.dimension).double(), 9, features.name, "made up").save(tmp_path / "real")
+    settings = [f"metrics.frechet_lite0.reference={tmp_path}/real", "metrics.kernel_lite0.subset_size=7", "metrics.kernel_lite0.size=64"]
+    measures = "vera.evaluation.measures.photographs.Replaced", "vera.evaluation.metrics.preservation.Replacement"
+    own = f"+metrics.own={{_target_:{measures[0]},metric:{{_target_:{measures[1]}}}}}"
+    config = composed("people.path=x", "metrics=[frechet_lite0,kernel_lite0]", *settings, own)
+    frechet, kernel, own = evaluation.built(config, "metrics")
+    assert frechet.metric.reference.source == "made up"
+    assert (kernel.metric.subset_size, kernel.size, own.name) == (7, 64, "replacement")
 
 
 @pytest.mark.parametrize("name", options("judges"))

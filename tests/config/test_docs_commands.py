@@ -12,7 +12,7 @@ from hydra import compose, initialize_config_module
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
-from vera.attributes.encoder import AttributeEncoder
+from vera.attributes.encoder import AttributeEncoder, encoder_config
 from vera.cli.app import COMMANDS, load
 
 ROOT = Path(__file__).parents[2]
@@ -107,7 +107,7 @@ def test_own_configurations_describe_parts_that_take_these_arguments(configurati
     from hydra._internal.utils import _locate  # what Hydra itself finds a class with
 
     (file,) = configurations.rglob("embedded.yaml")
-    encoder = yaml.safe_load(file.read_text())["emotion"]["encoder"]
+    encoder = encoder_config(yaml.safe_load(file.read_text())["emotion"])
     signature(_locate(encoder.pop("_target_"))).bind(**encoder)
 
 

@@ -1,4 +1,4 @@
-"""On a CUDA device: `pytest -m gpu tests/gpu`. Faces are disturbed and parsed as on the CPU, and the parser trains there."""
+"""On a CUDA device: `pytest -m gpu tests/gpu`. Faces are corrupted and parsed as on the CPU, and the parser trains there."""
 
 import pytest
 import torch
@@ -17,14 +17,14 @@ def config(*overrides):
         return compose("train", ["experiment=smoke_parser", "run.folder=/tmp/unused", *overrides])
 
 
-def test_a_disturbed_face_is_the_cpus_and_so_is_what_is_seen_in_it():
-    module = instantiate(config("segmenter.size=64").stage.module, _convert_="all")
+def test_a_corrupted_face_is_the_cpus_and_so_is_what_is_seen_in_it():
+    module = instantiate(config("segmenter.size=64").stage.module, _convert_="all").objective
     samples = [ProceduralFaces(size=64, count=8, seed=1)[n] for n in range(8)]
     images = torch.stack([s["image"] for s in samples]).float() / 127.5 - 1
     labels = torch.stack([s["labels"] for s in samples])
-    numbers = torch.rand(8, module.disturbance.numbers), torch.randn(8, module.disturbance.normals(64))
-    expected = module.disturbance(images, labels, *numbers)
-    got = module.disturbance(images.to(CUDA), labels.to(CUDA), *(n.to(CUDA) for n in numbers))
+    numbers = torch.rand(8, module.corruption.numbers), torch.randn(8, module.corruption.normals(64))
+    expected = module.corruption(images, labels, *numbers)
+    got = module.corruption(images.to(CUDA), labels.to(CUDA), *(n.to(CUDA) for n in numbers))
     assert float((got[0].cpu() - expected[0]).abs().mean()) < 1e-3
     assert float((got[1].cpu() == expected[1]).float().mean()) > 0.999
     network = module.network.eval()

@@ -150,7 +150,7 @@ def bad_inputs(portrait, folder):
         "missing": ([folder / "nobody.jpg"], "is not there: check the path"),
         "empty mask": ([face, "--preserve", empty], "is empty: paint"),
         "mask of the wrong size": ([face, "--preserve", small], "its photograph (320, 300)"),
-        "unknown class": ([face, "--preserve", "teeth"], "unknown semantic class 'teeth'"),
+        "unknown class": ([face, "--preserve", "tooth"], "unknown region 'tooth'"),
         "missing bundle": ([face, "--bundle", folder / "none"], "no bundle"),
         "truncated bundle": ([face, "--bundle", truncated], "truncated or altered"),
         "colliding names": ([face, save(portrait, folder / "other" / "face.jpg")], "would both be written as face.png"),

@@ -10,9 +10,9 @@ import pytest
 import pytorch_lightning as pl
 import torch
 import torch.nn.functional as F
-from benchmarks.contestants import configuration, ours, published
-from benchmarks.generator import Contestant, made_up
+from benchmarks.generator import Pair, made_up
 from benchmarks.memory import peak_bytes
+from benchmarks.networks import configuration, ours, published
 from benchmarks.operations import flops
 from benchmarks.start import CALLS
 from benchmarks.timing import interleaved
@@ -66,19 +66,19 @@ def test_an_iteration_is_the_training_modules_step(stage):
     trainer = pl.Trainer(accelerator="cpu", max_epochs=1, **settings)
     trainer.fit(trained, datamodule=OneBatch(faces.sample))
 
-    contestant = Contestant(module, faces, bf16=False)
-    for phase in module.game.phases:
-        contestant.phase(phase)
-    contestant.average()
-    for expected, got in ((trained.game, module.game), (trained.ema.network, module.ema.network)):
+    pair = Pair(module, faces, bf16=False)
+    for phase in module.objective.phases:
+        pair.phase(phase)
+    pair.average()
+    for expected, got in ((trained.objective, module.objective), (trained.ema.network, module.ema.network)):
         for (name, a), (_, b) in zip(expected.named_parameters(), got.named_parameters(), strict=True):
             assert torch.equal(a, b), name
 
 
-def test_both_contestants_play_the_same_game(stage):
+def test_both_pairs_of_networks_have_the_same_losses(stage):
     torch.manual_seed(0)
     reference = published(stage, CPU)
-    g, d = reference.game.generator, reference.game.discriminator
+    g, d = reference.objective.generator, reference.objective.discriminator
     with torch.no_grad():
         for parameter in (*g.parameters(), *d.parameters()):
             if not parameter.any():
@@ -86,10 +86,10 @@ def test_both_contestants_play_the_same_game(stage):
     args = {"size": 64, "residual_refine": True, "transparent_dims": [10, 12], "base_layers": 2, "depth_layers": 6, "min_feat_size": 16}
     read = Checkpoint(Path("none.pt"), "", args, {"g_ema": g.state_dict(), "d": d.state_dict()})
     module = ours(stage, CPU)
-    module.game.generator.load_state_dict(load_generator(read).state_dict())
-    module.game.discriminator.load_state_dict(load_discriminator(read).state_dict())
+    module.objective.generator.load_state_dict(load_generator(read).state_dict())
+    module.objective.discriminator.load_state_dict(load_discriminator(read).state_dict())
     faces = made_up(4, 64, 13, CPU)
-    for mine, theirs in zip(module.game.phases, reference.game.phases, strict=True):
+    for mine, theirs in zip(module.objective.phases, reference.objective.phases, strict=True):
         assert mine.loss(faces)[0].item() == pytest.approx(theirs.loss(faces)[0].item(), rel=1e-3), mine.name
 
 

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from vera.data.procedural import Attributes, draw_attributes, render
-from vera.faces.alignment import pull
+from vera.faces.alignment import resample
 from vera.faces.detection import DetectedFace, Finds
 from vera.rng import key
 from vera.types import Semantic
@@ -102,7 +102,7 @@ class DrawnParser:
     def parse(self, face):
         known = next(k for k in self.known.values() if np.allclose(k["landmarks"], face.landmarks))
         labels = np.array(known["labels"], np.uint8)
-        one_hot = np.stack([pull((labels == c).astype(np.float32), face.to_photograph, face.size) for c in range(13)])
+        one_hot = np.stack([resample((labels == c).astype(np.float32), face.to_photograph, face.size) for c in range(13)])
         return torch.from_numpy(one_hot / one_hot.sum(0).clip(1e-6))
 
 

@@ -1,5 +1,6 @@
 """The recipes of docs/architecture.md ("Add a part"): one small, complete example of each, run as a newcomer would write it."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -28,7 +29,7 @@ from vera.faces.detection import DetectedFace, Finds
 from vera.faces.marking import ALTERED_BY_ALGORITHM
 from vera.faces.photograph import photograph_from_pixels, write_png
 from vera.training.module import StageModule
-from vera.training.objectives.base import Game, Phase
+from vera.training.objectives.base import Objective, Phase
 from vera.training.schedule import Schedule
 from vera.types import NUM_CLASSES, Anonymized, Refused, Semantic
 
@@ -192,7 +193,7 @@ class MeanColourObjective(nn.Module):
         self.phases = (Phase("colour", trains="colour", every=1, shrink=1, precise=False, loss=self.loss),)
 
     @property
-    def sides(self):
+    def networks(self):
         return {"colour": self.network}
 
     @property
@@ -202,7 +203,7 @@ class MeanColourObjective(nn.Module):
     def loss(self, faces):
         return (faces.images.mean(dim=(2, 3)) - self.network.value).square().mean(), {}
 
-    def settle(self, terms, *, images):
+    def on_step_end(self, terms, *, images):
         """No state besides the network."""
 
 
@@ -210,8 +211,8 @@ def run(images, checkpoint=None):
     """Train to this many images; returns the trainer."""
     optim, ema = {"lr": 0.05, "betas": [0.5, 0.9], "eps": 1e-8}, {"half_life": 100, "ramp_up": 0.1}
     schedule = Schedule(total=images, warm_up=0.0, cool_down=0.0)
-    objective: Game = MeanColourObjective(Colour())
-    module = StageModule(game=objective, optim=optim, schedule=schedule, ema=ema, per_device=None, clip=None, seed=0)
+    objective: Objective = MeanColourObjective(Colour())
+    module = StageModule(objective=objective, optim=optim, schedule=schedule, ema=ema, per_device=None, clip=None, seed=0)
     data = FaceDataModule(dataset=ProceduralFaces(size=16, count=8, seed=0), batch_size=4, workers=0, seed=0, mirror=False)
     quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False}
     trainer = pl.Trainer(accelerator="cpu", devices=1, max_epochs=-1, **quiet)
@@ -227,8 +228,8 @@ def test_add_a_stage(tmp_path):
     half.save_checkpoint(tmp_path / "half.ckpt")
     resumed = run(images=16, checkpoint=tmp_path / "half.ckpt").lightning_module
     assert resumed.images_seen == 16
-    assert whole.game.network.value.abs().min() > 0
-    assert torch.equal(resumed.game.network.value, whole.game.network.value)  # 2 + 2 steps are 4 steps, bit for bit
+    assert whole.objective.network.value.abs().min() > 0
+    assert torch.equal(resumed.objective.network.value, whole.objective.network.value)  # 2 + 2 steps are 4 steps, bit for bit
     assert torch.equal(resumed.ema.network.value, whole.ema.network.value)
 
 
@@ -338,3 +339,16 @@ def test_every_recipe_has_its_example():
     assert told == ["a_metric", "a_data_set", "an_attribute_encoder", "a_stage", "a_renderer", "a_recogniser"]
     assert {f"test_add_{part}" for part in told} <= set(globals())
     assert recipes.count("\n1. ") == len(told) == recipes.count("\n5. ")
+
+
+def test_a_recipe_names_files_and_classes_that_there_are():
+    root = Path(__file__).parents[2]
+    recipes = (root / "docs" / "architecture.md").read_text(encoding="utf-8").partition("## Add a part")[2].partition("## Glossary")[0]
+    sources = {path: path.read_text(encoding="utf-8") for path in (root / "src" / "vera").rglob("*.py")}
+    classes = {name for text in sources.values() for name in re.findall(r"^class (\w+)", text, re.MULTILINE)}
+    named = set(re.findall(r"`(?:[\w.]+\.)?([A-Z]\w*[a-z]\w*)`", recipes)) - {"Metric", "Module"}  # of torchmetrics and torch
+    assert named
+    assert named <= classes
+    files = {path for path in re.findall(r"`([\w/]+/(?:\w+\.(?:py|yaml))?)`", recipes) if "NAME" not in path}
+    assert files
+    assert not [path for path in files if not (root / path).exists() and not (root / "src" / "vera" / path).exists()]

@@ -80,7 +80,6 @@ def test_no_package_is_named_after_a_kind_of_code():
     assert not {path.stem for path in SOURCES} & {"utils", "util", "common", "helpers", "misc", "losses", "models"}
 
 
-@pytest.mark.skipif(not (ROOT / "docs" / "architecture.md").is_file(), reason="the page is written on another branch")
 def test_a_docstring_cites_contracts_that_are_in_the_repository():
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     for path in SOURCES:
@@ -107,6 +106,35 @@ def test_a_class_name_means_one_thing():
             if isinstance(node, ast.ClassDef):
                 homes.setdefault(node.name, []).append(module_name(path))
     assert not {name: modules for name, modules in homes.items() if len(modules) > 1}
+
+
+def constants():
+    """Every constant of a module: its name, module and value (a syntax tree)."""
+    for path in SOURCES:
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+            for target in targets:
+                if isinstance(target, ast.Name) and target.id.isupper():
+                    yield target.id, module_name(path), node.value
+
+
+def test_a_set_of_classes_has_one_name_and_a_name_means_one_set():
+    sets, names = {}, {}
+    for name, _, value in constants():
+        if isinstance(value, ast.Tuple) and all(re.fullmatch(r"(Semantic|S)\.[A-Z]+", ast.unparse(part)) for part in value.elts):
+            classes = frozenset(part.attr for part in value.elts)
+            sets.setdefault(classes, set()).add(name)
+            names.setdefault(name, set()).add(classes)
+    assert sets
+    assert not {*(str(found) for found in sets.values() if len(found) > 1), *(name for name, found in names.items() if len(found) > 1)}
+
+
+def test_constants_that_had_several_meanings_have_one_home():
+    homes = {}
+    for name, module, _ in constants():
+        homes.setdefault(name, []).append(module)
+    once = ("FACE", "PARTS", "FOREHEAD", "HAIRLINE", "LEAST_VISIBLE", "REFINEMENT")
+    assert {name: homes[name] for name in once if len(homes[name]) != 1} == {}
 
 
 def imports_between(package):

@@ -35,6 +35,24 @@ def test_a_configuration_with_old_paths_is_one_of_today():
     assert OmegaConf.is_interpolation(config, "again")
 
 
+def test_an_argument_has_its_name_of_today():
+    old = {"_target_": "vera.training.objectives.parsing.Parsing", "disturbance": {"_target_": "vera.faces.disturbance.Disturbance"}}
+    for config in (OmegaConf.create(old, flags={"struct": True}), old):
+        modernise(config)
+        assert config["corruption"] == {"_target_": "vera.data.corruption.corrupt.Corruption"}
+        assert "disturbance" not in config
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_an_attributes_encoder_lies_in_its_entry(plain):
+    encoder = {"_target_": "vera.attributes.pose.SegmentationPose", "yaw": [1, 2, 3], "path": "${file}"}
+    old = {"file": "x", "attributes": {"pose": {"code": 4, "weight": 0.5, "encoder": encoder}}, "encoder": {"width": 3}}
+    config = old if plain else OmegaConf.create(old, flags={"struct": True})
+    modernise(config)
+    found = config if plain else OmegaConf.to_container(config, resolve=False)
+    assert found == {"file": "x", "attributes": {"pose": {"code": 4, "weight": 0.5} | encoder}, "encoder": {"width": 3}}
+
+
 def test_a_runs_file_may_name_an_old_path():
     assert find_class("vera.training.adversaries.Adversaries", what="a run").__module__ == "vera.training.objectives.gan"
     assert current(3) == 3

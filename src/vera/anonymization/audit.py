@@ -53,7 +53,8 @@ def opening(
         "digital_source_type": source_type,
         "bundle": bundle and {"name": bundle.path.name, "digest": bundle.digest, "licence": bundle.licence},
         "backends": backends,
-        "options": asdict(options) | {"preserve": [known.name.lower() for known in options.preserve], "seed": seed},
+        "options": {name: value for name, value in asdict(options).items() if name != "regions"}
+        | {"preserve": options.preserved_names, "seed": seed},
         "photographs": [scene.facts() for scene in scenes],
         "warnings": list(warnings),
         "versions": versions(),

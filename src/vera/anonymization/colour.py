@@ -7,13 +7,12 @@ import numpy as np
 from torch import Tensor
 
 from vera.anonymization.placement import Floats
-from vera.types import Mask, Semantic
+from vera.types import FACE_SKIN, Mask
 
 MIN_PIXELS = 200
 """DECISION: fewer pixels of the same class than this say nothing about the photograph's colours."""
 GAIN = (0.95, 1.2)
 """DECISION: limits of the contrast change."""
-FACE = (Semantic.SKIN, Semantic.NOSE)
 """Classes whose median colour is a face's tone."""
 SHIFT_LIMIT = 45.0
 """DECISION: most the colours are shifted (Lab units): more comes from a wrong segmentation, not from light or complexion."""
@@ -37,7 +36,7 @@ def tone(image: Tensor, segmentation: Tensor) -> Floats | None:
 
     """
     labels = segmentation.detach().cpu().argmax(dim=0).numpy()
-    skin = np.isin(labels, [int(known) for known in FACE])
+    skin = np.isin(labels, FACE_SKIN)
     if int(skin.sum()) < MIN_PIXELS:
         return None
     pixels = ((image.detach().float().cpu() + 1) * 127.5).permute(1, 2, 0).numpy()[None, skin]

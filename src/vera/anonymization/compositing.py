@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from vera.anonymization import colour
-from vera.anonymization.membrane import FIXED, membrane
-from vera.anonymization.placement import Floats, Window, eye_distance, grow, to_window
+from vera.anonymization.placement import Floats, Window, dilate, eye_distance, to_window
+from vera.anonymization.screened_poisson import FIXED, screened_poisson
 from vera.types import AlignedFace, Mask, Photograph, Pixels, Semantic
 
 # DECISION: all lengths below are fractions of the distance between the eyes.
@@ -105,13 +105,13 @@ def composite(photograph: Photograph, face: AlignedFace, parsed: Tensor, renderi
     ours, theirs = shares.argmax(axis=2), _surfaces(parsed, face, window).argmax(axis=2)
     around = inside & ~region
     same = (ours == theirs) & around
-    nearby = grow(region, SAMPLING_BAND * unit) & around
+    nearby = dilate(region, SAMPLING_BAND * unit) & around
     toned = colour.match_tone(generated, colour.tone(rendering.image, rendering.segmentation), rendering.tone)
     generated = _match_surfaces(generated.clip(0, 255), toned, source, shares, np.where(same & nearby, theirs, NONE))
     backdrop = _backdrop(source, region, around & (theirs == BEHIND), sigma=max(SMOOTHING * unit, 0.5))
     generated = generated + shares[:, :, BEHIND, None] * np.nan_to_num(backdrop - generated)
     corrected = generated + seam_correction(source - generated, np.where(same, ours, NONE), shares, region, around, unit=unit)
-    measured = nearby & ~grow(region, 3) & np.isin(theirs, (SKIN, NECK))
+    measured = nearby & ~dilate(region, 3) & np.isin(theirs, (SKIN, NECK))
     corrected = colour.match_grain(corrected, source, measured, region & (ours != BEHIND), seed=seed)
     result = photograph.pixels.copy()
     result[window.slices][region] = np.round(corrected[region]).clip(0, 255).astype(np.uint8)
@@ -136,9 +136,9 @@ def seam_correction(difference: Floats, same: npt.NDArray[np.intp], shares: Floa
         ``(h, w, C)``: equal to the smoothed difference at the border, fading inwards; 0 elsewhere.
 
     """
-    ring = grow(region, 1.0) & around
+    ring = dilate(region, 1.0) & around
     domain = region | ring
-    band = (grow(region, max(SEAM_BAND * unit, 2.0)) & around).astype(np.float32)
+    band = (dilate(region, max(SEAM_BAND * unit, 2.0)) & around).astype(np.float32)
     # However a parser names two surfaces: where their colours are far apart they are not the same.
     same = np.where(np.abs(difference).max(axis=2) < SAME_SHADE, same, NONE)
     sigma = max(SMOOTHING * unit, 0.5)
@@ -150,7 +150,7 @@ def seam_correction(difference: Floats, same: npt.NDArray[np.intp], shares: Floa
             shading = shading + shares[:, :, list(taking)].sum(axis=2, keepdims=True) * missing
     held = np.where(ring, FIXED, 0).astype(np.float32)
     target = _average(difference, band, sigma)
-    closing = membrane(target - shading, held, domain, length=max(CLOSING_LENGTH * unit, 1.0))
+    closing = screened_poisson(target - shading, held, domain, length=max(CLOSING_LENGTH * unit, 1.0))
     return np.where(region[:, :, None], shading + closing, 0).astype(np.float32)
 
 
@@ -159,8 +159,8 @@ def _shading(difference: Floats, alike: Mask, ring: Mask, band: Floats, domain: 
     values = _average(difference, band * (alike + AGREEMENT_FLOOR), sigma)
     agreement = _average(alike[:, :, None].astype(np.float32), band, sigma)[:, :, 0]
     # Elsewhere on the border it is carried along from where they are.
-    pull = np.where(ring, FIXED * (AGREEMENT_FLOOR**2 + np.maximum(agreement - 0.5, 0) * 2), 0).astype(np.float32)
-    return membrane(values, pull, domain, length=length)
+    held = np.where(ring, FIXED * (AGREEMENT_FLOOR**2 + np.maximum(agreement - 0.5, 0) * 2), 0).astype(np.float32)
+    return screened_poisson(values, held, domain, length=length)
 
 
 def _average(values: Floats, weight: Floats, sigma: float) -> Floats:
@@ -193,9 +193,9 @@ def _backdrop(source: Floats, region: Mask, behind: Mask, *, sigma: float) -> Fl
 
     DECISION: in the rim that dilation takes from the background this beats any generated one.
     """
-    ring = grow(region, 1.0) & behind
+    ring = dilate(region, 1.0) & behind
     values = _average(source, behind.astype(np.float32), sigma)
-    carried = membrane(values, np.where(ring, FIXED, 0).astype(np.float32), region | ring, length=float(max(region.shape)))
+    carried = screened_poisson(values, np.where(ring, FIXED, 0).astype(np.float32), region | ring, length=float(max(region.shape)))
     known = region if ring.any() else np.zeros_like(region)
     return np.where(known[:, :, None], carried, np.where(behind[:, :, None], values, np.float32(np.nan))).astype(np.float32)
 

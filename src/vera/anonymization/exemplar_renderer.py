@@ -26,7 +26,7 @@ from vera.exemplars.fitting import Fitter, Subject, observe
 from vera.exemplars.hair import HairEdge
 from vera.exemplars.identity import STUBBLE, Appearance, Exemplar, deal, draw, pool
 from vera.exemplars.pose import eye_distance
-from vera.faces.alignment import align, pull, transform
+from vera.faces.alignment import align, resample, transform
 from vera.faces.marking import COMPOSITE_WITH_SYNTHETIC
 from vera.rng import derived_seed
 from vera.types import AlignedFace, Anonymized, Mask, Pixels, Semantic, VeraError
@@ -219,14 +219,14 @@ class ExemplarCase:
 
     def _picture(self, own: Exemplar, view: View, subject: Subject, layers: tuple[Floats, Floats]) -> Picture:
         """A candidate in a small photograph, and its landmarks there."""
-        face = self.renderer.fitter.fit(own, subject, view.scene.kept_classes, quick=True)
+        face = self.renderer.fitter.fit(own, subject, view.scene.kept_classes, outlined=view.scene.outlined_classes, quick=True)
         share, over = layers
         pixels = (share * face.image + over).clip(0, 255).round().astype(np.uint8)
         return pixels, np.asarray(face.points, dtype=np.float64) * SEARCH_SIZE - 0.5
 
     def _photograph(self, view: View, own: Exemplar, seed: int) -> Anonymized:
         scene, edge = view.scene, view.edge
-        face = self.renderer.fitter.fit(own, view.subject, scene.kept_classes)
+        face = self.renderer.fitter.fit(own, view.subject, scene.kept_classes, outlined=scene.outlined_classes)
         band = cast(Mask, scene.hair_edge)
         covered = scene.replaced | band
         labels = view.subject.labels.astype(np.float32)
@@ -256,7 +256,7 @@ def _small(view: View, size: int) -> tuple[Floats, Floats]:
     scene, crop = view.scene, view.crop
     ratio = crop.size / size
     smaller = crop.to_photograph @ np.array([[ratio, 0, (ratio - 1) / 2], [0, ratio, (ratio - 1) / 2], [0, 0, 1]])
-    preserved = pull(scene.preserved, smaller, size)[..., None]
+    preserved = resample(scene.preserved, smaller, size)[..., None]
     subject, edge = view.subject, view.edge
     image, region, band, alpha, colour = (
         np.asarray(cv2.resize(np.ascontiguousarray(plane, np.float32), (size, size), interpolation=cv2.INTER_AREA), np.float32)

@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from vera.anonymization.renderer import Progress
 from vera.anonymization.verification import Embedding
 from vera.faces.recognition import Recogniser
-from vera.types import Pixels, Points
+from vera.types import Pixels, Points, Progress
 
 CANDIDATES = 16
 """DECISION: candidates of one search."""

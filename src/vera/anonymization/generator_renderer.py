@@ -21,27 +21,21 @@ from vera.anonymization.identity import Identity, draw
 from vera.anonymization.kinds import Kinds
 from vera.anonymization.placement import Floats
 from vera.anonymization.proportions import reshape
-from vera.anonymization.renderer import Progress, Request, SavedIdentity
+from vera.anonymization.renderer import Request, SavedIdentity
 from vera.anonymization.request import Options
 from vera.anonymization.scene import Scene
 from vera.bundle import BundleInfo
-from vera.faces.alignment import align, pull
+from vera.faces.alignment import align, resample
 from vera.faces.detection import Detector
 from vera.faces.marking import EDITED_BY_GENERATIVE_AI
 from vera.features.perceptual import PerceptualDistance
 from vera.inversion.autoencoder import Autoencoder
 from vera.inversion.mapped import IDENTITIES, SEED, TRUNCATION, MappedGenerator
 from vera.inversion.objective import InversionObjective
-from vera.inversion.objective import InversionWeights as Weights
-from vera.inversion.refinement import refine
+from vera.inversion.refinement import FROM_MEAN, REFINEMENT, refine
 from vera.rng import derived_seed
-from vera.types import Anonymized, LatentCodes, Semantic, VeraError, to_probabilities
+from vera.types import Anonymized, LatentCodes, Progress, Semantic, VeraError, to_probabilities
 
-REFINEMENT = Weights(face=3.0, pixel=1.0, perceptual=0.5, segmentation=0.2, prior=0.02)
-"""DECISION: loss weights for the refinement of latent codes on one photograph."""
-FROM_MEAN = Weights(face=3.0, pixel=1.0, perceptual=1.0, segmentation=0.2, prior=1.0)
-"""DECISION: loss weights where the codes are the mapping's. Perceptual distance and prior, the mean squared distance from the mean codes, are
-those of SemanticStyleGAN's inversion."""
 SUGGESTED = 400
 """Steps of SemanticStyleGAN's inversion: what is advised where there is no encoder."""
 WIDENING = 0.1
@@ -218,7 +212,7 @@ class GeneratorCase:
 
 def _share(scene: Scene, to_photograph: Any, size: int) -> Tensor:
     """``(1, S, S)``."""
-    return torch.from_numpy(np.ascontiguousarray(pull(scene.replaced, to_photograph, size)))[None].clamp(0, 1)
+    return torch.from_numpy(np.ascontiguousarray(resample(scene.replaced, to_photograph, size)))[None].clamp(0, 1)
 
 
 def duration(seconds: float) -> str:

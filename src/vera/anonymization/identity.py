@@ -31,7 +31,7 @@ than its neck, ears and hair is seen at once, and no change of colours afterward
 TEXTURE = 0.8
 """DECISION: scale of the texture codes' deviation beside the shape codes'. Who somebody is lies in shapes for the most part; far from the
 mean textures the generated skin becomes mottled."""
-PARTS: tuple[tuple[Semantic, ...], ...] = (
+MIXED_ALONE: tuple[tuple[Semantic, ...], ...] = (
     (Semantic.EYES, Semantic.BROWS),
     (Semantic.NOSE,),
     (Semantic.MOUTH,),
@@ -158,7 +158,7 @@ def draw(
     generator = torch.Generator().manual_seed(derived_seed(seed, person, str(attempt), "identity"))
     deviations = (bank - mean).detach().cpu().float()
     local = _mixture(deviations, generator)
-    for part in PARTS:
+    for part in MIXED_ALONE:
         other = _mixture(deviations, generator)
         rows = LatentCodes.rows(part)[0::2]  # shape codes
         local[rows] = other[rows]

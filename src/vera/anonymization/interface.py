@@ -26,6 +26,7 @@ from vera.faces.masks import read_mask
 from vera.faces.parser_choice import choose_parser
 from vera.faces.photograph import photograph_from_pixels, read_photograph
 from vera.faces.recogniser_choice import choose_recognisers
+from vera.faces.region_choice import Region, parse_region, split_classes
 from vera.faces.turns import quick_detectors
 from vera.generator.network import Generator
 from vera.inversion.autoencoder import Autoencoder
@@ -148,7 +149,8 @@ def anonymize(
 
     Args:
         photographs: one person's photographs: paths, ``(H, W, 3)`` uint8 RGB arrays or :class:`~vera.types.Photograph` objects.
-        preserve: semantic classes to keep bit for bit, by name or as :class:`~vera.types.Semantic`.
+        preserve: semantic classes and regions to keep bit for bit, as the command line takes them (``mouth``, ``left_eye``, ``lips+3mm``,
+            ``box:x,y,w,h``), or as :class:`~vera.types.Semantic`.
         masks: drawn regions to keep, one for each photograph: a path, an ``(H, W)`` bool array or None.
             A single one need not be in a list.
         identity: a seed, a saved identity (or its file), or None for a face nobody can draw again.
@@ -185,10 +187,11 @@ def anonymize(
     read = [_read(source, f"photograph{number}") for number, source in enumerate(given, 1)]
     drawn = None if masks is None else _masks(_listed("masks", masks, str | Path | np.ndarray | None, MASK), read)
     named = _listed("preserve", preserve, str | Semantic, "give names of classes such as 'mouth', or () for none")
-    classes = tuple(known if isinstance(known, Semantic) else Semantic.named(known) for known in named)
+    regions = [Region(known.name.lower()) if isinstance(known, Semantic) else parse_region(known) for known in named]
     seed, saved = _seed_or_identity(identity)
     _check_options(options)
-    wanted = Options(preserve=classes, seed=seed, **options)
+    classes, others = split_classes(regions)
+    wanted = Options(preserve=classes, regions=others, seed=seed, **options)
     anonymizer = embedded(bundle, device, wanted, renderer=renderer, method=method, parser=parser, recognisers=recognisers, far=far)
     made = anonymizer(read, person=person or unnamed(photograph.digest for photograph in read), masks=drawn, identity=saved)
     return [Result(**vars(one), audit=made.audit, identity=made.identity) for one in made.photographs]
@@ -235,7 +238,7 @@ def _seed_or_identity(identity: object) -> tuple[int | None, SavedIdentity | Non
 def _check_options(options: dict[str, Any]) -> None:
     if "seed" in options:
         raise VeraError("give the seed as identity=, not as seed=")
-    known = sorted({known.name for known in fields(Options)} - {"preserve", "seed"})
+    known = sorted({known.name for known in fields(Options)} - {"preserve", "regions", "seed"})
     for name in options:
         if name not in known:
             raise VeraError(f"unknown option '{name}': choose from {', '.join(known)}")

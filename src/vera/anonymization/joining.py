@@ -12,9 +12,9 @@ import numpy as np
 import torch
 
 from vera.anonymization.colour import spread
-from vera.anonymization.membrane import FIXED, membrane
-from vera.anonymization.placement import Floats, Window, eye_distance, grow, to_window
-from vera.types import AlignedFace, Mask, Photograph, Pixels, Semantic
+from vera.anonymization.placement import Floats, Window, dilate, eye_distance, to_window
+from vera.anonymization.screened_poisson import FIXED, screened_poisson
+from vera.types import FACE_SKIN, AlignedFace, Mask, Photograph, Pixels, Semantic
 
 # DECISION: all lengths below are fractions of the distance between the eyes, unless they say pixels.
 MARGIN = 0.2
@@ -48,8 +48,7 @@ DETAIL_INSET = 0.08
 """How far inside the covered region fine detail is measured."""
 LEAST_SKIN = 200
 """Pixels of skin below which nothing is known of its detail."""
-OWN_SKIN = (Semantic.SKIN, Semantic.NOSE)
-FLESH = (Semantic.SKIN, Semantic.NOSE, Semantic.EARS, Semantic.NECK)
+ALL_SKIN = (Semantic.SKIN, Semantic.NOSE, Semantic.EARS, Semantic.NECK)
 """Classes of kept pixels whose shade the new skin has to meet."""
 
 
@@ -75,19 +74,19 @@ def join(photograph: Photograph, face: AlignedFace, parsed: Floats, image: Float
     labels, _ = to_window(torch.from_numpy(parsed)[None], face, window)
     named = np.round(labels[..., 0])
     pixels = photograph.pixels[window.slices].astype(np.float32)
-    skin = region & ~grow(~region, DETAIL_INSET * unit) & np.isin(named, [int(c) for c in OWN_SKIN])
+    skin = region & ~dilate(~region, DETAIL_INSET * unit) & np.isin(named, FACE_SKIN)
     wanted = fine_detail(pixels, skin)
     # From here on the source is known outside the covered region only.
     source = np.where(region[:, :, None], 0, pixels)
     planes = torch.from_numpy(np.ascontiguousarray(np.asarray(image, np.float32).transpose(2, 0, 1)))
     new, inside = to_window(planes, face, window, cubic=True)
-    flesh = np.isin(named, [int(c) for c in FLESH]) & inside & ~region & ~kept
+    flesh = np.isin(named, ALL_SKIN) & inside & ~region & ~kept
     around = inside & ~region
     difference = source - new
-    same = np.isin(named, [int(c) for c in OWN_SKIN])
+    same = np.isin(named, FACE_SKIN)
     near = np.abs(difference).max(axis=2) < np.where(same, SAME_SKIN, SAME_SHADE)
     new = new + _shading(difference, flesh & near, region, around, unit)
-    if (kept & grow(region, 1.0)).any():
+    if (kept & dilate(region, 1.0)).any():
         new = new + _towards_kept(source - new, kept & around, region, unit)
     new = _as_fine(new, wanted, skin, seed)
     new = _softened(new, source, region, flesh & same, SKIN_SEAM * unit)
@@ -132,25 +131,25 @@ def _octave(values: Floats, sigma: float) -> Floats:
 
 def _shading(difference: Floats, flesh: Mask, region: Mask, around: Mask, unit: float) -> Floats:
     """The difference in shade to the kept skin beside the region, carried into it; 0 where no skin is beside it."""
-    band = (grow(region, max(SEAM_BAND * unit, 2.0)) & flesh).astype(np.float32)
-    ring = grow(region, 1.0) & around
+    band = (dilate(region, max(SEAM_BAND * unit, 2.0)) & flesh).astype(np.float32)
+    ring = dilate(region, 1.0) & around
     values, weight = _average(difference.clip(-MOST_SHADE, MOST_SHADE), band, max(SMOOTHING * unit, 0.5))
     # Where no skin is near, the border says nothing, and the correction fades along it.
-    pull = np.where(ring, FIXED * np.clip(2 * weight, 0, 1) ** 2 * (weight > 0.05), 0).astype(np.float32)
-    return np.where(region[:, :, None], membrane(values, pull, region | ring, length=SHADING_LENGTH * unit), 0).astype(np.float32)
+    held = np.where(ring, FIXED * np.clip(2 * weight, 0, 1) ** 2 * (weight > 0.05), 0).astype(np.float32)
+    return np.where(region[:, :, None], screened_poisson(values, held, region | ring, length=SHADING_LENGTH * unit), 0).astype(np.float32)
 
 
 def _towards_kept(difference: Floats, kept: Mask, region: Mask, unit: float) -> Floats:
     """The difference to a kept region, carried a little way into the new face."""
-    ring = grow(region, 1.0) & kept
-    values, _ = _average(difference, (grow(region, 2.5) & kept).astype(np.float32), 1.0)
-    spread = membrane(values, np.where(ring, FIXED, 0).astype(np.float32), region | ring, length=max(KEPT_LENGTH * unit, 1.5))
+    ring = dilate(region, 1.0) & kept
+    values, _ = _average(difference, (dilate(region, 2.5) & kept).astype(np.float32), 1.0)
+    spread = screened_poisson(values, np.where(ring, FIXED, 0).astype(np.float32), region | ring, length=max(KEPT_LENGTH * unit, 1.5))
     return np.where(region[:, :, None], spread, 0).astype(np.float32)
 
 
 def _softened(new: Floats, source: Floats, region: Mask, around: Mask, sigma: float) -> Floats:
     """The outermost pixels of the new face, mixed with the average colour beyond them."""
-    ring = around & grow(region, 4 * sigma)
+    ring = around & dilate(region, 4 * sigma)
     beyond, weight = _average(source, ring.astype(np.float32), sigma)
     share = cv2.GaussianBlur(np.where(around, 0, 1).astype(np.float32), (0, 0), sigma)
     share = np.where(weight > 1e-3, np.clip(2 * share - 1, 0, 1), 1)[:, :, None]

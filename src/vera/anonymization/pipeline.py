@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vera.anonymization.audit import Clock, opening, outcome
-from vera.anonymization.renderer import Progress, Renderer, Request, SavedIdentity
+from vera.anonymization.renderer import Renderer, Request, SavedIdentity
 from vera.anonymization.request import Options
 from vera.anonymization.scene import Chosen, find_face, set_scene
 from vera.anonymization.uprightness import uprighted
@@ -17,7 +17,7 @@ from vera.faces.detection import Detector
 from vera.faces.parsing import Parser
 from vera.faces.recognition import Recogniser
 from vera.faces.turns import TurnDetector
-from vera.types import AnonymizedPerson, Mask, Photograph, Refused, VeraError
+from vera.types import AnonymizedPerson, Mask, Photograph, Progress, Refused, VeraError
 
 __all__ = ["Progress", "VeraAnonymizer", "WithIdentity"]
 
@@ -92,6 +92,7 @@ class VeraAnonymizer:
             raise VeraError(
                 f"{len(photographs)} photographs and {len(masks)} masks: give at least one photograph, and a mask or None for each"
             )
+        self.options.require_fits(len(photographs))
         draws = self.bundle is not None
         if identity is not None:
             if self.bundle is None:

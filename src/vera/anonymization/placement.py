@@ -108,7 +108,7 @@ def inside_crop(face: AlignedFace, window: Window, *, inset: float) -> Mask:
     return canvas.astype(bool)
 
 
-def grow(mask: Mask, radius: float) -> Mask:
+def dilate(mask: Mask, radius: float) -> Mask:
     """Dilate by a disc of ``radius`` pixels (exact Euclidean distance; 0 leaves the mask as it is)."""
     if radius <= 0 or not mask.any():
         return mask.copy()

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import cv2
 import numpy as np
 from torch import Tensor
 
-from vera.anonymization.placement import Window, eye_distance, grow, inside_crop, to_window
+from vera.anonymization.placement import Window, dilate, eye_distance, inside_crop, to_window
+from vera.faces.landmarks import BROWS, FOREHEAD, LEAST_VISIBLE, NOSE_BASE
 from vera.faces.masks import check_mask
+from vera.faces.region_choice import Region
+from vera.faces.regions import Parts, shape_mask
 from vera.types import FACE, AlignedFace, Mask, Photograph, Points, Semantic, VeraError
 
 DILATION = 0.05
@@ -18,16 +22,12 @@ OUTLINE = 0.03
 """DECISION: Gaussian width that smooths the outline, in eye distances."""
 MOST_PRESERVED = 0.85
 """DECISION: largest share of the face that may be preserved; beyond it nothing would be anonymized."""
-LEAST_VISIBLE = 0.005
-"""DECISION: least area at which a class counts as visible, in squared eye distances."""
 CROP_INSET = 0.015
 """DECISION: the replaced region keeps this share of the crop's side from its edge, so that a seam can be closed there."""
-INNER_FACE, CHIN, BROWS, NOSE_BASE = range(17, 68), range(6, 11), range(17, 27), 33
-"""Landmarks from the brows to the mouth, of the chin, of the brows, and below the nose."""
-PARTS = tuple(known for known in FACE if known != Semantic.SKIN)
+INNER_FACE, CHIN = range(17, 68), range(6, 11)
+"""Landmarks from the brows to the mouth, and of the chin."""
+DETACHED = tuple(known for known in FACE if known != Semantic.SKIN)
 """Classes of which a patch that stands alone still belongs to the face."""
-FOREHEAD = 0.8
-"""DECISION: height of the forehead above the brows, in distances from the brows to the nose's base."""
 ABOVE_BROWS = 0.2
 """DECISION: margin above the brow landmarks in which hair counts as face, in brow-to-nose distances."""
 TIPS = 0.1
@@ -38,8 +38,16 @@ NEAR = 1.0
 """DECISION: ears and other parts of a face this near to its landmarks' hull are its own, in eye distances."""
 
 
-def preserved_region(photograph: Photograph, face: AlignedFace, parsed: Tensor, *, classes: Sequence[Semantic], mask: Mask | None) -> Mask:
-    """Union of the named classes (probability above one half) and a drawn mask.
+def preserved_region(
+    photograph: Photograph,
+    face: AlignedFace,
+    parsed: Tensor,
+    *,
+    classes: Sequence[Semantic],
+    mask: Mask | None,
+    regions: Sequence[Region] = (),
+) -> Mask:
+    """Union of the named classes (probability above one half), a drawn mask, and regions.
 
     Args:
         photograph: the source photograph, ``(H, W, 3)`` uint8.
@@ -47,17 +55,21 @@ def preserved_region(photograph: Photograph, face: AlignedFace, parsed: Tensor, 
         parsed: ``(K, S', S')`` class probabilities.
         classes: kept wherever they are seen.
         mask: ``(H, W)``, True = keep.
+        regions: named parts, boxes and polygons, with their margins.
 
     Returns:
         ``(H, W)``; all False if nothing is asked for.
 
     Raises:
-        VeraError: a class is not visible, or a mask is empty or of another size.
+        VeraError: a class or region is not visible, a box or polygon is not in the photograph, or a mask is empty or of another size.
 
     """
     region = np.zeros(photograph.size, dtype=bool)
     if mask is not None:
         region |= check_mask(np.asarray(mask), photograph.size, f"of {photograph.name}")
+    masks = RegionMasks(photograph, face, parsed)
+    for asked in regions:
+        region |= masks.of(asked)
     if not classes:
         return region
     window = Window.around_face(face, photograph.size)
@@ -70,6 +82,57 @@ def preserved_region(photograph: Photograph, face: AlignedFace, parsed: Tensor, 
             )
     region |= window.into(probabilities.sum(axis=2) > 0.5, photograph.size)
     return region
+
+
+class RegionMasks:
+    """Masks of the regions of one face; the segmentation is resampled once for all of them.
+
+    Args:
+        photograph: the source photograph, ``(H, W, 3)`` uint8.
+        face: the aligned face in this photograph.
+        parsed: ``(K, S', S')`` class probabilities.
+
+    """
+
+    def __init__(self, photograph: Photograph, face: AlignedFace, parsed: Tensor) -> None:
+        self.photograph, self.face, self.parsed = photograph, face, parsed
+        self.window = Window.around_face(face, photograph.size)
+
+    def of(self, region: Region) -> Mask:
+        """One region with its margin.
+
+        Args:
+            region: a named part, box or polygon.
+
+        Returns:
+            ``(H, W)``, not empty.
+
+        Raises:
+            VeraError: it is not visible, or lies outside the photograph.
+
+        """
+        photograph, unit = self.photograph, eye_distance(self.face)
+        if region.is_shape:
+            turns = photograph.quarter_turns  # numbers are of the photograph as it is displayed, before it was turned upright
+            height, width = photograph.size if turns % 2 == 0 else photograph.size[::-1]
+            shape = np.rot90(shape_mask(region, (height, width), photograph.name), turns)
+            return dilate(np.ascontiguousarray(shape), region.margin * unit)
+        try:
+            part = self._parts.mask(region.name)
+        except VeraError as error:
+            raise VeraError(f"'{region}' cannot be preserved in photograph '{photograph.name}': {error}; leave it out") from error
+        if int(part.sum()) < LEAST_VISIBLE * unit**2:
+            raise VeraError(
+                f"'{region}' is not visible in photograph '{photograph.name}' and cannot be preserved: leave it out, or draw a mask"
+            )
+        return dilate(self.window.into(part, photograph.size), region.margin * unit)
+
+    @cached_property
+    def _parts(self) -> Parts:
+        """The named parts, in the window."""
+        probabilities, inside = to_window(self.parsed, self.face, self.window)
+        labels = np.where(inside, probabilities.argmax(axis=2), Semantic.BACKGROUND).astype(np.uint8)
+        return Parts(self.face.landmarks - (self.window.left, self.window.top), labels)
 
 
 def replaced_region(photograph: Photograph, face: AlignedFace, parsed: Tensor, preserved: Mask, *, hair: bool) -> Mask:
@@ -98,7 +161,7 @@ def replaced_region(photograph: Photograph, face: AlignedFace, parsed: Tensor, p
     window = Window.around_face(face, photograph.size)
     classes = [*FACE, Semantic.HAIR] if hair else list(FACE)
     likely, _ = to_window(parsed[classes].sum(dim=0, keepdim=True), face, window)
-    named, _ = to_window(parsed[[*PARTS, Semantic.HAIR]], face, window)
+    named, _ = to_window(parsed[[*DETACHED, Semantic.HAIR]], face, window)
     points = face.landmarks
     up = points[BROWS].mean(axis=0) - points[NOSE_BASE]
     hull = _hull(points, window)
@@ -106,11 +169,11 @@ def replaced_region(photograph: Photograph, face: AlignedFace, parsed: Tensor, p
     sure = inner | hull if hair else inner | (hull & (named[:, :, -1] < SURELY_HAIR))
     core = _hull(np.vstack([points, points[BROWS] + FOREHEAD * up]), window)
     # A strand of hair or the arm of glasses may cut an ear off from the face.
-    apart = (named[:, :, :-1].sum(axis=2) > 0.5) & grow(hull, NEAR * unit)
+    apart = (named[:, :, :-1].sum(axis=2) > 0.5) & dilate(hull, NEAR * unit)
     seen = _parts_touching((likely[:, :, 0] > 0.5) | sure, core) | apart
-    grown = grow(seen, DILATION * unit)
+    grown = dilate(seen, DILATION * unit)
     outline = cv2.GaussianBlur(grown.astype(np.float32), (0, 0), max(OUTLINE * unit, 0.5)) > 0.5
-    tips = ~grow(~grow(outline, TIPS * unit), TIPS * unit) & core
+    tips = ~dilate(~dilate(outline, TIPS * unit), TIPS * unit) & core
     whole = (outline | seen | tips) & inside_crop(face, window, inset=CROP_INSET * face.size)
     kept = preserved[window.slices]
     if not whole.any() or (kept & whole).sum() > MOST_PRESERVED * whole.sum():

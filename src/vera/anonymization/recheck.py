@@ -9,6 +9,7 @@ from vera.anonymization.request import Options
 from vera.anonymization.scene import find_face
 from vera.anonymization.verification import Verifier
 from vera.faces.detection import Detector
+from vera.faces.given_face import given_of
 from vera.faces.recognition import Recogniser
 from vera.faces.turns import TurnDetector
 from vera.types import Anonymized, Photograph, VeraError
@@ -71,7 +72,9 @@ class Rechecker:
 
         """
         chosen = record["options"]
-        options = Options(face=chosen["face"], leave_others=chosen["leave_others"])
+        given = chosen.get("given")
+        where = None if given is None else given_of(given, "the audit's given face")
+        options = Options(face=chosen["face"], leave_others=chosen["leave_others"], given=where)
         faces = [find_face(self.detector, source, options, self.others).face for source in sources]
         asked = self.recognisers if recognisers is None else recognisers
         drawn = record["bundle"] is not None

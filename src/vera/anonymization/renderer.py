@@ -7,7 +7,7 @@ faces, regions, verification and the audit are the same for all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,10 +18,7 @@ from vera.anonymization.scene import Scene
 from vera.anonymization.verification import Embedding
 from vera.bundle import BundleInfo
 from vera.faces.recognition import Recogniser
-from vera.types import Anonymized
-
-Progress = Callable[[str, int, int], None]
-"""Takes what is going on, the steps done, and the budget of steps."""
+from vera.types import Anonymized, Progress
 
 
 class SavedIdentity(Protocol):

@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from vera.faces.given_face import GivenFace
+from vera.faces.region_choice import Region, require_one_photograph
 from vera.types import Semantic, VeraError
 
 
@@ -15,9 +17,11 @@ class Options:
 
     Attributes:
         preserve: semantic classes kept bit for bit in every photograph.
+        regions: parts of the face, boxes and polygons kept bit for bit; a box or polygon only with a single photograph.
         hair: replace the hair too.
         face: which face to take in a photograph that shows several: 1 for the largest, 2 for the next. None: refuse such a photograph.
         leave_others: the other faces of such a photograph may stay as they are; without it ``face`` is refused too.
+        given: the face, where detection does not find it; only with a single photograph. None: it is looked for.
         upright: what becomes of a photograph whose face is found in another quarter turn: ``refuse``, or ``auto``: it is turned upright,
             pixel for pixel, and its output stays so.
         kind: of identity, where a bundle's bank knows several (see :class:`vera.inversion.autoencoder.Autoencoder`); None: the one whose
@@ -37,9 +41,11 @@ class Options:
     """
 
     preserve: tuple[Semantic, ...] = ()
+    regions: tuple[Region, ...] = ()
     hair: bool = False
     face: int | None = None
     leave_others: bool = False
+    given: GivenFace | None = None
     upright: str = "refuse"
     kind: str | None = None
     seed: int | None = None
@@ -51,6 +57,8 @@ class Options:
     def __post_init__(self) -> None:
         if self.face is not None and self.face < 1:
             raise VeraError(f"face {self.face}: faces are numbered from 1 (the largest)")
+        if self.given is not None and (self.face is not None or self.upright == "auto"):
+            raise VeraError("--landmarks says which face it is, and that it is upright: leave --face and --upright auto out")
         if self.upright not in ("refuse", "auto"):
             raise VeraError(f"upright '{self.upright}': choose refuse or auto")
         if self.attempts < 1:
@@ -61,6 +69,19 @@ class Options:
             raise VeraError(f"truncation {self.truncation}: choose a value from 0 to 4")
         if self.seed is not None and not 0 <= self.seed < 2**63:
             raise VeraError(f"seed {self.seed}: choose a whole number from 0 to 2^63 - 1")
+
+    def require_fits(self, count: int) -> None:
+        """Raise a VeraError for a box, polygon or given face unless there is one photograph, which it belongs to."""
+        require_one_photograph(self.regions, count)
+        if self.given is not None and count != 1:
+            raise VeraError(
+                "--landmarks says where the face is in one photograph: make a call for each, with --save-identity and --identity"
+            )
+
+    @property
+    def preserved_names(self) -> list[str]:
+        """Names of the classes and regions that are kept, as the command line takes them, for the audit."""
+        return [*(known.name.lower() for known in self.preserve), *map(str, self.regions)]
 
 
 def unnamed(digests: Iterable[str]) -> str:

@@ -12,12 +12,13 @@ from torch import Tensor
 from vera.anonymization.placement import eye_distance
 from vera.anonymization.preservation import covered_classes, preserved_region, replaced_region
 from vera.anonymization.request import Options
-from vera.anonymization.uprightness import better_turn, confirmed, require_upright, unseen_faces
+from vera.anonymization.uprightness import OVERLAP, better_turn, confirmed, require_upright, unseen_faces
 from vera.faces.alignment import align
 from vera.faces.detection import DetectedFace, Detector
+from vera.faces.given_face import locate
 from vera.faces.masks import mask_to_text
 from vera.faces.parsing import Parser
-from vera.faces.turns import TurnDetector, search_turns
+from vera.faces.turns import TurnDetector, overlap, search_turns
 from vera.types import AlignedFace, Mask, Photograph, Points, Semantic, VeraError
 
 PARSING_SIZE = 256
@@ -41,6 +42,7 @@ class Scene:
         preserved: ``(H, W)``, kept bit for bit.
         replaced: ``(H, W)``, no source pixel stays.
         kept_classes: classes of which more than half is kept.
+        outlined_classes: classes of which named regions keep a part, or a neighbour: they are replaced, but their outline should stay.
         hair_edge: ``(H, W)``, where kept hair is mixed again over the new face; None where the renderer has no such band.
 
     """
@@ -52,6 +54,7 @@ class Scene:
     replaced: Mask
     kept_classes: tuple[Semantic, ...]
     hair_edge: Mask | None = None
+    outlined_classes: tuple[Semantic, ...] = ()
 
     def facts(self) -> dict[str, Any]:
         """Plain values that describe it in the audit."""
@@ -97,7 +100,7 @@ def find_face(detector: Detector, photograph: Photograph, options: Options, othe
     Args:
         detector: face detector with 68 landmarks.
         photograph: the photograph that is searched.
-        options: choices of the call: which face to take, whether others may stay.
+        options: choices of the call: which face to take, or where it is, and whether others may stay.
         others: look at the photograph in all quarter turns, for turned faces and for those that ``detector`` does not see.
 
     Raises:
@@ -107,8 +110,14 @@ def find_face(detector: Detector, photograph: Photograph, options: Options, othe
     seen = search_turns(others, photograph)
     faces, weak = detector.search(photograph)
     faces, weak = confirmed(faces, weak, seen, detector.name)
-    require_upright(photograph, better_turn(faces, seen, detector.name, others))
     unseen = unseen_faces([*faces, *weak], seen, detector.name)
+    if options.given is not None:
+        chosen = locate(options.given, photograph, detector)
+        further, doubtful = (
+            [face for face in found if overlap(face.box, chosen.box) < OVERLAP] for found in ([*faces, *unseen], [*weak, *unseen])
+        )
+        return _given_face(chosen, photograph, options, further, doubtful)
+    require_upright(photograph, better_turn(faces, seen, detector.name, others))
     if not faces:
         raise VeraError(f"no face found in photograph '{photograph.name}': give an upright, sharp photograph of one face, or crop closer")
     among = len(faces) + len(unseen)
@@ -124,6 +133,35 @@ def find_face(detector: Detector, photograph: Photograph, options: Options, othe
             "choose a lower number, or crop the photographs to one face each"
         )
     chosen = faces[number - 1]
+    _require_usable(chosen, photograph)
+    return Chosen(chosen, among, tuple(_warnings(photograph, [*weak, *unseen])))
+
+
+def _warnings(photograph: Photograph, doubtful: Sequence[DetectedFace]) -> list[str]:
+    """Warnings about the file, and about places that look a little like a face."""
+    return [f"{photograph.name}: {warning}" for warning in photograph.warnings] + [
+        f"{photograph.name}: at ({find.box[0]:.0f}, {find.box[1]:.0f}) to ({find.box[2]:.0f}, {find.box[3]:.0f}) something looks a little "
+        f"like a face (score {find.score:.2f}) and is left as it is: make sure that nobody is recognisable there"
+        for find in doubtful
+    ]
+
+
+def _given_face(
+    chosen: DetectedFace, photograph: Photograph, options: Options, further: Sequence[DetectedFace], doubtful: Sequence[DetectedFace]
+) -> Chosen:
+    """The face that the user points out; all others that are found count as further people."""
+    if further and not options.leave_others:
+        raise VeraError(
+            f"{len(further)} face{'s' if further[1:] else ''} found in photograph '{photograph.name}' beside the given one: "
+            "say that they stay as they are (--leave-others), or crop the photograph"
+        )
+    _require_usable(chosen, photograph)
+    told = "the face was given (--landmarks), not found: make sure that it is replaced in the right place, and that nobody is recognisable"
+    return Chosen(chosen, 1 + len(further), (f"{photograph.name}: {told}", *_warnings(photograph, doubtful)))
+
+
+def _require_usable(chosen: DetectedFace, photograph: Photograph) -> None:
+    """Raise a VeraError for a face that is cut off, or too dark."""
     if cut_off(chosen.landmarks, photograph.size):
         raise VeraError(
             f"the face in photograph '{photograph.name}' is cut off at its border (brows to chin must be seen): "
@@ -134,12 +172,6 @@ def find_face(detector: Detector, photograph: Photograph, options: Options, othe
             f"the face in photograph '{photograph.name}' is too dark for its colours to be told: give a photograph with more light, "
             "or brighten it in an image editor first"
         )
-    warnings = [f"{photograph.name}: {warning}" for warning in photograph.warnings] + [
-        f"{photograph.name}: at ({find.box[0]:.0f}, {find.box[1]:.0f}) to ({find.box[2]:.0f}, {find.box[3]:.0f}) something looks a little "
-        f"like a face (score {find.score:.2f}) and is left as it is: make sure that nobody is recognisable there"
-        for find in (*weak, *unseen)
-    ]
-    return Chosen(chosen, among, tuple(warnings))
 
 
 def cut_off(landmarks: Points, size: tuple[int, int]) -> bool:
@@ -171,7 +203,7 @@ def set_scene(photograph: Photograph, landmarks: Points, parser: Parser, *, mask
         landmarks: ``(68, 2)`` of the chosen face.
         parser: parser that segments the aligned face.
         mask: ``(H, W)``: drawn region to preserve.
-        options: classes to preserve, hair.
+        options: classes and regions to preserve, hair.
 
     Raises:
         VeraError: a class is not visible, a mask does not fit, or nothing is left to replace (:mod:`vera.anonymization.preservation`).
@@ -179,7 +211,8 @@ def set_scene(photograph: Photograph, landmarks: Points, parser: Parser, *, mask
     """
     face = align(photograph, landmarks, PARSING_SIZE)
     parsed = parser.parse(face).detach().float().cpu()
-    preserved = preserved_region(photograph, face, parsed, classes=options.preserve, mask=mask)
+    preserved = preserved_region(photograph, face, parsed, classes=options.preserve, mask=mask, regions=options.regions)
     replaced = replaced_region(photograph, face, parsed, preserved, hair=options.hair)
     kept = dict.fromkeys([*options.preserve, *covered_classes(face, parsed, preserved)])
-    return Scene(photograph, face, parsed, preserved, replaced, tuple(kept))
+    outlined = dict.fromkeys(region.outlined for region in options.regions if region.outlined is not None)
+    return Scene(photograph, face, parsed, preserved, replaced, tuple(kept), outlined_classes=tuple(outlined))

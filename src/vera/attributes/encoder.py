@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -28,6 +29,20 @@ class Quantity:
     unit: str
     low: float
     high: float
+
+
+SETTINGS = ("code", "weight")
+"""Entries of an attribute's configuration beside its encoder: width of the attribute's code, and weight of its loss."""
+
+
+def encoder_config(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Select from an attribute's configuration what describes its encoder: ``_target_`` and the constructor's arguments.
+
+    Args:
+        entry: entry of the group ``attributes``, with :data:`SETTINGS` beside the encoder's arguments.
+
+    """
+    return {str(name): value for name, value in entry.items() if name not in SETTINGS}
 
 
 class AttributeEncoder(nn.Module):

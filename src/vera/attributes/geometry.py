@@ -9,9 +9,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from vera.types import Semantic
+from vera.types import BARE_FACE, Semantic
 
-FACE_OUTLINE = (Semantic.SKIN, Semantic.EYES, Semantic.BROWS, Semantic.MOUTH, Semantic.NOSE, Semantic.GLASSES)
+FACE_OUTLINE = (*BARE_FACE, Semantic.GLASSES)
 """The face without ears: what its centre is taken over."""
 FAINT = 1e-4
 """Share of the image under which a part counts as absent: it then fades to the image's centre."""

@@ -13,7 +13,7 @@ from vera.attributes.encoder import AttributeEncoder
 from vera.attributes.geometry import FACE_OUTLINE, frame, part, sharpened
 from vera.types import Semantic, VeraError
 
-PARTS = ((Semantic.NOSE,), (Semantic.MOUTH,), FACE_OUTLINE)
+POSE_PARTS = ((Semantic.NOSE,), (Semantic.MOUTH,), FACE_OUTLINE)
 """Parts whose offsets from the middle of the eyes tell the pose."""
 
 
@@ -41,19 +41,20 @@ class SegmentationPose(AttributeEncoder):
 
     def __init__(self, *, yaw: Sequence[float], pitch: Sequence[float], ranges: Mapping[str, Sequence[float]]) -> None:
         super().__init__()
-        if (len(yaw), len(pitch)) != (len(PARTS), len(PARTS) + 1):
-            raise VeraError(f"pose: yaw takes {len(PARTS)} weights and pitch {len(PARTS) + 1}, these are {len(yaw)} and {len(pitch)}")
+        if (len(yaw), len(pitch)) != (len(POSE_PARTS), len(POSE_PARTS) + 1):
+            wanted = f"yaw takes {len(POSE_PARTS)} weights and pitch {len(POSE_PARTS) + 1}"
+            raise VeraError(f"pose: {wanted}, these are {len(yaw)} and {len(pitch)}")
         self.describe(dict.fromkeys(("yaw", "pitch", "roll"), "degrees"), ranges)
         self.register_buffer("yaw", torch.tensor(yaw), persistent=False)
         self.register_buffer("pitch", torch.tensor(pitch), persistent=False)
 
     @staticmethod
     def offsets(segmentations: Float[Tensor, "b k s s"]) -> tuple[Float[Tensor, "b p 2"], Float[Tensor, "b"]]:
-        """Offset of each of :data:`PARTS` from the middle of the eyes, in eye distances along the head's axes; and the roll in degrees."""
+        """Offsets of :data:`POSE_PARTS` from the middle of the eyes, in eye distances along the head's axes; and the roll in degrees."""
         segmentations = sharpened(segmentations)
         eyes = part(segmentations, [Semantic.EYES])
         head = frame(eyes)
-        offsets = torch.stack([head.turn(part(segmentations, classes).centre - eyes.centre) for classes in PARTS], dim=1)
+        offsets = torch.stack([head.turn(part(segmentations, classes).centre - eyes.centre) for classes in POSE_PARTS], dim=1)
         return offsets, torch.atan2(head.sine, head.cosine) * (180 / math.pi)
 
     def forward(self, images: Float[Tensor, "b 3 s s"], segmentations: Float[Tensor, "b k s s"]) -> Float[Tensor, "b v"]:

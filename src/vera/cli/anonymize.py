@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -23,7 +24,7 @@ class RendererName(StrEnum):
     generator = "generator"
 
 
-class Method(StrEnum):
+class HidingMethod(StrEnum):
     """Way of hiding the face where no new one is wanted."""
 
     cover = "cover"
@@ -50,7 +51,7 @@ def anonymize(
     photographs: Annotated[list[Path] | None, typer.Argument(metavar="PHOTO...", help="All photographs of ONE person.")] = None,
     preserve: Annotated[
         list[str] | None,
-        typer.Option(metavar="WHAT", help="What is kept bit for bit: classes (mouth, nose, eyes, ...) or mask files; several with commas."),
+        typer.Option(metavar="WHAT", help="What is kept bit for bit: classes (mouth), regions (chin: see `vera regions`), mask files."),
     ] = None,
     person: Annotated[str | None, typer.Option(metavar="ID", help="Who this is; another ID, another face.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Draws the new face, with the ID; at random without it.")] = None,
@@ -62,6 +63,9 @@ def anonymize(
     save_identity: Annotated[Path | None, typer.Option(metavar="FILE", help="Keep the face for a later visit.")] = None,
     manifest: Annotated[Path | None, typer.Option(metavar="CSV", help="Many people: columns person, role, path, mask (optional).")] = None,
     face: Annotated[int | None, typer.Option(min=1, metavar="N", help="Which face, 1 = the largest; needs --leave-others.")] = None,
+    landmarks: Annotated[
+        Path | None, typer.Option(metavar="JSON", help="Where the face is (68 landmarks or a box), if it is not found; one photograph.")
+    ] = None,
     leave_others: Annotated[bool, typer.Option("--leave-others", help="Leave the other faces alone: they stay recognisable.")] = False,
     upright: Annotated[
         Upright, typer.Option(help="A turned photograph is refused, or turned upright; its output stays so.")
@@ -76,7 +80,8 @@ def anonymize(
         bool, typer.Option("--mark/--no-mark", help="Write into each PNG, as XMP, how it came about and by which tool.")
     ] = True,
     method: Annotated[
-        Method | None, typer.Option(help="Hide the face instead of drawing a new one, for publications that forbid generated pictures.")
+        HidingMethod | None,
+        typer.Option(help="Hide the face instead of drawing a new one, for publications that forbid generated pictures."),
     ] = None,
     renderer: Annotated[
         RendererName | None, typer.Option(help="Photographic exemplars (the default), or the generator of the paper.")
@@ -106,6 +111,7 @@ def anonymize(
     from vera.anonymization.request import Options
     from vera.cli.output import OutputFolder
     from vera.cli.plan import choose_formats, files_within, parse_preserve, plan
+    from vera.faces.given_face import read_given
     from vera.types import VeraError
 
     if identity and seed is not None:
@@ -116,17 +122,11 @@ def anonymize(
     drawing |= {"--refine-steps": refine_steps}
     if method and (needless := [name for name, given in (drawing | {"--save-identity": save_identity}).items() if given is not None]):
         raise VeraError(f"--method {method.value} draws no new face, so {needless[0]} means nothing: leave one of the two out")
-    classes, masks = parse_preserve(preserve or ())
-    options = Options(
-        preserve=classes,
-        hair=hair,
-        face=face,
-        leave_others=leave_others,
-        upright=upright.value,
-        kind=kind,
-        seed=seed,
-        refine_steps=refine_steps or 0,
-    )
+    classes, regions, masks = parse_preserve(preserve or ())
+    given = read_given(landmarks) if landmarks else None
+    kept = Options(preserve=classes, regions=regions, hair=hair, refine_steps=refine_steps or 0)
+    options = replace(kept, face=face, given=given, leave_others=leave_others, upright=upright.value, kind=kind, seed=seed)
+    options.require_fits(2 if manifest else len(photographs or ()))
     people = plan(photographs or (), manifest, person=person, masks=masks, rename=rename, identity=identity or save_identity)
     people = choose_formats(people, format.value if format else None)
     if leave_others and any(entry.dicom for known in people for entry in known.entries):
@@ -134,7 +134,7 @@ def anonymize(
             "--leave-others leaves faces recognisable, and a DICOM output is marked as free of them: crop it, or use --format png"
         )
     sources = [file for known in people for entry in known.entries for file in (entry.path, *entry.masks)]
-    sources += [file for file in (manifest, identity) if file]
+    sources += [file for file in (manifest, identity, landmarks) if file]
     sources += files_within(bundle, *(Path(file) for file in (parser, *(recogniser or ())) if file))
     with OutputFolder(out, people, sources=sources, overwrite=overwrite, identity=save_identity, mark=mark) as folder:
         from vera.cli import batch  # only now torch and the networks: all that was refused so far was refused at once

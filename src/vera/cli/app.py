@@ -20,6 +20,7 @@ COMMANDS = {
     "edit": "Draw random faces, and give each the wanted attributes.",
     "evaluate": "Evaluate anonymizers on people's photographs, beside the baselines.",
     "export": "Make a bundle of a training run, or of mosaics.",
+    "regions": "Show the regions of a face that --preserve can name.",
     "report": "Merge evaluations into one table, or list the runs of a sweep.",
     "sample": "Draw random faces with their segmentations, and one sheet that shows them all.",
     "train": "Train a network: a stage of the paper, or the parser.",

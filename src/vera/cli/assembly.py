@@ -13,13 +13,13 @@ import torch
 from vera.anonymization.exemplar_identity import load_identity as read_identity
 from vera.anonymization.interface import embedded
 from vera.anonymization.pipeline import VeraAnonymizer
-from vera.anonymization.renderer import Progress, SavedIdentity
+from vera.anonymization.renderer import SavedIdentity
 from vera.anonymization.request import Options
 from vera.cli.plan import Entry, PlannedPerson
 from vera.faces.calibration import DEFAULT_FAR
 from vera.faces.masks import read_mask
 from vera.faces.photograph import read_photograph
-from vera.types import AnonymizedPerson, Mask, Photograph, VeraError
+from vera.types import AnonymizedPerson, Mask, Photograph, Progress, VeraError
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def assemble(
 
     """
     require_device(device)
-    settings = {"device": device, "preserve": [known.name.lower() for known in options.preserve], "hair": options.hair}
+    settings = {"device": device, "preserve": options.preserved_names, "hair": options.hair}
     settings |= {"leave_others": options.leave_others, "upright": options.upright, "false_accept_rate": far, "method": method}
     anonymizer = embedded(bundle, device, options, renderer=renderer, method=method, parser=parser, recognisers=recognisers, far=far)
     return PersonAnonymizer(anonymizer, settings)

@@ -42,7 +42,7 @@ def edit(
     from vera.cli.assembly import require_device
     from vera.cli.batch import progress_bar
     from vera.cli.samples import DrawnSample, sample_of, write_samples
-    from vera.data.generated import mapped
+    from vera.generator.sampling import code_sampler
     from vera.types import VeraError
 
     require_device(device.value)
@@ -55,7 +55,7 @@ def edit(
     if not isinstance(network, ControlledGenerator):
         raise VeraError(f"'{path}' is a {type(network).__name__} without controls: give the bundle of a stage 2 run")
     columns = steps if any(one.low != one.high for one in asked) else 1
-    count, draw = n * columns, mapped(network, seed=seed, truncation=truncation)
+    count, draw = n * columns, code_sampler(network, seed=seed, truncation=truncation)
 
     @torch.no_grad()
     def face(number: int) -> DrawnSample:

@@ -29,6 +29,14 @@ HINTS = {
 }
 
 
+MOVED_SETTINGS = {
+    "A stage's settings lie in `stage` itself": (r"stage\.module\.(?:game\.|objective\.)*(.+)", r"stage.\1"),
+    "An encoder's arguments lie in its attribute itself": (r"attributes\.(\w+)\.encoder\.(.+)", r"attributes.\1.\2"),
+    "A metric's settings lie in its entry itself": (r"metrics\.(\w+)\.metric\.(.+)", r"metrics.\1.\2"),
+}
+"""What to say of settings that lay deeper in earlier versions: the pattern of the old key, and the new key."""
+
+
 def told(error: BaseException) -> tuple[str, int]:
     """One sentence, and the exit code: 3 for a refusal, 2 for what a user can put right, 1 for a fault of the program.
 
@@ -77,8 +85,9 @@ def _of_composition(error: BaseException) -> str:
     parent: Any = getattr(error.__cause__, "parent_node", None)
     if found is None:
         return f"the configuration cannot be composed: {first}"
-    if (moved := re.match(r"stage\.module\.(?:game\.)?(?:objective\.)?(.+)", found[1])) is not None:
-        return f"there is no setting '{found[1]}': did you mean 'stage.{moved[1]}'? A stage's settings lie in `stage` itself"
+    for place, (pattern, now) in MOVED_SETTINGS.items():
+        if (moved := re.match(pattern, found[1])) is not None:
+            return f"there is no setting '{found[1]}': did you mean '{moved.expand(now)}'? {place}"
     wanted, wrong = found[1], str(getattr(error.__cause__, "full_key", None) or found[1]).rpartition(".")[2]
     near = difflib.get_close_matches(wrong, [str(key) for key in parent], n=1) if hasattr(parent, "keys") else []
     advice = f"did you mean '{wanted.replace(wrong, near[0], 1)}'?" if near else f"a new one is written with a plus, +{wanted}=VALUE"

@@ -23,7 +23,7 @@ from vera.data.verification_pairs import read_pairs
 from vera.distributed import parse_shard, rank
 from vera.evaluation.api import evaluate
 from vera.evaluation.protocol.calibration import CalibrationPairs
-from vera.evaluation.protocol.items import Contestant
+from vera.evaluation.protocol.items import Method
 from vera.evaluation.report.results import page
 from vera.faces.detection import DlibDetector
 from vera.faces.parser_choice import choose_parser
@@ -107,7 +107,7 @@ def run(config: DictConfig) -> int:
 
         results = evaluate(
             people,
-            contestants(config, everybody),
+            methods(config, everybody),
             out=config.run.folder,
             judges=built(config, "judges"),
             measures=built(config, "metrics"),
@@ -134,11 +134,19 @@ def calibration_pairs(config: DictConfig) -> CalibrationPairs:
 
 
 def built(config: DictConfig, group: str) -> list[Any]:
-    """Instantiate the parts of a configuration group of which several may be chosen, or none."""
-    return [instantiate(node, _convert_="all") for node in (OmegaConf.select(config, group) or {}).values()]
+    """Instantiate the parts of a configuration group of which several may be chosen, or none.
+
+    A metric's entry holds its settings and the ``measure`` that they are handed to; one without settings may be the measure itself.
+
+    Args:
+        config: composed configuration of the evaluation.
+        group: name of the group, such as ``metrics``.
+
+    """
+    return [instantiate(node.get("measure", node), _convert_="all") for node in (OmegaConf.select(config, group) or {}).values()]
 
 
-def contestants(config: DictConfig, people: Sequence[Person]) -> list[Contestant]:
+def methods(config: DictConfig, people: Sequence[Person]) -> list[Method]:
     """Instantiate the anonymization methods of a configuration.
 
     A ``detector``, ``parser``, ``gallery`` or ``preserve`` that is null is the run's own: one detector serves all baselines. Where an
@@ -162,7 +170,7 @@ def contestants(config: DictConfig, people: Sequence[Person]) -> list[Contestant
         seeds = range(1, config.diversity.seeds + 1) if "seed" in node and config.diversity.people else ()
         settings = {"node": OmegaConf.to_container(node, resolve=True), "preserve": list(config.preserve)}
         again = tuple(build(**given, seed=node.seed + number) for number in seeds)
-        found.append(Contestant(str(name), build(**given), settings, again))
+        found.append(Method(str(name), build(**given), settings, again))
     return found
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import math
 import os
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -180,7 +179,7 @@ class OutputFolder(contextlib.AbstractContextManager["OutputFolder"]):
 
     def _write(self, audit: dict[str, Any]) -> bytes:
         """Write the audit with its chain; a record is turned into text once, since it is written again with each further person."""
-        told = {name: plain(value) for name, value in audit.items() if name not in APART}
+        told = {name: files.plain(value) for name, value in audit.items() if name not in APART}
         opening = {"audit_version": VERSION} | told | {"audit_version": VERSION}  # also where an audit of an earlier version goes on
         listed = ["people", "earlier"] if audit.get("earlier") else ["people"]
         lists = {name: [self._text(record) for record in audit[name]] for name in listed}
@@ -195,9 +194,9 @@ class OutputFolder(contextlib.AbstractContextManager["OutputFolder"]):
     def _text(self, record: dict[str, Any]) -> tuple[str, str]:
         """A record's text in the audit, and its digest in the chain."""
         if record["status"] == "placing":
-            return _json(record, 2), digest_of(plain(record))
+            return _json(record, 2), digest_of(files.plain(record))
         if id(record) not in self._texts:  # the record is kept, so that no other gets its id
-            self._texts[id(record)] = (record, _json(record, 2), digest_of(plain(record)))
+            self._texts[id(record)] = (record, _json(record, 2), digest_of(files.plain(record)))
         return self._texts[id(record)][1:]
 
     def _write_back(self) -> None:
@@ -354,19 +353,4 @@ def _repeats(earlier: Sequence[dict[str, Any]], people: Sequence[PlannedPerson])
 
 def _json(value: Any, depth: int) -> str:
     """A value as JSON, its further lines so many times two spaces to the right."""
-    return json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False).replace("\n", "\n" + "  " * depth)
-
-
-def plain(value: Any) -> Any:
-    """JSON's own types for what numpy and pathlib leave in an audit; a number that is not finite (nothing to measure) is null."""
-    if isinstance(value, dict):
-        return {plain(str(key)): plain(item) for key, item in value.items()}
-    if isinstance(value, np.ndarray | np.generic):
-        return plain(value.tolist())
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, Path | str):
-        return files.storable(str(value))
-    return value
+    return json.dumps(files.plain(value), indent=2, ensure_ascii=False, allow_nan=False).replace("\n", "\n" + "  " * depth)

@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NamedTuple
 
 from vera import files
 from vera.anonymization.request import unnamed
 from vera.data.manifest import check_files, read_manifest
+from vera.faces.region_choice import MARGIN, SHAPES, Region, parse_region, split_classes, split_list
 from vera.types import Semantic, VeraError
 
 
@@ -215,26 +217,47 @@ def files_within(*paths: Path | None) -> list[Path]:
     return [file for path in given for file in (path, *(path.rglob("*") if path.is_dir() else ()))]
 
 
-def parse_preserve(values: Sequence[str]) -> tuple[tuple[Semantic, ...], tuple[Path, ...]]:
-    """Split ``--preserve`` values (repeated, or comma lists) into semantic classes and mask files.
+class Kept(NamedTuple):
+    """The entries of ``--preserve``, by kind.
 
-    Raises:
-        VeraError: neither a class nor an existing file.
+    Attributes:
+        classes: semantic classes.
+        regions: named parts, boxes, polygons, and classes with a margin.
+        masks: files of drawn masks.
 
     """
-    classes: list[Semantic] = []
+
+    classes: tuple[Semantic, ...]
+    regions: tuple[Region, ...]
+    masks: tuple[Path, ...]
+
+
+def parse_preserve(values: Sequence[str]) -> Kept:
+    """Split ``--preserve`` values (repeated, or comma lists) into semantic classes, regions and mask files.
+
+    Raises:
+        VeraError: neither a class, nor a region, nor an existing file.
+
+    """
+    regions: list[Region] = []
     masks: list[Path] = []
-    for item in (part.strip() for value in values for part in value.split(",")):
+    for item in split_list(values):
         if not item:
             raise VeraError("--preserve has an empty entry: give classes such as mouth,nose or the path of a mask file")
-        if item.upper() in Semantic.__members__:
-            classes.append(Semantic.named(item))
-        elif "." in item or "/" in item or os.path.exists(item):  # not Path.exists, which raises for a name that is too long
+        if item.upper() not in Semantic.__members__ and is_file_name(item):
             masks.append(Path(item))
         else:
-            Semantic.named(item)  # raises, and lists the known ones
+            regions.append(parse_region(item))
     check_files(masks)
-    return tuple(dict.fromkeys(classes)), tuple(masks)  # one mask may belong to several photographs
+    return Kept(*split_classes(regions), tuple(masks))  # one mask may serve several photographs
+
+
+def is_file_name(item: str) -> bool:
+    """Whether an entry of ``--preserve`` means a file: one that is there, or a name with a suffix or folder, but no margin or numbers."""
+    if os.path.exists(item):  # not Path.exists, which raises for a name that is too long
+        return True
+    shaped = ":" in item and item.partition(":")[0].strip().lower() in SHAPES
+    return not shaped and ("/" in item or "." in MARGIN.sub(r"\g<what>", item))
 
 
 def content_digests(photographs: Sequence[Path]) -> list[str]:

@@ -14,15 +14,15 @@ import torch
 from PIL import Image
 from torch import nn
 
-from vera.anonymization.identity import draw
+from vera.anonymization.identity import draw as draw_identity
 from vera.anonymization.portrait import portrait
 from vera.cli.stopping import Stopping
 from vera.faces.photograph import indexed, write_labels, write_png
 from vera.files import place
 from vera.generator.network import Generator
-from vera.generator.sampling import middle, truncate
+from vera.generator.sampling import code_sampler
 from vera.inversion.autoencoder import Autoencoder
-from vera.rng import Draws, derived_seed
+from vera.rng import derived_seed
 from vera.types import Pixels, VeraError, tensor_to_image
 
 SHEET = "sheet.png"
@@ -70,14 +70,11 @@ def sampler(network: nn.Module, *, seed: int, truncation: float) -> Callable[[in
 
 
 def _mapped(generator: Generator, *, seed: int, truncation: float) -> Callable[[int], DrawnSample]:
-    draws, centre, like = Draws(seed, torch.device("cpu")), middle(generator), next(generator.parameters())
+    draw = code_sampler(generator, seed=seed, truncation=truncation)
 
     @torch.no_grad()
     def one(number: int) -> DrawnSample:
-        z = draws.normal("sample", [number], generator.latent).to(like)
-        attributes = {name: draws.normal(f"sample {name}", [number], dim).to(like) for name, dim in generator.attributes.items()}
-        codes = generator.map(z, attributes)
-        synthesis = generator(truncate(codes, centre(codes), truncation))
+        synthesis = generator(draw(number))
         return sample_of(synthesis.image[0], synthesis.segmentation[0])
 
     return one
@@ -88,7 +85,7 @@ def _identities(network: Autoencoder, *, seed: int, truncation: float) -> Callab
 
     def one(number: int) -> DrawnSample:
         bank, mean = network.identities(kinds[derived_seed(seed, number, "kind") % len(kinds)])
-        identity = draw(bank.cpu(), mean.cpu(), bundle="", seed=seed, person=str(number), attempt=1, truncation=truncation)
+        identity = draw_identity(bank.cpu(), mean.cpu(), bundle="", seed=seed, person=str(number), attempt=1, truncation=truncation)
         return sample_of(*portrait(network, identity))
 
     return one

@@ -14,12 +14,11 @@ import numpy.typing as npt
 import torch
 
 from vera.data.sample import Sample
-from vera.types import Semantic, VeraError
+from vera.types import BARE_FACE, Semantic, VeraError
 
 Floats = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.uint8]
 
-FACE = (Semantic.SKIN, Semantic.EYES, Semantic.BROWS, Semantic.MOUTH, Semantic.NOSE)
 GAMMA = 2.2
 """Light adds up in linear units; this is near enough to sRGB's curve."""
 FOCAL = 2.5
@@ -148,7 +147,7 @@ def _other_background(light: Floats, labels: Labels, numbers: _AugmentNumbers, a
 def _lamp(light: Floats, labels: Labels, numbers: _AugmentNumbers, amount: float) -> Floats:
     """A lamp from one side: Lambert's law on an ellipsoid in the place of the head, on everything that is not background."""
     made, strength, angle, height = numbers.made(amount), numbers.upto(amount), numbers.within(np.pi), numbers.upto(0.3)
-    face = np.isin(labels, FACE)
+    face = np.isin(labels, BARE_FACE)
     if not made or not face.any():
         return light
     side = len(labels)

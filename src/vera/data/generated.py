@@ -17,8 +17,6 @@ from torch import Tensor
 from vera.data.people import Person, PhotographFile
 from vera.faces.photograph import write_png
 from vera.generator.network import Generator
-from vera.generator.sampling import middle, truncate
-from vera.rng import key
 from vera.types import LatentCodes, VeraError, tensor_to_image
 
 Draw = Callable[[int], LatentCodes]
@@ -48,7 +46,8 @@ class GeneratedPairs:
 
     Args:
         generator: generator in eval mode; its stored noise is used.
-        draw: function from a number to the codes of one face, such as :func:`mapped` gives.
+        draw: function from a number to the codes of one face, such as
+            :func:`vera.generator.sampling.code_sampler` makes.
 
     """
 
@@ -97,30 +96,3 @@ class GeneratedPairs:
         for file, image in zip(files, self[number].images, strict=True):
             write_png(file, tensor_to_image(image))
         return Person(home.name, tuple(PhotographFile(role, file) for role, file in zip(ROLES, files, strict=True)))
-
-
-def mapped(generator: Generator, *, seed: int, truncation: float) -> Draw:
-    """Draw through the generator's mapping.
-
-    Args:
-        generator: one with a mapping.
-        seed: other seeds draw other faces.
-        truncation: scale of the deviation from the mean code, see :func:`vera.generator.sampling.truncate`.
-
-    Raises:
-        VeraError: the generator has no mapping.
-
-    """
-    if generator.mapping is None:
-        raise VeraError("this generator has no mapping: draw from its bundle's bank of identities, or give another bundle")
-    centre, like = middle(generator), next(generator.parameters())
-
-    @torch.no_grad()
-    def draw(number: int) -> LatentCodes:
-        source = torch.Generator().manual_seed(key(seed, "generated", number))
-        widths = {"": generator.latent, **generator.attributes}
-        z = {name: torch.randn(1, width, generator=source).to(like) for name, width in widths.items()}
-        codes = generator.map(z[""], z)
-        return truncate(codes, centre(codes), truncation)
-
-    return draw

@@ -14,13 +14,14 @@ from vera.evaluation.judges import Judge, dlib_judge, observer
 from vera.evaluation.measures.base import Measure
 from vera.evaluation.measures.photographs import without_download
 from vera.evaluation.protocol.calibration import CalibrationPairs, calibrate
-from vera.evaluation.protocol.items import ORIGINALS, Contestant, Sources, described, plain
-from vera.evaluation.protocol.results import AnonymizerResult, Bench, data_digest
-from vera.evaluation.protocol.run import Protocol, Tell
+from vera.evaluation.protocol.items import ORIGINALS, Method, Sources, described
+from vera.evaluation.protocol.results import AnonymizerResult, Scorer, data_digest
+from vera.evaluation.protocol.run import Protocol
 from vera.evaluation.report import figures
 from vera.evaluation.report import results as report
+from vera.files import plain
 from vera.provenance import provenance
-from vera.types import Anonymizer
+from vera.types import Anonymizer, Progress
 
 PANEL = 160
 """DECISION: side of a face in the panels, in pixels."""
@@ -28,7 +29,7 @@ PANEL = 160
 
 def evaluate(
     people: str | Path | Sequence[Person],
-    anonymizers: Mapping[str, Anonymizer] | Sequence[Contestant],
+    anonymizers: Mapping[str, Anonymizer] | Sequence[Method],
     *,
     out: str | Path,
     judges: Sequence[Judge] | None = None,
@@ -40,7 +41,7 @@ def evaluate(
     device: str = "cpu",
     batch_size: int = 16,
     config: Mapping[str, Any] | None = None,
-    tell: Tell | None = None,
+    tell: Progress | None = None,
     shard: tuple[int, int] | None = None,
 ) -> list[dict[str, Any]]:
     """Evaluate anonymizers on people's photographs; a run that was stopped goes on in the same folder.
@@ -87,39 +88,39 @@ def evaluate(
 
     """
     known = people if not isinstance(people, str | Path) else people_in(people)
-    contestants = [Contestant(*pair) for pair in anonymizers.items()] if isinstance(anonymizers, Mapping) else list(anonymizers)
+    methods = [Method(*pair) for pair in anonymizers.items()] if isinstance(anonymizers, Mapping) else list(anonymizers)
     chosen = list(judges) if judges is not None else [dlib_judge()]
     root = Path(out)
     measured = list(measures) if measures is not None else without_download(device, batch_size)
     session = provenance(config or {}, device=device)
     report.check_same_photographs(root, data_digest({person.id: Sources(person).digests for person in known}))
-    protocol = Protocol(root, known, contestants, observer(chosen), repeated=repeated, session=session, shard=shard)
+    protocol = Protocol(root, known, methods, observer(chosen), repeated=repeated, session=session, shard=shard)
     with protocol.ledger:
         items = protocol.run(tell)
         if shard is not None:
             return []
-        bench = Bench(
+        scorer = Scorer(
             known,
             items,
             protocol.files,
             judges=chosen,
-            calibration=calibrate(calibration, chosen, protocol.looker, session),
+            calibration=calibrate(calibration, chosen, protocol.cache, session),
             measures=measured,
             repeated=protocol.repeated,
             group_by=group_by,
         )
     sessions = {line["session"]: line for line in protocol.ledger.sessions()}
-    measured_by = sessions[protocol.looker.session] | {"group_by": group_by}
+    measured_by = sessions[protocol.cache.session] | {"group_by": group_by}
     results = []
-    for number, one in enumerate(contestants):
+    for number, one in enumerate(methods):
         if tell:
-            tell(f"measuring {one.name}", number, len(contestants))
-        result = bench.judge(one)
+            tell(f"measuring {one.name}", number, len(methods))
+        result = scorer.judge(one)
         made = [sessions[key] for key in result.record["sessions"]]
-        origin = {"made_by": plain(described(one.anonymizer)), "data": bench.data(), "provenance": made, "measured_by": measured_by}
+        origin = {"made_by": plain(described(one.anonymizer)), "data": scorer.data(), "provenance": made, "measured_by": measured_by}
         results.append(replace(result, record=result.record | origin))
     if ranks.rank() == 0:
-        _report(root, results, known[:panels], bench)
+        _report(root, results, known[:panels], scorer)
     ranks.wait()
     return [result.record for result in results]
 
@@ -135,9 +136,9 @@ def people_in(path: str | Path) -> list[Person]:
     return read_manifest(path, groups=True) if path.is_file() else folder(path)
 
 
-def _report(root: Path, results: Sequence[AnonymizerResult], shown: Sequence[Person], bench: Bench) -> None:
+def _report(root: Path, results: Sequence[AnonymizerResult], shown: Sequence[Person], scorer: Scorer) -> None:
     report.write(root, results)
     names = [result.record["anonymizer"] for result in results]
-    rows = [row for person in shown if (row := bench.faces(person, names, PANEL)) is not None]
+    rows = [row for person in shown if (row := scorer.faces(person, names, PANEL)) is not None]
     if rows:
         figures.save(figures.panels(rows, [ORIGINALS, *names]), root / "panels.png")

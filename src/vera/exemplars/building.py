@@ -17,13 +17,13 @@ from PIL import Image
 from vera.exemplars.bank import ROLES, ExemplarBank
 from vera.exemplars.layout import hairline
 from vera.faces.formats import FORMATS
+from vera.faces.landmarks import scaled
 from vera.mosaic.colour import to_lab
 from vera.mosaic.look import SkinLook, measure
-from vera.mosaic.masks import INSIDE
-from vera.mosaic.points import EYES, OUTLINE, scaled
+from vera.mosaic.points import EYES, OUTLINE
 from vera.mosaic.records import read_records
 from vera.mosaic.warping import filled
-from vera.types import Points, Semantic, VeraError
+from vera.types import BARE_FACE, FACE_SKIN, Points, Semantic, VeraError
 
 Floats = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.uint8]
@@ -43,7 +43,6 @@ IRIS = (0.09, 0.16)
 """Ring of the iris around the middle of the eye, in widths of the eye: inside is the pupil, outside the white."""
 LEAST_HUE = 37.0
 """DECISION: hue angle of skin in CIELAB, degrees: mosaics below it are purple, from mixing people who were lit differently."""
-FACE_CLASSES = (Semantic.SKIN, Semantic.BROWS, Semantic.EYES, Semantic.MOUTH, Semantic.NOSE)
 
 
 @dataclass(frozen=True)
@@ -201,7 +200,7 @@ def build_bank(
         for record in candidate.records:
             image, labels, points = read_picture(candidate.folder, record)
             size = len(image)
-            points = hairline(points, labels, INSIDE)
+            points = hairline(points, labels, BARE_FACE)
             pictures.append(_jpeg(face_only(image, labels, points)))
             segmentations.append(_png(labels, SEGMENTATION_SIZE))
             meshes.append(points)
@@ -249,13 +248,13 @@ def face_only(image: npt.NDArray[np.uint8], labels: Labels, points: Points) -> n
     """
     size = len(labels)
     centre = points[27:31].mean(axis=0)
-    face = np.isin(labels, [int(c) for c in FACE_CLASSES]) & filled(scaled(points[OUTLINE], 1.12, centre), size)
+    face = np.isin(labels, BARE_FACE) & filled(scaled(points[OUTLINE], 1.12, centre), size)
     width = max(1, round(EDGE * size))
     hair = cv2.dilate((labels == Semantic.HAIR).astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3 * width, 3 * width))) > 0
     near_brows = filled(scaled(points[17:48], 1.25), size)
     good = (cv2.erode(face.astype(np.uint8), np.ones((width, width), np.uint8)) > 0) & (~hair | near_brows)
     # Only skin is carried on: a smear of lips or brows would not be skin.
-    skin = good & np.isin(labels, (Semantic.SKIN, Semantic.NOSE))
+    skin = good & np.isin(labels, FACE_SKIN)
     small = (size // COARSE, size // COARSE)
     share = np.asarray(cv2.resize(skin.astype(np.float32), small, interpolation=cv2.INTER_AREA), np.float32)
     summed = np.asarray(cv2.resize(image * skin[..., None].astype(np.float32), small, interpolation=cv2.INTER_AREA), np.float32)

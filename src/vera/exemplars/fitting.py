@@ -24,7 +24,7 @@ from vera.mosaic.look import measure
 from vera.mosaic.masks import with_features
 from vera.mosaic.partners import PARTS
 from vera.mosaic.points import BROWS, EYES, extend
-from vera.mosaic.warping import Target, filled, pull, softened
+from vera.mosaic.warping import Target, filled, resample, softened
 from vera.types import Mask, Points, Semantic, VeraError
 
 Floats = npt.NDArray[np.float32]
@@ -145,20 +145,24 @@ class Fitter:
     def __init__(self, bank: ExemplarBank) -> None:
         self.bank = bank
         self._image = lru_cache(maxsize=64)(self._decoded)
-        self._looks = lru_cache(maxsize=4)(self._small_looks)
+        self._looks = lru_cache(maxsize=4)(self._group)
+        self._small = lru_cache(maxsize=None)(self._small_look)
 
-    def fit(self, identity: Exemplar, subject: Subject, kept: Collection[Semantic], *, quick: bool = False) -> NewFace:
+    def fit(
+        self, identity: Exemplar, subject: Subject, kept: Collection[Semantic], *, outlined: Collection[Semantic] = (), quick: bool = False
+    ) -> NewFace:
         """The new face in a photograph's crop.
 
         Args:
             identity: identity whose face is drawn.
             subject: what is known of the photograph's face.
             kept: classes that are kept, so that their points stay where they are.
+            outlined: classes that are replaced, but whose points stay too, since a part of them is kept.
             quick: take the nearer of neutral and smiling images for the colours, without a cross-fade; half the time.
 
         """
         own = frontal(self.bank, identity)
-        points = target(own, subject.points, camera=subject.camera, smile=subject.smile, kept=kept)
+        points = target(own, subject.points, camera=subject.camera, smile=subject.smile, kept={*kept, *outlined})
         mesh = Target(points, self.bank.triangles, subject.size)
         reduced = next((r for r in (8, 4, 2) if self.bank.size // r >= subject.size), 1)
         rows = [int(row) for row in identity.rows]
@@ -196,26 +200,25 @@ class Fitter:
         """The mean colours of the rows of this sex that are nearest in tone."""
         tones = self.bank.facts["tone"]
         tone = identity.weights @ tones[identity.rows]
-        rows, mesh, pictures = self._looks(int(self.bank.facts["sex"][identity.rows[0]]))
-        nearest = np.argsort(np.linalg.norm(tones[rows] - tone, axis=1), kind="stable")[:MEAN_ROWS]
-        neutral, smiling = (np.asarray(pictures[role][nearest].mean(axis=0), np.float32) for role in range(ROLES))
-        return MeanLook((neutral, smiling), mesh, tones[rows[nearest]].mean(axis=0))
+        group = int(self.bank.facts["sex"][identity.rows[0]])
+        rows, targets = self._looks(group)
+        nearest = rows[np.argsort(np.linalg.norm(tones[rows] - tone, axis=1), kind="stable")[:MEAN_ROWS]]
+        neutral, smiling = (np.mean([self._small(int(row), role) for row in nearest], axis=0) for role in range(ROLES))
+        return MeanLook((neutral, smiling), (targets[0].points, targets[1].points), tones[nearest].mean(axis=0))
 
-    def _small_looks(self, sex: int) -> tuple[npt.NDArray[np.int64], tuple[Points, Points], list[Floats]]:
-        """All rows of a group, their mean meshes, and their pictures on these, ``(rows, T, T, 3)`` CIELAB for each role."""
+    def _group(self, sex: int) -> tuple[npt.NDArray[np.int64], list[Target]]:
+        """All rows of a sex, and their mean mesh for each role, as the target of a small picture."""
+        rows = np.flatnonzero(self.bank.facts["sex"] == sex)
+        meshes = [np.mean([self.bank.mesh(int(row), role) for row in rows], axis=0) for role in range(ROLES)]
+        return rows, [Target(mesh, self.bank.triangles, MEAN_SIZE) for mesh in meshes]
+
+    def _small_look(self, row: int, role: int) -> Floats:
+        """A row on the mean mesh of its sex: ``(T, T, 3)`` CIELAB."""
         bank = self.bank
-        rows = np.flatnonzero(bank.facts["sex"] == sex)
         reduced = next((r for r in (8, 4, 2) if bank.size // r >= MEAN_SIZE), 1)
-        meshes, pictures = [], []
-        for role in range(ROLES):
-            own = [bank.mesh(int(row), role) for row in rows]
-            meshes.append(np.asarray(np.mean(own, axis=0)))
-            target = Target(meshes[-1], bank.triangles, MEAN_SIZE)
-            warped = [
-                pull(self._decoded(int(row), role, reduced), target.way_to(mesh), margin=0) for row, mesh in zip(rows, own, strict=True)
-            ]
-            pictures.append(np.stack([to_lab(np.asarray(picture, np.float32)) for picture in warped]))
-        return rows, (meshes[0], meshes[1]), pictures
+        target = self._looks(int(bank.facts["sex"][row]))[1][role]
+        picture = resample(self._decoded(row, role, reduced), target.way_to(bank.mesh(row, role)), margin=0)
+        return to_lab(np.asarray(picture, np.float32))
 
 
 def _with_brown_irises(lab: Floats, points: Points) -> Floats:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vera.exemplars.pose import Camera, eye_distance
-from vera.mosaic.points import EYES, FOREHEAD, OPENING, mesh
+from vera.mosaic.points import EYES, FOREHEAD_POINTS, OPENING, mesh
 from vera.types import Points, Semantic
 
 BROWS_NOSE_EYES = slice(17, 48)
@@ -65,7 +65,7 @@ def hairline(points: Points, labels: npt.NDArray[np.uint8], skinlike: Collection
     centre = points[27:31].mean(axis=0)
     known = np.isin(labels, [int(c) for c in skinlike])
     reach = []
-    for number in FOREHEAD:
+    for number in FOREHEAD_POINTS:
         ray = (centre + (points[number] - centre) * STEPS[:, None]) * size
         cells = ray.astype(int)
         inside = ((cells >= 0) & (cells < size)).all(axis=1)
@@ -73,7 +73,7 @@ def hairline(points: Points, labels: npt.NDArray[np.uint8], skinlike: Collection
         skin[inside] = known[cells[inside, 1], cells[inside, 0]]
         reach.append(_last(skin, inside))
     smooth = np.convolve(np.pad(np.clip(reach, *REACH), 1, mode="edge"), [0.25, 0.5, 0.25], "valid")
-    forehead = centre + (points[FOREHEAD] - centre) * smooth[:, None]
+    forehead = centre + (points[FOREHEAD_POINTS] - centre) * smooth[:, None]
     return mesh(points[:68], forehead)
 
 
@@ -132,7 +132,7 @@ def target(own: Frontal, source: Points, *, camera: Camera, smile: float, kept: 
     for known, part in ((Semantic.NOSE, NOSE), (Semantic.EYES, EYE_POINTS), (Semantic.BROWS, BROW_POINTS)):
         if known in kept:
             shape[part] = source[part]
-    return mesh(shape[:68], _forehead(placed[FOREHEAD], source))
+    return mesh(shape[:68], _forehead(placed[FOREHEAD_POINTS], source))
 
 
 def _forehead(own: Points, source: Points) -> Points:
@@ -141,8 +141,8 @@ def _forehead(own: Points, source: Points) -> Points:
     Squeezed between brows and fringe, a whole forehead's shades would become a bright strip.
     """
     centre = source[27:31].mean(axis=0)
-    seen, wanted = (np.linalg.norm(points - centre, axis=1) for points in (source[FOREHEAD], own))
-    return np.asarray(centre + (source[FOREHEAD] - centre) * np.maximum(1, wanted / np.maximum(seen, 1e-9))[:, None])
+    seen, wanted = (np.linalg.norm(points - centre, axis=1) for points in (source[FOREHEAD_POINTS], own))
+    return np.asarray(centre + (source[FOREHEAD_POINTS] - centre) * np.maximum(1, wanted / np.maximum(seen, 1e-9))[:, None])
 
 
 def _mouth(own: Points, source: Points) -> Points:

@@ -6,9 +6,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vera.mosaic.points import OUTLINE, forehead_arc, scaled
+from vera.faces.landmarks import scaled
+from vera.faces.regions import largest
+from vera.mosaic.points import OUTLINE, forehead_arc
 from vera.mosaic.warping import filled
-from vera.types import Mask, Points, Semantic
+from vera.types import FACE_SKIN, Mask, Points, Semantic
 
 Labels = npt.NDArray[np.uint8]
 
@@ -47,7 +49,7 @@ def face_region(points: Points, labels: Labels) -> Mask:
     # A fringe may hang over the hull; from the brows to the chin there is none.
     core = filled(scaled(hull, CORE, centre), size) & ~hair | filled(scaled(brows_to_chin, CORE, centre), size)
     region = _opened(region | core, max(1, round(OPENING * size)))
-    region = _largest(region | core)
+    region = _solid(region | core)
     grown = cv2.dilate(region.astype(np.uint8), _square(GROWTH, size)) > 0
     return np.asarray(grown & (filled(scaled(outline, BEYOND, centre), size) | core), dtype=np.bool_)
 
@@ -70,7 +72,7 @@ def _outline(points: Points) -> Points:
 
 def skin_of(labels: Labels, region: Mask) -> Mask:
     """Pixels that surely show the skin of the face: where its light is measured."""
-    skin = np.isin(labels, (Semantic.SKIN, Semantic.NOSE)) & region
+    skin = np.isin(labels, FACE_SKIN) & region
     eroded = cv2.erode(skin.astype(np.uint8), _square(2 * OPENING, len(labels))) > 0
     return np.asarray(eroded if eroded.sum() > 0.2 * skin.sum() else skin, dtype=np.bool_)
 
@@ -84,12 +86,9 @@ def _opened(mask: Mask, width: int) -> Mask:
     return np.asarray(cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, np.ones((width, width), np.uint8)) > 0, dtype=np.bool_)
 
 
-def _largest(mask: Mask) -> Mask:
+def _solid(mask: Mask) -> Mask:
     """The largest connected part, its holes filled."""
-    _, pieces, statistics, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
-    if len(statistics) < 2:
-        return mask
-    part = (pieces == 1 + int(statistics[1:, cv2.CC_STAT_AREA].argmax())).astype(np.uint8)
+    part = largest(mask).astype(np.uint8)
     outlines, _ = cv2.findContours(part, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     cv2.drawContours(part, outlines, -1, 1, thickness=cv2.FILLED)
     return np.asarray(part, dtype=np.bool_)

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from vera.mosaic.colour import recoloured, to_lab, to_rgb
 from vera.mosaic.textures import ZONES, Skin, averaged, broad, detailed, with_openings, zone
-from vera.mosaic.warping import Target, pull, softened
+from vera.mosaic.warping import Target, resample, softened
 from vera.types import Points
 
 Floats = npt.NDArray[np.float32]
@@ -59,7 +59,8 @@ class MeanLook:
     def on(self, target: Target, *, smile: float, tone: npt.NDArray[np.floating]) -> Floats:
         """``(S, S, 3)`` CIELAB: the mean face on another mesh, with this share of its smile, in another skin's tone."""
         neutral, smiling = (
-            np.asarray(pull(image, target.way_to(mesh), margin=0), np.float32) for image, mesh in zip(self.images, self.meshes, strict=True)
+            np.asarray(resample(image, target.way_to(mesh), margin=0), np.float32)
+            for image, mesh in zip(self.images, self.meshes, strict=True)
         )
         return recoloured((1 - smile) * neutral + smile * smiling, self.tone, tone)
 
@@ -127,7 +128,7 @@ def _broad_colours(mixture: Floats, skins: list[Skin], parts: Mapping[str, int],
     for part, zones, grow in ZONES:
         if part == "mouth":
             continue
-        own = to_lab(broad(skins[parts[part]].image, scale))
+        own = to_lab(skins[parts[part]].low)
         for points in zones:
             share = np.array(OWN, np.float32) * softened(zone(target, list(points), grow), BORDER * scale)
             low = low + share * (own - low)
@@ -141,7 +142,7 @@ def _with_contrast(lab: Floats, mean: Floats, scale: float) -> Floats:
 
 
 def _warped(image: Floats, mesh: Points, target: Target) -> Floats:
-    lab = to_lab(np.asarray(pull(image, target.way_to(mesh), margin=0), dtype=np.float32))
+    lab = to_lab(np.asarray(resample(image, target.way_to(mesh), margin=0), dtype=np.float32))
     return _without_strands(lab, target)
 
 

@@ -48,7 +48,7 @@ def align(photograph: Photograph, landmarks: Points, size: int) -> AlignedFace:
 
     """
     to_photograph = ffhq_similarity(landmarks, size)
-    crop = pull(photograph.pixels, to_photograph, size, cubic=True)
+    crop = resample(photograph.pixels, to_photograph, size, cubic=True)
     image = torch.from_numpy(np.ascontiguousarray(crop.transpose(2, 0, 1))).div(127.5).sub(1).clamp(-1, 1)
     return AlignedFace(image=image, to_photograph=to_photograph, landmarks=np.asarray(landmarks, dtype=np.float64))
 
@@ -89,7 +89,7 @@ def ffhq_similarity(landmarks: Points, size: int) -> Similarity:
     return np.column_stack([x * step, y * step, corner + (x + y) / size])
 
 
-def pull(values: npt.NDArray[Any], to_source: Similarity, size: int, *, cubic: bool = False) -> Floats:
+def resample(values: npt.NDArray[Any], to_source: Similarity, size: int, *, cubic: bool = False) -> Floats:
     """Resample a square of an image through a similarity transform, antialiased when it shrinks, reflected outside.
 
     Args:

@@ -7,6 +7,7 @@ pixels. Overlays, windows and lookup tables for display are not applied.
 from __future__ import annotations
 
 import io
+import logging
 from typing import Any
 
 import numpy as np
@@ -91,6 +92,7 @@ def read_header(data: bytes, known: str, shown: str) -> Any:
     pydicom = library("pydicom", known, shown)
     from pydicom.filereader import read_dataset
 
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL)  # its warnings quote values of the header, which may name the patient
     stream = io.BytesIO(data)
     stream.seek(DICOM_START[0] + len(DICOM_START[1]))
     meta = read_dataset(stream, is_implicit_VR=False, is_little_endian=True, stop_when=lambda tag, kind, length: tag >= DATA_SET)

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from vera.faces.landmarks import HAIRLINE, scaled
 from vera.types import Mask, Points, Semantic
 
 Map = npt.NDArray[np.float32]
@@ -14,8 +15,6 @@ JAW, LEFT_BROW, RIGHT_BROW = slice(0, 17), slice(17, 22), slice(22, 27)
 LEFT_EYE, RIGHT_EYE, LIPS = slice(36, 42), slice(42, 48), slice(48, 60)
 FINE = 4
 """Polygons are drawn this much larger and averaged down: antialiased."""
-FOREHEAD = 0.85
-"""DECISION: forehead above the brows, in distances from brows to the base of the nose; the hairline itself is found by colour."""
 
 
 class FaceGeometry:
@@ -37,7 +36,7 @@ class FaceGeometry:
         self.up = brows - points[33]
         middle, half = (points[0] + points[16]) / 2, (points[16] - points[0]) / 2
         angles = np.linspace(np.pi, 0, 17)[1:-1, None]
-        top = brows + FOREHEAD * self.up - middle
+        top = brows + HAIRLINE * self.up - middle  # the hairline itself is found by colour
         arc = middle + np.cos(angles) * half + np.sin(angles) * top
         self.outline = np.vstack([points[JAW], arc[::-1]])
         self.centre = points[27:31].mean(0)
@@ -152,8 +151,8 @@ class FaceGeometry:
         p = self.points
         inside = self.centre + 0.85 * (p[[1, 2, 3, 4, 5, 11, 12, 13, 14, 15]] - self.centre)
         cheeks = self._filled(np.vstack([inside, p[[45, 27, 36]] + [0, 0.01 * self.side]]))
-        mouth = self._filled(self._grown(p[LIPS], 1.25))
-        eyes = np.max([self._drawn(self._grown(p[e], 1.6)) for e in (LEFT_EYE, RIGHT_EYE)], axis=0) > 0
+        mouth = self._filled(scaled(p[LIPS], 1.25))
+        eyes = np.max([self._drawn(scaled(p[e], 1.6)) for e in (LEFT_EYE, RIGHT_EYE)], axis=0) > 0
         return np.asarray(cheeks & ~mouth & ~eyes, dtype=np.bool_)
 
     def _below_jaw(self) -> Mask:
@@ -190,12 +189,7 @@ class FaceGeometry:
         return np.vstack([line - 0.6 * thick, (line + 1.1 * thick)[::-1]])
 
     def _eye(self, part: slice) -> Points:
-        return self._grown(self.points[part], np.array([1.08, 1.25]))
-
-    @staticmethod
-    def _grown(polygon: Points, factor: float | npt.NDArray[np.float64]) -> Points:
-        middle = polygon.mean(0)
-        return np.asarray(middle + (polygon - middle) * factor)
+        return scaled(self.points[part], np.array([1.08, 1.25]))
 
     def _scaled_outline(self, factor: float, shift: npt.NDArray[np.float64] | float = 0.0) -> Mask:
         return self._filled(self.centre + shift + factor * (self.outline - self.centre))

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from vera.faces.alignment import pull
+from vera.faces.alignment import resample
 from vera.faces.insightface_backend import COSINE_THRESHOLD
 from vera.faces.recognition import Embedding, check_landmarks, five_points, require_inside
 from vera.faces.sface import SIDE, template_similarity
@@ -66,7 +66,7 @@ class OnnxRecogniser:
         """
         points = five_points(check_landmarks(landmarks))
         require_inside(points, pixels)
-        vector = self._run(pull(pixels, template_similarity(points), SIDE) / 127.5 - 1)
+        vector = self._run(resample(pixels, template_similarity(points), SIDE) / 127.5 - 1)
         return vector / max(float(np.linalg.norm(vector)), 1e-12)
 
     def distance(self, a: Embedding, b: Embedding) -> float:

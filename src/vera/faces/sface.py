@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from vera.faces.alignment import pull
+from vera.faces.alignment import resample
 from vera.faces.calibration import DEFAULT_FAR, calibrated
 from vera.faces.opencv_zoo import SFACE, zoo_session
 from vera.faces.recognition import Embedding, check_landmarks, five_points, require_inside
@@ -49,7 +49,7 @@ class SFaceRecogniser:
         """
         points = five_points(check_landmarks(landmarks))
         require_inside(points, pixels)
-        face = pull(pixels, template_similarity(points), SIDE)
+        face = resample(pixels, template_similarity(points), SIDE)
         (embedding,) = self._session.run(None, {SFACE.input: np.ascontiguousarray(face.transpose(2, 0, 1))[None]})
         vector = np.asarray(embedding, dtype=np.float64).ravel()
         return vector / max(float(np.linalg.norm(vector)), 1e-12)

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vera.faces.alignment import pull, transform
+from vera.faces.alignment import resample, transform
 from vera.faces.detection import LANDMARK_BOX, DetectedFace, DlibDetector, Finds, merge_duplicates
 from vera.faces.opencv_zoo import YUNET, zoo_session
 from vera.faces.sface import template_similarity
@@ -98,7 +98,7 @@ class YuNetDetector:
         template = template_similarity(row[4:14].reshape(5, 2))
         turn = template[:, :2] * step
         to_photograph = np.column_stack([turn, template @ (*CENTRE, 1.0) - turn @ (middle, middle)])
-        crop = pull(pixels, to_photograph, 2 * LANDMARK_BOX).round().clip(0, 255).astype(np.uint8)
+        crop = resample(pixels, to_photograph, 2 * LANDMARK_BOX).round().clip(0, 255).astype(np.uint8)
         low, high = middle - LANDMARK_BOX / 2, middle + LANDMARK_BOX / 2
         points = self._landmarks.landmarks(crop, (low, low, high, high))
         x0, y0, x1, y1 = row[:4].tolist()

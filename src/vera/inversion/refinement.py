@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vera.inversion.banked import BankedGenerator
-from vera.inversion.objective import InversionObjective
+from vera.inversion.objective import InversionObjective, InversionWeights
 from vera.types import LatentCodes, VeraError
 
 BETAS = (0.8, 0.95)
@@ -18,6 +18,11 @@ BETAS = (0.8, 0.95)
 RATE, RATE_ALONG_AXES = 0.1, 0.2
 """DECISION: peak learning rates: the best of 0.03, 0.1, 0.2 and 0.3 for the numbers of the codes, of 0.1, 0.2 and 0.4 along axes (50 steps
 from the encoder on two or three photographs)."""
+REFINEMENT = InversionWeights(face=3.0, pixel=1.0, perceptual=0.5, segmentation=0.2, prior=0.02)
+"""DECISION: loss weights for the refinement of latent codes on one photograph."""
+FROM_MEAN = InversionWeights(face=3.0, pixel=1.0, perceptual=1.0, segmentation=0.2, prior=1.0)
+"""DECISION: loss weights where the codes are the mapping's. Perceptual distance and prior, the mean squared distance from the mean codes, are
+those of SemanticStyleGAN's inversion."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from vera.mosaic.points import LIPS, OPENING, OUTLINE, scaled
+from vera.faces.landmarks import scaled
+from vera.mosaic.points import LIPS, OPENING, OUTLINE
 from vera.mosaic.warping import Floats, eroded, filled
 from vera.types import Mask, Points, Semantic
 

@@ -11,10 +11,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from vera.faces.landmarks import scaled
 from vera.faces.mixtures import fit_mixture
-from vera.mosaic.points import BROWS, EYES, LIPS, MARGIN, OUTLINE, scaled
+from vera.mosaic.points import BROWS, EYES, LIPS, MARGIN, OUTLINE
 from vera.mosaic.warping import Floats, filled
-from vera.types import Mask, Points, Semantic
+from vera.types import BARE_FACE, FACE_SKIN, Mask, Points, Semantic
 
 Labels = npt.NDArray[np.uint8]
 """``(S, S)`` class numbers."""
@@ -25,8 +26,7 @@ NEAR, FAR = 3.5, 9.0
 """DECISION: distances from the plain background's colour: under the first nothing is a person, above the second everything is."""
 DARKER = 5.0
 """DECISION: lightness by which a brow's hair differs from the skin around it."""
-FLESH = (Semantic.SKIN, Semantic.EARS, Semantic.NECK, Semantic.NOSE, Semantic.BROWS)
-INSIDE = (Semantic.SKIN, Semantic.EYES, Semantic.BROWS, Semantic.MOUTH, Semantic.NOSE)
+SKIN_AND_BROWS = (Semantic.SKIN, Semantic.EARS, Semantic.NECK, Semantic.NOSE, Semantic.BROWS)
 
 
 def refined(labels: Labels, lab: Floats, points: Points) -> Labels:
@@ -78,7 +78,7 @@ def brows(lab: Floats, points: Points, side: int) -> Mask:
 def with_brows(labels: Labels, found: Mask) -> Labels:
     """Replace the brows by a mask; hair that hangs over them stays."""
     labels = np.where(labels == Semantic.BROWS, Semantic.SKIN, labels).astype(np.uint8)
-    labels[found & np.isin(labels, (Semantic.SKIN, Semantic.NOSE))] = Semantic.BROWS
+    labels[found & np.isin(labels, FACE_SKIN)] = Semantic.BROWS
     return labels
 
 
@@ -92,7 +92,7 @@ def with_features(surround: Labels, points: Points, brow: Mask) -> Labels:
 
     """
     side = surround.shape[0]
-    labels = np.where(np.isin(surround, INSIDE), Semantic.SKIN, surround).astype(np.uint8)
+    labels = np.where(np.isin(surround, BARE_FACE), Semantic.SKIN, surround).astype(np.uint8)
     face = labels == Semantic.SKIN
     labels[filled(nose(points), side) & face] = Semantic.NOSE
     labels = with_brows(labels, brow)
@@ -114,7 +114,7 @@ def nose(points: Points) -> Points:
 
 def valid(labels: Labels) -> Floats:
     """``(A, A)`` in [0, 1]: where a source shows its face, and not hair, a hand or the background."""
-    return np.asarray(cv2.blur(np.isin(labels, INSIDE).astype(np.float32), (3, 3)), dtype=np.float32)
+    return np.asarray(cv2.blur(np.isin(labels, BARE_FACE).astype(np.float32), (3, 3)), dtype=np.float32)
 
 
 def forehead_is_clear(labels: Labels, points: Points) -> float:

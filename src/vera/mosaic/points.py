@@ -7,18 +7,16 @@ the margin, a warp would pull what lies outside the crop in as streaks.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from vera.faces.landmarks import HAIRLINE
 from vera.types import Points, VeraError
 
 MARGIN = 0.2
 """Beyond the crop, on each side, in units of its side."""
 RING = 1.38
 """How far the ring lies out, in distances from the base of the nose's bridge to the face's outline."""
-TOP = 0.85
-"""DECISION: the forehead's top above the brows, in distances from brows to the base of the nose."""
 
-FOREHEAD = range(68, 77)
+FOREHEAD_POINTS = range(68, 77)
 INNER = 77
 """The first so many points are the face's own and are mixed; ring and border belong to the surround."""
 OUTLINE = [*range(17), *range(76, 67, -1)]
@@ -26,7 +24,7 @@ EYES = (range(36, 42), range(42, 48))
 BROWS = (range(17, 22), range(22, 27))
 LIPS, OPENING = range(48, 60), range(60, 68)
 REGIONS: dict[str, list[int]] = {
-    "jaw": [*range(17), *FOREHEAD],
+    "jaw": [*range(17), *FOREHEAD_POINTS],
     "brows": [*range(17, 27)],
     "nose": [*range(27, 36)],
     "eyes": [*range(36, 48)],
@@ -60,8 +58,8 @@ def forehead_arc(landmarks: Points) -> Points:
     """``(9, 2)``: points of the forehead where the landmarks alone suggest its border, from the face's right to its left."""
     brows = landmarks[17:27].mean(0)
     middle, half = (landmarks[0] + landmarks[16]) / 2, (landmarks[16] - landmarks[0]) / 2
-    top = brows + TOP * (brows - landmarks[33]) - middle
-    angles = np.linspace(np.pi, 0, len(FOREHEAD) + 2)[1:-1, None]
+    top = brows + HAIRLINE * (brows - landmarks[33]) - middle
+    angles = np.linspace(np.pi, 0, len(FOREHEAD_POINTS) + 2)[1:-1, None]
     return np.asarray(middle + np.cos(angles) * half + np.sin(angles) * top)
 
 
@@ -91,9 +89,3 @@ def mirrored(points: Points) -> Points:
     """The mesh of the mirrored face, ``(105, 2)``."""
     turned = points * [-1, 1] + [1, 0]
     return extend(turned[_MIRRORED][:68])
-
-
-def scaled(polygon: Points, factor: float | npt.NDArray[np.float64], centre: Points | None = None) -> Points:
-    """Scale a polygon about its centre (or another point)."""
-    middle = polygon.mean(0) if centre is None else centre
-    return np.asarray(middle + (polygon - middle) * factor)

@@ -15,8 +15,8 @@ from vera.mosaic.shapes import donor_face, faces, target
 from vera.mosaic.sources import Source, flipped
 from vera.mosaic.surround import face_mask, joined
 from vera.mosaic.textures import Skin, averaged, core, detailed, with_forehead, with_openings
-from vera.mosaic.warping import Floats, Target, pull
-from vera.types import Pixels, Points, Semantic
+from vera.mosaic.warping import Floats, Target, resample
+from vera.types import FACE_SKIN, Pixels, Points, Semantic
 
 ENOUGH = 0.008
 """DECISION: share of the crop in which everybody must show skin for their tones to be compared there."""
@@ -61,7 +61,7 @@ def portrait(bank: Bank, recipe: Recipe, role: int, size: int) -> Portrait:
     skins = [_skin(lab, tone, tones[-1], okay) for lab, tone, okay in zip(labs[:-1], tones[:-1], valids[:-1], strict=True)]
     surround = own[-1][0]
     mix = averaged(skins, recipe.whole, size / 256)
-    bare = shared & np.all([np.isin(label, (Semantic.SKIN, Semantic.NOSE)) for label in labels], axis=0)
+    bare = shared & np.all([np.isin(label, FACE_SKIN) for label in labels], axis=0)
     shift = harmonised(to_lab(mix), labs[-1], bare) - to_lab(mix)
     face = to_rgb(to_lab(detailed(mix, skins, recipe.parts, mesh)) + shift)
     face = with_forehead(face, surround, valids[-1], mesh)
@@ -88,4 +88,4 @@ def _warped(source: Source, mirror: bool, points: Points, mesh: Target) -> tuple
     """A source's image and labels on the mosaic's mesh."""
     image, labels = flipped(source) if mirror else (source.image, source.labels)
     way = mesh.way_to(points)
-    return pull(image, way).astype(np.float32), np.asarray(pull(labels, way, nearest=True), np.uint8)
+    return resample(image, way).astype(np.float32), np.asarray(resample(labels, way, nearest=True), np.uint8)

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from vera.faces.alignment import ffhq_similarity, pull, transform
+from vera.faces.alignment import ffhq_similarity, resample, transform
 from vera.faces.detection import Detector
 from vera.faces.formats import DECODE_ERRORS, FORMATS
 from vera.faces.parsing import Parser
@@ -97,7 +97,7 @@ def prepare(photograph: Photograph, person: str, role: str, *, size: int, instru
     crop = ffhq_similarity(landmarks, 1)
     to_frame = np.array([[grow, 0, 0.5 * grow - MARGIN - 0.5], [0, grow, 0.5 * grow - MARGIN - 0.5], [0, 0, 1]])
     similarity = crop @ to_frame
-    pixels = pull(photograph.pixels, similarity, side, cubic=True).clip(0, 255).round().astype(np.uint8)
+    pixels = resample(photograph.pixels, similarity, side, cubic=True).clip(0, 255).round().astype(np.uint8)
     image = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1))).float() / 127.5 - 1
     face = AlignedFace(image=image, to_photograph=similarity, landmarks=landmarks)
     points = extend((transform(landmarks, face.from_photograph) + 0.5) * grow - MARGIN)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from vera.mosaic.points import OUTLINE, scaled
+from vera.faces.landmarks import scaled
+from vera.mosaic.points import OUTLINE
 from vera.mosaic.pyramid import LEVELS, join, octaves_of
 from vera.mosaic.warping import Floats, Target, eroded, softened
 from vera.types import Mask

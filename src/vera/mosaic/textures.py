@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache, cached_property
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from vera.faces.landmarks import scaled
 from vera.mosaic.look import OPEN
-from vera.mosaic.points import BROWS, EYES, LIPS, OPENING, OUTLINE, scaled
+from vera.mosaic.points import BROWS, EYES, LIPS, OPENING, OUTLINE
 from vera.mosaic.pyramid import collapse, fine_shares, laplacian, octaves_of
 from vera.mosaic.warping import Floats, Target, eroded, softened
 from vera.types import Mask, Points
@@ -42,6 +44,11 @@ class Skin:
     plain: Floats
     valid: Floats
 
+    @cached_property
+    def low(self) -> Floats:
+        """The image without its fine detail."""
+        return broad(self.image, len(self.image) / 256)
+
 
 def averaged(skins: list[Skin], weights: npt.NDArray[np.float64], scale: float) -> Floats:
     """Weighted mean of faces, without what hides somebody's skin."""
@@ -57,10 +64,11 @@ def detailed(average: Floats, skins: list[Skin], parts: Mapping[str, int], targe
     scale = target.size / 256
     low = broad(average, scale)
 
+    @cache
     def detail(position: int) -> Floats:
         skin = skins[position]
         sure = softened(eroded(skin.valid > 0.5, max(1, round(2 * scale))), 2 * scale)
-        return sure * (skin.image - broad(skin.image, scale)) + (1 - sure) * (average - low)
+        return sure * (skin.image - skin.low) + (1 - sure) * (average - low)
 
     fine = detail(parts["skin"])
     for part, zones, grow in ZONES:

@@ -23,7 +23,7 @@ def triangulate(points: Points) -> Triangles:
 
 
 class Target:
-    """Target mesh of a warp: for each pixel its triangle and barycentric coordinates.
+    """Target mesh of a warp: for each pixel its triangle, and for each triangle the way from pixels to barycentric coordinates.
 
     Args:
         points: ``(105, 2)`` in units of the crop.
@@ -40,22 +40,20 @@ class Target:
             cv2.fillConvexPoly(number, np.round(places[corners]).astype(np.int32), n)
         corners = np.ones((len(triangles), 3, 3))
         corners[:, :2] = places[triangles].transpose(0, 2, 1)
-        inverse = np.linalg.inv(corners + 1e-9 * np.eye(3)).astype(np.float32)[number]
-        rows, columns = np.mgrid[:size, :size].astype(np.float32)
-        self._number = number
-        self._shares: Floats = inverse[..., 0] * columns[..., None] + inverse[..., 1] * rows[..., None] + inverse[..., 2]
+        self._number, self._inverse = number, np.linalg.inv(corners + 1e-9 * np.eye(3))
 
     def way_to(self, points: Points) -> Floats:
         """Sampling map into a source with these points: ``(S, S, 2)`` in units of the source's crop."""
-        corners = points.astype(np.float32)[self.triangles][self._number]
-        return np.asarray((self._shares[..., None] * corners).sum(2), dtype=np.float32)
+        maps = (points[self.triangles].transpose(0, 2, 1) @ self._inverse).astype(np.float32)[self._number]
+        rows, columns = np.mgrid[: self.size, : self.size].astype(np.float32)[..., None]
+        return np.asarray(maps[..., 0] * columns + maps[..., 1] * rows + maps[..., 2], dtype=np.float32)
 
     def polygon(self, points: Points) -> npt.NDArray[np.bool_]:
         """``(S, S)``: inside a polygon, in units of the crop."""
         return filled(points, self.size)
 
 
-def pull(values: npt.NDArray[Any], way: Floats, *, nearest: bool = False, margin: float = MARGIN) -> npt.NDArray[Any]:
+def resample(values: npt.NDArray[Any], way: Floats, *, nearest: bool = False, margin: float = MARGIN) -> npt.NDArray[Any]:
     """Resample a source's image onto the target mesh.
 
     Args:

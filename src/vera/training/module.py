@@ -11,18 +11,22 @@ import torch
 from torch import Tensor, nn
 
 from vera.data.sample import Sample
+from vera.moved import STORED
 from vera.rng import Draws
 from vera.training.ema import EMA
-from vera.training.objectives.base import Faces, Game, Phase, Terms, dealt, require_whole_groups
+from vera.training.objectives.base import Faces, Objective, Phase, Terms, dealt, require_whole_groups
 from vera.training.schedule import Schedule
 from vera.types import VeraError
+
+OWN = "objective."
+"""Prefix of the objective's tensors in this module; in a checkpoint it is :data:`vera.moved.STORED`."""
 
 
 class StageModule(pl.LightningModule):
     """LightningModule that runs an objective. One step: each due phase (micro-batches, optimizer step), count images, EMA, state.
 
     Args:
-        game: the training objective: networks and losses of the phases.
+        objective: training objective: networks and losses of the phases.
         optim: ``lr``, ``betas`` and ``eps`` of each network's Adam, before they are rescaled for lazy regularisation.
         schedule: schedule of the learning rate, which also says where the run ends.
         ema: ``half_life`` and ``ramp_up`` of the average of the objective's ``averaged`` network, which becomes the bundle.
@@ -36,7 +40,7 @@ class StageModule(pl.LightningModule):
     def __init__(
         self,
         *,
-        game: Game,
+        objective: Objective,
         optim: Mapping[str, Any],
         schedule: Schedule,
         ema: Mapping[str, float],
@@ -46,11 +50,11 @@ class StageModule(pl.LightningModule):
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
-        self.game, self.optim, self.schedule = game, dict(optim), schedule
+        self.objective, self.optim, self.schedule = objective, dict(optim), schedule
         self.per_device, self.seed, self.clip = per_device, seed, clip
-        self.ema = EMA(game.averaged, **ema)
+        self.ema = EMA(objective.averaged, **ema)
         # What is frozen when the run begins (a projected discriminator's features) stays so.
-        self.trained = {side: [p for p in network.parameters() if p.requires_grad] for side, network in game.sides.items()}
+        self.trained = {name: [p for p in network.parameters() if p.requires_grad] for name, network in objective.networks.items()}
         self.rates: dict[str, float] = {}
         self.latest: Terms = {}
         self.images_seen = 0
@@ -59,11 +63,11 @@ class StageModule(pl.LightningModule):
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """One Adam for each network, rescaled for its lazy phase."""
         optimizers: list[torch.optim.Optimizer] = []
-        for side, network in self.game.sides.items():
-            lazy = max((phase.every for phase in self.game.phases if phase.trains == side and phase.every > 1), default=0)
-            self.rates[side], betas = lazy_optim(lazy, lr=self.optim["lr"], betas=self.optim["betas"])
-            groups = grouped_by_rate(network, self.trained[side], equal=self.game.equal_rates)
-            optimizers.append(torch.optim.Adam(groups, lr=self.rates[side], betas=betas, eps=self.optim["eps"]))
+        for name, network in self.objective.networks.items():
+            lazy = max((phase.every for phase in self.objective.phases if phase.trains == name and phase.every > 1), default=0)
+            self.rates[name], betas = lazy_optim(lazy, lr=self.optim["lr"], betas=self.optim["betas"])
+            groups = grouped_by_rate(network, self.trained[name], equal=self.objective.equal_rates)
+            optimizers.append(torch.optim.Adam(groups, lr=self.rates[name], betas=betas, eps=self.optim["eps"]))
         return optimizers
 
     def training_step(self, batch: Sample, batch_idx: int) -> None:
@@ -72,13 +76,13 @@ class StageModule(pl.LightningModule):
         faces = dealt(batch, images_seen=self.images_seen, rank=self.trainer.global_rank, ranks=self.trainer.world_size)
         count = len(faces) * self.trainer.world_size
         terms: Terms = {}
-        for phase in self.game.phases:
+        for phase in self.objective.phases:
             if phase.due(self.images_seen, count):
                 terms |= self._run(phase, faces[: len(faces) // phase.shrink or 1])
 
         self.images_seen += count
-        self.ema.update(self.game.averaged, images=count, images_seen=self.images_seen)
-        self.game.settle(terms, images=count)
+        self.ema.update(self.objective.averaged, images=count, images_seen=self.images_seen)
+        self.objective.on_step_end(terms, images=count)
         self.in_step = False
         if self.images_seen >= self.schedule.total:
             self.trainer.should_stop = True
@@ -116,7 +120,7 @@ class StageModule(pl.LightningModule):
         self.latest |= terms
         if step % getattr(self.trainer, "log_every_n_steps", 1) == 0 or self.trainer.should_stop:
             values = dict(zip(self.latest, torch.stack([value.float() for value in self.latest.values()]).tolist(), strict=True))
-            strength = {"augmentation/strength": self.game.strength.strength} if self.game.strength else {}
+            strength = {"augmentation/strength": self.objective.strength.strength} if self.objective.strength else {}
             for logger in self.trainer.loggers:
                 logger.log_metrics({**values, **strength, "lr": self.optim["lr"] * self._factor()}, step=self.images_seen)
 
@@ -124,11 +128,11 @@ class StageModule(pl.LightningModule):
         return self.schedule.factor(self.images_seen)
 
     @contextmanager
-    def _only(self, side: str) -> Iterator[None]:
+    def _only(self, network: str) -> Iterator[None]:
         """Enable gradients for this network's parameters alone."""
         for name, parameters in self.trained.items():
             for parameter in parameters:
-                parameter.requires_grad_(name == side)
+                parameter.requires_grad_(name == network)
         yield
         for parameter in (p for parameters in self.trained.values() for p in parameters):
             parameter.requires_grad_()
@@ -150,30 +154,32 @@ class StageModule(pl.LightningModule):
         if self.images_seen >= self.schedule.total:
             raise VeraError(f"this run has seen {self.images_seen} images, images={self.schedule.total} are asked for: ask for more")
         data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
-        require_whole_groups(data.batch_size // self.trainer.world_size, self.per_device, self.game.group)
+        require_whole_groups(data.batch_size // self.trainer.world_size, self.per_device, self.objective.group)
         dtype: Any = self.dtype
         self.ema.network.to(self.device, dtype)
-        self.game.draws = Draws(self.seed, self.device, dtype)
+        self.objective.draws = Draws(self.seed, self.device, dtype)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the EMA, the number of images, the objective's state and the networks' configurations to Lightning's checkpoint."""
+        checkpoint["state_dict"] = _renamed(checkpoint["state_dict"], OWN, STORED)
         networks = {}
-        for side, network in self.game.sides.items():
+        for name, network in self.objective.networks.items():
             described: Any = network
-            networks[side] = {"class": f"{type(network).__module__}.{type(network).__qualname__}", "config": described.config}
-        state = {"stage": self.game.stage, "ema": self.ema.network.state_dict(), "images_seen": self.images_seen, "networks": networks}
-        checkpoint["vera"] = {**state, "strength": self.game.strength.state_dict() if self.game.strength else None}
+            networks[name] = {"class": f"{type(network).__module__}.{type(network).__qualname__}", "config": described.config}
+        state = {"stage": self.objective.stage, "ema": self.ema.network.state_dict(), "images_seen": self.images_seen, "networks": networks}
+        checkpoint["vera"] = {**state, "strength": self.objective.strength.state_dict() if self.objective.strength else None}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Restore them, also from a checkpoint of the parser's own module, which this one has replaced."""
         _modernise(checkpoint)
+        checkpoint["state_dict"] = _renamed(checkpoint["state_dict"], STORED, OWN)
         self.ema.network.load_state_dict(checkpoint["vera"]["ema"])
         self.images_seen = int(checkpoint["vera"]["images_seen"])
         strength = checkpoint["vera"]["strength"]
-        if (strength is None) != (self.game.strength is None):
+        if (strength is None) != (self.objective.strength is None):
             raise VeraError("the checkpoint was trained with another augmentation: choose the same (none or adaptive) to go on")
-        if self.game.strength is not None:
-            self.game.strength.load_state_dict(strength)
+        if self.objective.strength is not None:
+            self.objective.strength.load_state_dict(strength)
 
 
 def require_finite(value: Tensor, what: str, *, images_seen: int) -> None:
@@ -246,12 +252,17 @@ def grouped_by_rate(network: nn.Module, trained: Sequence[nn.Parameter], *, equa
     return [{"params": parameters, "rate": rate} for rate, parameters in groups.items()]
 
 
+def _renamed(tensors: Mapping[str, Tensor], old: str, new: str) -> dict[str, Tensor]:
+    """Tensors with another prefix of their names, where they have the old one."""
+    return {new + name.removeprefix(old) if name.startswith(old) else name: tensor for name, tensor in tensors.items()}
+
+
 def _modernise(checkpoint: dict[str, Any]) -> None:
     """Bring a checkpoint of the parser's earlier module into this one's form: its tensors had no prefix, its optimizer no rates."""
     if checkpoint["vera"]["stage"] != "parsing" or "strength" in checkpoint["vera"]:
         return
     checkpoint["vera"]["strength"] = None
-    checkpoint["state_dict"] = {f"game.{name}": tensor for name, tensor in checkpoint["state_dict"].items()}
+    checkpoint["state_dict"] = {f"{STORED}{name}": tensor for name, tensor in checkpoint["state_dict"].items()}
     for state in checkpoint["optimizer_states"]:
         for group in state["param_groups"]:
             group["rate"] = 1.0

@@ -6,7 +6,7 @@ import torch
 
 from vera.anonymization import colour
 from vera.anonymization.compositing import NECK, NONE, SKIN, SURFACES, Rendering, composite, seam_correction
-from vera.anonymization.placement import Window, eye_distance, grow, to_window
+from vera.anonymization.placement import Window, dilate, eye_distance, to_window
 from vera.anonymization.preservation import preserved_region, replaced_region
 from vera.types import Semantic
 
@@ -72,10 +72,10 @@ def test_a_constant_offset_vanishes_at_the_seam(face, regions):
     difference = np.full((*replaced.shape, 3), 24, np.float32)
     around = ~replaced
     correction = seam_correction(difference, *all_of(SKIN, around), replaced, around, unit=eye_distance(face))
-    border = replaced & grow(~replaced, 1)
+    border = replaced & dilate(~replaced, 1)
     np.testing.assert_allclose(correction[border], 24, atol=1.5)
     assert (correction[~replaced] == 0).all()
-    deep = replaced & ~grow(~replaced, 15)
+    deep = replaced & ~dilate(~replaced, 15)
     assert correction[deep].mean() < 23
     assert np.abs(seam_correction(0 * difference, *all_of(SKIN, around), replaced, around, unit=60.0)).max() == 0
 
@@ -88,9 +88,9 @@ def test_a_difference_between_unlike_surfaces_stays_at_the_border(face, regions)
     hair = ~replaced & (rows < 90)
     difference[hair] = -120
     correction = seam_correction(difference, *all_of(SKIN, ~replaced & ~hair), replaced, ~replaced, unit=eye_distance(face))
-    deep = replaced & ~grow(~replaced, 0.2 * eye_distance(face))
+    deep = replaced & ~dilate(~replaced, 0.2 * eye_distance(face))
     assert np.abs(correction[deep]).max() < 4
-    assert correction[replaced & grow(hair, 1)].mean() < -60
+    assert correction[replaced & dilate(hair, 1)].mean() < -60
 
 
 def test_light_on_the_neck_stays_on_the_neck(face, regions):
@@ -105,7 +105,7 @@ def test_light_on_the_neck_stays_on_the_neck(face, regions):
     same = np.where(neck & ~replaced, NECK, same)
     shares[neck & left] = np.eye(len(SURFACES), dtype=np.float32)[NECK]
     correction = seam_correction(difference, same, shares, replaced, ~replaced, unit=eye_distance(face))
-    deep = replaced & neck & ~grow(~replaced, 0.12 * eye_distance(face))
+    deep = replaced & neck & ~dilate(~replaced, 0.12 * eye_distance(face))
     assert (deep & left).any()
     assert correction[deep & left].mean() > 15
     assert np.abs(correction[deep & ~left]).mean() < 5
@@ -137,7 +137,7 @@ def test_a_face_takes_the_tone_of_its_photograph(photograph, face, parsed, rende
     plain, as_it_was = (composite(photograph, face, parsed, replace(rendering, tone=tone), replaced, seed=0) for tone in (None, own))
     assert np.abs(plain.astype(int) - as_it_was).max() <= 1
     darker = composite(photograph, face, parsed, replace(rendering, tone=own - np.float32([20, 0, 0])), replaced, seed=0)
-    deep = replaced & ~grow(~replaced, 15)
+    deep = replaced & ~dilate(~replaced, 15)
     assert darker[deep].mean() < plain[deep].mean() - 20
     assert np.array_equal(darker[~replaced], plain[~replaced])
 

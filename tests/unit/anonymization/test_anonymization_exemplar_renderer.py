@@ -11,7 +11,7 @@ from vera.anonymization.exemplar_identity import load_identity
 from vera.anonymization.exemplar_renderer import ExemplarRenderer
 from vera.anonymization.pipeline import VeraAnonymizer
 from vera.anonymization.request import Options
-from vera.faces.alignment import pull
+from vera.faces.alignment import resample
 from vera.faces.photograph import photograph_from_pixels
 from vera.types import Semantic, VeraError
 
@@ -35,7 +35,7 @@ class Labels:
         self.labels = labels
 
     def parse(self, face):
-        planes = np.stack([pull((self.labels == c).astype(np.float32), face.to_photograph, face.size) for c in range(len(Semantic))])
+        planes = np.stack([resample((self.labels == c).astype(np.float32), face.to_photograph, face.size) for c in range(len(Semantic))])
         return torch.from_numpy(planes / planes.sum(0).clip(1e-6))
 
 

@@ -81,7 +81,7 @@ def test_one_mask_and_one_class_need_no_list(photograph, calls):
 def test_wrong_arguments_are_bad_input(photograph, calls):
     with pytest.raises(VeraError, match="1 photographs and 2 masks"):
         anonymize(photograph, masks=[None, None], bundle="x")
-    with pytest.raises(VeraError, match="unknown option 'hairs': choose from attempts, face, hair"):
+    with pytest.raises(VeraError, match="unknown option 'hairs': choose from attempts, face, given, hair"):
         anonymize(photograph, hairs=True, bundle="x")
     with pytest.raises(VeraError, match="identity="):
         anonymize(photograph, seed=3, bundle="x")

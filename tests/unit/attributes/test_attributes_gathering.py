@@ -33,11 +33,11 @@ LOSSES = {"ntxent": NTXent(temperature=0.1), "margin": Margin(same=0.1, differen
 
 def one_step(loss, rows):
     """Loss, gradients of the heads, gradient of these faces."""
-    game, (values, codes) = objective(loss), faces()
+    contrastive, (values, codes) = objective(loss), faces()
     mine = values[rows].clone().requires_grad_()
-    value = game({"a": mine}, {"a": codes[rows]})["a"]
+    value = contrastive({"a": mine}, {"a": codes[rows]})["a"]
     value.backward()
-    return float(value.detach()), [p.grad for p in game.parameters()], mine.grad
+    return float(value.detach()), [p.grad for p in contrastive.parameters()], mine.grad
 
 
 def work(rank, address, kept):

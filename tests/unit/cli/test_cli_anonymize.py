@@ -64,7 +64,7 @@ def test_refused_leaves_3_and_no_image(vera, studio, photo, tmp_path, files):
     ("arguments", "says"),
     [
         (["nowhere.jpg"], "nowhere.jpg is not there"),
-        (["{a}", "--preserve", "teeth"], "unknown semantic class 'teeth'"),
+        (["{a}", "--preserve", "tooth"], "unknown region 'tooth': did you mean 'teeth'"),
         (["{a}", "--preserve", "no.png"], "no.png is not there"),
         (["{a}", "{other}"], "would both be written as a.png"),
         (["{a}", "--manifest", "{csv}"], "were both given"),
@@ -73,7 +73,7 @@ def test_refused_leaves_3_and_no_image(vera, studio, photo, tmp_path, files):
         (["{a}", "--method", "cover", "--renderer", "generator"], "so --renderer means nothing"),
         (["{a}", "--method", "pixelate", "--save-identity", "{csv}.id"], "so --save-identity means nothing"),
         (["{a}", "--identity", "{csv}", "--seed", "1"], "--identity and --seed were both given"),
-        (["{a}", "--preserve", "x" * 300], "unknown semantic class"),
+        (["{a}", "--preserve", "x" * 300], "unknown region"),
         (["x" * 300 + ".jpg"], "check the path"),
         (["{a}", "--save-identity", "x" * 300], "can't be written"),
     ],

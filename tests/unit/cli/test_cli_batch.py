@@ -3,8 +3,8 @@ from pathlib import Path
 import numpy as np
 
 from vera.cli.batch import reason
-from vera.cli.output import plain
 from vera.cli.plan import Entry, PlannedPerson
+from vera.files import plain
 from vera.types import VeraError
 
 

@@ -106,6 +106,7 @@ TINY = ["generator=tiny", "encoder=tiny"]
         (["stage.start=/nope"], "no bundle at '/nope'"),
         (["optim.lrr=1"], "no setting 'optim.lrr': did you mean 'optim.lr'?"),
         (["stage.module.game.weights.face=2"], "did you mean 'stage.weights.face'?"),
+        (["attributes.pose.encoder.yaw=[1,2,3]"], "did you mean 'attributes.pose.yaw'? An encoder's arguments lie in its attribute"),
         (["optm.lr=1"], "no setting 'optm.lr': did you mean 'optim.lr'?"),
         (["stage=genrator"], "did you mean generator?"),
         (["+trainer.nope=1"], "the configuration's 'trainer' does not fit"),
@@ -160,8 +161,8 @@ def test_vera_evaluate_with_a_slip(vera, tmp_path, monkeypatch, overrides, says)
         (["edit", "mouth_width=0:1", "--steps", "1000000000"], "one call makes up to 100,000"),
         (["edit", "mouth_width=0", "--truncation", "nan"], "choose a value from 0 to 4"),
         (["edit", "nose_size=1"], "no control called nose_size"),
-        (["anonymize", "nope.jpg", "--preserve", "teeth"], "the class that holds it is 'mouth', or draw a mask of it alone"),
-        (["anonymize", "nope.jpg", "--preserve", "left_eye"], "the class that holds it is 'eyes'"),
+        (["anonymize", "nope.jpg", "--preserve", "tooth"], "did you mean 'teeth'"),
+        (["anonymize", "nope.jpg", "--preserve", "leftlid"], "the names are background"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )

@@ -8,20 +8,19 @@ from vera.types import Semantic, VeraError
 
 def test_preserve_takes_lists_repetitions_and_masks(photo):
     mask = photo("drawn.png")
-    classes, masks = parse_preserve(["mouth,Nose", " eyes ", "mouth", str(mask)])
+    classes, regions, masks = parse_preserve(["mouth,Nose", " eyes ", "mouth", str(mask), "lips+0.1,box:0.5,1,2,3,chin"])
     assert classes == (Semantic.MOUTH, Semantic.NOSE, Semantic.EYES)
+    assert [str(region) for region in regions] == ["lips+0.1", "box:0.5,1,2,3", "chin"]
     assert masks == (mask,)
 
 
 @pytest.mark.parametrize(
     ("value", "says"),
     [
-        ("teeth", "the class that holds it is 'mouth', or draw a mask of it alone; the classes are background"),
-        ("left_eye", "the class that holds it is 'eyes'"),
-        ("upper lip", "the class that holds it is 'mouth'"),
+        ("tooth", "did you mean 'teeth'"),
+        ("upper lip", "did you mean 'lips'"),
         ("moth", "did you mean 'mouth'"),
-        ("scar", "draw a mask of it"),
-        ("chin", "'chin': draw a mask of it"),
+        ("scar", "a drawn mask"),
         ("none.png", "not there"),
         ("mouth,,nose", "empty entry"),
     ],
@@ -50,7 +49,7 @@ def test_masks_belong_to_photographs_in_order(photo):
     assert [entry.masks for entry in person.entries] == [(masks[0],), (masks[1],)]
     (person,) = plan_photographs(files[:1], person=None, masks=masks, rename=False)
     assert person.entries[0].masks == tuple(masks)
-    (person,) = plan_photographs(files, person=None, masks=parse_preserve([str(masks[0])] * 2)[1], rename=False)
+    (person,) = plan_photographs(files, person=None, masks=parse_preserve([str(masks[0])] * 2).masks, rename=False)
     assert [entry.masks for entry in person.entries] == [(masks[0],), (masks[0],)], "one mask may belong to both"
     with pytest.raises(VeraError, match="one mask for each photograph"):
         plan_photographs(files, person=None, masks=masks[:1], rename=False)

@@ -6,6 +6,7 @@ from PIL import Image
 from vera import bundle
 from vera.anonymization.identity import draw
 from vera.anonymization.portrait import portrait
+from vera.attributes.control import ControlledGenerator
 from vera.generator.discriminator import Discriminator
 from vera.generator.network import Generator
 from vera.inversion.autoencoder import Autoencoder
@@ -49,6 +50,17 @@ def test_face_i_depends_on_seed_and_i_alone(vera, generator, tmp_path, files):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
         assert (tmp_path / "a" / name).read_bytes() != (tmp_path / "c" / name).read_bytes()
     assert (pixels(tmp_path / "a" / "0000.png") != pixels(tmp_path / "a" / "0001.png")).any()
+
+
+def test_a_seed_means_the_same_faces_to_sample_and_to_edit(vera, tmp_path, monkeypatch):
+    torch.manual_seed(1)
+    path = save(tmp_path / "bundle", ControlledGenerator(controls={"pose": ["yaw"]}, **GENERATOR))
+    monkeypatch.setattr(ControlledGenerator, "edit", lambda self, codes, wanted: codes)
+    asked = ["--bundle", path, "--n", 2, "--seed", 3, "--truncation", 0.7]
+    assert vera("sample", *asked, "--out", tmp_path / "drawn")[0] == 0
+    assert vera("edit", "yaw=0", *asked, "--out", tmp_path / "edited")[0] == 0
+    for name in ("0000.png", "0001.png", "0001.seg.png"):
+        assert (tmp_path / "drawn" / name).read_bytes() == (tmp_path / "edited" / name).read_bytes()
 
 
 def test_labels_are_class_numbers_that_show_in_their_colours(vera, generator, tmp_path):

@@ -3,8 +3,9 @@ from itertools import islice
 import pytest
 import torch
 
-from vera.data.generated import GeneratedPairs, mapped
+from vera.data.generated import GeneratedPairs
 from vera.generator.network import Generator
+from vera.generator.sampling import code_sampler
 from vera.types import Semantic, VeraError
 
 
@@ -20,7 +21,7 @@ def network(attributes=(), mapping_layers=2):
 
 
 def pairs(generator, seed=0, truncation=1.0):
-    return GeneratedPairs(generator, mapped(generator, seed=seed, truncation=truncation))
+    return GeneratedPairs(generator, code_sampler(generator, seed=seed, truncation=truncation))
 
 
 def test_without_attributes_the_base_codes_differ_and_nothing_else():
@@ -67,7 +68,7 @@ def test_truncation_to_zero_is_the_mean_face():
 def test_any_other_draw_will_do():
     generator = network(mapping_layers=0)
     with pytest.raises(VeraError, match="no mapping"):
-        mapped(generator, seed=0, truncation=1.0)
+        code_sampler(generator, seed=0, truncation=1.0)
     bank = torch.randn(7, generator.rows, generator.latent)
 
     def draw(number):

@@ -29,14 +29,14 @@ def folder(tmp_path):
         for n, person in enumerate(PEOPLE):
             item, made = Item(ORIGINALS, person), Item("vera", person)
             save_seen(files.seen(item), [seen((10 * n, 0)), seen((10 * n, 0.1))])
-            ledger.append("item", {**item._asdict(), "status": "written", "digests": [f"{n}a", f"{n}b"]})
+            ledger.append("item", {**item.line, "status": "written", "digests": [f"{n}a", f"{n}b"]})
             if n == 0:
-                ledger.append("item", {**made._asdict(), "status": "refused"})
+                ledger.append("item", {**made.line, "status": "refused"})
                 continue
             at = {1: (20, 0.5), 3: (30, 0.5)}.get(n, (10 * n, 100))
             second = seen((500, 500)) if n == 4 else seen(None, found=False) if n == 5 else seen(at)
             save_seen(files.seen(made), [seen(at), second])
-            ledger.append("item", {**made._asdict(), "status": "written"})
+            ledger.append("item", {**made.line, "status": "written"})
     return tmp_path
 
 

@@ -10,7 +10,7 @@ from vera.data.verification_pairs import Pair
 from vera.evaluation.api import evaluate
 from vera.evaluation.judges import Judge
 from vera.evaluation.protocol.calibration import CalibrationPairs
-from vera.evaluation.protocol.items import Contestant, stem
+from vera.evaluation.protocol.items import Method, stem
 from vera.evaluation.report import results as report
 from vera.faces.photograph import write_png
 from vera.types import AnonymizedPerson, Refused, VeraError
@@ -73,7 +73,7 @@ def test_everybody_is_counted_whatever_became_of_them(tmp_path):
     assert "breaks: 1 of: ZeroDivisionError" in table
     # What failed by a fault is tried again, what was refused is not.
     log = tmp_path / "log"
-    again = [Contestant(name, Same(log)) for name in anonymizers]
+    again = [Method(name, Same(log)) for name in anonymizers]
     run(tmp_path, tmp_path / "out", again, known)
     assert log.read_text().split() == ["p/3"]
 
@@ -96,7 +96,7 @@ def test_other_settings_or_photographs_are_made_again_other_judges_only_look_aga
 
     def made(seed):
         log.write_text("")
-        run(tmp_path, tmp_path / "out", [Contestant("same", Same(log), {"seed": seed})], known)
+        run(tmp_path, tmp_path / "out", [Method("same", Same(log), {"seed": seed})], known)
         return log.read_text().split()
 
     assert made(1) == ["p/0", "p/1"]
@@ -110,8 +110,8 @@ def test_other_settings_or_photographs_are_made_again_other_judges_only_look_aga
     log.unlink()
     other = Detector()
     other.name = "another"
-    contestants, judges = [Contestant("same", Same(log), {"seed": 2})], [Judge(other, Recogniser())]
-    evaluate(known, contestants, out=tmp_path / "out", judges=judges, measures=[], panels=0)
+    methods, judges = [Method("same", Same(log), {"seed": 2})], [Judge(other, Recogniser())]
+    evaluate(known, methods, out=tmp_path / "out", judges=judges, measures=[], panels=0)
     assert not log.exists()
     assert list(lines(tmp_path / "out")[-1]["found"][0]) == ["another"]
 
@@ -158,12 +158,12 @@ def test_thresholds_are_calibrated_on_pairs_and_stated(tmp_path):
 
 
 def test_other_seeds_are_run_for_the_first_people_and_give_diversity(tmp_path):
-    contestants = [Contestant("grey", Same(value=100), again=(Same(value=100), Same(value=160)))]
-    (record,) = run(tmp_path / "in", tmp_path / "out", contestants, repeated=2)
+    methods = [Method("grey", Same(value=100), again=(Same(value=100), Same(value=160)))]
+    (record,) = run(tmp_path / "in", tmp_path / "out", methods, repeated=2)
     diversity = record["measures"]["recognition/grid"]["diversity"]
     assert diversity["photographs"] == 4
     assert diversity["mean_distance"] == pytest.approx(2 / 3 * 60 * 4)  # one of three pairs of seeds is alike; 16 numbers, 60 apart
-    (record,) = run(tmp_path / "in", tmp_path / "out", contestants)
+    (record,) = run(tmp_path / "in", tmp_path / "out", methods)
     assert record["measures"]["recognition/grid"]["diversity"]["photographs"] == 0
 
 

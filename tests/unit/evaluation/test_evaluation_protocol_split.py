@@ -14,7 +14,7 @@ from tests.unit.evaluation import protocol_parts
 from tests.unit.evaluation.protocol_parts import PEOPLE, Same, Shift, figures, lines, people, ranked, run
 
 from vera.distributed import parse_shard
-from vera.evaluation.protocol.items import Contestant, Ledger
+from vera.evaluation.protocol.items import Ledger, Method
 from vera.evaluation.report import results as report
 from vera.types import VeraError
 
@@ -106,13 +106,13 @@ def test_two_processes_give_what_one_gives(tmp_path):
 def test_shards_make_all_items_and_a_last_run_reports(tmp_path):
     known, out, log = people(tmp_path / "in"), tmp_path / "out", tmp_path / "log"
     for shard in ((1, 2), (0, 2)):
-        given = {"same": Contestant("same", Same(log), again=(Same(log),))}
+        given = {"same": Method("same", Same(log), again=(Same(log),))}
         assert run(tmp_path, out, list(given.values()), known, shard=shard, repeated=3) == []
         assert not (out / "results.jsonl").exists()
     assert sorted(log.read_text().split()) == sorted(["p/0", "p/1", "p/2"] * 2 + ["p/3", "p/4"])
-    together = run(tmp_path, out, [Contestant("same", Same(log), again=(Same(log),))], known, repeated=3)
+    together = run(tmp_path, out, [Method("same", Same(log), again=(Same(log),))], known, repeated=3)
     assert len(log.read_text().split()) == 8  # nothing was made again
-    alone = run(tmp_path, tmp_path / "alone", [Contestant("same", Same(), again=(Same(),))], known, repeated=3)
+    alone = run(tmp_path, tmp_path / "alone", [Method("same", Same(), again=(Same(),))], known, repeated=3)
     assert [figures(record) for record in together] == [figures(record) for record in alone]
 
 

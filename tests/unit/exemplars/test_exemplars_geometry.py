@@ -9,7 +9,7 @@ from vera.exemplars.fitting import FOREHEAD_CLASSES
 from vera.exemplars.layout import EYE_POINTS, MOUTH, NOSE, hairline, opening_of, smile_of, target
 from vera.exemplars.pose import DEPTH, eye_distance, fit_camera
 from vera.exemplars.region import face_region, skin_of
-from vera.mosaic.points import EYES, FOREHEAD, extend
+from vera.mosaic.points import EYES, FOREHEAD_POINTS, extend
 from vera.types import Semantic
 
 
@@ -98,12 +98,14 @@ def test_points_of_a_kept_class_stay(bank, source, known, part):
 def test_a_forehead_ends_where_the_photographs_does_and_goes_on_under_a_fringe(bank, source):
     points, _ = source
     camera = fit_camera(bank.mean.neutral, points[:68])
-    centre, own = points[27:31].mean(axis=0), camera.place(bank.mean.neutral)[FOREHEAD]
+    centre, own = points[27:31].mean(axis=0), camera.place(bank.mean.neutral)[FOREHEAD_POINTS]
     for factor in (0.6, 1.4):
         seen = points.copy()
-        seen[FOREHEAD] = centre + factor * (points[FOREHEAD] - centre)
-        made = target(bank.mean, seen, camera=camera, smile=0.0, kept=())[FOREHEAD]
-        wanted = seen[FOREHEAD] if factor > 1 else centre + (points[FOREHEAD] - centre) * _ratio(own, points[FOREHEAD], centre)
+        seen[FOREHEAD_POINTS] = centre + factor * (points[FOREHEAD_POINTS] - centre)
+        made = target(bank.mean, seen, camera=camera, smile=0.0, kept=())[FOREHEAD_POINTS]
+        wanted = centre + (points[FOREHEAD_POINTS] - centre) * _ratio(own, points[FOREHEAD_POINTS], centre)
+        if factor > 1:
+            wanted = seen[FOREHEAD_POINTS]
         np.testing.assert_allclose(made, wanted)
 
 
@@ -115,7 +117,7 @@ def test_the_region_is_the_face_without_hair_ears_and_neck(source):
     points, labels = source
     region = face_region(points, labels)
     size = len(labels)
-    outline = np.vstack([points[:17], points[FOREHEAD][::-1]])
+    outline = np.vstack([points[:17], points[FOREHEAD_POINTS][::-1]])
     centre = points[27:31].mean(axis=0)
     wide = np.zeros((size, size), np.uint8)
     cv2.fillPoly(wide, [np.round((centre + 1.3 * (outline - centre)) * size).astype(np.int32)], 1)

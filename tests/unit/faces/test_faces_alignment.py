@@ -5,7 +5,7 @@ import pytest
 import torch
 from skimage import data
 
-from vera.faces.alignment import align, ffhq_similarity, pull, transform, warp_to_photograph
+from vera.faces.alignment import align, ffhq_similarity, resample, transform, warp_to_photograph
 from vera.faces.photograph import photograph_from_pixels
 from vera.types import AlignedFace, Photograph, Points, VeraError
 
@@ -48,20 +48,20 @@ def test_a_linear_ramp_lands_on_its_coordinates(side: float, size: int) -> None:
     matrix = ffhq_similarity(face_points((800, 700), side), size)
     grid = np.stack(np.meshgrid(np.arange(size), np.arange(size)), -1).reshape(-1, 2).astype(float)
     expected = transform(grid, matrix)[:, 0].reshape(size, size)
-    assert np.abs(pull(np.ascontiguousarray(ramp), matrix, size) - expected)[2:-2, 2:-2].max() < 0.06
+    assert np.abs(resample(np.ascontiguousarray(ramp), matrix, size) - expected)[2:-2, 2:-2].max() < 0.06
 
 
 def test_shrinking_is_antialiased() -> None:
     checkers = (np.indices((800, 800)).sum(0) % 2 * 255).astype(np.uint8)
     for side in (60.0, 180.0):
-        small = pull(checkers, ffhq_similarity(face_points((400, 400), side), 48), 48)
+        small = resample(checkers, ffhq_similarity(face_points((400, 400), side), 48), 48)
         assert np.abs(small - 127.5).max() < 12
 
 
 def test_outside_the_photograph_it_reflects() -> None:
     pixels = photograph().pixels
     matrix = np.array([[1.0, 0, -10], [0, 1.0, 490]])
-    crop = pull(pixels, matrix, 32)
+    crop = resample(pixels, matrix, 32)
     assert np.array_equal(crop[:, :10][:10], pixels[490:500, 10:0:-1].astype(np.float32))
     assert np.array_equal(crop[22:][:9, 10:], pixels[510:501:-1, :22].astype(np.float32))
 

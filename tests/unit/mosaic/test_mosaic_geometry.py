@@ -10,7 +10,7 @@ from vera.data.procedural import draw_attributes
 from vera.mosaic.points import INNER, MARGIN, REGIONS, extend, mirrored
 from vera.mosaic.pyramid import collapse, fine_shares, join, laplacian
 from vera.mosaic.shapes import mixed
-from vera.mosaic.warping import Target, pull, triangulate
+from vera.mosaic.warping import Target, resample, triangulate
 from vera.types import VeraError
 
 
@@ -60,7 +60,7 @@ def test_pull_knows_the_margin():
     side = 280  # a crop of 200 with its margin
     ramp = np.repeat(((np.arange(side) + 0.5) / 200 - MARGIN)[None, :], side, axis=0).astype(np.float32)
     way = np.stack(np.meshgrid(np.linspace(0.1, 0.9, 8), np.linspace(0.1, 0.9, 8)), axis=-1).astype(np.float32)
-    assert np.allclose(pull(ramp, way), way[..., 0], atol=2e-3)
+    assert np.allclose(resample(ramp, way), way[..., 0], atol=2e-3)
 
 
 @pytest.mark.parametrize("shape", [(32, 32, 3), (20, 28, 3), (16, 16, 1)])

@@ -44,7 +44,7 @@ def generator(spread=0.02):
     return with_attributes(Generator(**GENERATOR), WIDTHS, spread=spread)
 
 
-def game(network, **changed):
+def objective(network, **changed):
     torch.manual_seed(1)
     made = ContrastiveAdversaries(
         contrast=ContrastiveObjective(
@@ -102,7 +102,7 @@ def test_a_trained_space_is_kept_and_another_is_refused():
 def test_the_gradient_does_not_vanish_at_the_start():
     def norms(spread):
         network = generator(spread)
-        made = game(network)
+        made = objective(network)
         sum(made.contrasts(faces(4)).values()).backward()
         mapping = [p.grad.norm() for p in network.attribute_mappings["pose"].parameters() if p.grad is not None]
         return float(network.local.style_attributes.grad.norm()), float(torch.stack(mapping).norm())
@@ -114,7 +114,7 @@ def test_the_gradient_does_not_vanish_at_the_start():
 
 
 def test_the_generators_phase_has_stage_1s_losses_and_each_attributes():
-    made = game(generator())
+    made = objective(generator())
     assert made.stage == "contrastive"
     assert [phase.name for phase in made.phases] == ["discriminator", "r1", "generator", "path"]
     loss, terms = made.phases[2].loss(faces())
@@ -124,18 +124,18 @@ def test_the_generators_phase_has_stage_1s_losses_and_each_attributes():
 
 
 def test_heads_move_with_the_generator_and_are_neither_described_nor_averaged():
-    made = game(generator())
-    moved = {id(p) for p in made.sides["generator"].parameters()}
+    made = objective(generator())
+    moved = {id(p) for p in made.networks["generator"].parameters()}
     assert {id(p) for p in made.contrast.heads.parameters()} < moved
     assert {id(p) for p in made.generator.parameters()} < moved
-    assert made.sides["generator"].config == made.generator.config
+    assert made.networks["generator"].config == made.generator.config
     assert made.averaged is made.generator
-    assert not any(key.startswith("sides") for key in made.state_dict())
+    assert not any(key.startswith("networks") for key in made.state_dict())
 
 
 def test_noise_is_each_faces_own_unless_a_group_shares_it():
     for shared in (False, True):
-        made, seen = game(generator()), []
+        made, seen = objective(generator()), []
         made.shared_noise = shared
         original = made._fast["generator"]
         made._fast["generator"] = lambda *given, original=original, seen=seen: seen.append(given[2]) or original(*given)
@@ -148,7 +148,7 @@ def test_noise_is_each_faces_own_unless_a_group_shares_it():
 def test_other_attributes_than_encoders_are_refused():
     torch.manual_seed(0)
     with pytest.raises(VeraError, match="encoders read"):
-        game(with_attributes(Generator(**GENERATOR), {"pose": 5}, spread=0.02))
+        objective(with_attributes(Generator(**GENERATOR), {"pose": 5}, spread=0.02))
 
 
 def test_controls_are_fitted_on_the_generators_own_faces():

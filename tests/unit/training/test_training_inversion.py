@@ -1,4 +1,4 @@
-"""The game of stage 3, without a Trainer."""
+"""The objective of stage 3, without a Trainer."""
 
 import pytest
 import torch
@@ -36,7 +36,7 @@ def faces():
     return Faces(Sample(**{key: torch.stack([s[key] for s in samples]) for key in ("image", "labels")}), range(8))
 
 
-def game(network, *, generated=0.5, weights=(0.5, 1.0)):
+def objective(network, *, generated=0.5, weights=(0.5, 1.0)):
     objective = InversionObjective(weights=WEIGHTS, perceptual=None)
     made = Inversion(network=network, objective=objective, pass_weights=weights, generated=generated)
     made.draws = Draws(0, torch.device("cpu"))
@@ -44,7 +44,7 @@ def game(network, *, generated=0.5, weights=(0.5, 1.0)):
 
 
 def test_a_generated_face_is_encoded_as_one_and_its_codes_are_known(network, faces):
-    loss, terms = game(network).invert(faces)
+    loss, terms = objective(network).invert(faces)
     kinds = {name.partition("/")[0] for name in terms}
     assert kinds == {"generated", "real", "loss"}
     assert {f"generated/{number}/codes" for number in (1, 2)} <= terms.keys()
@@ -55,14 +55,14 @@ def test_a_generated_face_is_encoded_as_one_and_its_codes_are_known(network, fac
 
 
 def test_a_share_of_none_or_all(network, faces):
-    assert not any(name.startswith("generated") for name in game(network, generated=0.0).invert(faces)[1])
-    assert not any(name.startswith("real") for name in game(network, generated=1.0).invert(faces)[1])
+    assert not any(name.startswith("generated") for name in objective(network, generated=0.0).invert(faces)[1])
+    assert not any(name.startswith("real") for name in objective(network, generated=1.0).invert(faces)[1])
     with pytest.raises(VeraError, match="between 0 and 1"):
-        game(network, generated=1.5)
+        objective(network, generated=1.5)
 
 
 def test_gradients_reach_the_encoder_and_build_nothing_for_the_generator(network, faces):
-    made = game(network)
+    made = objective(network)
     made.invert(faces)[0].backward()
     assert all(p.grad is None for p in network.generator.parameters())
     head = network.encoder.to_steps.weight.grad
@@ -71,7 +71,7 @@ def test_gradients_reach_the_encoder_and_build_nothing_for_the_generator(network
 
 
 def test_generated_faces_are_mixed_by_the_encoder_that_the_generator_knows(network, faces):
-    made = game(network)
+    made = objective(network)
     before = made._generate(faces, faces.images, (faces.segmentations + 1) / 2, 4)[0].local
     torch.nn.init.zeros_(network.encoder.to_codes.weight)  # whatever becomes of the one that learns
     assert torch.equal(made._generate(faces, faces.images, (faces.segmentations + 1) / 2, 4)[0].local, before)
@@ -80,12 +80,12 @@ def test_generated_faces_are_mixed_by_the_encoder_that_the_generator_knows(netwo
 
 def test_the_standardisation_stays_the_autoencoders(network, faces):
     before = network.encoder.standardise.running_mean.clone()
-    game(network).invert(faces)
+    objective(network).invert(faces)
     assert torch.equal(network.encoder.standardise.running_mean, before)
 
 
 def test_micro_batches_generate_the_same_share_of_the_same_batch(network, faces):
-    made = game(network)
+    made = objective(network)
     whole, _ = made.invert(faces)
     parts = [made.invert(part)[0] for part in faces.micro_batches(4)]
     chosen = [part.indices[: len(part) // 2] for part in faces.micro_batches(4)]
@@ -95,13 +95,13 @@ def test_micro_batches_generate_the_same_share_of_the_same_batch(network, faces)
 
 def test_what_does_not_fit_is_said(network, faces):
     with pytest.raises(VeraError, match="one weight for each pass"):
-        game(network, weights=(1.0,))
+        objective(network, weights=(1.0,))
     small = Faces(Sample(image=faces.sample["image"][..., :16, :16], labels=faces.sample["labels"][..., :16, :16]), faces.indices)
     with pytest.raises(VeraError, match="16 px wide"):
-        game(network).invert(small)
+        objective(network).invert(small)
     network.generator.requires_grad_()
     with pytest.raises(VeraError, match="frozen"):
-        game(network)
+        objective(network)
 
 
 def test_it_starts_from_an_autoencoders_bundle(network, tmp_path):

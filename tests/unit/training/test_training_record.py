@@ -58,6 +58,15 @@ def test_of_a_stage_what_is_built_is_compared_not_what_its_settings_are_called(t
         finished(tmp_path, asked(stage={"half_life": 4, "module": {"ema": 4}}))
 
 
+def test_a_part_that_has_moved_or_has_another_name_is_the_same(tmp_path):
+    parsing = {"_target_": "vera.training.objectives.parsing.Parsing"}
+    old = parsing | {"disturbance": {"_target_": "vera.faces.disturbance.Disturbance", "rare": 0.1}}
+    new = parsing | {"corruption": {"_target_": "vera.data.corruption.corrupt.Corruption", "rare": 0.1}}
+    OmegaConf.save(OmegaConf.create(CONFIG | {"stage": {"module": old}}), tmp_path / "config.yaml")
+    write_record(tmp_path, finished=True, images=100, measures={})
+    assert finished(tmp_path, asked(stage={"module": new}))
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [({"optim": {"lr": 0.2}}, "optim.lr: 0.1 there, 0.2 here"), ({"images": 50}, "images: 100"), ({"new": 1}, "new: None there, 1 here")],

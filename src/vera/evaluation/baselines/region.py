@@ -12,19 +12,15 @@ import numpy as np
 
 from vera.faces.alignment import align, warp_to_photograph
 from vera.faces.detection import Detector
-from vera.faces.landmarks import BROWS, NOSE_BASE, eye_distance
+from vera.faces.landmarks import BROWS, FOREHEAD, LEAST_VISIBLE, NOSE_BASE, eye_distance
 from vera.faces.masks import check_mask
 from vera.faces.parsing import Parser
 from vera.types import AlignedFace, Anonymized, AnonymizedPerson, Mask, Photograph, Pixels, Refused, Semantic, VeraError
 
 ALIGNED = 256
 """DECISION: side at which baselines align and parse a face."""
-FOREHEAD = 0.8
-"""DECISION: how far above the brows the region reaches, in distances from the brows to the base of the nose."""
 GROWN = 0.15
 """DECISION: dilation of the landmarks' hull, in eye distances."""
-LEAST_VISIBLE = 0.005
-"""DECISION: a class to be kept counts as visible from this area on, in squared eye distances."""
 
 
 @dataclass(frozen=True)

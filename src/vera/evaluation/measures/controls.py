@@ -19,8 +19,8 @@ from vera.attributes.encoder import AttributeEncoder
 from vera.distributed import Collected
 from vera.generator.mapping import PrincipalMapping
 from vera.generator.network import Generator
-from vera.generator.sampling import middle, truncate
-from vera.rng import key
+from vera.generator.sampling import middle, sample_codes, truncate
+from vera.rng import Draws, key
 from vera.types import LatentCodes, Matrix, VeraError, to_probabilities
 
 
@@ -188,7 +188,7 @@ class Reading:
         self, generator: Generator, readers: Mapping[str, AttributeEncoder], *, faces: int, batch: int, seed: int, truncation: float = 1.0
     ) -> None:
         self.generator, self.readers = generator.eval(), dict(readers)
-        self.faces, self.batch, self.seed = faces, batch, seed
+        self.faces, self.batch, self.draws = faces, batch, Draws(seed, torch.device("cpu"))
         self.names = [q.name for reader in self.readers.values() for q in reader.quantities]
         self.device = next(generator.parameters()).device
         self.centre, self.truncation = None if truncation == 1 else middle(generator), truncation
@@ -200,8 +200,7 @@ class Reading:
 
     def draw(self, stream: str, numbers: Sequence[int]) -> LatentCodes:
         """Codes of these faces; another stream draws others."""
-        z = {name: self._normal(f"{stream}/{name}", numbers, width) for name, width in self.generator.attributes.items()}
-        codes = self.generator.map(self._behind(stream, numbers), z)
+        codes = sample_codes(self.generator, self.draws, f"measure/{stream}/{LOCAL}", numbers, attributes=f"measure/{stream}/")
         return codes if self.centre is None else truncate(codes, self.centre(codes), self.truncation)
 
     def regressed(self, codes: LatentCodes, stream: str, numbers: Sequence[int]) -> dict[str, Tensor]:
@@ -211,19 +210,14 @@ class Reading:
 
     def see(self, codes: LatentCodes, numbers: Sequence[int]) -> tuple[Tensor, Float[Tensor, "b v"]]:
         """Images, and the readers' numbers. The injected noise belongs to the face's number: it stays when codes change."""
-        sides = self.generator.noise_sides
-        flat = torch.split(self._normal("noise", numbers, sum(side**2 for side in sides)), [side**2 for side in sides], dim=1)
-        made = self.generator(codes, [part.view(-1, 1, side, side) for part, side in zip(flat, sides, strict=True)])
+        noise = self.draws.maps("measure/noise", numbers, self.generator.noise_sides)
+        made = self.generator(codes, [part.to(self.device) for part in noise])
         image, segmentation = made.image.clamp(-1, 1), to_probabilities(made.segmentation)
         return image, torch.cat([reader(image, segmentation) for reader in self.readers.values()], dim=1)
 
     def _behind(self, stream: str, numbers: Sequence[int]) -> Tensor:
-        return self._normal(f"{stream}/{LOCAL}", numbers, self.generator.latent)
-
-    def _normal(self, stream: str, numbers: Sequence[int], width: int) -> Tensor:
-        source = torch.Generator()
-        rows = [torch.randn(width, generator=source.manual_seed(key(self.seed, f"measure/{stream}", number))) for number in numbers]
-        return torch.stack(rows).to(self.device)
+        """Noise behind the local codes, as :func:`vera.generator.sampling.sample_codes` draws it."""
+        return self.draws.normal(f"measure/{stream}/{LOCAL}", numbers, self.generator.latent).to(self.device)
 
 
 def parts(generator: Generator, codes: LatentCodes) -> dict[str, Tensor]:
@@ -289,7 +283,7 @@ def control(reading: Reading, generator: ControlledGenerator, *, asked: Mapping[
         middle, half = float(regressor.mean[place.number]), spread * float(regressor.spread[place.number])
         for numbers in reading.batches():
             codes = reading.draw("face", numbers)
-            source = torch.Generator().manual_seed(key(reading.seed, f"ask/{quantity}", numbers[0]))
+            source = torch.Generator().manual_seed(key(reading.draws.seed, f"ask/{quantity}", numbers[0]))
             values = (middle + half * (2 * torch.rand(len(numbers), generator=source) - 1)).to(reading.device)
             _, seen = reading.see(generator.edit(codes, {quantity: values}), numbers)
             metric.update(values, seen[:, reading.names.index(read)])

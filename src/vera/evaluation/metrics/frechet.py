@@ -110,10 +110,10 @@ class FrechetDistance(Metric):
 
     Args:
         features: a frozen network from images ``(B, 3, H, W)`` in [-1, 1] to vectors ``(B, D)``.
-        reference: statistics of the real images; then no real image is given to :meth:`update`.
+        reference: statistics of the real images, or the path of their file; then no real image is given to :meth:`update`.
 
     Raises:
-        VeraError: the reference belongs to other features.
+        VeraError: the reference cannot be read, or belongs to other features.
 
     """
 
@@ -121,8 +121,9 @@ class FrechetDistance(Metric):
     is_differentiable = False
     full_state_update = False
 
-    def __init__(self, features: PooledFeatures, *, reference: Statistics | None = None, **kwargs: Any) -> None:
+    def __init__(self, features: PooledFeatures, *, reference: Statistics | str | Path | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        reference = Statistics.load(reference) if isinstance(reference, str | Path) else reference
         if reference is not None and reference.features != features.name:
             raise VeraError(f"the reference is of '{reference.features}', not of '{features.name}': compute it with this network")
         self.features = features.eval().requires_grad_(False)

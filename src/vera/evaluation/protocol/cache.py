@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from vera.evaluation.judges import Observation, Observer
-from vera.evaluation.protocol.items import ORIGINALS, Files, Item, Ledger, Sources, digest, key, plain
+from vera.evaluation.protocol.items import ORIGINALS, Files, Item, Ledger, Sources, digest, key
 from vera.faces.photograph import read_photograph
-from vera.files import write_into_run
+from vera.files import plain, write_into_run
 from vera.types import Photograph, VeraError
 from vera.untrusted import read_arrays
 
@@ -20,7 +20,7 @@ Records = Mapping[Item, Mapping[str, Any]]
 """The ledger's lines."""
 
 
-class Looker:
+class ObservationCache:
     """Cache that observes an item's photographs once, stores the result, and records the item.
 
     Args:
@@ -71,7 +71,7 @@ class Looker:
 
     def record(self, item: Item, content: Mapping[str, Any]) -> None:
         """Write the item's line: it is finished."""
-        self.ledger.append("item", dict(content) | item._asdict() | {"session": self.session})
+        self.ledger.append("item", dict(content) | item.line | {"session": self.session})
 
     def _look(
         self, item: Item, record: Mapping[str, Any], photographs: Sequence[Photograph], sources: Sequence[Observation]

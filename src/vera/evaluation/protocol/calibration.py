@@ -14,7 +14,7 @@ from vera.data.people import Person, PhotographFile
 from vera.data.verification_pairs import Pair
 from vera.evaluation.judges import Calibration, Judge, Observation
 from vera.evaluation.metrics.verification import VerificationCalibration
-from vera.evaluation.protocol.cache import Looker
+from vera.evaluation.protocol.cache import ObservationCache
 from vera.evaluation.protocol.items import CALIBRATION, Files, Ledger, Sources
 from vera.files import printable
 from vera.types import VeraError
@@ -38,13 +38,13 @@ class CalibrationPairs:
     folder: Path | None = None
 
 
-def calibrate(given: CalibrationPairs | None, judges: Sequence[Judge], looker: Looker, session: Mapping[str, Any]) -> Calibration:
+def calibrate(given: CalibrationPairs | None, judges: Sequence[Judge], cache: ObservationCache, session: Mapping[str, Any]) -> Calibration:
     """Calibrate all recognisers on pairs of photographs; each process embeds its share.
 
     Args:
         given: the pairs; None for no calibration.
         judges: judges whose recognisers are calibrated.
-        looker: cache of these judges' observations; photographs of an earlier run are taken from it.
+        cache: cache of these judges' observations; photographs of an earlier run are taken from it.
         session: where figures come from, for pairs with a folder of their own.
 
     Raises:
@@ -54,18 +54,18 @@ def calibrate(given: CalibrationPairs | None, judges: Sequence[Judge], looker: L
     if given is None:
         return Calibration()
     if given.folder is None:
-        return _calibrated(given, judges, looker)
+        return _calibrated(given, judges, cache)
     with Ledger(given.folder, ranks.rank()) as ledger:
-        return _calibrated(given, judges, Looker(Files(given.folder), ledger, looker.observer, session))
+        return _calibrated(given, judges, ObservationCache(Files(given.folder), ledger, cache.observer, session))
 
 
-def _calibrated(given: CalibrationPairs, judges: Sequence[Judge], looker: Looker) -> Calibration:
-    done = looker.ledger.items()
+def _calibrated(given: CalibrationPairs, judges: Sequence[Judge], cache: ObservationCache) -> Calibration:
+    done = cache.ledger.items()
     for path in ranks.mine(sorted({path for pair in given.pairs for path in (pair.first, pair.second)})):
-        _look(looker, done, path)
+        _look(cache, done, path)
     ranks.wait()
-    done, share = looker.ledger.items(), ranks.mine(given.pairs)
-    found = {path: _look(looker, done, path) for pair in share for path in (pair.first, pair.second)}
+    done, share = cache.ledger.items(), ranks.mine(given.pairs)
+    found = {path: _look(cache, done, path) for pair in share for path in (pair.first, pair.second)}
     records = {}
     for judge in judges:
         metric = VerificationCalibration(false_accept_rates=given.rates)
@@ -74,9 +74,9 @@ def _calibrated(given: CalibrationPairs, judges: Sequence[Judge], looker: Looker
     return Calibration(given.source, records)
 
 
-def _look(looker: Looker, done: Mapping[Any, Mapping[str, Any]], path: Path) -> Observation:
+def _look(cache: ObservationCache, done: Mapping[Any, Mapping[str, Any]], path: Path) -> Observation:
     person = Person(printable(str(path)), (PhotographFile("", path),))
-    seen = looker.originals(Sources(person), done, called=CALIBRATION)
+    seen = cache.originals(Sources(person), done, called=CALIBRATION)
     if seen is None:
         raise VeraError(f"'{path}', which the recognisers are calibrated on, can't be read: copy it again, or leave its pairs out")
     return seen[0]

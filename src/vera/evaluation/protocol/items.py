@@ -11,7 +11,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-import math
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -21,13 +20,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-import numpy as np
-
 from vera import files, untrusted
 from vera.data.people import Person
 from vera.faces.masks import read_mask
 from vera.faces.photograph import write_png
-from vera.files import append, cut_unfinished, storable
+from vera.files import append, cut_unfinished, plain
 from vera.types import AnonymizedPerson, Anonymizer, Mask, Photograph, Refused, VeraError
 
 MEND = "remove the line, its item is then done again"
@@ -38,8 +35,13 @@ LONGEST = 100
 class Item(NamedTuple):
     """The unit of work of an evaluation: all photographs of one person, by one method."""
 
-    contestant: str
+    method: str
     person: str
+
+    @property
+    def line(self) -> dict[str, str]:
+        """Names of the item in a line of the ledger, where the method has the key ``contestant``, as in the first runs."""
+        return {"contestant": self.method, "person": self.person}
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class Files:
 
     def image(self, item: Item, number: int) -> Path:
         """The written photograph; the first of a person has number 1."""
-        return self.root / "images" / item.contestant / f"{stem(item.person)}.{number}.png"
+        return self.root / "images" / item.method / f"{stem(item.person)}.{number}.png"
 
     def preserved(self, item: Item, number: int) -> Path:
         """The region that was kept, white on black."""
@@ -63,7 +65,7 @@ class Files:
 
     def seen(self, item: Item) -> Path:
         """Path of the cached observations of these photographs."""
-        return self.root / "seen" / item.contestant / f"{stem(item.person)}.npz"
+        return self.root / "seen" / item.method / f"{stem(item.person)}.npz"
 
 
 class Ledger:
@@ -131,19 +133,6 @@ def digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(plain(value), sort_keys=True).encode()).hexdigest()[:16]
 
 
-def plain(value: Any) -> Any:
-    """JSON's own types; a number that is not finite (nothing to measure) is null, what JSON does not know is its text."""
-    if isinstance(value, Mapping):
-        return {storable(str(key)): plain(item) for key, item in value.items()}
-    if isinstance(value, np.ndarray | np.generic):
-        return plain(value.tolist())
-    if isinstance(value, list | tuple | set | frozenset):
-        return [plain(item) for item in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value if isinstance(value, int | bool | None) else storable(str(value))
-
-
 def _check_line(line: Mapping[str, Any], what: str) -> None:
     """Raise a VeraError for a line that this file's readers could not use."""
     untrusted.field(line, "at", float if isinstance(line.get("at"), float) else int, what=what)
@@ -164,7 +153,7 @@ ORIGINALS, CALIBRATION = "originals", "calibration"
 
 
 @dataclass(frozen=True)
-class Contestant:
+class Method:
     """An anonymization method under its name in the tables.
 
     Attributes:
@@ -263,14 +252,14 @@ def make(item: Item, anonymizer: Anonymizer, sources: Sources, files: Files) -> 
         failure = {"status": "failed", "reason": f"{type(error).__name__}: {error}"}
     record = {"seconds": round(time.perf_counter() - started, 4)} | failure
     if result is not None:
-        _check(item.contestant, result, sources.photographs)
+        _check(item.method, result, sources.photographs)
         record |= {"status": "written", "images": _write(item, result, files), "audit": result.audit}
     return record
 
 
-def key(contestant: Mapping[str, Any], sources: Sources) -> str:
+def key(method: Mapping[str, Any], sources: Sources) -> str:
     """Digest of all that an item depends on: method, settings and photographs."""
-    return digest({"contestant": contestant, "person": sources.person.id, "photographs": sources.digests})
+    return digest({"contestant": method, "person": sources.person.id, "photographs": sources.digests})
 
 
 def _write(item: Item, result: AnonymizedPerson, files: Files) -> list[dict[str, str]]:
@@ -284,10 +273,10 @@ def _write(item: Item, result: AnonymizedPerson, files: Files) -> list[dict[str,
     return written
 
 
-def _check(contestant: str, result: AnonymizedPerson, sources: Sequence[Photograph]) -> None:
+def _check(method: str, result: AnonymizedPerson, sources: Sequence[Photograph]) -> None:
     sizes = [(photograph.image.shape[:2], photograph.preserved.shape) for photograph in result.photographs]
     if sizes != [(source.size, source.size) for source in sources]:
-        raise VeraError(f"'{contestant}' gave other photographs back than it was given: one of the same size for each, in their order")
+        raise VeraError(f"'{method}' gave other photographs back than it was given: one of the same size for each, in their order")
 
 
 def file_digest(path: Path) -> str:

@@ -17,8 +17,9 @@ from vera.evaluation.judges import Calibration, Judge, Observation
 from vera.evaluation.measures.base import Measure, Original, Written
 from vera.evaluation.measures.recognition import Detected, Recognised
 from vera.evaluation.protocol.cache import Records, load_seen, read_written
-from vera.evaluation.protocol.items import ORIGINALS, Contestant, Files, Item, Sources, digest, plain
+from vera.evaluation.protocol.items import ORIGINALS, Files, Item, Method, Sources, digest
 from vera.faces.alignment import align
+from vera.files import plain
 from vera.types import Matrix, Pixels, tensor_to_image
 
 Curves = dict[str, Matrix]
@@ -45,7 +46,7 @@ class AnonymizerResult:
     curves: dict[str, Curves] = field(default_factory=dict)
 
 
-class Bench:
+class Scorer:
     """Scorer of an evaluation: runs all measures over the photographs of one method.
 
     Args:
@@ -79,7 +80,7 @@ class Bench:
         detectors = dict.fromkeys(judge.detector.name for judge in judges)
         self.measures: list[Measure] = [*(Detected(name, self.groups) for name in detectors), *self.recognised, *measures]
 
-    def judge(self, contestant: Contestant) -> AnonymizerResult:
+    def judge(self, method: Method) -> AnonymizerResult:
         """Compute all figures of one method, over all processes.
 
         Raises:
@@ -89,11 +90,11 @@ class Bench:
         for measure in self.measures:
             measure.reset()
         for person in ranks.mine(self.people):
-            self._feed(person, contestant)
+            self._feed(person, method)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="The ``compute`` method of metric", category=UserWarning)  # counts say what is empty
             figures = {measure.name: measure.result() for measure in self.measures}
-        record = {"anonymizer": contestant.name, **self._counts(contestant), "measures": figures}
+        record = {"anonymizer": method.name, **self._counts(method), "measures": figures}
         return AnonymizerResult(rounded(plain(record)), {one.recogniser.name: one.curves() for one in self.recognised})
 
     def data(self) -> dict[str, Any]:
@@ -131,12 +132,12 @@ class Bench:
             row.append(tensor_to_image(align(written, marks, side).image))
         return row
 
-    def _feed(self, person: Person, contestant: Contestant) -> None:
+    def _feed(self, person: Person, method: Method) -> None:
         originals = self._originals(person)
         for original in originals:
             for measure in self.measures:
                 measure.original(original)
-        for written in self._written(person, contestant, originals):
+        for written in self._written(person, method, originals):
             for measure in self.measures:
                 measure.written(written)
 
@@ -147,23 +148,23 @@ class Bench:
         seen, group = load_seen(self.files.seen(item)), self._group(person)
         return [Original(person.id, group, photograph, one) for photograph, one in zip(Sources(person).photographs, seen, strict=True)]
 
-    def _written(self, person: Person, contestant: Contestant, originals: Sequence[Original]) -> Iterator[Written]:
-        item = Item(contestant.name, person.id)
+    def _written(self, person: Person, method: Method, originals: Sequence[Original]) -> Iterator[Written]:
+        item = Item(method.name, person.id)
         if self.items[item]["status"] != "written":
             return
-        seen, again = load_seen(self.files.seen(item)), self._other_seeds(person, contestant)
+        seen, again = load_seen(self.files.seen(item)), self._other_seeds(person, method)
         for number, (original, one, files) in enumerate(zip(originals, seen, self.items[item]["images"], strict=True), 1):
             photograph = read_written(self.files.image(item, number), files["image"])
             preserved = read_written(self.files.preserved(item, number), files["preserved"]).pixels[:, :, 0] > 127
             yield Written(original, photograph, preserved, one, tuple(other[number - 1] for other in again))
 
-    def _other_seeds(self, person: Person, contestant: Contestant) -> list[list[Observation]]:
-        names = [Item(name, person.id) for name, _ in contestant.runs[1:]] if person.id in self.repeated else []
+    def _other_seeds(self, person: Person, method: Method) -> list[list[Observation]]:
+        names = [Item(name, person.id) for name, _ in method.runs[1:]] if person.id in self.repeated else []
         return [load_seen(self.files.seen(item)) for item in names if self.items.get(item, {}).get("status") == "written"]
 
-    def _counts(self, contestant: Contestant) -> dict[str, Any]:
+    def _counts(self, method: Method) -> dict[str, Any]:
         """Count people by outcome, reason and duration; nobody is dropped."""
-        records = [self.items[Item(contestant.name, person.id)] for person in self.people]
+        records = [self.items[Item(method.name, person.id)] for person in self.people]
         shares = zip(records, self.people, strict=True)
         seconds = [record["seconds"] / len(person.photographs) for record, person in shares if record["status"] in ("written", "refused")]
         return {

@@ -7,19 +7,17 @@ from __future__ import annotations
 
 import inspect
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from vera import distributed as ranks
 from vera.data.people import Person
 from vera.evaluation.judges import Observation, Observer
-from vera.evaluation.protocol.cache import Looker, Records
-from vera.evaluation.protocol.items import Contestant, Files, Item, Ledger, Sources, described, key, make, plain
-from vera.types import Anonymizer, VeraError
-
-Tell = Callable[[str, int, int], None]
-"""A function that reports progress: the current activity, the number done, and the total."""
+from vera.evaluation.protocol.cache import ObservationCache, Records
+from vera.evaluation.protocol.items import Files, Item, Ledger, Method, Sources, described, key, make
+from vera.files import plain
+from vera.types import Anonymizer, Progress, VeraError
 
 
 class Protocol:
@@ -28,7 +26,7 @@ class Protocol:
     Args:
         folder: the run's; what was finished there is not done again.
         people: people whose photographs are anonymized.
-        contestants: anonymization methods of different names.
+        methods: anonymization methods of different names.
         observer: detectors and recognisers that look at originals and outputs.
         repeated: number of people (the first ones) for whom the methods' other seeds are run as well; 0 for none.
         session: provenance of this run's figures (:func:`vera.provenance.provenance`).
@@ -43,21 +41,21 @@ class Protocol:
         self,
         folder: Path,
         people: Sequence[Person],
-        contestants: Sequence[Contestant],
+        methods: Sequence[Method],
         observer: Observer,
         *,
         repeated: int = 0,
         session: Mapping[str, Any] | None = None,
         shard: tuple[int, int] | None = None,
     ) -> None:
-        check(people, contestants)
-        self.people, self.contestants = list(people), list(contestants)
+        check(people, methods)
+        self.people, self.methods = list(people), list(methods)
         self.repeated = {person.id for person in self.people[:repeated]}
         self.share = ranks.mine(self.people) if shard is None else self.people[shard[0] :: shard[1]]
         self.files, self.ledger = Files(folder), Ledger(folder, ranks.rank() if shard is None else shard[0])
-        self.looker = Looker(self.files, self.ledger, observer, session or {})
+        self.cache = ObservationCache(self.files, self.ledger, observer, session or {})
 
-    def run(self, tell: Tell | None = None) -> dict[Item, dict[str, Any]]:
+    def run(self, tell: Progress | None = None) -> dict[Item, dict[str, Any]]:
         """Do what is not done yet, each process for its share of the people; then all wait for each other.
 
         Args:
@@ -73,8 +71,8 @@ class Protocol:
         done = self.ledger.items()
         for number, person in enumerate(self.share):
             sources = Sources(person)
-            seen = self.looker.originals(sources, done)
-            for one in self.contestants:
+            seen = self.cache.originals(sources, done)
+            for one in self.methods:
                 for name, anonymizer in one.runs if person.id in self.repeated else one.runs[:1]:
                     if tell:
                         tell(f"{person.id}: {name}", number, len(self.share))
@@ -83,16 +81,16 @@ class Protocol:
         return self.ledger.items()
 
     def _item(
-        self, item: Item, one: Contestant, anonymizer: Anonymizer, sources: Sources, seen: Sequence[Observation], done: Records
+        self, item: Item, one: Method, anonymizer: Anonymizer, sources: Sources, seen: Sequence[Observation], done: Records
     ) -> None:
         wanted = key(plain({"settings": one.settings} | described(anonymizer)), sources)
         record = dict(done.get(item, {}))
         if not self._is_made(item, record, wanted):
             record = {"key": wanted} | make(item, anonymizer, sources, self.files)
             if record["status"] != "written":
-                self.looker.record(item, record)
-        if not self.looker.has_seen(item, record):
-            self.looker.written(item, record, seen)
+                self.cache.record(item, record)
+        if not self.cache.has_seen(item, record):
+            self.cache.written(item, record, seen)
 
     def _is_made(self, item: Item, record: Mapping[str, Any], wanted: str) -> bool:
         """Whether an item is complete: made with these settings, without a fault, and its images exist."""
@@ -102,15 +100,15 @@ class Protocol:
         return all(self.files.image(item, n).is_file() and self.files.preserved(item, n).is_file() for n in numbers)
 
 
-def check(people: Sequence[Person], contestants: Sequence[Contestant]) -> None:
+def check(people: Sequence[Person], methods: Sequence[Method]) -> None:
     """Raise a VeraError if there is nobody to anonymize, two of one name, or an anonymizer without masks for people with masks."""
-    if not people or not contestants:
-        raise VeraError(f"{len(people)} people and {len(contestants)} anonymizers: an evaluation needs at least one of each")
-    for what, names in (("people", [person.id for person in people]), ("anonymizers", [one.name for one in contestants])):
+    if not people or not methods:
+        raise VeraError(f"{len(people)} people and {len(methods)} anonymizers: an evaluation needs at least one of each")
+    for what, names in (("people", [person.id for person in people]), ("anonymizers", [one.name for one in methods])):
         twice = [name for name, count in Counter(name.casefold() for name in names).items() if count > 1]
         if twice:
             raise VeraError(f"two {what} are called '{twice[0]}' (small and capital letters count alike): rename one")
     if any(file.mask for person in people for file in person.photographs):
-        for one in contestants:
+        for one in methods:
             if "masks" not in inspect.signature(one.anonymizer).parameters:
                 raise VeraError(f"'{one.name}' takes no masks, but people have some: leave it out, or the masks")

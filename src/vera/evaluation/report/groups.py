@@ -126,7 +126,7 @@ def read_outcomes(run: Path, anonymizer: str, judged: Judged) -> list[Outcome]:
     files, looked = Files(run), list[tuple[Item, list[Observation], list[Observation]]]()
     for item in items:
         result = items.get(Item(anonymizer, item.person))
-        if item.contestant == ORIGINALS and items[item]["status"] == "written" and result is not None:
+        if item.method == ORIGINALS and items[item]["status"] == "written" and result is not None:
             after = load_seen(files.seen(Item(anonymizer, item.person))) if result["status"] == "written" else []
             looked.append((item, load_seen(files.seen(item)), after))
     name = judged.recogniser

@@ -11,6 +11,7 @@ from hydra.utils import instantiate
 from jaxtyping import Float
 from torch import Tensor
 
+from vera.attributes.encoder import encoder_config
 from vera.attributes.objective import ContrastiveObjective, Loss
 from vera.generator.network import Generator
 from vera.training.build import networks as stage_1
@@ -105,7 +106,7 @@ def contrast(*, attributes: Mapping[str, Any], loss: Any, projection: bool, hidd
     """Build the contrastive objective from the attributes' configuration; a new attribute is an entry there, not code.
 
     Args:
-        attributes: the configuration group: ``encoder`` and ``weight`` of each.
+        attributes: the configuration group: each with ``code``, ``weight`` and its encoder's class and arguments.
         loss: configuration of the contrastive loss.
         projection: whether projection heads are trained.
         hidden: width of their hidden layer.
@@ -114,7 +115,7 @@ def contrast(*, attributes: Mapping[str, Any], loss: Any, projection: bool, hidd
     """
     chosen: Loss = instantiate(loss, _convert_="all")
     return ContrastiveObjective(
-        encoders={str(name): instantiate(entry["encoder"], _convert_="all") for name, entry in attributes.items()},
+        encoders={str(name): instantiate(encoder_config(entry), _convert_="all") for name, entry in attributes.items()},
         weights={str(name): float(entry["weight"]) for name, entry in attributes.items()},
         loss=chosen,
         projection={"hidden": hidden, "outputs": outputs} if projection else None,

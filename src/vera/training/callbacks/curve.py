@@ -15,6 +15,7 @@ from vera.data.sample import Sample, decode_images
 from vera.data.stream import Stream
 from vera.evaluation.metrics.frechet import FrechetDistance, Statistics
 from vera.features.pooled import PooledFeatures
+from vera.generator.sampling import sample_codes
 from vera.rng import Draws
 from vera.training.callbacks.snapshots import Periodic, save_checkpoint
 from vera.training.module import require_finite
@@ -65,9 +66,7 @@ class FrechetCurve(Periodic):
         metric = FrechetDistance(self.features, reference=self._reference(trainer, module)).to(module.device)
         network, draws = module.ema.network, Draws(module.seed, module.device, module.dtype)
         for indices in self._shares(trainer, self.images):
-            attributes = {name: draws.normal(f"curve/z/{name}", indices, dim) for name, dim in network.attributes.items()}
-            codes = network.map(draws.normal("curve/z", indices, network.latent), attributes)
-            made = network(codes, draws.maps("curve/noise", indices, network.noise_sides))
+            made = network(sample_codes(network, draws, "curve/z", indices), draws.maps("curve/noise", indices, network.noise_sides))
             metric.update(made.image.float(), real=False)
         distance = metric.compute()
         require_finite(distance, metric.name, images_seen=module.images_seen)

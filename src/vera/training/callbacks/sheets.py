@@ -14,6 +14,7 @@ from torchvision.utils import make_grid, save_image
 
 from vera.data.sample import Sample, decode_images, decode_labels
 from vera.files import write_whole
+from vera.generator.sampling import sample_codes
 from vera.inversion.bank import mix_within
 from vera.ops.palette import colourise
 from vera.rng import Draws
@@ -81,8 +82,7 @@ class Samples(ContactSheet):
         rows = []
         for start in range(0, self.faces, columns):
             indices = range(start, min(start + columns, self.faces))
-            attributes = {name: draws.normal(f"sheet/z/{name}", indices, dim) for name, dim in network.attributes.items()}
-            made = network(network.map(draws.normal("sheet/z", indices, network.latent), attributes))
+            made = network(sample_codes(network, draws, "sheet/z", indices))
             colours = colourise(made.segmentation.argmax(dim=1)).float() / 127.5 - 1
             blank = made.image.new_full((columns - len(indices), *made.image.shape[1:]), -1.0)
             rows += [made.image, blank, colours, blank]

@@ -12,6 +12,7 @@ import torch
 
 from vera import bundle
 from vera.bundle import BundleInfo
+from vera.moved import STORED
 from vera.training.export.autoencoder import BankSettings, export_autoencoder
 from vera.training.export.contrastive import export_contrastive
 from vera.training.export.stored import read_config
@@ -20,7 +21,7 @@ from vera.types import VeraError
 from vera.untrusted import field, shown
 
 SOURCE = "the checkpoint"
-PREFIX = "game.discriminator."
+PREFIX = f"{STORED}discriminator."
 
 
 @dataclass(frozen=True)
@@ -98,9 +99,6 @@ def export(
             f"the checkpoint is of the stage '{shown(stage)}', which this version of VerA does not know: export it with its own"
         )
     return [export_autoencoder(config, state, out, bank=bank, provenance=provenance, **stated)]
-
-
-PREFIX = "game.discriminator."
 
 
 def export_generator(state: Mapping[str, Any], out: Path, *, provenance: Mapping[str, Any], **stated: Any) -> bundle.BundleInfo:

@@ -13,7 +13,6 @@ from omegaconf import OmegaConf
 from torch import Tensor
 
 from vera import bundle
-from vera.anonymization.generator_renderer import REFINEMENT
 from vera.data.folder import FolderDataset
 from vera.data.sample import FaceDataset, decode_images, decode_labels
 from vera.features.perceptual import PerceptualDistance
@@ -22,6 +21,7 @@ from vera.inversion.axes import learn_axes
 from vera.inversion.bank import PEOPLE, mix
 from vera.inversion.mapped import TRUNCATION
 from vera.inversion.objective import InversionObjective
+from vera.inversion.refinement import REFINEMENT
 from vera.mosaic.records import META, labels
 from vera.training.export.stored import build
 from vera.types import VeraError

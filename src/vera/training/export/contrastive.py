@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from omegaconf import OmegaConf
 from torch import Tensor
 
 from vera import bundle
 from vera.attributes.control import ControlledGenerator
-from vera.attributes.encoder import AttributeEncoder
+from vera.attributes.encoder import AttributeEncoder, encoder_config
 from vera.generator.network import Generator
+from vera.generator.sampling import sample_codes
 from vera.rng import Draws
 from vera.training.export.stored import build
 from vera.types import VeraError, to_probabilities
@@ -40,9 +42,8 @@ def export_contrastive(
     stored = field(field(state["networks"], "generator", dict, what=SOURCE), "config", dict, what=SOURCE)
     network: Any = bundle.rebuild({"class": GENERATOR, "config": stored}, state["ema"], source=SOURCE)
     attributes = field(config, "attributes", Mapping, what=CONFIG)  # type: ignore[type-abstract]
-    encoders = {
-        str(name): build(attributes, f"{name}.encoder", AttributeEncoder, rooms=("attributes",), what=CONFIG) for name in attributes
-    }
+    described = OmegaConf.create({str(name): encoder_config(entry) for name, entry in attributes.items()})
+    encoders = {str(name): build(described, str(name), AttributeEncoder, rooms=("attributes",), what=CONFIG) for name in described}
     controlled = with_controls(network, encoders, faces=FACES, seed=field(config, "seed", int, what=CONFIG))
     fitted = {
         q: {"unit": encoders[place.attribute].quantities[place.number].unit, "explained": _explained(controlled, q)}
@@ -78,8 +79,7 @@ def with_controls(network: Generator, encoders: Mapping[str, AttributeEncoder], 
     read: dict[str, list[Tensor]] = {name: [] for name in named}
     for start in range(0, faces, BATCH):
         numbers = range(start, min(start + BATCH, faces))
-        z = {name: draws.normal(f"controls/{name}", numbers, width) for name, width in made.attributes.items()}
-        drawn = made.map(draws.normal("controls/local", numbers, made.latent), z)
+        drawn = sample_codes(made, draws, "controls/local", numbers, attributes="controls/")
         image, segmentation, _ = made(drawn, draws.maps("controls/noise", numbers, made.noise_sides))
         for name, encoder in named.items():
             codes[name].append(made.split(drawn.attributes)[name])

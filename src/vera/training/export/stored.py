@@ -47,6 +47,7 @@ def read_config(path: Path) -> DictConfig:
     config = read_values(path)
     for target in _targets(OmegaConf.to_container(config, resolve=False)):
         _require_ours(target, f"'{path}'")
+    modernise(config)
     return config
 
 

@@ -23,7 +23,7 @@ from vera.training.objectives.base import AugmentedDiscriminator, Faces, Phase, 
 from vera.types import LatentCodes, Semantic
 
 SURROUND = (Semantic.BACKGROUND, Semantic.HAIR, Semantic.NECK, Semantic.CLOTHES, Semantic.HAT)
-PARTS = (Semantic.EYES, Semantic.NOSE, Semantic.MOUTH)
+PRESERVABLE = (Semantic.EYES, Semantic.NOSE, Semantic.MOUTH)
 """Classes that anonymization may preserve."""
 UNMIXED, WITH_OWN_SURROUND, WITH_OWN_PART = 0.25, 0.5, 0.25
 """DECISION: how often a judged face is the plain reconstruction; has the photograph's own surround; has its own eyes, nose or mouth."""
@@ -108,12 +108,12 @@ class Reconstruction(nn.Module):
             ]
 
     @property
-    def sides(self) -> dict[str, nn.Module]:
-        """The networks that are trained, see :class:`vera.training.objectives.base.Game`."""
-        sides: dict[str, nn.Module] = {"autoencoder": self.network}
+    def networks(self) -> dict[str, nn.Module]:
+        """The networks that are trained, see :class:`vera.training.objectives.base.Objective`."""
+        found: dict[str, nn.Module] = {"autoencoder": self.network}
         if self.discriminator is not None:
-            sides["discriminator"] = self.discriminator
-        return sides
+            found["discriminator"] = self.discriminator
+        return found
 
     @property
     def averaged(self) -> nn.Module:
@@ -165,7 +165,7 @@ class Reconstruction(nn.Module):
         weights = self.weights
         return penalise(logits, images, segmentations, image=weights.r1_image, segmentation=weights.r1_segmentation)
 
-    def settle(self, terms: Terms, *, images: int) -> None:
+    def on_step_end(self, terms: Terms, *, images: int) -> None:
         """End of a step: update the augmentation strength and the balance of the two gradients."""
         if "balance" in terms:
             started = self.balance > 0
@@ -196,7 +196,7 @@ def mixed(stream: str, faces: Faces, codes: LatentCodes, draws: Draws) -> Latent
     """
     local = at_least_single(codes.local)
     mixtures = mix_within(local, draws.normal(f"{stream}/weights", faces.indices, MIXED))
-    own = own_rows(draws.uniform(f"{stream}/own", faces.indices, 2 + len(PARTS)), rows=local.shape[1])
+    own = own_rows(draws.uniform(f"{stream}/own", faces.indices, 2 + len(PRESERVABLE)), rows=local.shape[1])
     return codes.with_local(torch.where(own[..., None], local, mixtures))
 
 
@@ -211,6 +211,6 @@ def own_rows(uniform: Tensor, *, rows: int) -> Tensor:
     own = torch.zeros(len(uniform), rows, dtype=torch.bool, device=uniform.device)
     own[:, :2] = True
     own[:, LatentCodes.rows(SURROUND)] = uniform[:, 1:2] < WITH_OWN_SURROUND
-    for number, part in enumerate(PARTS):
+    for number, part in enumerate(PRESERVABLE):
         own[:, LatentCodes.rows([part])] |= uniform[:, 2 + number, None] < WITH_OWN_PART
     return own | (uniform[:, :1] < UNMIXED)

@@ -122,14 +122,14 @@ class Phase:
         return self.every > 0 and images_seen >= self.begin and (images_seen // batch) % self.every == 0
 
 
-class Game(Protocol):
+class Objective(Protocol):
     """Protocol of training objectives: the networks and losses of each phase, without optimizers or devices.
 
     Every implementation is an :class:`torch.nn.Module` that holds its networks.
 
     Attributes:
         stage: name of the stage, for checkpoints and export.
-        sides: the networks that take turns, each with its own optimizer and a ``config`` of its constructor's arguments.
+        networks: networks that take turns, by name, each with its own optimizer and a ``config`` of its constructor's arguments.
         averaged: the one whose average becomes the bundle.
         phases: of a step, in their order.
         group: faces that are compared or mixed with each other: a share of the batch is a multiple of it.
@@ -146,7 +146,7 @@ class Game(Protocol):
     draws: Draws
 
     @property
-    def sides(self) -> Mapping[str, nn.Module]: ...  # noqa: D102
+    def networks(self) -> Mapping[str, nn.Module]: ...  # noqa: D102
 
     @property
     def averaged(self) -> nn.Module: ...  # noqa: D102
@@ -154,7 +154,7 @@ class Game(Protocol):
     @property
     def group(self) -> int: ...  # noqa: D102
 
-    def settle(self, terms: Terms, *, images: int) -> None:
+    def on_step_end(self, terms: Terms, *, images: int) -> None:
         """End of a step: update the objective's state from the terms, reduced over all processes."""
         ...
 

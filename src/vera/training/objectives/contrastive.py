@@ -39,7 +39,7 @@ class ContrastiveAdversaries(Adversaries):
         shared_noise: all faces of a group get the same injected noise. DECISION: False. Shared, the noise tells which faces belong
             together, and a small generator learns to draw its attributes from the noise instead of the codes (experiments/contrastive).
         contrast_shrink: one in n faces of a micro-batch becomes an anchor, that is ``1 + 2A`` generated faces.
-        **game: further arguments, those of :class:`vera.training.objectives.gan.Adversaries`.
+        **adversaries: further arguments, those of :class:`vera.training.objectives.gan.Adversaries`.
 
     Raises:
         VeraError: the generator has other attributes than there are encoders.
@@ -48,8 +48,10 @@ class ContrastiveAdversaries(Adversaries):
 
     stage = "contrastive"
 
-    def __init__(self, *, contrast: ContrastiveObjective, mirroring: bool, shared_noise: bool, contrast_shrink: int, **game: Any) -> None:
-        super().__init__(**game)
+    def __init__(
+        self, *, contrast: ContrastiveObjective, mirroring: bool, shared_noise: bool, contrast_shrink: int, **adversaries: Any
+    ) -> None:
+        super().__init__(**adversaries)
         if set(contrast.encoders) != set(self.generator.attributes):
             raise VeraError(
                 f"the generator has the attributes {sorted(self.generator.attributes)}, the encoders read {sorted(contrast.encoders)}: "
@@ -58,9 +60,9 @@ class ContrastiveAdversaries(Adversaries):
         self.contrast, self.mirroring, self.shared_noise, self.contrast_shrink = contrast, mirroring, shared_noise, contrast_shrink
 
     @property
-    def sides(self) -> dict[str, nn.Module]:
+    def networks(self) -> dict[str, nn.Module]:
         """The networks that are trained: generator with heads, discriminator."""
-        return {**super().sides, "generator": Learner(self.generator, self.contrast.heads)}
+        return {**super().networks, "generator": Learner(self.generator, self.contrast.heads)}
 
     def generate(self, faces: Faces) -> tuple[Tensor, Terms]:
         """The generator's loss of stage 1, and the contrastive loss of each attribute."""

@@ -21,12 +21,13 @@ from vera.generator.objective import (
     path_lengths,
     path_penalty,
 )
+from vera.generator.sampling import sample_codes
 from vera.ops.precision import at_least_single
 from vera.rng import Draws
 from vera.training.objectives.base import AugmentedDiscriminator, Faces, Phase, Terms, penalise, tell_apart
 from vera.types import LatentCodes
 
-SIDES = ("generator", "discriminator")
+NETWORKS = ("generator", "discriminator")
 
 
 class Adversaries(nn.Module):
@@ -84,9 +85,9 @@ class Adversaries(nn.Module):
         ]
 
     @property
-    def sides(self) -> dict[str, nn.Module]:
-        """The networks that are trained, see :class:`vera.training.objectives.base.Game`."""
-        return {side: getattr(self, side) for side in SIDES}
+    def networks(self) -> dict[str, nn.Module]:
+        """The networks that are trained, see :class:`vera.training.objectives.base.Objective`."""
+        return {name: getattr(self, name) for name in NETWORKS}
 
     @property
     def averaged(self) -> nn.Module:
@@ -132,7 +133,7 @@ class Adversaries(nn.Module):
         return self.weights.path * penalty, {"path/penalty": penalty, "path/length": lengths.mean()}
 
     @torch.no_grad()
-    def settle(self, terms: Terms, *, images: int) -> None:
+    def on_step_end(self, terms: Terms, *, images: int) -> None:
         """End of a step: update path-length mean and augmentation strength from the terms, reduced over all processes."""
         if "path/length" in terms:
             self.path_mean.copy_(advance_path_mean(self.path_mean, terms["path/length"]))
@@ -145,12 +146,12 @@ class Adversaries(nn.Module):
         return Synthesis(*map(at_least_single, made))
 
     def _codes(self, stream: str, faces: Faces) -> LatentCodes:
-        width, indices = self.generator, faces.indices
-        attributes = {name: self.draws.normal(f"{stream}/z/{name}", indices, dim) for name, dim in width.attributes.items()}
         with torch.autocast(self.path_mean.device.type, enabled=False):
-            both = [self.generator.map(self.draws.normal(f"{stream}/z{n}", indices, width.latent), attributes) for n in range(2)]
-        choice = self.draws.uniform(f"{stream}/mixing", indices, 1 + width.classes)
-        return mix_styles(both[0], both[1], choice, probability=self.mixing)
+            first, second = (  # of the same attributes
+                sample_codes(self.generator, self.draws, f"{stream}/z{n}", faces.indices, attributes=f"{stream}/z/") for n in range(2)
+            )
+        choice = self.draws.uniform(f"{stream}/mixing", faces.indices, 1 + self.generator.classes)
+        return mix_styles(first, second, choice, probability=self.mixing)
 
     def _noise(self, stream: str, faces: Faces) -> list[Tensor]:
         return self.draws.maps(f"{stream}/noise", faces.indices, self.generator.noise_sides)

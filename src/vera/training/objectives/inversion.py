@@ -59,8 +59,8 @@ class Inversion(nn.Module):
         self.train()  # Lightning starts with the modes that it finds
 
     @property
-    def sides(self) -> dict[str, nn.Module]:
-        """The one network; only its encoder is trained (see :class:`vera.training.objectives.base.Game`)."""
+    def networks(self) -> dict[str, nn.Module]:
+        """The one network; only its encoder is trained (see :class:`vera.training.objectives.base.Objective`)."""
         return {"autoencoder": self.network}
 
     @property
@@ -113,7 +113,7 @@ class Inversion(nn.Module):
                 codes = self.network.encode_again(images, segmentations, codes, made)
         return total, terms
 
-    def settle(self, terms: Terms, *, images: int) -> None:
+    def on_step_end(self, terms: Terms, *, images: int) -> None:
         """End of a step: this objective has no state to update."""
 
     @torch.no_grad()

@@ -12,6 +12,7 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from vera.files import printable, write_into_run
+from vera.moved import modernise
 from vera.training.export.stored import read_values
 from vera.types import VeraError
 from vera.untrusted import field, read_json, read_text
@@ -151,7 +152,7 @@ def finished(folder: Path, config: DictConfig) -> bool:
     record = read_record(folder)
     if record is None or record["state"] != "finished" or not (folder / CONFIG).is_file() or config.images > record["images"]:
         return False
-    there, here = _flat(read_values(folder / CONFIG)), _flat(config)
+    there, here = _flat(_of_today(read_values(folder / CONFIG))), _flat(_of_today(config))
     for key in sorted(there.keys() | here.keys()):
         handed_on = key.startswith("stage.") and not key.startswith("stage.module.")  # the module has the same values
         if there.get(key) != here.get(key) and not key.endswith("workers") and not handed_on:
@@ -160,13 +161,19 @@ def finished(folder: Path, config: DictConfig) -> bool:
     return True
 
 
+def _of_today(config: DictConfig) -> Any:
+    """A configuration's plain values, with the paths and names of this version."""
+    plain = OmegaConf.to_container(config, resolve=True)
+    modernise(plain)
+    return plain
+
+
 def _flat(node: Any, prefix: str = "") -> dict[str, Any]:
     """Leaves of a configuration by their way, without what lies in :data:`ELSEWHERE`."""
-    plain = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
-    if not isinstance(plain, dict):
-        return {prefix: plain}
+    if not isinstance(node, dict):
+        return {prefix: node}
     leaves: dict[str, Any] = {}
-    for key, value in plain.items():
+    for key, value in node.items():
         if prefix or key not in ELSEWHERE:
             leaves |= _flat(value, f"{prefix}.{key!s}" if prefix else str(key))
     return leaves

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vera.faces.disturbance_numbers import Numbers
+from vera.data.corruption.numbers import Numbers
 
 BLOCK = 8
 """Pixels a side of the blocks that JPEG compresses."""

@@ -1,14 +1,14 @@
-"""Disturbances: labels move with the pixels, each image by itself, and nothing happens without strength."""
+"""Corruption: labels move with the pixels, each image by itself, and nothing happens without strength."""
 
 import pytest
 import torch
 
+from vera.data.corruption.accessories import clothes, hats, occluders, spectacles
+from vera.data.corruption.corrupt import Corruption
+from vera.data.corruption.numbers import FIELDS, Numbers, mean_over
+from vera.data.corruption.pose import Pose, move
+from vera.data.corruption.scene import surroundings
 from vera.data.procedural import ProceduralFaces
-from vera.faces.disturbance import Disturbance
-from vera.faces.disturbance_numbers import FIELDS, Numbers, mean_over
-from vera.faces.disturbed_pose import Pose, move
-from vera.faces.disturbed_scene import surroundings
-from vera.faces.disturbed_wear import clothes, hats, occluders, spectacles
 from vera.types import Semantic, VeraError
 
 STILL = Pose(rotation=0.0, scale=0.0, shift=0.0, tilt=0.0, bend=0.0)
@@ -25,8 +25,8 @@ def faces():
 
 def draws(count, seed=0, side=SIDE):
     source = torch.Generator().manual_seed(seed)
-    uniform = torch.rand(count, Disturbance.numbers, generator=source)
-    return uniform, torch.randn(count, Disturbance.normals(side), generator=source)
+    uniform = torch.rand(count, Corruption.numbers, generator=source)
+    return uniform, torch.randn(count, Corruption.normals(side), generator=source)
 
 
 def numbers(count, seed=0, *, rest=0.0):
@@ -37,7 +37,7 @@ def numbers(count, seed=0, *, rest=0.0):
 
 
 def whole(probability=1.0, rare=1.0, pose=FAR):
-    return Disturbance(probability=probability, rare=rare, pose=pose)
+    return Corruption(probability=probability, rare=rare, pose=pose)
 
 
 def test_without_strength_nothing_changes(faces):

@@ -36,16 +36,16 @@ def configuration(*, size: int, classes: int, narrow: int, compiled: bool, check
     with initialize_config_module("vera.conf", version_base="1.3"):
         composed = compose("train", ["stage=generator", f"generator=px{size}", "run.folder=unused"])
     stage: dict[str, Any] = OmegaConf.to_container(composed.stage, resolve=True)["module"]
-    game = stage["game"]
-    game |= {"compiler": "inductor" if compiled else None, "checkpointing": checkpointing}
-    for network in (game["generator"]["config"], game["discriminator"]["config"]):
+    objective = stage["objective"]
+    objective |= {"compiler": "inductor" if compiled else None, "checkpointing": checkpointing}
+    for network in (objective["generator"]["config"], objective["discriminator"]["config"]):
         network["classes"] = classes
         network["channels"] = {side: max(1, width // narrow) for side, width in network["channels"].items()}
-    generator = game["generator"]["config"]
+    generator = objective["generator"]["config"]
     generator["transparent"] = [k for k in generator["transparent"] if k < classes]
     for width in ("latent", "local_channels", "coarse_channels"):
         generator[width] //= narrow
-    game["discriminator"]["config"]["checkpointing"] = checkpointing
+    objective["discriminator"]["config"]["checkpointing"] = checkpointing
     return stage
 
 
@@ -56,7 +56,7 @@ def ours(stage: Mapping[str, Any], device: torch.device) -> StageModule:
 
 def published(stage: Mapping[str, Any], device: torch.device) -> StageModule:
     """The reference's networks, never compiled, nothing recomputed."""
-    g, d = (stage["game"][side]["config"] for side in ("generator", "discriminator"))
+    g, d = (stage["objective"][side]["config"] for side in ("generator", "discriminator"))
     base, shape, texture = g["layers"]
     common = {"size": g["size"], "seg_dim": g["classes"], "channel_multiplier": 2, "widest": d["channels"][4]}
     networks = {
@@ -67,9 +67,9 @@ def published(stage: Mapping[str, Any], device: torch.device) -> StageModule:
         ),
         "discriminator": reference.Discriminator(**common, group=d["group"]),
     }  # fmt: skip
-    settings = {name: value for name, value in stage["game"].items() if name not in networks}
-    game = instantiate(settings | {"compiler": None, "checkpointing": False}, **networks, _convert_="all")
-    return _ready(instantiate({**stage, "game": None}, game=game, _convert_="all"), device)
+    settings = {name: value for name, value in stage["objective"].items() if name not in networks}
+    objective = instantiate(settings | {"compiler": None, "checkpointing": False}, **networks, _convert_="all")
+    return _ready(instantiate({**stage, "objective": None}, objective=objective, _convert_="all"), device)
 
 
 class PlainGenerator(reference.Generator):
@@ -105,5 +105,5 @@ class PlainGenerator(reference.Generator):
 def _ready(module: StageModule, device: torch.device) -> StageModule:
     module.to(device)
     module.ema.network.to(device)
-    module.game.draws = Draws(module.seed, device)
+    module.objective.draws = Draws(module.seed, device)
     return module

@@ -13,7 +13,7 @@ import math
 import torch
 from torch import Tensor
 
-from vera.faces.disturbance_numbers import Numbers, anywhere, mean_over, of_class, soft
+from vera.data.corruption.numbers import Numbers, anywhere, mean_over, of_class, soft
 from vera.types import Semantic as S
 
 

@@ -1,4 +1,4 @@
-"""Training corruption for the parser: light, places, accessories, poses and cameras that studio photographs lack, in batches.
+"""Corrupt a batch of faces and their labels for the parser's training.
 
 Plain torch on whichever device the batch lies, so that a GPU is not kept waiting; a pure function of keyed random numbers, one row
 for each image, and no image has a part in another's change. Labels move with the pixels.
@@ -12,15 +12,15 @@ import torch
 from jaxtyping import Float, Integer
 from torch import Tensor
 
-from vera.faces.disturbance_numbers import FIELDS, Numbers
-from vera.faces.disturbed_camera import photograph
-from vera.faces.disturbed_pose import Pose, move
-from vera.faces.disturbed_scene import beard, lamp, materials, shadows, surroundings
-from vera.faces.disturbed_wear import clothes, hats, occluders, spectacles
+from vera.data.corruption.accessories import clothes, hats, occluders, spectacles
+from vera.data.corruption.camera import photograph
+from vera.data.corruption.numbers import FIELDS, Numbers
+from vera.data.corruption.pose import Pose, move
+from vera.data.corruption.scene import beard, lamp, materials, shadows, surroundings
 from vera.types import VeraError
 
 
-class Disturbance:
+class Corruption:
     """Corrupt a batch of faces and their labels by random changes of light, place, accessories, pose and camera.
 
     Args:
@@ -39,7 +39,7 @@ class Disturbance:
     def __init__(self, *, probability: float, rare: float, pose: Pose) -> None:
         for name, value in (("probability", probability), ("rare", rare)):
             if not 0 <= value <= 1:
-                raise VeraError(f"disturbance.{name}={value}: choose a value from 0 to 1")
+                raise VeraError(f"corruption.{name}={value}: choose a value from 0 to 1")
         self.probability, self.rare, self.pose = probability, rare, pose
 
     @staticmethod
@@ -72,7 +72,7 @@ class Disturbance:
         """
         expected = (len(images), self.numbers), (len(images), self.normals(images.shape[-1]))
         if (tuple(uniform.shape), tuple(normal.shape)) != expected:
-            raise VeraError(f"disturbance needs numbers of the shapes {expected}, not {tuple(uniform.shape)} and {tuple(normal.shape)}")
+            raise VeraError(f"corruption needs numbers of the shapes {expected}, not {tuple(uniform.shape)} and {tuple(normal.shape)}")
         with torch.autocast(images.device.type, enabled=False):  # coordinates need single precision
             numbers = Numbers(uniform, normal, images.shape[-1])
             x, where = (images.float() + 1) / 2, labels.long()

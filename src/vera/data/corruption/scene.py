@@ -10,10 +10,10 @@ import math
 import torch
 from torch import Tensor
 
-from vera.faces.disturbance_numbers import Numbers, anywhere, mean_over, of_class, soft
+from vera.data.corruption.numbers import Numbers, anywhere, mean_over, of_class, soft
+from vera.types import BARE_FACE
 from vera.types import Semantic as S
 
-FACE = (S.SKIN, S.EYES, S.BROWS, S.MOUTH, S.NOSE)
 DISPLAY = 1 / 2.2
 
 
@@ -48,7 +48,7 @@ def lamp(x: Tensor, labels: Tensor, n: Numbers, probability: float) -> Tensor:
     """A lamp from one side: Lambert's law on an ellipsoid in the place of the head, on the person only."""
     made, strength, angle, front = n.when(probability), n.between(0, 1), n.between(-math.pi, math.pi), n.between(0.2, 0.8)
     warmth = n.between(-0.3, 0.3)
-    face = of_class(labels, *FACE)
+    face = of_class(labels, *BARE_FACE)
     across, down = mean_over(n.x, face), mean_over(n.y, face)
     wide = (mean_over((n.x - across) ** 2, face).sqrt() * 2.4).clamp(min=0.1)
     high = (mean_over((n.y - down) ** 2, face).sqrt() * 2.4).clamp(min=0.1)

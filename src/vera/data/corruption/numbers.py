@@ -66,7 +66,7 @@ class Numbers:
 
         """
         if next(self._columns, None) is not None or any(next(fields, None) is not None for fields in self._fields.values()):
-            raise VeraError("a disturbance left random numbers over: its counts of numbers are wrong")
+            raise VeraError("a corruption left random numbers over: its counts of numbers are wrong")
 
     def _next(self) -> Tensor:
         return next(self._columns).view(-1, 1, 1, 1)

@@ -20,7 +20,7 @@ COARSEST = 12
 _CROSS = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]], dtype=np.float32)
 
 
-def membrane(values: Floats, weight: Floats, domain: Mask, *, length: float) -> Floats:
+def screened_poisson(values: Floats, weight: Floats, domain: Mask, *, length: float) -> Floats:
     """Solve the screened Poisson equation: spread values smoothly over a domain.
 
     Args:

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vera.faces.disturbance_numbers import Numbers
+from vera.data.corruption.numbers import Numbers
 from vera.types import VeraError
 
 
@@ -36,7 +36,7 @@ class Pose:
         for name, most in (("rotation", 180), ("scale", 2), ("shift", 1), ("tilt", 0.45), ("bend", 0.1)):
             value = getattr(self, name)
             if not 0 <= value <= most:
-                raise VeraError(f"disturbance.pose.{name}={value}: choose a value from 0 to {most}")
+                raise VeraError(f"pose.{name}={value}: choose a value from 0 to {most}")
 
 
 def move(x: Tensor, labels: Tensor, n: Numbers, probability: float, pose: Pose) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,1 @@
+"""Training corruption for the parser: light, places, accessories, poses and cameras that studio photographs lack."""
