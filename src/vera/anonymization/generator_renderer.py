@@ -30,14 +30,12 @@ from vera.faces.detection import Detector
 from vera.faces.marking import EDITED_BY_GENERATIVE_AI
 from vera.features.perceptual import PerceptualDistance
 from vera.inversion.autoencoder import Autoencoder
-from vera.inversion.mapped import IDENTITIES, SEED, TRUNCATION, MappedGenerator
+from vera.inversion.mapped import IDENTITIES, SEED, MappedGenerator
 from vera.inversion.objective import InversionObjective
 from vera.inversion.refinement import FROM_MEAN, REFINEMENT, refine
 from vera.rng import derived_seed
 from vera.types import Anonymized, LatentCodes, Progress, Semantic, VeraError, to_probabilities
 
-SUGGESTED = 400
-"""Steps of SemanticStyleGAN's inversion: what is advised where there is no encoder."""
 WIDENING = 0.1
 """DECISION: each further attempt draws from faces farther from the mean by this share: what stays of the photograph (hair, outline, the
 preserved region) makes some people hard to leave."""
@@ -71,11 +69,7 @@ class GeneratorRenderer:
     def check(self, options: Options) -> None:
         """Raise a VeraError for a group that the bundle's bank does not know, and where there is no way to a photograph's codes."""
         self.network.identities(options.kind)
-        if isinstance(self.network, MappedGenerator) and not options.refine_steps:
-            raise VeraError(
-                f"the bundle '{self.info.path}' holds a generator without an encoder: invert by optimisation, --refine-steps {SUGGESTED}, "
-                "or train an encoder first, vera train stage=inversion"
-            )
+        options.require_inversion("Generator" if isinstance(self.network, MappedGenerator) else "Autoencoder", self.info.path)
 
     def open(self, request: Request) -> GeneratorCase:
         """Invert a person's photographs."""
@@ -152,21 +146,20 @@ class GeneratorCase:
             weights, centre = (FROM_MEAN, network.usual_codes(1)) if network.mapped else (REFINEMENT, None)
             objective = InversionObjective(weights=weights, perceptual=self.renderer.perceptual, centre=centre)
             improve = partial(refine, network, images, segmentations, codes, objective=objective, axes=network.axes)
-            told = None
             if self.request.progress is not None:
                 started = time.perf_counter()
                 improve(steps=1)  # the result is not used: a step is timed, so that the time can be said before it is spent
-                what = f"refining, about {duration(steps * (time.perf_counter() - started))}"
-                self.request.progress(what, 0, steps)
-                told = _named(self.request.progress, what, steps)
-            codes = improve(steps=steps, progress=told)
+                forecast = duration(steps * (time.perf_counter() - started))
+                self.request.progress(f"inverting by {steps} steps of optimisation, about {forecast}", 0, 0)
+            codes = improve(steps=steps, progress=_named(self.request.progress, "inverting", steps))
         self.codes = codes.map(Tensor.detach)
 
     def identity(self, attempt: int) -> Identity:
         """Draw an identity and harmonize it with all photographs together."""
         request, renderer = self.request, self.renderer
         options, network = request.options, renderer.network
-        truncation = options.truncation * (1 + WIDENING * (attempt - 1))
+        usual = network.truncation if options.truncation is None else options.truncation
+        truncation = usual * (1 + WIDENING * (attempt - 1))
         bank, mean = network.identities(self.kind)
         skin = self.codes.local[:, LatentCodes.rows([Semantic.SKIN])[1]].mean(dim=0)
         digest, seed, person = renderer.info.digest, request.seed, request.person
@@ -206,7 +199,7 @@ class GeneratorCase:
         """The group of the identity, and that nothing was searched: the recognisers only judge; of a mapping, how the bank was drawn."""
         facts: dict[str, Any] = {"kind": self.kind, "candidates": 1}
         if isinstance(self.renderer.network, MappedGenerator):
-            facts["bank"] = {"identities": IDENTITIES, "truncation": TRUNCATION, "seed": SEED}
+            facts["bank"] = {"identities": IDENTITIES, "seed": SEED}
         return facts
 
 

@@ -122,7 +122,7 @@ def _drawing(
         made = GeneratorRenderer(MappedGenerator(network), detector=detector)
     else:
         raise VeraError(
-            f"the bundle '{bundle}' holds a {type(network).__name__}: `vera anonymize` takes a bank of exemplars, an autoencoder or a generator"
+            f"the bundle '{bundle}' holds a {type(network).__name__}: `vera anonymize` takes exemplars, an autoencoder or a generator"
         )
     if renderer not in (None, made.name):
         raise VeraError(f"the bundle '{bundle}' is for --renderer {made.name}, not {renderer}: leave one of the two out")

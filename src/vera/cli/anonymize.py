@@ -89,7 +89,7 @@ def anonymize(
     bundle: Annotated[Path | None, typer.Option(metavar="PATH", help="Another bank of exemplars, or a trained network.")] = None,
     refine_steps: Annotated[
         int | None,
-        typer.Option(min=0, metavar="N", help="Steps of optimisation that invert the photographs (generator only; 400 without an encoder)."),
+        typer.Option(min=0, metavar="N", help="Steps of optimisation that invert the photographs; generator only, 400 without an encoder."),
     ] = None,
     parser: Annotated[
         str | None,
@@ -110,7 +110,7 @@ def anonymize(
     """
     from vera.anonymization.request import Options
     from vera.cli.output import OutputFolder
-    from vera.cli.plan import choose_formats, files_within, parse_preserve, plan
+    from vera.cli.plan import choose_formats, files_within, network_kind, parse_preserve, plan
     from vera.faces.given_face import read_given
     from vera.types import VeraError
 
@@ -127,6 +127,8 @@ def anonymize(
     kept = Options(preserve=classes, regions=regions, hair=hair, refine_steps=refine_steps or 0)
     options = replace(kept, face=face, given=given, leave_others=leave_others, upright=upright.value, kind=kind, seed=seed)
     options.require_fits(2 if manifest else len(photographs or ()))
+    if not method:
+        options.require_inversion(network_kind(bundle, renderer.value if renderer else None), bundle or "")
     people = plan(photographs or (), manifest, person=person, masks=masks, rename=rename, identity=identity or save_identity)
     people = choose_formats(people, format.value if format else None)
     if leave_others and any(entry.dicom for known in people for entry in known.entries):

@@ -45,7 +45,8 @@ class Autoencoder(BankedGenerator):
         passes: passes of the encoder over a photograph, see :meth:`take_passes`; 1 for bundles from before stage 3.
         kinds: number of identities in each group of the bank, in the order of the groups' names; None for one group.
         axes: whether there are axes to refine along, see :func:`vera.inversion.axes.learn_axes`.
-        mapped: whether the encoder was trained for the codes of the generator's mapping (stage 3 of a generator).
+        truncation: of identities drawn from the generator's mapping, for whose codes the encoder was trained (stage 3 of a generator);
+            None: identities are mixed from faces.
 
     """
 
@@ -58,10 +59,10 @@ class Autoencoder(BankedGenerator):
         passes: int = 1,
         kinds: Mapping[str, int] | None = None,
         axes: bool = False,
-        mapped: bool = False,
+        truncation: float | None = None,
     ) -> None:
         g = Generator(**generator)
-        super().__init__(g, bank=bank, kinds=kinds, axes=axes, mapped=mapped)
+        super().__init__(g, bank=bank, kinds=kinds, axes=axes, truncation=truncation)
         # What is rebuilt from this gets its weights elsewhere.
         self.config |= {"generator": dict(generator), "encoder": {**encoder, "pretrained": False}}
         self.encoder = Encoder(size=g.size, latent=g.latent, attributes=sum(g.attributes.values()), **encoder)

@@ -11,20 +11,23 @@ from torch import Tensor, nn
 
 from vera.generator.mapping import PrincipalMapping
 from vera.generator.network import Generator
-from vera.generator.sampling import middle, truncate
 from vera.types import LatentCodes, VeraError
+
+VARIETY = 1.1
+"""DECISION: truncation of identities mixed from faces: a little more than the bank's own variety; from about 1.3 on complexions leave the
+neck's."""
 
 
 class BankedGenerator(nn.Module):
     """A generator and a bank of identities; a subclass adds ``encode``, the way from photographs to codes.
 
     Args:
-        generator: the generator itself.
+        generator: the generator that renders the codes.
         bank: number of identities in the bank; 0 until :meth:`fill_bank`.
         kinds: number of identities in each group of the bank, in the order of the groups' names; None for one group.
         axes: whether there are axes to refine along, see :func:`vera.inversion.axes.learn_axes`.
-        mapped: whether local codes are those of the generator's trained mapping, which then draws the identities; otherwise an
-            encoder says what a code is, and identities are mixed from the codes of faces.
+        truncation: where local codes are those of the generator's trained mapping, which then draws the identities: the scale of their
+            deviation from the mean in anonymization. None: an encoder says what a code is, and identities are mixed from faces' codes.
 
     Attributes:
         axes: ``(R, D, D)``, those of each local code in rows; None where none were learnt.
@@ -36,10 +39,17 @@ class BankedGenerator(nn.Module):
     axes: Tensor | None
 
     def __init__(
-        self, generator: Generator, *, bank: int = 0, kinds: Mapping[str, int] | None = None, axes: bool = False, mapped: bool = False
+        self,
+        generator: Generator,
+        *,
+        bank: int = 0,
+        kinds: Mapping[str, int] | None = None,
+        axes: bool = False,
+        truncation: float | None = None,
     ) -> None:
         super().__init__()
-        self.config: dict[str, Any] = {"bank": bank, **({"mapped": True} if mapped else {})}
+        # Bundles from before a mapping could draw identities do not say.
+        self.config: dict[str, Any] = {"bank": bank, **({} if truncation is None else {"truncation": truncation})}
         self._name_kinds(kinds)
         self.generator = generator
         self.register_buffer("bank", torch.zeros(bank, generator.rows, generator.latent))
@@ -54,7 +64,12 @@ class BankedGenerator(nn.Module):
     @property
     def mapped(self) -> bool:
         """Whether local codes are those of the generator's mapping."""
-        return bool(self.config.get("mapped", False))
+        return "truncation" in self.config
+
+    @property
+    def truncation(self) -> float:
+        """Scale of an identity's deviation from the mean where nobody asks for another; 1 is as various as the bank."""
+        return float(self.config.get("truncation", VARIETY))
 
     def usual_codes(self, count: int) -> LatentCodes:
         """The mean of all faces' codes, ``count`` times: where a way to a face's codes starts without an encoder."""
@@ -105,9 +120,11 @@ class BankedGenerator(nn.Module):
     def draw_bank(self, *, count: int, truncation: float, seed: int) -> None:
         """Fill the bank from the generator's mapping; the groups of a principal mapping become identity groups.
 
+        Rows vary as the mapping does. They are truncated once, when an identity is drawn from them.
+
         Args:
-            count: number of identities.
-            truncation: scale of their deviation from the mean (of their group), see :func:`vera.generator.sampling.truncate`.
+            count: number of identities in the bank.
+            truncation: scale at which identities are drawn from them; becomes :attr:`truncation`.
             seed: other seeds draw other identities.
 
         Raises:
@@ -116,20 +133,20 @@ class BankedGenerator(nn.Module):
         """
         generator = self.generator
         if generator.mapping is None:
-            raise VeraError("the generator has no mapping, so no identity can be drawn from it: use a bundle of a generator from stage 1 or 2")
+            raise VeraError("the generator has no mapping, so no identity can be drawn from it: take a generator of stage 1 or 2")
         z = torch.randn(count, generator.latent, generator=torch.Generator().manual_seed(seed)).to(self.mean)
         with torch.no_grad():
-            codes = generator.map(z, {name: z.new_zeros(count, width) for name, width in generator.attributes.items()})
-            rows = truncate(codes, middle(generator)(codes), truncation).local
+            rows = generator.map(z, {name: z.new_zeros(count, width) for name, width in generator.attributes.items()}).local
         mean, kinds = generator.mean_code(), None
         if isinstance(generator.mapping, PrincipalMapping) and len(generator.mapping.means) > 1:
             groups = generator.mapping.kinds(z)
             rows = rows[groups.argsort(stable=True)]
             kinds = {f"group{number}": int((groups == number).sum()) for number in sorted(set(groups.tolist()))}
         self.fill_bank(rows, mean.expand_as(self.mean), kinds=kinds)
+        self.config["truncation"] = truncation
 
     def empty_bank(self) -> None:
-        """Remove identities and axes: they are only valid for the network's present weights, which will change; a mapping's mean stays."""
+        """Remove identities and axes, valid for the network's present weights only, which will change; a mapping's mean stays."""
         self.fill_bank(self.bank[:0], self.mean if self.mapped else torch.zeros_like(self.mean))
         self.take_axes(None)
 

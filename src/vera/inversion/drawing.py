@@ -8,6 +8,7 @@ import torch
 
 from vera.generator.network import Generator
 from vera.generator.objective import mix_styles
+from vera.generator.sampling import sample_codes
 from vera.rng import Draws
 from vera.types import LatentCodes
 
@@ -21,12 +22,11 @@ def drawn_codes(generator: Generator, draws: Draws, stream: str, indices: Sequen
 
     Args:
         generator: one with a mapping.
-        draws: keyed random numbers.
+        draws: source of the keyed random numbers.
         stream: what the codes are for.
         indices: global index of each face.
 
     """
-    z = {name: draws.normal(f"{stream}/z/{name}", indices, width) for name, width in generator.attributes.items()}
     with torch.autocast(draws.generator.device.type, enabled=False):
-        first, second = (generator.map(draws.normal(f"{stream}/z{n}", indices, generator.latent), z) for n in range(2))
+        first, second = (sample_codes(generator, draws, f"{stream}/z{n}", indices, attributes=f"{stream}/") for n in range(2))
     return mix_styles(first, second, draws.uniform(f"{stream}/mixing", indices, 1 + generator.classes), probability=MIXING)

@@ -28,7 +28,7 @@ class MappedGenerator(BankedGenerator):
     """
 
     def __init__(self, generator: Generator) -> None:
-        super().__init__(generator, mapped=True)
+        super().__init__(generator, truncation=TRUNCATION)
         self.info = getattr(generator, "info", None)
         self.to(generator.local.embed.device)
         self.draw_bank(count=IDENTITIES, truncation=TRUNCATION, seed=SEED)

@@ -65,7 +65,7 @@ class InversionObjective(nn.Module):
         weights: one number a term; a network's term of weight 0 is not computed.
         perceptual: distance network; required when its weight is not 0.
         identity: a face recogniser's distance; required when its weight is not 0.
-        centre: see :meth:`take_centre`.
+        centre: codes that the prior pulls towards, see :meth:`take_centre`.
 
     """
 

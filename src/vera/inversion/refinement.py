@@ -21,8 +21,8 @@ from the encoder on two or three photographs)."""
 REFINEMENT = InversionWeights(face=3.0, pixel=1.0, perceptual=0.5, segmentation=0.2, prior=0.02)
 """DECISION: loss weights for the refinement of latent codes on one photograph."""
 FROM_MEAN = InversionWeights(face=3.0, pixel=1.0, perceptual=1.0, segmentation=0.2, prior=1.0)
-"""DECISION: loss weights where the codes are the mapping's. Perceptual distance and prior, the mean squared distance from the mean codes, are
-those of SemanticStyleGAN's inversion."""
+"""DECISION: loss weights where the codes are the mapping's. Perceptual distance and prior, the mean squared distance from the mean codes,
+are those of SemanticStyleGAN's inversion."""
 
 
 @dataclass(frozen=True)

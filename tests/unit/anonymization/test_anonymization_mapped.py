@@ -1,6 +1,7 @@
 """Generators without an encoder end in the anonymizer: of stage 1, of stage 2, converted, with identity groups."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -79,15 +80,17 @@ def test_a_generator_anonymizes_and_the_contracts_hold(anonymizer, photograph, t
     assert one.preserved.any()
     assert (one.image[one.replaced] != photograph.pixels[one.replaced]).any()
     assert first.audit["verification"]["passed"]
-    assert first.audit["bank"] == {"identities": 512, "truncation": TRUNCATION, "seed": 0}
-    np.testing.assert_array_equal(made([photograph], person="p").photographs[0].image, one.image)
-    assert (made([photograph], person="q").photographs[0].image != one.image).any()
-    steps = [step for step in told if re.fullmatch(r"refining, about \d+ (s|min)", step[0])]
-    assert [step[1:] for step in steps] == [(done, 3) for done in range(4)], "the time is said before it is spent"
+    assert first.audit["bank"] == {"identities": 512, "seed": 0}
+    assert first.identity.truncation == TRUNCATION, "one truncation, stated in the audit"
+    if name == "stage 2":
+        np.testing.assert_array_equal(made([photograph], person="p").photographs[0].image, one.image)
+        assert (made([photograph], person="q").photographs[0].image != one.image).any()
+    assert re.fullmatch(r"inverting by 3 steps of optimisation, about \d+ (s|min)", told[0][0]), "the time is said before it is spent"
+    assert told[:4] == [(told[0][0], 0, 0), *(("inverting", done, 3) for done in (1, 2, 3))]
 
 
 def test_without_steps_or_a_mapping_one_sentence_says_what_to_do(anonymizer, monkeypatch):
-    with pytest.raises(VeraError, match="'tiny' holds a generator without an encoder: invert by optimisation, --refine-steps 400, or train"):
+    with pytest.raises(VeraError, match="'tiny' holds a generator without an encoder: invert by optimisation, --refine-steps 400"):
         anonymizer(of_stage_2(), refine_steps=0)
     monkeypatch.setattr(interface, "load", lambda *_, **__: Generator(**TINY))
     for heavy in ("DlibDetector", "choose_recognisers"):
@@ -97,7 +100,7 @@ def test_without_steps_or_a_mapping_one_sentence_says_what_to_do(anonymizer, mon
 
 
 def test_optimisation_starts_at_the_mean_and_comes_nearer(anonymizer, photograph):
-    case = opened(anonymizer(of_stage_2(), refine_steps=40), photograph)
+    case = opened(anonymizer(of_stage_2(), refine_steps=20), photograph)
     network, inputs = case.renderer.network, case.inputs
     start = network.usual_codes(1)
     torch.testing.assert_close(start.local, network.generator.mean_code().expand(1, 28, -1))
@@ -105,7 +108,7 @@ def test_optimisation_starts_at_the_mean_and_comes_nearer(anonymizer, photograph
     def away(codes):
         return (network.generator(codes).image - inputs.images).abs().mean()
 
-    assert away(case.codes) < 0.9 * away(start)
+    assert away(case.codes) < 0.95 * away(start)
     assert case.codes.attributes.sub(start.attributes).abs().max() > 0
 
 
@@ -130,13 +133,25 @@ def test_after_stage_2_attributes_stay_the_photographs_and_base_codes_are_the_id
     assert before.inputs.kept[:, :2].all(), "without attribute codes the base codes carry the pose"
 
 
-def test_the_bank_is_the_mappings_at_the_stated_truncation():
+def test_identities_are_the_mappings_at_the_one_stated_truncation(anonymizer, photograph):
     network = of_stage_2().eval().requires_grad_(False)
-    one, half = MappedGenerator(network), MappedGenerator(network)
-    half.draw_bank(count=512, truncation=TRUNCATION / 2, seed=0)
-    torch.testing.assert_close(half.bank - half.mean, (one.bank - one.mean) / 2, rtol=1e-4, atol=1e-6)
-    torch.testing.assert_close(one.bank.mean(dim=0), one.mean, rtol=0, atol=0.1 * float(one.bank.std()))
-    assert torch.equal(MappedGenerator(network).bank, one.bank)
+    bank = MappedGenerator(network)
+    torch.testing.assert_close(bank.bank.mean(dim=0), bank.mean, rtol=0, atol=0.1 * float(bank.bank.std()))
+    assert torch.equal(MappedGenerator(network).bank, bank.bank)
+    shapes = slice(2, None, 2)  # textures lie nearer to the mean, see TEXTURE
+
+    def spread(codes):
+        return (codes - bank.mean)[:, shapes].square().mean().sqrt()
+
+    def away(**options):
+        case, drawn = opened(anonymizer(of_stage_2(), harmonize_steps=0, refine_steps=1, **options), photograph), []
+        for seed in range(100):
+            case.request = replace(case.request, seed=seed)
+            drawn.append(case.identity(1).local)
+        return float(spread(torch.stack(drawn)) / spread(bank.bank))
+
+    assert away() == pytest.approx(TRUNCATION, rel=0.1)
+    assert away(truncation=0.35) == pytest.approx(0.35, rel=0.1)
 
 
 def test_groups_of_a_principal_mapping_are_identity_groups():

@@ -16,6 +16,7 @@ from vera.generator.mapping import PrincipalMapping
 from vera.generator.network import Generator
 from vera.inversion.autoencoder import Autoencoder, one_hot
 from vera.inversion.drawing import drawn_codes
+from vera.inversion.mapped import TRUNCATION
 from vera.rng import Draws
 from vera.types import LatentCodes, VeraError
 
@@ -145,10 +146,10 @@ def encoded(network: Generator, encoder: Mapping[str, Any]) -> Autoencoder:
 
     """
     plain = {name: value for name, value in network.config.items() if name != "controls"}
-    made = Autoencoder(generator=plain, encoder=_plain(encoder), bank=0, mapped=True)
+    made = Autoencoder(generator=plain, encoder=_plain(encoder), bank=0, truncation=TRUNCATION)
     state = {name: value for name, value in network.state_dict().items() if not name.startswith("regressors.")}
     made.generator.load_state_dict(state, strict=True)
-    made.draw_bank(count=1, truncation=1.0, seed=0)  # for the mean codes
+    made.draw_bank(count=1, truncation=TRUNCATION, seed=0)  # for the mean codes
     draws, batches, codes = Draws(0, torch.device("cpu")), [], []
     for first in range(0, BEGINNING, BATCH):
         drawn = drawn_codes(made.generator, draws, "encoder", range(first, first + BATCH))

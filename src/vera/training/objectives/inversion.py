@@ -27,7 +27,7 @@ class Inversion(nn.Module):
 
     Args:
         network: encoder and frozen generator, see :func:`vera.training.build.networks.inversion`; its own number of passes is trained.
-            For the codes of a mapping, generated faces are drawn from it; otherwise they are mixed from what the encoder made of photographs.
+            For the codes of a mapping, generated faces are drawn from it; otherwise they are mixed from codes of photographs.
         objective: loss of a reconstruction.
         pass_weights: one a pass: how much its loss counts.
         generated: share of the faces that are generated, in the place of photographs; their true codes are known.
