@@ -27,9 +27,9 @@ from vera.types import LatentCodes, Semantic, VeraError
 from .conftest import TINY, Detector, Parser, Recogniser, face_points
 
 
-def converted(folder):
-    """A made-up checkpoint in the published form, 64 px, converted."""
-    options = {**PUBLISHED, "size": 64}
+def converted(folder, size=64):
+    """A made-up checkpoint in the published form, converted: random weights, its pictures mean nothing."""
+    options = {**PUBLISHED, "size": size}
     made, _ = networks(options, NARROW)
     torch.save(content({key: value for key, value in options.items() if key != "channel_multiplier"}, made), folder / "x.pt")
     return load_generator(read_checkpoint(folder / "x.pt"), "g_ema")
@@ -46,6 +46,7 @@ NETWORKS = {
     "stage 1": lambda _: Generator(**{**TINY, "mapping_layers": 2}),
     "stage 2": lambda _: of_stage_2(),
     "converted": converted,
+    "converted, 256 px": lambda folder: converted(folder, 256),
 }
 
 
@@ -69,7 +70,7 @@ def anonymizer(perceptual):
     return build
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", [name if "256" not in name else pytest.param(name, marks=pytest.mark.slow) for name in NETWORKS])
 def test_a_generator_anonymizes_and_the_contracts_hold(anonymizer, photograph, tmp_path, name):
     torch.manual_seed(0)
     made = anonymizer(NETWORKS[name](tmp_path), preserve=(Semantic.MOUTH,))
