@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
-from torch import nn
+from torch import Tensor, nn
 
 from vera import bundle
 from vera.generator.mapping import PrincipalMapping
@@ -150,7 +150,9 @@ def encoded(network: Generator, encoder: Mapping[str, Any]) -> Autoencoder:
     state = {name: value for name, value in network.state_dict().items() if not name.startswith("regressors.")}
     made.generator.load_state_dict(state, strict=True)
     made.draw_bank(count=1, truncation=TRUNCATION, seed=0)  # for the mean codes
-    draws, batches, codes = Draws(0, torch.device("cpu")), [], []
+    draws = Draws(0, torch.device("cpu"))
+    batches: list[tuple[Tensor, Tensor]] = []
+    codes: list[LatentCodes] = []
     for first in range(0, BEGINNING, BATCH):
         drawn = drawn_codes(made.generator, draws, "encoder", range(first, first + BATCH))
         with torch.no_grad():
