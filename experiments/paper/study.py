@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the study's runs, bundles and results")
     parser.add_argument("--list", action="store_true", help="show the commands, run none")
     parser.add_argument("values", nargs="*", metavar="KEY=VALUE", help="of the study's values, such as data=DIR")
-    chosen = parser.parse_args(arguments)
+    chosen = parser.parse_intermixed_args(arguments)
     try:
         steps = read(chosen.study, chosen.values)
         for step in steps:

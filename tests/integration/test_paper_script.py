@@ -38,7 +38,7 @@ def study(script, vera, monkeypatch):
     return call
 
 
-def test_the_chain_ends_in_anonymized_faces_and_goes_on_where_it_was(study, tmp_path, capsys):
+def test_the_chain_ends_in_anonymized_faces_and_goes_on_where_it_was(study, tmp_path, capfd):
     out = tmp_path / "study"
     code, ran = study("tiny", "--out", out, *FACES)
     assert (code, len(ran)) == (0, 7)
@@ -56,7 +56,7 @@ def test_the_chain_ends_in_anonymized_faces_and_goes_on_where_it_was(study, tmp_
     (out / "study.json").write_text(json.dumps(record))
     assert "exists: a bundle is never overwritten" in _failure(study, "tiny", "--out", out, *FACES)
     assert study("tiny", "--out", out, *FACES[1:])[0] == 2, "other values are another study"
-    assert "made by another command" in capsys.readouterr().err
+    assert "made by another command" in capfd.readouterr().err
 
 
 def _failure(study, *arguments):
