@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Progress = Callable[[str, int, int], None]
-"""A function that is told of progress: the current activity, the number of steps done, and their total."""
+"""A function that is told of progress: the current activity, the number of steps done, and their total; a total of 0: an announcement."""
 Pixels = npt.NDArray[np.uint8]
 """``(H, W, 3)`` RGB."""
 Mask = npt.NDArray[np.bool_]

@@ -13,7 +13,7 @@ from vera import bundle
 from vera.inversion.autoencoder import Autoencoder
 
 CONF = Path(__file__).parents[2] / "conf"
-STUDIES = {"generator_sizes": 4, "attributes": 8, "segmentation_loss": 2, "regions": 4, "pairs": 3}
+STUDIES = {"generator_sizes": 4, "attributes": 8, "segmentation_loss": 2, "dual_space": 2, "regions": 4, "pairs": 3}
 """Of the paper, with the number of their runs."""
 
 

@@ -4,17 +4,27 @@ import csv
 import os
 import signal
 
+import numpy as np
 import pytest
 import torch
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
+from tests.reference.checkpoint import NARROW, TINY, content, networks
+from tests.unit.anonymization.conftest import Detector, Parser, Recogniser, face_points
 
 from vera import bundle
+from vera.anonymization.generator_renderer import GeneratorRenderer
+from vera.anonymization.pipeline import VeraAnonymizer
+from vera.anonymization.request import Options
+from vera.faces.photograph import photograph_from_pixels
+from vera.features.perceptual import PerceptualDistance
 from vera.inversion.autoencoder import Autoencoder
+from vera.inversion.mapped import MappedGenerator
 from vera.training.export.api import Statement, export
 from vera.training.export.autoencoder import BankSettings
 from vera.training.objectives.inversion import Inversion
 from vera.training.runs.run import train
+from vera.types import Semantic
 
 OPTIONS = {
     "checkpoint": "last.ckpt", "statement": Statement(licence="CC0", card="# tiny", data="procedural"),
@@ -93,6 +103,47 @@ def test_a_run_becomes_a_bundle_that_takes_its_passes(tmp_path, untrained):
     assert network.passes == 3
     assert network.bank.shape == (4, 28, 8)
     assert network.bank.std() > 0
+
+
+def rows(folder):
+    with (folder / "metrics.csv").open() as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_a_converted_generator_gets_an_encoder_and_anonymizes(tmp_path, vera):
+    """From a made-up checkpoint in the form of SemanticStyleGAN's authors: random weights, 64 px."""
+    options, published = {**TINY, "size": 64}, tmp_path / "published"
+    random, _ = networks(options, NARROW)
+    torch.save(content({key: value for key, value in options.items() if key != "channel_multiplier"}, random), tmp_path / "x.pt")
+    code, _, said = vera("convert", "semanticstylegan", tmp_path / "x.pt", "--out", published)
+    assert code == 0, said
+    inverted(tmp_path / "run", published, "stage.size=64", "images=48", "trainer.log_every_n_steps=1", "~callbacks.sheet")
+    frozen, average = bundle.load(published).state_dict(), weights(tmp_path / "run" / "last.ckpt")[1]["vera"]["ema"]
+    assert all(torch.equal(average[f"generator.{name}"], frozen[name]) for name in frozen)
+    terms = rows(tmp_path / "run")[0].keys()
+    assert {"generated/1/codes", "generated/2/codes", "real/1/pixel"} <= terms
+    (tmp_path / "card.md").write_text("# made up")
+    stated = ("--data", "drawn", "--licence", "none", "--card", tmp_path / "card.md")
+    code, _, said = vera("export", tmp_path / "run", "--out", tmp_path / "made", *stated, "--identities", 8, "--truncation", 0.6)
+    assert code == 0, said
+    network = bundle.load(tmp_path / "made")
+    assert network.truncation == 0.6
+    assert network.info.provenance["bank"] == {"identities": 8, "drawn_from": "mapping", "truncation": 0.6, "seed": 0}
+    drawn = MappedGenerator(bundle.load(published))
+    assert network.bank.std() == pytest.approx(float(drawn.bank.std()), rel=0.5)
+    detector = Detector(face_points())
+    anonymizer = VeraAnonymizer(
+        GeneratorRenderer(network, detector=detector, perceptual=PerceptualDistance(pretrained=False).eval().requires_grad_(False)),
+        detector=detector, parser=Parser(), recognisers=[Recogniser()],
+        options=Options(preserve=(Semantic.MOUTH,), harmonize_steps=1, seed=7, attempts=1),
+    )  # fmt: skip
+    photograph = photograph_from_pixels(np.random.default_rng(0).integers(60, 200, (240, 200, 3), dtype=np.uint8), "drawn")
+    made = anonymizer([photograph], person="p")
+    (one,) = made.photographs
+    np.testing.assert_array_equal(one.image[~one.replaced], photograph.pixels[~one.replaced])
+    assert one.preserved.any()
+    assert (one.image[one.replaced] != photograph.pixels[one.replaced]).any()
+    assert made.identity.truncation == 0.6
 
 
 @pytest.mark.slow

@@ -162,7 +162,7 @@ def imports_between(package):
 
 @pytest.mark.parametrize(("package", "most"), [("vera.evaluation", 1.7), ("vera.training", 0.92)])
 def test_modules_import_few_others_of_their_package(package, most):
-    """Half as many as when prefixes were packages (109 among 32 modules). On average: a sum would leave no room for a new metric or stage."""
+    """Half as many as when prefixes were packages (109 among 32 modules). An average: a sum would leave no room for a new metric."""
     modules = [path for path in SOURCES if module_name(path).startswith(f"{package}.")]
     found = len(imports_between(package)) / len(modules)
     assert 0 < found <= most, f"modules of {package} import {found:.2f} others of it on average, at most {most} are allowed"

@@ -13,15 +13,17 @@ SURROUNDINGS = (Semantic.BACKGROUND, Semantic.NECK, Semantic.CLOTHES, Semantic.H
 """Classes whose latent codes always stay the photograph's, so that what is generated fits at the borders."""
 
 
-def kept_rows(preserved: Sequence[Semantic], *, hair: bool, rows: int) -> Tensor:
+def kept_rows(preserved: Sequence[Semantic], *, hair: bool, rows: int, attributes: bool = False) -> Tensor:
     """Choose the rows of the local codes that stay the photograph's.
 
-    The two base codes stay: they carry the pose as long as the generator has no attribute codes.
+    The two base codes stay where they carry the pose: as long as the generator has no attribute codes. With attribute codes (after stage
+    2) these stay the photograph's and carry the pose, and the base codes are the identity's.
 
     Args:
         preserved: classes preserved in this photograph.
         hair: hair is replaced too.
         rows: number of rows, 2 + 2K.
+        attributes: whether the generator has attribute codes.
 
     Returns:
         ``(rows,)`` bool.
@@ -29,7 +31,7 @@ def kept_rows(preserved: Sequence[Semantic], *, hair: bool, rows: int) -> Tensor
     """
     kept = torch.zeros(rows, dtype=torch.bool)
     classes = [*SURROUNDINGS, *preserved, *(() if hair else (Semantic.HAIR,))]
-    kept[[0, 1, *LatentCodes.rows(classes)]] = True
+    kept[[*(() if attributes else (0, 1)), *LatentCodes.rows(classes)]] = True
     return kept
 
 

@@ -67,6 +67,7 @@ class ExemplarRenderer:
 
     def check(self, options: Options) -> None:
         """Raise a VeraError for options that exemplars cannot meet."""
+        options.require_inversion("ExemplarBank", self.info.path)
         if options.hair:
             raise VeraError("--hair: exemplars are faces without hair; leave it out, or take the generator (--renderer generator)")
         if options.kind is not None and options.kind not in self.bank.sexes:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -29,8 +30,9 @@ from vera.faces.detection import Detector
 from vera.faces.marking import EDITED_BY_GENERATIVE_AI
 from vera.features.perceptual import PerceptualDistance
 from vera.inversion.autoencoder import Autoencoder
+from vera.inversion.mapped import IDENTITIES, SEED, MappedGenerator
 from vera.inversion.objective import InversionObjective
-from vera.inversion.refinement import REFINEMENT, refine
+from vera.inversion.refinement import FROM_MEAN, REFINEMENT, refine
 from vera.rng import derived_seed
 from vera.types import Anonymized, LatentCodes, Progress, Semantic, VeraError, to_probabilities
 
@@ -43,7 +45,8 @@ class GeneratorRenderer:
     """Renders with a network that encodes and generates; implements :class:`vera.anonymization.renderer.Renderer`.
 
     Args:
-        network: a frozen autoencoder, loaded from its bundle.
+        network: a frozen autoencoder, loaded from its bundle, or a generator without an encoder: then photographs are inverted by
+            optimisation alone.
         detector: shows the bundle's own faces to a recogniser, to tell their groups apart.
         perceptual: distance network for refinement and harmonization; the embedded one if None.
 
@@ -52,8 +55,8 @@ class GeneratorRenderer:
     name = "generator"
     source_type = EDITED_BY_GENERATIVE_AI
 
-    def __init__(self, network: torch.nn.Module, *, detector: Detector, perceptual: PerceptualDistance | None = None) -> None:
-        self.network, self.detector = cast(Autoencoder, network), detector
+    def __init__(self, network: Autoencoder | MappedGenerator, *, detector: Detector, perceptual: PerceptualDistance | None = None) -> None:
+        self.network, self.detector = network, detector
         self.device = next(network.parameters()).device
         self.perceptual = (perceptual or PerceptualDistance()).to(self.device)
         self.kinds: Kinds | None = None  # takes the first recogniser it is used with
@@ -64,8 +67,9 @@ class GeneratorRenderer:
         return cast(BundleInfo, self.network.info)
 
     def check(self, options: Options) -> None:
-        """Raise a VeraError where the bundle's bank does not know the group that is asked for."""
+        """Raise a VeraError for a group that the bundle's bank does not know, and where there is no way to a photograph's codes."""
         self.network.identities(options.kind)
+        options.require_inversion("Generator" if isinstance(self.network, MappedGenerator) else "Autoencoder", self.info.path)
 
     def open(self, request: Request) -> GeneratorCase:
         """Invert a person's photographs."""
@@ -120,7 +124,7 @@ class GeneratorCase:
     def inputs(self) -> Inputs:
         """The photographs at the network's size."""
         network, device, hair = self.renderer.network, self.renderer.device, self.request.options.hair
-        size, rows = network.size, len(network.mean)
+        size, rows, attributes = network.size, len(network.mean), bool(network.generator.attributes)
         images = [align(scene.photograph, scene.face.landmarks, size) for scene in self.scenes]
         segmentations = [F.adaptive_avg_pool2d(scene.parsed[None], size)[0] for scene in self.scenes]
         shares = [_share(scene, face.to_photograph, size) for scene, face in zip(self.scenes, images, strict=True)]
@@ -128,27 +132,34 @@ class GeneratorCase:
             torch.stack([face.image for face in images]).to(device),
             torch.stack(segmentations).to(device),
             torch.stack(shares).to(device),
-            torch.stack([kept_rows(scene.kept_classes, hair=hair, rows=rows) for scene in self.scenes]).to(device),
+            torch.stack([kept_rows(scene.kept_classes, hair=hair, rows=rows, attributes=attributes) for scene in self.scenes]).to(device),
             [tone(face.image, segmentation) for face, segmentation in zip(images, segmentations, strict=True)],
         )
 
     def invert(self) -> None:
         """Find the photographs' codes."""
         network, steps = self.renderer.network, self.request.options.refine_steps
+        images, segmentations = self.inputs.images, self.inputs.segmentations
         with torch.no_grad():
-            codes = network.encode(self.inputs.images, self.inputs.segmentations)
+            codes = network.encode(images, segmentations)
         if steps:
-            objective = InversionObjective(weights=REFINEMENT, perceptual=self.renderer.perceptual)
-            told = _named(self.request.progress, "refining", steps)
-            images, segmentations = self.inputs.images, self.inputs.segmentations
-            codes = refine(network, images, segmentations, codes, objective=objective, steps=steps, axes=network.axes, progress=told)
+            weights, centre = (FROM_MEAN, network.usual_codes(1)) if network.mapped else (REFINEMENT, None)
+            objective = InversionObjective(weights=weights, perceptual=self.renderer.perceptual, centre=centre)
+            improve = partial(refine, network, images, segmentations, codes, objective=objective, axes=network.axes)
+            if self.request.progress is not None:
+                started = time.perf_counter()
+                improve(steps=1)  # the result is not used: a step is timed, so that the time can be said before it is spent
+                forecast = duration(steps * (time.perf_counter() - started))
+                self.request.progress(f"inverting by {steps} steps of optimisation, about {forecast}", 0, 0)
+            codes = improve(steps=steps, progress=_named(self.request.progress, "inverting", steps))
         self.codes = codes.map(Tensor.detach)
 
     def identity(self, attempt: int) -> Identity:
         """Draw an identity and harmonize it with all photographs together."""
         request, renderer = self.request, self.renderer
         options, network = request.options, renderer.network
-        truncation = options.truncation * (1 + WIDENING * (attempt - 1))
+        usual = network.truncation if options.truncation is None else options.truncation
+        truncation = usual * (1 + WIDENING * (attempt - 1))
         bank, mean = network.identities(self.kind)
         skin = self.codes.local[:, LatentCodes.rows([Semantic.SKIN])[1]].mean(dim=0)
         digest, seed, person = renderer.info.digest, request.seed, request.person
@@ -185,13 +196,28 @@ class GeneratorCase:
         return outputs
 
     def facts(self) -> dict[str, Any]:
-        """The group of the identity, and that nothing was searched: the recognisers only judge."""
-        return {"kind": self.kind, "candidates": 1}
+        """The group of the identity, and that nothing was searched: the recognisers only judge; of a mapping, how the bank was drawn."""
+        facts: dict[str, Any] = {"kind": self.kind, "candidates": 1}
+        if isinstance(self.renderer.network, MappedGenerator):
+            facts["bank"] = {"identities": IDENTITIES, "seed": SEED}
+        return facts
 
 
 def _share(scene: Scene, to_photograph: Any, size: int) -> Tensor:
     """``(1, S, S)``."""
     return torch.from_numpy(np.ascontiguousarray(resample(scene.replaced, to_photograph, size)))[None].clamp(0, 1)
+
+
+def duration(seconds: float) -> str:
+    """A time in words, as exact as a forecast can be.
+
+    Examples:
+        >>> from vera.anonymization.generator_renderer import duration
+        >>> duration(0.2), duration(49), duration(400)
+        ('1 s', '49 s', '7 min')
+
+    """
+    return f"{max(1, round(seconds))} s" if seconds < 100 else f"{round(seconds / 60)} min"
 
 
 def _named(progress: Progress | None, what: str, budget: int) -> Callable[[int], None] | None:

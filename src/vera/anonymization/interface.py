@@ -28,7 +28,9 @@ from vera.faces.photograph import photograph_from_pixels, read_photograph
 from vera.faces.recogniser_choice import choose_recognisers
 from vera.faces.region_choice import Region, parse_region, split_classes
 from vera.faces.turns import quick_detectors
+from vera.generator.network import Generator
 from vera.inversion.autoencoder import Autoencoder
+from vera.inversion.mapped import MappedGenerator
 from vera.types import Anonymized, Mask, Photograph, Pixels, Semantic, VeraError
 
 Source = str | Path | Pixels | Photograph
@@ -116,9 +118,11 @@ def _drawing(
         made = ExemplarRenderer(network, leave_out_person=leave_out_person)
     elif isinstance(network, Autoencoder):
         made = GeneratorRenderer(network, detector=detector)
+    elif isinstance(network, Generator):
+        made = GeneratorRenderer(MappedGenerator(network), detector=detector)
     else:
         raise VeraError(
-            f"the bundle '{bundle}' holds a {type(network).__name__}: `vera anonymize` takes a bank of exemplars or an autoencoder"
+            f"the bundle '{bundle}' holds a {type(network).__name__}: `vera anonymize` takes exemplars, an autoencoder or a generator"
         )
     if renderer not in (None, made.name):
         raise VeraError(f"the bundle '{bundle}' is for --renderer {made.name}, not {renderer}: leave one of the two out")

@@ -12,7 +12,7 @@ from vera.anonymization.portrait import on_mean_layout
 from vera.faces.detection import Detector
 from vera.faces.photograph import photograph_from_pixels
 from vera.faces.recognition import Recogniser
-from vera.inversion.autoencoder import Autoencoder
+from vera.inversion.banked import BankedGenerator
 from vera.types import LatentCodes, Semantic, VeraError, tensor_to_image
 
 Vectors = npt.NDArray[np.float64]
@@ -30,13 +30,13 @@ class Kinds:
     Recognisers are trained on photographs of all sorts: their view of a face holds in a light and a camera that the encoder never saw.
 
     Args:
-        network: the autoencoder whose bank holds the identity groups.
+        network: the generator whose bank holds the identity groups.
         detector: face detector, for portraits of the bank's identities.
         recogniser: face recogniser that embeds these portraits.
 
     """
 
-    def __init__(self, network: Autoencoder, *, detector: Detector, recogniser: Recogniser) -> None:
+    def __init__(self, network: BankedGenerator, *, detector: Detector, recogniser: Recogniser) -> None:
         self.network, self.detector, self.recogniser = network, detector, recogniser
         self._shown: dict[str, Vectors] | None = None
 

@@ -7,21 +7,21 @@ from torch import Tensor
 
 from vera.anonymization.identity import Identity
 from vera.anonymization.proportions import reshape
-from vera.inversion.autoencoder import Autoencoder
+from vera.inversion.banked import BankedGenerator
 from vera.types import LatentCodes, to_probabilities
 
 BASE = 2
 """Base codes of a person: they carry the layout, pose above all, which an anonymized face takes from its photograph."""
 
 
-def on_mean_layout(network: Autoencoder, local: Tensor) -> LatentCodes:
+def on_mean_layout(network: BankedGenerator, local: Tensor) -> LatentCodes:
     """Codes of identities ``(N, 2 + 2K, D)`` with the mean's base codes: in its pose."""
-    rows = torch.cat([network.mean[:BASE].expand(len(local), -1, -1), local[:, BASE:].to(network.mean)], dim=1)
-    return LatentCodes(rows, network.generator.no_attributes(len(rows), rows))
+    usual = network.usual_codes(len(local))
+    return usual.with_local(torch.cat([usual.local[:, :BASE], local[:, BASE:].to(usual.local)], dim=1))
 
 
 @torch.no_grad()
-def portrait(network: Autoencoder, identity: Identity) -> tuple[Tensor, Tensor]:
+def portrait(network: BankedGenerator, identity: Identity) -> tuple[Tensor, Tensor]:
     """An identity on the mean layout, with its proportions.
 
     Args:

@@ -5,10 +5,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from vera.faces.given_face import GivenFace
 from vera.faces.region_choice import Region, require_one_photograph
 from vera.types import Semantic, VeraError
+from vera.untrusted import shown
+
+SUGGESTED = 400
+"""Steps of SemanticStyleGAN's inversion: what is advised where there is no encoder."""
+WITHOUT_ENCODER = ("Generator", "ControlledGenerator")
+"""Classes of generators that come without an encoder (:data:`vera.bundle.LOADABLE`)."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +37,9 @@ class Options:
         kind: of identity, where a bundle's bank knows several (see :class:`vera.inversion.autoencoder.Autoencoder`); None: the one whose
             faces are nearest to the person's (see :class:`vera.anonymization.kinds.Kinds`).
         seed: identities are a function of (seed, person); None draws a seed from the operating system and records it.
-        truncation: scale of the identity's deviation from the mean face; 1 is as various as the bundle's bank, 0 one face for all.
-        refine_steps: optimisation steps of the inversion, after the encoder.
+        truncation: scale of the identity's deviation from the mean face; 1 is as various as the bundle's bank, 0 one face for all. None:
+            the bundle's own (:attr:`vera.inversion.banked.BankedGenerator.truncation`).
+        refine_steps: optimisation steps of the inversion, after the encoder, or without one from the mean codes.
         harmonize_steps: optimisation steps that fit the identity to the surroundings of the replaced regions.
         attempts: how many identities may be tried before the person is refused.
 
@@ -53,7 +61,7 @@ class Options:
     unsupported: str = "refuse"
     kind: str | None = None
     seed: int | None = None
-    truncation: float = 1.1  # DECISION: a little more than the bank's own variety; from about 1.3 on complexions leave the neck's
+    truncation: float | None = None
     refine_steps: int = 0  # DECISION: refined codes fit their own photograph better, and mix worse with an identity: patches on the skin
     harmonize_steps: int = 10  # DECISION: a few seconds on two cores; most of the fit comes in the first ten
     attempts: int = 6  # DECISION: more would let the recogniser choose, not check
@@ -71,7 +79,7 @@ class Options:
             raise VeraError(f"attempts {self.attempts}: allow at least 1")
         if min(self.refine_steps, self.harmonize_steps) < 0:
             raise VeraError("steps of refinement and harmonization must be 0 or more")
-        if not 0 <= self.truncation <= 4:
+        if self.truncation is not None and not 0 <= self.truncation <= 4:
             raise VeraError(f"truncation {self.truncation}: choose a value from 0 to 4")
         if self.seed is not None and not 0 <= self.seed < 2**63:
             raise VeraError(f"seed {self.seed}: choose a whole number from 0 to 2^63 - 1")
@@ -83,6 +91,25 @@ class Options:
             raise VeraError(
                 "--landmarks says where the face is in one photograph: make a call for each, with --save-identity and --identity"
             )
+
+    def require_inversion(self, kind: str, bundle: Path | str) -> None:
+        """Check that there is a way to the photographs' codes, if the bundle's network needs them.
+
+        Args:
+            kind: name of the network's class.
+            bundle: its folder, for the message.
+
+        Raises:
+            VeraError: a generator without an encoder and no steps of optimisation, or exemplars with such steps.
+
+        """
+        if kind in WITHOUT_ENCODER and not self.refine_steps:
+            raise VeraError(
+                f"the bundle '{shown(bundle)}' holds a generator without an encoder: invert by optimisation, --refine-steps {SUGGESTED}, "
+                "or train an encoder first, vera train stage=inversion"
+            )
+        if kind == "ExemplarBank" and self.refine_steps:
+            raise VeraError("--refine-steps: exemplars are fitted, not inverted; leave it out, or take --renderer generator")
 
     @property
     def preserved_names(self) -> list[str]:

@@ -113,6 +113,10 @@ def anonymize(
         RendererName | None, typer.Option(help="Photographic exemplars (the default), or the generator of the paper.")
     ] = None,
     bundle: Annotated[Path | None, typer.Option(metavar="PATH", help="Another bank of exemplars, or a trained network.")] = None,
+    refine_steps: Annotated[
+        int | None,
+        typer.Option(min=0, metavar="N", help="Steps of optimisation that invert the photographs; generator only, 400 without an encoder."),
+    ] = None,
     parser: Annotated[
         str | None,
         typer.Option(metavar="WHICH", help="What finds the classes: shipped (the default), landmarks, a parser's bundle or .onnx file."),
@@ -143,7 +147,7 @@ def anonymize(
     """
     from vera.anonymization.request import Options
     from vera.cli.output import OutputFolder
-    from vera.cli.plan import choose_formats, files_within, parse_preserve, plan
+    from vera.cli.plan import choose_formats, files_within, network_kind, parse_preserve, plan
     from vera.cli.roles import photographs_of
     from vera.faces.given_face import read_given
     from vera.types import VeraError
@@ -153,15 +157,18 @@ def anonymize(
     if identity and kind is not None:
         raise VeraError("--identity and --kind were both given: a saved face has its kind, leave one of them out")
     drawing = {"--renderer": renderer, "--bundle": bundle, "--seed": seed, "--kind": kind, "--identity": identity}
+    drawing |= {"--refine-steps": refine_steps}
     if method and (needless := [name for name, given in (drawing | {"--save-identity": save_identity}).items() if given is not None]):
         raise VeraError(f"--method {method.value} draws no new face, so {needless[0]} means nothing: leave one of the two out")
     classes, regions, masks = parse_preserve(preserve or ())
     photographs, roles = photographs_of(photographs or (), masks=masks, out=out)
     given = read_given(landmarks) if landmarks else None
-    kept = Options(preserve=classes, regions=regions, hair=hair)
+    kept = Options(preserve=classes, regions=regions, hair=hair, refine_steps=refine_steps or 0)
     options = replace(kept, face=face, given=given, leave_others=leave_others, upright=upright.value, kind=kind, seed=seed)
     options = replace(options, unsupported=unsupported.value)
     options.require_fits(2 if manifest else len(photographs))
+    if not method:
+        options.require_inversion(network_kind(bundle, renderer.value if renderer else None), bundle or "")
     parts: dict[str, Any] = {"renderer": renderer.value if renderer else None, "method": method.value if method else None, "parser": parser}
     settings = {"--workers": workers, "--threads": threads, "--per-folder": per_folder, "--engine": engine, "--address": address}
     if asked := [name for name, value in settings.items() if value is not None]:

@@ -68,6 +68,9 @@ def run(
             steps = progress.add_task(f"{person.label}: reading", total=None)
 
             def tell(what: str, done: int, budget: int, steps: TaskID = steps, label: str = person.label) -> None:
+                if not budget:  # an announcement: how long the next step will take
+                    console.print(f"{label}: {what}", highlight=False, markup=False, soft_wrap=True)
+                    return
                 progress.update(steps, description=f"{label}: {what}", completed=done, total=budget)
 
             last = person is people[-1] and not first

@@ -45,7 +45,11 @@ def export_run(
         str | None,
         typer.Option(metavar="FIELD", help="Mix only faces that are equal in this field of the data's meta.jsonl: sex, for mosaics."),
     ] = None,
-    identities: Annotated[int, typer.Option(min=4, help="Size of the bank of identities; each is a mixture of several faces.")] = 512,
+    identities: Annotated[int, typer.Option(min=4, help="Size of the bank of identities.")] = 512,
+    truncation: Annotated[
+        float | None,
+        typer.Option(min=0, max=4, metavar="PSI", help="Of identities drawn from a generator (stage 3 from a generator); 0.7 by default."),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the mixtures.")] = 0,
     checkpoint: Annotated[str, typer.Option(metavar="NAME", help="Which of the run's: top/NAME.ckpt holds the best ones.")] = "last.ckpt",
     discriminator: Annotated[
@@ -65,7 +69,7 @@ def export_run(
         out,
         checkpoint=checkpoint,
         statement=Statement(licence=licence, card=text, data=data),
-        bank=BankSettings(identities=identities, seed=seed, pattern=pattern, alike=alike),
+        bank=BankSettings(identities=identities, seed=seed, pattern=pattern, alike=alike, truncation=truncation),
         discriminator=discriminator,
         exact=exact,
     )

@@ -15,6 +15,7 @@ from vera.anonymization.request import unnamed
 from vera.data.manifest import check_files, read_manifest
 from vera.faces.region_choice import MARGIN, SHAPES, Region, parse_region, split_classes, split_list
 from vera.types import Semantic, VeraError
+from vera.untrusted import field, read_json
 
 
 @dataclass(frozen=True)
@@ -236,6 +237,26 @@ def files_within(*paths: Path | None) -> list[Path]:
     """The files themselves, and those in the folders."""
     given = [path for path in paths if path]
     return [file for path in given for file in (path, *(path.rglob("*") if path.is_dir() else ()))]
+
+
+def network_kind(bundle: Path | None, renderer: str | None) -> str:
+    """Name of the class of network that will render, from a bundle's record alone: no library of networks is needed.
+
+    Args:
+        bundle: folder of a bundle; None for the packaged one of the renderer.
+        renderer: ``exemplars`` or ``generator``; None for the default.
+
+    Raises:
+        VeraError: the record is damaged.
+
+    """
+    if bundle is None:
+        return "Autoencoder" if renderer == "generator" else "ExemplarBank"
+    path = bundle / "bundle.json"
+    if not path.is_file():
+        return ""  # loading says what is missing
+    what = f"bundle '{shown(bundle)}': bundle.json"
+    return field(read_json(path, what=what), "class", str, what=what).rpartition(".")[2]
 
 
 class Kept(NamedTuple):

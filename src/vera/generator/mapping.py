@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from vera.ops.layers import EqualizedLinear
@@ -68,9 +68,12 @@ class PrincipalMapping(nn.Module):
         self.directions = torch.zeros_like(self.directions)
         self.directions[:count] = (found[:count] * lengths[:count, None] / len(off) ** 0.5).view(count, *self.directions.shape[1:])
 
+    def kinds(self, z: Float[Tensor, "b d"]) -> Int[Tensor, "b"]:
+        """Number of the identity group of each z, from 0."""
+        share: Tensor = torch.special.ndtr(z[:, -1])
+        return (share * len(self.means)).long().clamp(max=len(self.means) - 1)
+
     def forward(self, z: Float[Tensor, "b d"]) -> Float[Tensor, "b r d"]:
         """Map z ~ N(0, 1)."""
-        share = torch.special.ndtr(z[:, -1])
-        kind = (share * len(self.means)).long().clamp(max=len(self.means) - 1)
-        mapped: Tensor = self.means[kind] + torch.einsum("bz,zrd->brd", z, self.directions)
+        mapped: Tensor = self.means[self.kinds(z)] + torch.einsum("bz,zrd->brd", z, self.directions)
         return mapped

@@ -192,6 +192,14 @@ class Generator(nn.Module):
         local = self.map(drawn.to(self.local.embed), self._zero_attributes(drawn)).local
         return local.mean(dim=0) if isinstance(self.mapping, PrincipalMapping) else local[:, 0].mean(dim=0)
 
+    @torch.no_grad()
+    def mean_attributes(self, *, count: int = 10_000, seed: int = 0) -> Float[Tensor, "1 a"]:
+        """Mean of the concatenated attribute codes over ``count`` draws; the same arguments give the same mean."""
+        source, like = torch.Generator().manual_seed(seed), self.local.embed
+        z = {name: torch.randn(count, width, generator=source).to(like) for name, width in self.attributes.items()}
+        parts = [self.attribute_mappings[name](z[name]).mean(dim=0, keepdim=True) for name in self.attributes]
+        return torch.cat(parts, dim=1) if parts else self.no_attributes(1, like)
+
     def expand(self, codes: LatentCodes) -> Float[Tensor, "b k l d"]:
         """One code for each class and layer: base codes, then shape, then texture.
 

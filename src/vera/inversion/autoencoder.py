@@ -7,9 +7,10 @@ from typing import Any
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from vera.generator.network import Generator, Synthesis
+from vera.inversion.banked import BankedGenerator
 from vera.inversion.encoder import Encoder
 from vera.types import LatentCodes, VeraError, to_probabilities
 
@@ -34,7 +35,7 @@ def one_hot(segmentations: Float[Tensor, "b k h w"]) -> Float[Tensor, "b k h w"]
     return torch.nn.functional.one_hot(labels, segmentations.shape[1]).movedim(-1, 1).to(segmentations.dtype)
 
 
-class Autoencoder(nn.Module):
+class Autoencoder(BankedGenerator):
     """A generator, the encoder into its latent space, and a bank of identities.
 
     Args:
@@ -44,15 +45,10 @@ class Autoencoder(nn.Module):
         passes: passes of the encoder over a photograph, see :meth:`take_passes`; 1 for bundles from before stage 3.
         kinds: number of identities in each group of the bank, in the order of the groups' names; None for one group.
         axes: whether there are axes to refine along, see :func:`vera.inversion.axes.learn_axes`.
-
-    Attributes:
-        axes: ``(R, D, D)``, those of each local code in rows; None where none were learnt.
+        truncation: of identities drawn from the generator's mapping, for whose codes the encoder was trained (stage 3 of a generator);
+            None: identities are mixed from faces.
 
     """
-
-    bank: Tensor
-    mean: Tensor
-    axes: Tensor | None
 
     def __init__(
         self,
@@ -63,23 +59,14 @@ class Autoencoder(nn.Module):
         passes: int = 1,
         kinds: Mapping[str, int] | None = None,
         axes: bool = False,
+        truncation: float | None = None,
     ) -> None:
-        super().__init__()
+        g = Generator(**generator)
+        super().__init__(g, bank=bank, kinds=kinds, axes=axes, truncation=truncation)
         # What is rebuilt from this gets its weights elsewhere.
-        self.config: dict[str, Any] = {"generator": dict(generator), "encoder": {**encoder, "pretrained": False}, "bank": bank}
-        self._name_kinds(kinds)
-        self.generator = Generator(**generator)
-        g = self.generator
+        self.config |= {"generator": dict(generator), "encoder": {**encoder, "pretrained": False}}
         self.encoder = Encoder(size=g.size, latent=g.latent, attributes=sum(g.attributes.values()), **encoder)
         self.take_passes(passes)
-        self.register_buffer("bank", torch.zeros(bank, g.rows, g.latent))
-        self.register_buffer("mean", torch.zeros(g.rows, g.latent))
-        self.take_axes(torch.eye(g.latent).repeat(g.rows, 1, 1) if axes else None)
-
-    @property
-    def size(self) -> int:
-        """Side S of images and segmentations."""
-        return self.generator.size
 
     @property
     def passes(self) -> int:
@@ -128,54 +115,3 @@ class Autoencoder(nn.Module):
         so_far = codes.map(Tensor.detach), made.image.detach(), to_probabilities(made.segmentation.detach())
         improved: LatentCodes = self.encoder(images, one_hot(segmentations), so_far)
         return improved
-
-    def fill_bank(self, identities: Float[Tensor, "n r d"], mean: Float[Tensor, "r d"], *, kinds: Mapping[str, int] | None = None) -> None:
-        """Set the identities that anonymization draws from; they must be mixtures, no person's own codes.
-
-        Args:
-            identities: local codes of the identities; those of one group stand together, in the order of the groups' names.
-            mean: mean of all faces' local codes.
-            kinds: number of identities in each group, by name; None for one group.
-
-        """
-        self.bank, self.mean = identities.clone(), mean.clone()
-        self.config["bank"] = len(identities)
-        self._name_kinds(kinds)
-
-    def take_axes(self, axes: Float[Tensor, "r d d"] | None) -> None:
-        """Set the axes that refinement moves along; None for the codes' own coordinates."""
-        self.register_buffer("axes", axes)
-        self.config["axes"] = axes is not None
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """Names of the identity groups; empty where there is only one."""
-        return tuple(sorted(self.config["kinds"] or ()))
-
-    def identities(self, kind: str | None) -> tuple[Float[Tensor, "n r d"], Float[Tensor, "r d"]]:
-        """Rows of the bank that belong to an identity group, and their mean; for None all rows and the mean of all faces.
-
-        Raises:
-            VeraError: there is no such group.
-
-        """
-        if kind is None:
-            return self.bank, self.mean
-        if kind not in self.kinds:
-            there = f"there are {', '.join(self.kinds)}" if self.kinds else "all are of one kind: ask for none"
-            raise VeraError(f"the bundle's bank holds no identities of the kind '{kind}': {there}")
-        counts = self.config["kinds"]
-        start = sum(counts[name] for name in self.kinds[: self.kinds.index(kind)])
-        rows = self.bank[start : start + counts[kind]]
-        return rows, rows.mean(dim=0)
-
-    def _name_kinds(self, kinds: Mapping[str, int] | None) -> None:
-        bank = self.config["bank"]
-        if kinds is not None and sum(kinds.values()) != bank:
-            raise ValueError(f"kinds of {sum(kinds.values())} identities, and {bank} in the bank")
-        self.config["kinds"] = dict(kinds) if kinds else None
-
-    def empty_bank(self) -> None:
-        """Remove identities and axes: they are only valid for the network's present weights, which will change."""
-        self.fill_bank(self.bank[:0], torch.zeros_like(self.mean))
-        self.take_axes(None)

@@ -8,7 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from vera.inversion.autoencoder import Autoencoder, one_hot
+from vera.inversion.autoencoder import one_hot
+from vera.inversion.banked import BankedGenerator
 from vera.inversion.objective import InversionObjective
 from vera.types import LatentCodes, VeraError
 
@@ -17,7 +18,7 @@ NEAR = 0.7
 
 
 def learn_axes(
-    network: Autoencoder, objective: InversionObjective, *, count: int, seed: int, progress: Callable[[int], None] | None = None
+    network: BankedGenerator, objective: InversionObjective, *, count: int, seed: int, progress: Callable[[int], None] | None = None
 ) -> Float[Tensor, "r d d"]:
     """Learn, for each local code, the eigenvectors (rows) of the second moments of the objective's gradient.
 
@@ -26,7 +27,7 @@ def learn_axes(
     SOAP (Vyas et al. 2024), but fixed, since it is the same for all faces. No photograph is needed: one identity is refined to another one.
 
     Args:
-        network: frozen autoencoder with a bank; each pair comes from one identity group.
+        network: frozen generator with a bank; each pair comes from one identity group.
         objective: objective whose gradients are measured: the one that refinement uses.
         count: number of gradients; at least D (the numbers of a code), or some axes are arbitrary.
         seed: seed of the pairs of identities.
@@ -53,7 +54,7 @@ def learn_axes(
     return vectors.mT.contiguous()
 
 
-def _gradient(network: Autoencoder, objective: InversionObjective, local: Tensor, end: Tensor) -> Float[Tensor, "r d"]:
+def _gradient(network: BankedGenerator, objective: InversionObjective, local: Tensor, end: Tensor) -> Float[Tensor, "r d"]:
     none = network.generator.no_attributes(1, local)
     with torch.no_grad():
         wanted = network.generator(LatentCodes(end, none))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -118,6 +119,33 @@ class Encoder(nn.Module):
         features = self._features(torch.cat([photograph, made], dim=1))
         with torch.autocast(images.device.type, enabled=False):  # moments are small differences of large sums
             return self._codes(at_least_single(features), at_least_single(segmentations), before)
+
+    @torch.no_grad()
+    def begin(self, codes: LatentCodes, batches: Sequence[tuple[Float[Tensor, "b 3 h w"], Float[Tensor, "b k h w"]]]) -> None:
+        """Prepare an untrained encoder for codes that are known: it starts near their mean, in their units, and knows usual features.
+
+        Args:
+            codes: latent codes of the faces below, in their order.
+            batches: images in [-1, 1] and segmentations (class probabilities) of faces with these codes.
+
+        """
+        own, base = codes.local[:, 2:].flatten(1), codes.local[:, :2].flatten(1)
+        own, mean = own.std(dim=0).view_as(self.absent), own.mean(dim=0).view_as(self.absent)
+        self.to_codes.weight.mul_(own[:, None])
+        self.to_codes.bias.copy_(mean)
+        self.absent.copy_(mean)
+        for layer, known in ((self.to_base, base), (self.to_attributes, codes.attributes)):
+            if layer is not None:
+                layer.weight.mul_(known.std(dim=0)[:, None])
+                layer.bias.copy_(known.mean(dim=0))
+        momentum, training = self.standardise.momentum, self.standardise.training
+        self.standardise.momentum = None  # the mean over all batches
+        self.standardise.reset_running_stats()
+        self.standardise.train()
+        for images, segmentations in batches:
+            self(images, segmentations)
+        self.standardise.momentum = momentum
+        self.standardise.train(training)
 
     def _shown(self) -> Float[Tensor, "k"]:
         """Mask of the classes that occurred in training; others (glasses, a hat) are encoded as if they were absent.

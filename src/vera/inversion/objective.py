@@ -43,7 +43,7 @@ class InversionWeights:
         pixel: of the mean absolute difference.
         perceptual: of a distance of frozen features.
         segmentation: of :func:`segmentation_distance` (the paper's Fig. 4).
-        prior: of the codes' mean square.
+        prior: of the codes' mean squared distance from their centre, see :meth:`InversionObjective.take_centre`.
         identity: of a face recogniser's distance.
         codes: of :func:`code_distance`, on generated images.
 
@@ -65,15 +65,32 @@ class InversionObjective(nn.Module):
         weights: one number a term; a network's term of weight 0 is not computed.
         perceptual: distance network; required when its weight is not 0.
         identity: a face recogniser's distance; required when its weight is not 0.
+        centre: codes that the prior pulls towards, see :meth:`take_centre`.
 
     """
 
-    def __init__(self, *, weights: InversionWeights, perceptual: WeightedDistance | None, identity: Distance | None = None) -> None:
+    centre_local: Tensor | None
+    centre_attributes: Tensor | None
+
+    def __init__(
+        self,
+        *,
+        weights: InversionWeights,
+        perceptual: WeightedDistance | None,
+        identity: Distance | None = None,
+        centre: LatentCodes | None = None,
+    ) -> None:
         super().__init__()
+        self.take_centre(centre)
         for name, network in (("perceptual", perceptual), ("identity", identity)):
             if getattr(weights, name) and network is None:
                 raise ValueError(f"the {name} term has a weight but no network: pass `{name}`")
         self.weights, self.perceptual, self.identity = weights, perceptual, identity
+
+    def take_centre(self, centre: LatentCodes | None) -> None:
+        """Set the codes, a batch of one, that the prior pulls towards; None for local codes of zero."""
+        self.register_buffer("centre_local", None if centre is None else centre.local, persistent=False)
+        self.register_buffer("centre_attributes", None if centre is None else centre.attributes, persistent=False)
 
     def forward(
         self,
@@ -99,7 +116,7 @@ class InversionObjective(nn.Module):
         terms = {
             "pixel": difference.mean(dim=(1, 2, 3)) / focus.mean(dim=(1, 2, 3)),
             "segmentation": segmentation_distance(synthesis, segmentations),
-            "prior": codes.local.square().mean(dim=(1, 2)),
+            "prior": self._prior(codes),
         }
         if self.perceptual is not None and self.weights.perceptual:
             terms["perceptual"] = self.perceptual(synthesis.image, images, focus)
@@ -109,6 +126,14 @@ class InversionObjective(nn.Module):
             terms["codes"] = code_distance(codes, true, segmentations)
         loss = torch.stack([getattr(self.weights, name) * value for name, value in terms.items()]).sum(dim=0)
         return loss, terms
+
+    def _prior(self, codes: LatentCodes) -> Float[Tensor, "b"]:
+        if self.centre_local is None or self.centre_attributes is None:
+            return codes.local.square().mean(dim=(1, 2))
+        away = (codes.local - self.centre_local).square().mean(dim=(1, 2))
+        if not codes.attributes.shape[1]:
+            return away
+        return away + (codes.attributes - self.centre_attributes).square().mean(dim=1)
 
 
 def segmentation_distance(synthesis: Synthesis, target: Float[Tensor, "b k h w"]) -> Float[Tensor, "b"]:

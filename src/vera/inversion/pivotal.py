@@ -10,14 +10,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vera.generator.network import Generator
-from vera.inversion.autoencoder import Autoencoder
+from vera.inversion.banked import BankedGenerator
 from vera.inversion.objective import InversionObjective
 from vera.inversion.refinement import Moving, ramp
 from vera.types import LatentCodes, VeraError
 
 
 def tune(
-    network: Autoencoder,
+    network: BankedGenerator,
     images: Float[Tensor, "b 3 s s"],
     segmentations: Float[Tensor, "b k s s"],
     codes: LatentCodes | Moving,
@@ -34,7 +34,7 @@ def tune(
     remembers the person. Photographs that are given together share it.
 
     Args:
-        network: encoder and generator; stays as it is.
+        network: its generator stays as it is.
         images: aligned faces, values in [-1, 1].
         segmentations: class probabilities of these faces, sum 1 over the classes.
         codes: the pivots, refined already; or codes that move in the same steps: with a small budget that reaches further.

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from vera.inversion.autoencoder import Autoencoder
+from vera.inversion.banked import BankedGenerator
 from vera.inversion.objective import InversionObjective, InversionWeights
 from vera.types import LatentCodes, VeraError
 
@@ -20,6 +20,9 @@ RATE, RATE_ALONG_AXES = 0.1, 0.2
 from the encoder on two or three photographs)."""
 REFINEMENT = InversionWeights(face=3.0, pixel=1.0, perceptual=0.5, segmentation=0.2, prior=0.02)
 """DECISION: loss weights for the refinement of latent codes on one photograph."""
+FROM_MEAN = InversionWeights(face=3.0, pixel=1.0, perceptual=1.0, segmentation=0.2, prior=1.0)
+"""DECISION: loss weights where the codes are the mapping's. Perceptual distance and prior, the mean squared distance from the mean codes,
+are those of SemanticStyleGAN's inversion."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ class Moving:
 
 
 def refine(
-    network: Autoencoder,
+    network: BankedGenerator,
     images: Float[Tensor, "b 3 s s"],
     segmentations: Float[Tensor, "b k s s"],
     codes: LatentCodes,
@@ -81,7 +84,7 @@ def refine(
     batch, not their result: each has its own loss, its own moments and its own plateau.
 
     Args:
-        network: encoder and generator, frozen.
+        network: its generator is frozen.
         images: aligned faces, values in [-1, 1].
         segmentations: class probabilities of these faces, sum 1 over the classes.
         codes: latent codes to start from, usually the encoder's.

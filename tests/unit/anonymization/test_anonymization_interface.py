@@ -113,5 +113,5 @@ def test_arguments_of_another_type_are_bad_input(photograph, calls, arguments):
 
 def test_a_bundle_of_another_kind_is_bad_input(photograph, calls, monkeypatch):
     monkeypatch.setattr(interface, "load", lambda *_, **__: SimpleNamespace())
-    with pytest.raises(VeraError, match="bundle 'x' holds a SimpleNamespace: `vera anonymize` takes a bank of exemplars or an autoencoder"):
+    with pytest.raises(VeraError, match="bundle 'x' holds a SimpleNamespace: `vera anonymize` takes exemplars, an autoencoder or"):
         anonymize(photograph, bundle="x")

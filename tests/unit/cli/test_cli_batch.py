@@ -2,7 +2,8 @@ from pathlib import Path
 
 import numpy as np
 
-from vera.cli.batch import reason
+from vera.cli.batch import reason, run
+from vera.cli.output import OutputFolder
 from vera.cli.plan import Entry, PlannedPerson
 from vera.files import plain
 from vera.types import VeraError
@@ -15,6 +16,22 @@ def test_a_reason_names_nobody_who_was_renamed():
         "'person-0001' is refused after 1 attempt: no face in '0001', mask '0001 mask', 0002, 'mouth'"
     )
     assert reason(error, PlannedPerson("1", "1", entries)) == str(error)
+
+
+def test_announcements_are_printed_and_steps_move_the_bar(studio, photo, tmp_path, capsys):
+    def anonymize(person, identity, progress, plainly=studio.anonymize):
+        for report in (("inverting by 9 steps, about 7 min", 0, 0), ("inverting", 0, 9), ("inverting", 1, 9)):
+            progress(*report)
+        return plainly(person, identity, progress)
+
+    studio.anonymize = anonymize
+    entry = Entry(photo("a.jpg"), "a")
+    people = [PlannedPerson("p", "p", (entry,))]
+    with OutputFolder(tmp_path / "out", people, sources=[entry.path], overwrite=False) as folder:
+        run(people, folder, studio)
+    said = capsys.readouterr().err
+    assert "p: inverting by 9 steps, about 7 min\n" in said
+    assert "p: inverting\n" not in said
 
 
 def test_audit_becomes_plain_json():

@@ -4,14 +4,17 @@ import inspect
 import subprocess
 import sys
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 import typer
 from PIL import Image
 
+import vera
 from vera.cli.app import COMMANDS
 
 HEAVY = {"torch", "cv2", "onnxruntime", "dlib", "timm", "scipy", "rich", "hydra", "pytorch_lightning", "matplotlib"}
+CONTROLLED = Path(vera.__file__).parent / "assets" / "controlled"
 OF_TRAINING = {"pytorch_lightning", "lightning_fabric", "hydra", "omegaconf", "matplotlib"}
 IMPORTED = "import sys; sys.stderr.write('imported: ' + ' '.join(sorted({module.partition('.')[0] for module in sys.modules})))"
 
@@ -36,6 +39,8 @@ def started(*arguments):
         (["anonymize", "--outt", "x"], 2, "--out"),
         (["anonymize", "there/is/none.jpg", "--out", "there/is/none"], 2, "none.jpg is not there"),
         (["anonymize", __file__, "--preserve", "moth", "--out", "there/is/none"], 2, "did you mean 'mouth'"),
+        (["anonymize", __file__, "--refine-steps", "9", "--out", "there/is/none"], 2, "exemplars are fitted, not inverted"),
+        (["anonymize", __file__, "--bundle", CONTROLLED, "--out", "there/is/none"], 2, "invert by optimisation, --refine-steps 400"),
         (["anonymise", "a.jpg"], 2, "did you mean 'anonymize'"),
         (["colour"], 2, "choose from anonymize, "),
     ],

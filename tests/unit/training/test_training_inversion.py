@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from vera import bundle
+from vera.attributes.control import ControlledGenerator
 from vera.data.procedural import ProceduralFaces
 from vera.data.sample import Sample
 from vera.generator.network import Generator
@@ -19,13 +20,14 @@ TINY = {
     "size": 32, "coarse_size": 16, "start_size": 8, "classes": 13, "transparent": [10, 12], "latent": 4, "local_channels": 4,
     "coarse_channels": 4, "layers": [1, 1, 1], "channels": {16: 4, 32: 4}, "attributes": {}, "mapping_layers": 0,
 }  # fmt: skip
+ENCODER = {"width": 8, "hidden": 8, "layout": 2, "pretrained": False}
 WEIGHTS = InversionWeights(face=0.0, pixel=1.0, perceptual=0.0, segmentation=0.1, prior=0.0, codes=1.0)
 
 
 @pytest.fixture
 def network():
     torch.manual_seed(0)
-    made = Autoencoder(generator=TINY, encoder={"width": 8, "hidden": 8, "layout": 2, "pretrained": False}, bank=0, passes=2)
+    made = Autoencoder(generator=TINY, encoder=ENCODER, bank=0, passes=2)
     made.generator.requires_grad_(False)
     return made
 
@@ -107,13 +109,39 @@ def test_what_does_not_fit_is_said(network, faces):
 def test_it_starts_from_an_autoencoders_bundle(network, tmp_path):
     stated = {"provenance": {}, "licence": "CC0", "card": "#", "dtype": torch.float32}
     bundle.save(tmp_path / "bundle", network, **stated)
-    loaded = start.inversion(start=tmp_path / "bundle", passes=3)
+    loaded = start.inversion(start=tmp_path / "bundle", passes=3, encoder={})
     assert loaded.passes == 3
     assert not any(p.requires_grad for p in loaded.generator.parameters())
     assert all(p.requires_grad for p in loaded.encoder.parameters())
     assert all(torch.equal(a, b) for a, b in zip(loaded.parameters(), network.parameters(), strict=True))
     with pytest.raises(VeraError, match=r"stage\.start=BUNDLE"):
-        start.inversion(start=None, passes=2)
+        start.inversion(start=None, passes=2, encoder=ENCODER)
     bundle.save(tmp_path / "generator", Generator(**TINY), **stated)
-    with pytest.raises(VeraError, match="not of an Autoencoder"):
-        start.inversion(start=tmp_path / "generator", passes=2)
+    with pytest.raises(VeraError, match="has no mapping, so no identity can be drawn"):
+        start.inversion(start=tmp_path / "generator", passes=2, encoder=ENCODER)
+
+
+def test_a_generator_gets_an_encoder_that_starts_at_its_codes_and_learns_from_its_faces(tmp_path, faces):
+    """Of stage 2, with attribute codes and controls."""
+    torch.manual_seed(0)
+    config = {**TINY, "attributes": {"pose": 3}, "mapping_layers": 2}
+    controlled = ControlledGenerator(controls={"pose": ["yaw"]}, **config)
+    bundle.save(tmp_path / "generator", controlled, provenance={}, licence="none", card="#", dtype=torch.float32)
+    network = start.inversion(start=tmp_path / "generator", passes=2, encoder=ENCODER)
+    assert type(network.generator) is Generator
+    assert not any(parameter.requires_grad for parameter in network.generator.parameters())
+    assert (network.passes, len(network.bank), network.truncation) == (2, 0, 0.7)
+    usual = network.usual_codes(8)
+    torch.testing.assert_close(usual.attributes[:1], controlled.mean_attributes())
+    made = objective(network, generated=1.0)
+    assert (made.origin, made.group) == (None, 1)
+    true, face = made._generate(faces, faces.images, (faces.segmentations + 1) / 2, 8)
+    with torch.no_grad():
+        first = network.encode(face.image.clamp(-1, 1), (face.segmentation + 1) / 2, passes=1)
+    for codes in (true, first):  # as far from the mean as the mapping's, in its units
+        assert (codes.local - usual.local).std() == pytest.approx(float((true.local - usual.local).std()), rel=1)
+    assert (true.local[:, 2::2] != true.local[:, 2:3]).any(), "classes of a face have codes of two draws"
+    whole, terms = made.invert(faces)
+    assert {"generated/1/codes", "generated/2/codes"} <= terms.keys()
+    parts = [made.invert(part)[0] for part in faces.micro_batches(4)]
+    torch.testing.assert_close(whole, torch.stack(parts).mean(), rtol=1e-4, atol=1e-5)

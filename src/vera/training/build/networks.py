@@ -6,17 +6,24 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
-from torch import nn
+from torch import Tensor, nn
 
 from vera import bundle
 from vera.generator.discriminator import Discriminator
 from vera.generator.mapping import PrincipalMapping
 from vera.generator.network import Generator
 from vera.generator.projected import ProjectedDiscriminator
-from vera.inversion.autoencoder import Autoencoder
-from vera.types import VeraError
+from vera.inversion.autoencoder import Autoencoder, one_hot
+from vera.inversion.drawing import drawn_codes
+from vera.inversion.mapped import TRUNCATION
+from vera.rng import Draws
+from vera.types import LatentCodes, VeraError
+
+BEGINNING, BATCH = 64, 8
+"""DECISION: generated faces from which a new encoder learns what features are usual, and how many are made at once."""
 
 
 def generator(*, start: str | Path | None, config: Mapping[str, Any]) -> Generator:
@@ -43,10 +50,14 @@ def generator(*, start: str | Path | None, config: Mapping[str, Any]) -> Generat
 def drawing(network: Autoencoder) -> Generator:
     """An autoencoder's generator, with its bank of identities as a mapping (:class:`vera.generator.mapping.PrincipalMapping`).
 
+    Where the encoder was trained for the generator's own mapping, the generator stays as it is.
+
     Raises:
         VeraError: the bank is empty.
 
     """
+    if network.mapped:
+        return network.generator
     if not len(network.bank):
         raise VeraError("the autoencoder's bank of identities is empty: nothing says which faces are usual")
     banks = [network.identities(kind)[0] for kind in network.kinds or (None,)]
@@ -94,27 +105,65 @@ def autoencoder(*, start: str | Path | None, generator: Mapping[str, Any], encod
     network = _trainable(start)
     if not isinstance(network, Autoencoder):
         raise VeraError(f"'{start}' is a bundle of {type(network).__name__}, not of an Autoencoder: start from one of this stage")
+    if network.mapped:
+        raise VeraError(f"the encoder of '{start}' was trained for a frozen generator: go on with stage=inversion, which keeps it frozen")
     network.empty_bank()  # identities are mixed again at the export
     return network
 
 
-def inversion(*, start: str | Path | None, passes: int) -> Autoencoder:
-    """Load a bundle's autoencoder for stage 3: trainable encoder, frozen generator.
+def inversion(*, start: str | Path | None, passes: int, encoder: Mapping[str, Any]) -> Autoencoder:
+    """Load a bundle for stage 3: trainable encoder, frozen generator.
 
     Args:
-        start: bundle of an autoencoder; required.
+        start: bundle of a generator, which gets a new encoder (:func:`encoded`), or of an autoencoder; required.
         passes: number of passes that the encoder will take.
+        encoder: constructor arguments of a new encoder; ignored for an autoencoder.
 
     Raises:
         VeraError: no bundle is named, it cannot be read or holds something else, or its encoder cannot take so many passes.
 
     """
     if start is None:
-        raise VeraError("stage 3 inverts a trained generator: name the bundle of an autoencoder, stage.start=BUNDLE")
-    network = autoencoder(start=start, generator={}, encoder={})
+        raise VeraError("stage 3 inverts a trained generator: name the bundle of a generator or of an autoencoder, stage.start=BUNDLE")
+    network = _trainable(start)
+    if isinstance(network, Generator):
+        network = encoded(network, encoder)
+    if not isinstance(network, Autoencoder):
+        raise VeraError(f"'{start}' is a bundle of {type(network).__name__}: stage 3 starts from a generator or an autoencoder")
+    network.empty_bank()  # identities are drawn or mixed again at the export
     network.generator.requires_grad_(False)
     network.take_passes(passes)
     return network
+
+
+def encoded(network: Generator, encoder: Mapping[str, Any]) -> Autoencoder:
+    """Put a new encoder in front of a generator (of stage 1, of stage 2 or converted), prepared for the codes of its mapping.
+
+    Args:
+        network: generator with a trained mapping; attribute controls are left out.
+        encoder: constructor arguments of the encoder.
+
+    Raises:
+        VeraError: the generator has no mapping.
+
+    """
+    plain = {name: value for name, value in network.config.items() if name != "controls"}
+    made = Autoencoder(generator=plain, encoder=_plain(encoder), bank=0, truncation=TRUNCATION)
+    state = {name: value for name, value in network.state_dict().items() if not name.startswith("regressors.")}
+    made.generator.load_state_dict(state, strict=True)
+    made.draw_bank(count=1, truncation=TRUNCATION, seed=0)  # for the mean codes
+    draws = Draws(0, torch.device("cpu"))
+    batches: list[tuple[Tensor, Tensor]] = []
+    codes: list[LatentCodes] = []
+    for first in range(0, BEGINNING, BATCH):
+        drawn = drawn_codes(made.generator, draws, "encoder", range(first, first + BATCH))
+        with torch.no_grad():
+            face = made.generator(drawn)
+        batches.append((face.image.clamp(-1, 1), one_hot(face.segmentation)))
+        codes.append(drawn)
+    every = LatentCodes(torch.cat([one.local for one in codes]), torch.cat([one.attributes for one in codes]))
+    made.encoder.begin(every, batches)
+    return made
 
 
 def adversary(*, wanted: bool, config: Mapping[str, Any]) -> nn.Module | None:

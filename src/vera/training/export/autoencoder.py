@@ -19,6 +19,7 @@ from vera.features.perceptual import PerceptualDistance
 from vera.inversion.autoencoder import Autoencoder
 from vera.inversion.axes import learn_axes
 from vera.inversion.bank import PEOPLE, mix
+from vera.inversion.mapped import TRUNCATION
 from vera.inversion.objective import InversionObjective
 from vera.inversion.refinement import REFINEMENT
 from vera.mosaic.records import META, labels
@@ -41,6 +42,7 @@ class BankSettings:
         pattern: glob of the names of the faces that they are mixed from (a folder of images); None for all of them.
         alike: field of the data's ``meta.jsonl``, such as ``sex``: only faces of equal value are mixed, and each value becomes an
             identity group. None mixes all.
+        truncation: of identities that are drawn from a mapping; None for :data:`vera.inversion.mapped.TRUNCATION`.
 
     """
 
@@ -48,12 +50,13 @@ class BankSettings:
     seed: int
     pattern: str | None
     alike: str | None = None
+    truncation: float | None = None
 
 
 def export_autoencoder(
     config: Any, state: Mapping[str, Any], out: Path, *, bank: BankSettings, provenance: Mapping[str, Any], **stated: Any
 ) -> bundle.BundleInfo:
-    """Write the averaged autoencoder.
+    """Write the averaged autoencoder: its identities are mixed from faces, or drawn from the mapping that its encoder was trained for.
 
     Args:
         config: configuration of the run, as stored in its folder.
@@ -64,15 +67,32 @@ def export_autoencoder(
         **stated: licence, card and dtype, see :func:`vera.bundle.save`.
 
     Raises:
-        VeraError: there are too few faces for the bank, or they have no names to choose by.
+        VeraError: there are too few faces for the bank, or they have no names to choose by; an option of the other kind of bank.
 
     """
+    network: Any = bundle.rebuild(field(state["networks"], "autoencoder", dict, what=SOURCE), state["ema"], source=SOURCE)
+    network.eval().requires_grad_(False)
+    described = _draw(network, bank) if network.mapped else _mix(network, bank, config)
+    return bundle.save(out, network, provenance={**provenance, "stage": _stage(state, network), **described}, **stated)
+
+
+def _draw(network: Autoencoder, bank: BankSettings) -> dict[str, Any]:
+    """Draw the bank from the mapping; returns its provenance."""
+    if bank.pattern is not None or bank.alike is not None:
+        raise VeraError("--pattern and --alike choose faces to mix, and this run's identities are drawn from its generator: leave them out")
+    truncation = TRUNCATION if bank.truncation is None else bank.truncation
+    network.draw_bank(count=bank.identities, truncation=truncation, seed=bank.seed)
+    return {"bank": {"identities": bank.identities, "drawn_from": "mapping", "truncation": truncation, "seed": bank.seed}}
+
+
+def _mix(network: Autoencoder, bank: BankSettings, config: Any) -> dict[str, Any]:
+    """Mix the bank from the run's faces, and learn axes; returns their provenance."""
+    if bank.truncation is not None:
+        raise VeraError("--truncation is for identities drawn from a mapping, and this run's are mixed from its faces: leave it out")
     if bank.pattern is not None:
         if OmegaConf.select(config, "datamodule.dataset.pattern") is None:
             raise VeraError("--pattern: this run's faces have no names to choose by; leave it out")
         OmegaConf.update(config, "datamodule.dataset.pattern", bank.pattern)
-    network: Any = bundle.rebuild(field(state["networks"], "autoencoder", dict, what=SOURCE), state["ema"], source=SOURCE)
-    network.eval().requires_grad_(False)
     dataset = build(config, "datamodule.dataset", FaceDataset, rooms=("data",), what=CONFIG)  # type: ignore[type-abstract]
     if len(dataset) < PEOPLE:
         raise VeraError(f"the bank mixes {PEOPLE} faces at a time, there are {len(dataset)}: widen --pattern")
@@ -86,13 +106,11 @@ def export_autoencoder(
     objective = InversionObjective(weights=REFINEMENT, perceptual=PerceptualDistance())
     gradients = math.ceil(GRADIENTS * network.generator.latent)
     network.take_axes(learn_axes(network, objective, count=gradients, seed=bank.seed))
-    described = {
-        "stage": _stage(state, network),
+    return {
         "faces": len(dataset),
         "axes": {"gradients": gradients, "seed": bank.seed},
         "bank": {"identities": sum(counts.values()), "people_in_each": PEOPLE, "seed": bank.seed, "alike": bank.alike},
     }
-    return bundle.save(out, network, provenance={**provenance, **described}, **stated)
 
 
 def _stage(state: Mapping[str, Any], network: Autoencoder) -> str:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from vera.generator.network import Synthesis
 from vera.inversion.autoencoder import Autoencoder, one_hot
+from vera.inversion.drawing import drawn_codes
 from vera.inversion.objective import InversionObjective
 from vera.ops.precision import at_least_single
 from vera.rng import Draws
@@ -26,6 +27,7 @@ class Inversion(nn.Module):
 
     Args:
         network: encoder and frozen generator, see :func:`vera.training.build.networks.inversion`; its own number of passes is trained.
+            For the codes of a mapping, generated faces are drawn from it; otherwise they are mixed from codes of photographs.
         objective: loss of a reconstruction.
         pass_weights: one a pass: how much its loss counts.
         generated: share of the faces that are generated, in the place of photographs; their true codes are known.
@@ -50,7 +52,9 @@ class Inversion(nn.Module):
             raise VeraError(f"generated={generated}: the share of generated faces is between 0 and 1")
         self.network, self.objective, self.pass_weights, self.generated = network, objective, list(pass_weights), generated
         # What the generator was trained with mixes the codes: those of an encoder that learns from its own would shrink.
-        self.origin = copy.deepcopy(network.encoder).requires_grad_(False)
+        self.origin = None if network.mapped else copy.deepcopy(network.encoder).requires_grad_(False)
+        if network.mapped:
+            objective.take_centre(network.usual_codes(1))
         self.phases = [Phase("inversion", "autoencoder", 1, 1, False, self.invert)]
         self.train()  # Lightning starts with the modes that it finds
 
@@ -67,7 +71,7 @@ class Inversion(nn.Module):
     @property
     def group(self) -> int:
         """Number of faces that are mixed with each other."""
-        return MIXED if self.generated else 1
+        return MIXED if self.generated and self.origin is not None else 1
 
     def train(self, mode: bool = True) -> Inversion:
         """Keep the encoder's BatchNorm in eval mode.
@@ -76,7 +80,8 @@ class Inversion(nn.Module):
         """
         super().train(mode)
         self.network.encoder.standardise.eval()
-        self.origin.eval()
+        if self.origin is not None:
+            self.origin.eval()
         return self
 
     def invert(self, faces: Faces) -> tuple[Tensor, Terms]:
@@ -113,9 +118,12 @@ class Inversion(nn.Module):
 
     @torch.no_grad()
     def _generate(self, faces: Faces, images: Tensor, segmentations: Tensor, count: int) -> tuple[LatentCodes, Synthesis]:
-        """Generate faces from mixed codes of the bundle's own encoder, with these codes as the truth."""
-        encoded: LatentCodes = self.origin(images, segmentations)
-        codes = _floats(mixed("inversion", faces, encoded, self.draws), slice(0, count))
+        """Generate faces, from the mapping or from mixed codes of the bundle's own encoder, with these codes as the truth."""
+        if self.origin is None:
+            drawn = drawn_codes(self.network.generator, self.draws, "inversion", faces.indices[:count])
+        else:
+            drawn = mixed("inversion", faces, self.origin(images, segmentations), self.draws)
+        codes = _floats(drawn, slice(0, count))
         return codes, self._make(codes)
 
     def _make(self, codes: LatentCodes) -> Synthesis:
