@@ -106,7 +106,7 @@ def anonymize(
     """
     from vera.anonymization.request import Options
     from vera.cli.output import OutputFolder
-    from vera.cli.plan import choose_formats, files_within, parse_preserve, plan
+    from vera.cli.plan import files_within, parse_preserve, plan_call
     from vera.faces.given_face import read_given
     from vera.types import VeraError
 
@@ -121,13 +121,8 @@ def anonymize(
     given = read_given(landmarks) if landmarks else None
     kept = Options(preserve=classes, regions=regions, hair=hair)
     options = replace(kept, face=face, given=given, leave_others=leave_others, upright=upright.value, kind=kind, seed=seed)
-    options.require_fits(2 if manifest else len(photographs or ()))
-    people = plan(photographs or (), manifest, person=person, masks=masks, rename=rename, identity=identity or save_identity)
-    people = choose_formats(people, format.value if format else None)
-    if leave_others and any(entry.dicom for known in people for entry in known.entries):
-        raise VeraError(
-            "--leave-others leaves faces recognisable, and a DICOM output is marked as free of them: crop it, or use --format png"
-        )
+    wanted = {"person": person, "masks": masks, "rename": rename, "format": format.value if format else None}
+    people = plan_call(photographs or (), manifest, options=options, identity=identity or save_identity, **wanted)
     sources = [file for known in people for entry in known.entries for file in (entry.path, *entry.masks)]
     sources += [file for file in (manifest, identity, landmarks) if file]
     sources += files_within(bundle, *(Path(file) for file in (parser, *(recogniser or ())) if file))

@@ -35,6 +35,10 @@ class PersonAnonymizer:
     anonymizer: VeraAnonymizer
     settings: Mapping[str, Any]
 
+    def with_options(self, options: Options) -> PersonAnonymizer:
+        """The same networks with other choices."""
+        return PersonAnonymizer(self.anonymizer.with_options(options), {**self.settings, **choices(options)})
+
     def anonymize(
         self, person: PlannedPerson, identity: SavedIdentity | None, progress: Progress
     ) -> tuple[AnonymizedPerson, SavedIdentity | None]:
@@ -79,10 +83,19 @@ def assemble(
 
     """
     require_device(device)
-    settings = {"device": device, "preserve": options.preserved_names, "hair": options.hair}
-    settings |= {"leave_others": options.leave_others, "upright": options.upright, "false_accept_rate": far, "method": method}
+    settings = {"device": device, **choices(options), "false_accept_rate": far, "method": method}
     anonymizer = embedded(bundle, device, options, renderer=renderer, method=method, parser=parser, recognisers=recognisers, far=far)
     return PersonAnonymizer(anonymizer, settings)
+
+
+def choices(options: Options) -> dict[str, Any]:
+    """What the audit says about the options of a whole call."""
+    return {
+        "preserve": options.preserved_names,
+        "hair": options.hair,
+        "leave_others": options.leave_others,
+        "upright": options.upright,
+    }
 
 
 def require_device(device: str) -> None:

@@ -68,6 +68,7 @@ class OutputFolder(contextlib.AbstractContextManager["OutputFolder"]):
         self.stopping = Stopping()
         self._left = contextlib.ExitStack()
         self._before: bytes | None = None
+        self._read: set[tuple[int, int]] | None = None
         self._texts: dict[int, tuple[dict[str, Any], str, str]] = {}
 
     def __enter__(self) -> OutputFolder:
@@ -118,33 +119,60 @@ class OutputFolder(contextlib.AbstractContextManager["OutputFolder"]):
             VeraError: they can't be written, or what was decoded is not what was to be written; nothing is left then.
 
         """
-        from vera.cli.instances import write_instance  # only now, since it brings Pillow
-
-        staging, parts = Staging(self.path), contextlib.ExitStack()
+        staging = Staging(self.path)
         try:
             with self._one_sentence("nothing of this person was kept"):
-                staging.make()
-                given = origins or [None] * len(result.photographs)
-                source_type = record["digital_source_type"] if self.mark else None
-                seed = record.get("seed")  # none without a new face: then nothing but the UIDs is random
-                secret = secrets.randbits(63) if seed is None else seed
-                for number, (file, photograph, origin) in enumerate(zip(record["files"], result.photographs, given, strict=True), 1):
-                    known = {"person": result.person, "source": file["digest"], "number": number}
-                    write = partial(write_instance, origin=origin, seed=secret, **known) if origin else None
-                    file["written"] = _stage(photograph, staging.new, source_type, write)
-                new = outputs_of(record)
-                gone = [known for known in self.earlier if last or outputs_of(known).keys() & new.keys()]
-                moves = staging.moves(new, {name: known for other in gone for name, known in outputs_of(other).items()})
-                saved = {}
-                if save and self.identity:
-                    moves.append(parts.enter_context(_staged_identity(self.identity, staging, save)))
-                    saved = {"saved_identity": {"digest": moves[-1].digest}}
-                with self.stopping.held():
-                    self._place(staging, moves, record | saved, audit, [known for known in self.earlier if known not in gone])
+                stage_person(staging, result, record, origins, mark=self.mark)
+                self._take(staging, record, audit, last=last, save=save)
         finally:
             with self.stopping.held():
-                parts.close()
                 staging.discard()
+
+    def take_person(self, staging: str, record: dict[str, Any], audit: dict[str, Any], *, last: bool = False) -> None:
+        """Place a person's files that another process staged (:func:`stage_person`), as :meth:`write_person` does.
+
+        Args:
+            staging: name of the hidden folder.
+            record: entry of the audit, with the names and digests of the staged files.
+            audit: the audit of the call so far; the record is added to it.
+            last: everybody else of this call was written: what is left of earlier calls goes.
+
+        Raises:
+            VeraError: they can't be placed; nothing is left then.
+
+        """
+        staged = Staging(self.path, staging)
+        try:
+            with self._one_sentence("nothing of this person was kept"):
+                self._take(staged, record, audit, last=last, save=None)
+        finally:
+            with self.stopping.held():
+                staged.discard()
+
+    def keep_person(self, record: dict[str, Any], audit: dict[str, Any]) -> None:
+        """Go on with what an earlier call wrote of a person: its record becomes one of this call when the audit is written next.
+
+        Args:
+            record: record of :attr:`earlier`.
+            audit: the audit of the call so far; the record is added to it.
+
+        """
+        self.earlier = [known for known in self.earlier if known is not record]
+        audit["people"].append({name: value for name, value in record.items() if name != "call"})
+
+    def _take(
+        self, staging: Staging, record: dict[str, Any], audit: dict[str, Any], *, last: bool, save: Callable[[Path], None] | None
+    ) -> None:
+        with contextlib.ExitStack() as parts:
+            new = outputs_of(record)
+            gone = [known for known in self.earlier if last or outputs_of(known).keys() & new.keys()]
+            moves = staging.moves(new, {name: known for other in gone for name, known in outputs_of(other).items()})
+            saved = {}
+            if save and self.identity:
+                moves.append(parts.enter_context(_staged_identity(self.identity, staging, save)))
+                saved = {"saved_identity": {"digest": moves[-1].digest}}
+            with self.stopping.held():
+                self._place(staging, moves, record | saved, audit, [known for known in self.earlier if known not in gone])
 
     def write_audit(self, audit: dict[str, Any]) -> Path:
         """Write ``audit.json``, readable by its owner only, with the records of earlier calls whose files are still there.
@@ -232,10 +260,11 @@ class OutputFolder(contextlib.AbstractContextManager["OutputFolder"]):
 
     def _check_unread(self, target: Path) -> None:
         """Raise a VeraError if a file is read in this call, whatever it is called."""
+        if self._read is None:  # once, since a manifest has many targets and many sources
+            self._read = {(facts.st_dev, facts.st_ino) for facts in (source.stat() for source in self.sources if source.exists())}
         facts = target.stat() if target.exists() else target.lstat()
-        for source in self.sources:
-            if source.exists() and os.path.samestat(source.stat(), facts):
-                raise VeraError(f"{target} is read, but would be overwritten or removed: choose another folder with --out")
+        if (facts.st_dev, facts.st_ino) in self._read:
+            raise VeraError(f"{target} is read, but would be overwritten or removed: choose another folder with --out")
 
     def _check_identity(self, path: Path) -> None:
         """Raise a VeraError if an identity file can't be written, or would destroy what is read, or anything but an identity."""
@@ -286,6 +315,36 @@ def _made(path: Path) -> Iterator[None]:
         with contextlib.suppress(OSError):  # not empty, as it should be
             for folder in missing:
                 folder.rmdir()
+
+
+def stage_person(
+    staging: Staging, result: AnonymizedPerson, record: dict[str, Any], origins: Sequence[Origin | None] | None, *, mark: bool
+) -> None:
+    """Write a verified person's images into a new hidden folder, decode them again and compare.
+
+    Args:
+        staging: the hidden folder, which is made.
+        result: the anonymized images of one person.
+        record: entry of the audit; its ``files`` are in the result's order, and get the names and digests of the staged files.
+        origins: facts of the sources for outputs in DICOM, None for those in PNG; None: all are PNG.
+        mark: write into each picture how it came about, as the record's ``digital_source_type`` says.
+
+    Raises:
+        VeraError: what was decoded is not what was to be written.
+        OSError: they can't be written.
+
+    """
+    from vera.cli.instances import write_instance  # only now, since it brings Pillow
+
+    staging.make()
+    given = origins or [None] * len(result.photographs)
+    source_type = record["digital_source_type"] if mark else None
+    seed = record.get("seed")  # none without a new face: then nothing but the UIDs is random
+    secret = secrets.randbits(63) if seed is None else seed
+    for number, (file, photograph, origin) in enumerate(zip(record["files"], result.photographs, given, strict=True), 1):
+        known = {"person": result.person, "source": file["digest"], "number": number}
+        write = partial(write_instance, origin=origin, seed=secret, **known) if origin else None
+        file["written"] = _stage(photograph, staging.new, source_type, write)
 
 
 def _stage(photograph: Any, folder: Path, source_type: str | None, write: Callable[[Path, Any], None] | None) -> dict[str, str]:
