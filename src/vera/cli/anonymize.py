@@ -121,8 +121,16 @@ def anonymize(
     given = read_given(landmarks) if landmarks else None
     kept = Options(preserve=classes, regions=regions, hair=hair)
     options = replace(kept, face=face, given=given, leave_others=leave_others, upright=upright.value, kind=kind, seed=seed)
-    wanted = {"person": person, "masks": masks, "rename": rename, "format": format.value if format else None}
-    people = plan_call(photographs or (), manifest, options=options, identity=identity or save_identity, **wanted)
+    people = plan_call(
+        photographs or (),
+        manifest,
+        options=options,
+        person=person,
+        masks=masks,
+        rename=rename,
+        identity=identity or save_identity,
+        format=format.value if format else None,
+    )
     sources = [file for known in people for entry in known.entries for file in (entry.path, *entry.masks)]
     sources += [file for file in (manifest, identity, landmarks) if file]
     sources += files_within(bundle, *(Path(file) for file in (parser, *(recogniser or ())) if file))
