@@ -12,7 +12,7 @@ def serve(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the page.")] = 8000,
     folder: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Holds the uploads while the page runs, for you alone; in the folder of temporary files without it."),
+        typer.Option(metavar="DIR", help="Holds the uploads while the page runs, for you alone; among the temporary files without it."),
     ] = None,
     host: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Another address of this machine, which others can reach; needs --token.")

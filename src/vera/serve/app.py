@@ -216,7 +216,7 @@ class Server:
         return JSONResponse(patient.told(), status_code=202)
 
     async def review(self, request: Request) -> Response:
-        """Who looked at the result, and that all of the checklist was confirmed."""
+        """Record the reviewer's name, once all of the checklist is confirmed."""
         patient = self._written(request)
         said = await self._json(request)
         name, ticks = (said.get("reviewer"), said.get("checked")) if isinstance(said, dict) else (None, None)

@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 
 @dataclass(frozen=True)
 class Limits:
-    """How large and how slow a body may be, and how much the server holds.
+    """Limits on the size and slowness of a body, and on all that the server holds.
 
     Attributes:
         upload: most bytes of a file.

@@ -1,4 +1,4 @@
-"""What the page may ask for, read from JSON: every field is checked here, and none of them can name a file of the machine."""
+"""Read the choices of a call from JSON: every field is checked here, and none of them can name a file of the machine."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ class Engine(Protocol):
 
         Returns:
             ``record``: the person's record of the audit; its ``status`` is ``written``, ``refused`` or ``failed``. ``rings``: for each
-            photograph the outlines of what was kept.
+            photograph the outlines of the kept region.
 
         Raises:
             VeraError: the call can't be made.

@@ -1,4 +1,4 @@
-"""What the page says of a result, taken from its record in the audit: PASS, REVIEW or REFUSED, with the distances."""
+"""The verdict on a result, taken from its record in the audit: PASS, REVIEW or REFUSED, with the distances."""
 
 from __future__ import annotations
 

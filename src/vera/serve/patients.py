@@ -54,7 +54,7 @@ class Picture:
         return self.path.parent / "view.jpg"
 
     def told(self) -> dict[str, Any]:
-        """What the page is told."""
+        """Plain values for the page."""
         return {"number": self.number, "name": self.name, "problem": self.problem, "look": self.look, "mask": self.mask is not None}
 
 
@@ -104,7 +104,7 @@ class Patient:
         return self.pictures[number]
 
     def told(self) -> dict[str, Any]:
-        """What the page is told."""
+        """Plain values for the page."""
         return {
             "key": self.key,
             "state": self.state,
@@ -123,7 +123,7 @@ class Patients:
     """All people of one server; used by the event loop's thread only.
 
     Args:
-        folder: the private folder.
+        folder: private folder of this run.
         jobs: the queue of calls.
         limits: how many people and photographs there may be.
 
@@ -136,7 +136,7 @@ class Patients:
         self.listeners: set[asyncio.Event] = set()
 
     def told(self) -> dict[str, Any]:
-        """What the page is told: all people, in the order in which they came."""
+        """Plain values of all people, in the order in which they came."""
         return {"people": [patient.told() for patient in self.known.values()]}
 
     def changed(self) -> None:

@@ -1,4 +1,4 @@
-"""Who may ask, and what every answer says: the checks that stand before all pages of the server.
+"""Checks that stand before all addresses of the server, and the headers of every answer.
 
 The server is for the browser of one person on one machine. Against it stand: pages of other sites in the same browser (they can send
 requests to any address, and by *rebinding* give a name of theirs this machine's address), other users of the machine (they reach the
@@ -46,7 +46,7 @@ CLOSED = "open the address that `vera serve` printed in its terminal: it holds t
 
 @dataclass(frozen=True)
 class Access:
-    """What a request must show.
+    """The secrets and names that a request must show.
 
     Attributes:
         hosts: values of the Host header: names of this server, with its port.

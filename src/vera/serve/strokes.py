@@ -16,8 +16,8 @@ KINDS = ("brush", "erase", "polygon")
 """A line that paints, a line that takes away, and a filled polygon."""
 MOST_STROKES, MOST_POINTS = 2000, 20000
 """DECISION: strokes of one photograph, and points of one stroke; an hour's painting has fewer."""
-FARTHEST = 2**16
-"""Largest coordinate and radius in pixels; no photograph is wider."""
+FARTHEST, BROADEST = 2**16, 2**13
+"""Largest coordinate and radius in pixels; no photograph is wider, and OpenCV draws no broader line."""
 SHIFT = 4
 """Bits of the fraction that OpenCV draws with."""
 
@@ -58,13 +58,13 @@ def paint(strokes: tuple[Stroke, ...], size: tuple[int, int]) -> Mask:
         size: ``(H, W)`` of the photograph.
 
     Returns:
-        ``(H, W)``, True = keep.
+        ``(H, W)``, True = keep; pixels on a polygon's edge are kept, too.
 
     Examples:
         >>> from vera.serve.strokes import Stroke, paint
         >>> square = Stroke("polygon", 0, ((2, 2), (8, 2), (8, 8), (2, 8)))
-        >>> int(paint((square, Stroke("erase", 2, ((5, 5),))), (12, 12)).sum())
-        28
+        >>> int(paint((square,), (12, 12)).sum())
+        49
 
     """
     import cv2  # only now: the page's process paints nothing
@@ -95,7 +95,7 @@ def _stroke(value: Any) -> Stroke:
         raise wrong
     if not all(isinstance(point, list) and len(point) == 2 and all(map(_is_near, point)) for point in points):
         raise wrong
-    if not _is_near(radius) or (value["kind"] != "polygon" and not 0 < radius <= FARTHEST):
+    if not _is_near(radius) or (value["kind"] != "polygon" and not 0 < radius <= BROADEST):
         raise wrong
     return Stroke(value["kind"], float(radius), tuple((float(x), float(y)) for x, y in points))
 

@@ -118,7 +118,7 @@ class Worker:
 
 
 def answer_calls(connection: Connection, make_engine: Callable[[], Engine]) -> None:
-    """What the process does: load the networks, then answer calls until the other end is gone.
+    """Load the networks, then answer calls until the other end is gone.
 
     Args:
         connection: this end of the pipe.
