@@ -94,6 +94,7 @@ class Jobs:
             if not task.result.set_running_or_notify_cancel():
                 continue
             with self._guard:
+                self.worker.prepare()
                 self._running = task
             try:
                 task.started()

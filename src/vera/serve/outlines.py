@@ -35,4 +35,4 @@ def rings(mask: Mask) -> list[list[list[int]]]:
     top, left = int(rows[0]), int(columns[0])
     part = np.ascontiguousarray(mask[top : rows[-1] + 1, left : columns[-1] + 1]).astype(np.uint8)
     found, _ = cv2.findContours(part, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE, offset=(left, top))
-    return [cv2.approxPolyDP(ring, FINENESS, True).reshape(-1, 2).tolist() for ring in found]
+    return [[[int(x), int(y)] for x, y in cv2.approxPolyDP(ring, FINENESS, True).reshape(-1, 2)] for ring in found]

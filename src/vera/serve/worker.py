@@ -39,7 +39,7 @@ class Worker:
         self._process: Any = None
         self._connection: Connection | None = None
         self._guard = threading.Lock()
-        self._busy = False
+        self._ready = self._busy = self._unwanted = False
         self._stopping: threading.Timer | None = None
 
     @property
@@ -56,7 +56,12 @@ class Worker:
         self._process = context.Process(target=answer_calls, args=(theirs, self.make_engine), name="vera-serve-worker", daemon=True)
         self._process.start()
         theirs.close()
-        self._connection = ours
+        self._connection, self._ready = ours, False
+
+    def prepare(self) -> None:
+        """Forget what was said of earlier calls, before the next one can be interrupted."""
+        with self._guard:
+            self._unwanted = False
 
     def call(self, what: str, *arguments: Any, tell: Watch) -> Any:
         """Call a method of the engine, and wait for its end.
@@ -74,15 +79,17 @@ class Worker:
         self.start()
         assert self._connection is not None
         try:
-            self._connection.send((what, arguments))
+            if not self._ready:
+                self._ready = self._connection.recv()[0] == "ready"
             with self._guard:
+                if self._unwanted:
+                    raise Cancelled
+                self._connection.send((what, arguments))
                 self._busy = True
-            while True:
+            kind, value = self._connection.recv()
+            while kind == "step":
+                tell(*value)
                 kind, value = self._connection.recv()
-                if kind == "step":
-                    tell(*value)
-                    continue
-                break
         except (EOFError, OSError) as error:
             stopped = self._stopping is not None
             self._process.join(PATIENCE)
@@ -102,8 +109,12 @@ class Worker:
         raise Cancelled if kind == "cancelled" else VeraError(value)
 
     def interrupt(self) -> None:
-        """Cancel the call that is being made; one that does not stop within :data:`PATIENCE` ends with its process."""
+        """Cancel the call that is being made; one that does not stop within :data:`PATIENCE` ends with its process.
+
+        While the networks are loaded the call has not begun: then it never does.
+        """
         with self._guard:
+            self._unwanted = True
             if self._busy and not self._stopping:
                 os.kill(self._process.pid, signal.SIGINT)
                 self._stopping = threading.Timer(PATIENCE, self._process.kill)
@@ -133,6 +144,7 @@ def answer_calls(connection: Connection, make_engine: Callable[[], Engine]) -> N
         engine = make_engine()
     except VeraError as error:
         fault = error
+    connection.send(("ready", None))
     while True:
         try:
             what, arguments = connection.recv()

@@ -57,7 +57,7 @@ def stranger(open_client):
 def wait():
     """Wait until a function gives something true."""
 
-    def until(asked, seconds=10):
+    def until(asked, seconds=60):
         end = time.monotonic() + seconds
         while not (found := asked()):
             assert time.monotonic() < end, "it did not happen"
