@@ -24,14 +24,16 @@ from vera.cli.record import AUDIT, read_audit
 from vera.cli.regions import preview_by
 from vera.faces.landmarks import BROWS
 from vera.faces.photograph import read_photograph, replace_file, write_png
-from vera.faces.region_choice import parse_region, split_classes
+from vera.faces.region_choice import Region, parse_region, split_classes
 from vera.files import printable
 from vera.serve.choices import Choices
 from vera.serve.engine import Job, Watch
 from vera.serve.outlines import rings
 from vera.serve.strokes import paint
-from vera.types import Points, VeraError
+from vera.types import Mask, Points, VeraError
 
+WHOLE = ("mouth", "nose", "eyes", "brows")
+"""Classes that the page offers beside their parts."""
 QUALITY = 92
 """DECISION: quality of the JPEG that the page shows of a source; the work itself reads the file."""
 
@@ -70,11 +72,17 @@ class PageEngine:
         with _one_sentence():
             parts, options = self._made[None].anonymizer, Options(face=face, leave_others=True)
             found = preview_by(read_photograph(photograph), options, detector=parts.detector, others=parts.others, parser=parts.parser)
+            whole: dict[str, Mask | None] = {}
+            for name in WHOLE:
+                try:
+                    whole[name] = found.regions.of(Region(name))
+                except VeraError as error:
+                    whole[name], found.missing[name] = None, str(error)
             return [
                 {"name": name, "missing": found.missing[name]}
                 if mask is None
                 else {"name": name, "pixels": int(mask.sum()), "rings": rings(mask)}
-                for name, mask in found.masks.items()
+                for name, mask in (whole | found.masks).items()
             ]
 
     def run(self, job: Job, *, tell: Watch) -> dict[str, Any]:

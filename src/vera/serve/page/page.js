@@ -55,6 +55,7 @@ function draft(person) {
   }
   return drafts.get(person.key);
 }
+const boxOf = (kept, photograph) => photograph.look?.faces[(kept.face ?? 1) - 1]?.box;
 function nameOf(person) { return person.person || t("person_n", { n: people.indexOf(person) + 1 }); }
 
 // ---- a stage: a picture that can be zoomed, with drawings over it in the picture's own pixels
@@ -70,16 +71,24 @@ class Stage {
     this.label = label;
     const button = (key, act) => make("button", { type: "button", "data-text": key, onclick: act });
     this.bar = make("div", { class: "bar" },
-      button("fit", () => this.fit()), button("one_to_one", () => this.zoom(1 / devicePixelRatio)),
+      button("fit", () => this.fit()), button("the_face", () => this.look()), button("one_to_one", () => this.zoom(1 / devicePixelRatio)),
       button("closer", () => this.zoom(this.scale * 1.5)), button("farther", () => this.zoom(this.scale / 1.5)));
     host.append(this.box, this.bar);
     new ResizeObserver(() => this.fitted && this.fit()).observe(this.box);
   }
-  show(images, size) {  // images: [{source, class}], size: [height, width]
-    this.size = size;
+  show(images, size, face) {  // size: [height, width]; face: [left, top, right, bottom], which is looked at first
+    [this.size, this.face] = [size, face];
     this.svg.setAttribute("viewBox", `0 0 ${size[1]} ${size[0]}`);
     this.sheet.replaceChildren(...images, this.svg);
+    this.look();
+  }
+  look() {
     this.fit();
+    if (!this.face) return;
+    const [left, top, right, bottom] = this.face;
+    this.zoom(Math.max(this.scale, Math.min(this.box.clientWidth / (right - left), this.box.clientHeight / (bottom - top)) / 1.7));
+    this.box.scrollLeft = ((left + right) / 2) * this.scale - this.box.clientWidth / 2;
+    this.box.scrollTop = ((top + bottom) / 2) * this.scale - this.box.clientHeight / 2;
   }
   fit() {
     this.zoom(Math.min(this.box.clientWidth / this.size[1], this.box.clientHeight / this.size[0]));
@@ -295,7 +304,7 @@ function renderKeep(person) {
   if (painter.source !== source) {
     painter.source = source;
     painter.box.setAttribute("aria-label", t("stage_paint", { name: shown.name }));
-    painter.show([make("img", { src: source, alt: "", draggable: "false" })], shown.look.size);
+    painter.show([make("img", { src: source, alt: "", draggable: "false" })], shown.look.size, boxOf(kept, shown));
   }
   drawPainting();
 }
@@ -383,7 +392,7 @@ function pairs(person) {
   const made = (place) => `${address(person)}/results/${encodeURIComponent(files[place][0])}?${person.outcome.seed}-${person.outcome.seconds}`;
   const found = shown.map((photograph) => {
     const place = person.photographs.indexOf(photograph);
-    return { title: t("source_result", { name: photograph.name }), size: photograph.look?.size ?? [1000, 1000], rings: person.rings[place] ?? [],
+    return { title: t("source_result", { name: photograph.name }), size: photograph.look?.size ?? [1000, 1000], rings: person.rings[place] ?? [], face: boxOf(draft(person), photograph),
       under: `${address(person)}/photographs/${photograph.number}/view`, over: made(place), sides: [t("source"), t("made")] };
   });
   if (shown.length > 1) {
@@ -426,7 +435,7 @@ function renderResult(person) {
   if (compare.shown !== shown.under + shown.over) {
     compare.shown = shown.under + shown.over;
     [compare.under.src, compare.over.src] = [shown.under, shown.over];
-    compare.show([compare.under, compare.over], shown.size);
+    compare.show([compare.under, compare.over], shown.size, shown.face);
     compare.sheet.append(compare.divider);
     compare.svg.replaceChildren(draw("path", { d: pathOf(shown.rings), class: "ring" }));
     compare.box.setAttribute("aria-label", t("stage_compare"));
