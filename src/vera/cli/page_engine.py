@@ -104,8 +104,7 @@ class PageEngine:
             person = replace(planned, entries=entries)
             sources = [*job.photographs, *(mask for masks in painted for mask in masks), *([job.identity] if job.identity else [])]
             identity = load_identity(job.identity)
-            saving = {"identity": job.keep_identity, "mark": choices.mark}
-            with OutputFolder(job.out, [person], sources=sources, overwrite=False, **saving) as folder:
+            with OutputFolder(job.out, [person], sources=sources, overwrite=False, identity=job.keep_identity, mark=choices.mark) as folder:
                 made = self._anonymizer(options, choices.method)
                 failure: Exception | None = None
                 try:
