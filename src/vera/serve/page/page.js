@@ -363,9 +363,10 @@ function renderRun(person) {
   $("run").textContent = t(person.outcome ? "run_again" : "run");
   $("cancel").hidden = $("progress-row").hidden = !busy;
   const step = person.step;
-  if (step?.of) { $("progress").max = step.of; $("progress").value = step.done % step.of || step.of; } else $("progress").removeAttribute("value");
+  const done = step?.of ? step.done % step.of || step.of : 0;  // a search that goes on begins anew
+  if (done) { $("progress").max = step.of; $("progress").value = done; } else $("progress").removeAttribute("value");
   $("progress-said").textContent = !busy ? "" : person.state === "waiting" ? t("queue")
-    : `${texts[`step_${step?.what}`] ?? step?.what ?? ""}${step?.of ? ` ${step.done} / ${step.of}` : ""}`;
+    : `${texts[`step_${step?.what}`] ?? step?.what ?? ""}${done ? ` ${done} / ${step.of}` : ""}`;
   if (person.state === "cancelled") { $("run-error").textContent = t("cancelled"); $("run-error").hidden = false; }
   if (busy || person.state === "written") $("run-error").hidden = true;
 }
