@@ -101,7 +101,7 @@ class Stage {
     this.fitted = false;
     this.sheet.style.width = `${this.size[1] * this.scale}px`;
     this.sheet.style.height = `${this.size[0] * this.scale}px`;
-    this.box.classList.toggle("sharp", this.scale * devicePixelRatio >= 2);
+    this.box.classList.toggle("sharp", this.scale * devicePixelRatio >= 5);
     box.scrollLeft = middle[0] * this.scale - box.clientWidth / 2;
     box.scrollTop = middle[1] * this.scale - box.clientHeight / 2;
     this.zoomed?.();
