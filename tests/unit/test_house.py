@@ -191,6 +191,7 @@ WRITES = {
     "evaluation/protocol/items.py": LOCK,
     "evaluation/protocol/cache.py": MEMORY,
     "evaluation/report/results.py": MEMORY,
+    "serve/folder.py": LOCK,
     "faces/segmenter_onnx.py": "torch writes a part, which is read and removed",
     "training/runs/record.py": LOCK,
     "training/runs/run.py": "puts Lightning's log aside",
@@ -232,6 +233,8 @@ READS = {
     "mosaic/build.py": "what this call has just encoded, and a digest",
     "mosaic/report.py": "mosaics of one's own",
     "mosaic/sources.py": SIGNED,
+    "serve/app.py": OWN,
+    "serve/archive.py": "what the server has just written, byte for byte",
     "training/runs/record.py": NETWORK,
     "training/export/stored.py": "text that vera.untrusted has read",
 }

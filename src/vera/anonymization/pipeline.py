@@ -62,6 +62,20 @@ class VeraAnonymizer:
         renderer.check(options)
         self.renderer, self.detector, self.parser, self.recognisers, self.options = renderer, detector, parser, list(recognisers), options
 
+    def with_options(self, options: Options) -> VeraAnonymizer:
+        """The same parts with other choices, so that networks are loaded once for many calls.
+
+        Args:
+            options: the choices of the next call.
+
+        Raises:
+            VeraError: the renderer can't do what the options ask for.
+
+        """
+        made = VeraAnonymizer(self.renderer, detector=self.detector, parser=self.parser, recognisers=self.recognisers, options=options)
+        made.others = self.others
+        return made
+
     @property
     def bundle(self) -> BundleInfo | None:
         """Record of the renderer's bundle; None where no face is drawn."""

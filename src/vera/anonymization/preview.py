@@ -36,18 +36,19 @@ class Preview:
         masks: ``(H, W)`` of each name of :data:`vera.faces.region_choice.NAMES`, in its order; None where it is not there.
         missing: why a region is not there.
         unit: eye distance in pixels.
+        regions: gives further regions, such as whole classes.
 
     """
 
     def __init__(self, photograph: Photograph, face: AlignedFace, parsed: Tensor) -> None:
         self.photograph, self.unit = photograph, eye_distance(face)
-        drawn = RegionMasks(photograph, face, parsed)
-        self.window = drawn.window
+        self.regions = RegionMasks(photograph, face, parsed)
+        self.window = self.regions.window
         self.masks: dict[str, Mask | None] = {}
         self.missing: dict[str, str] = {}
         for name in NAMES:
             try:
-                self.masks[name] = drawn.of(Region(name))
+                self.masks[name] = self.regions.of(Region(name))
             except VeraError as error:
                 self.masks[name], self.missing[name] = None, str(error)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from torch import Tensor
@@ -91,6 +91,39 @@ class Chosen:
     warnings: tuple[str, ...]
 
 
+class SeenFaces(NamedTuple):
+    """Faces that the detectors find in a photograph.
+
+    Attributes:
+        faces: with landmarks, largest first: the order of ``options.face``.
+        weak: places that look a little like a face.
+        unseen: faces that only further detectors see; they have no landmarks of their own and cannot be chosen.
+        turn: quarter turns anticlockwise that would make the photograph upright; 0 for none.
+
+    """
+
+    faces: list[DetectedFace]
+    weak: list[DetectedFace]
+    unseen: list[DetectedFace]
+    turn: int
+
+
+def search_faces(detector: Detector, photograph: Photograph, others: Sequence[TurnDetector] = ()) -> SeenFaces:
+    """All faces of a photograph, before one is chosen.
+
+    Args:
+        detector: face detector with 68 landmarks.
+        photograph: the photograph that is searched.
+        others: look at the photograph in all quarter turns.
+
+    """
+    seen = search_turns(others, photograph)
+    faces, weak = detector.search(photograph)
+    faces, weak = confirmed(faces, weak, seen, detector.name)
+    unseen = unseen_faces([*faces, *weak], seen, detector.name)
+    return SeenFaces(faces, weak, unseen, better_turn(faces, seen, detector.name, others))
+
+
 def find_face(detector: Detector, photograph: Photograph, options: Options, others: Sequence[TurnDetector] = ()) -> Chosen:
     """The face to anonymize.
 
@@ -108,17 +141,14 @@ def find_face(detector: Detector, photograph: Photograph, options: Options, othe
         VeraError: a turned face, several without a choice, no face of this number, or one that is too dark.
 
     """
-    seen = search_turns(others, photograph)
-    faces, weak = detector.search(photograph)
-    faces, weak = confirmed(faces, weak, seen, detector.name)
-    unseen = unseen_faces([*faces, *weak], seen, detector.name)
+    faces, weak, unseen, turn = search_faces(detector, photograph, others)
     if options.given is not None:
         chosen = locate(options.given, photograph, detector)
         further, doubtful = (
             [face for face in found if overlap(face.box, chosen.box) < OVERLAP] for found in ([*faces, *unseen], [*weak, *unseen])
         )
         return _given_face(chosen, photograph, options, further, doubtful)
-    require_upright(photograph, better_turn(faces, seen, detector.name, others))
+    require_upright(photograph, turn)
     if not faces:
         raise Unsupported(
             f"no face found in photograph '{photograph.name}': give an upright, sharp photograph of one face, or crop closer", photograph
@@ -136,7 +166,7 @@ def find_face(detector: Detector, photograph: Photograph, options: Options, othe
             "choose a lower number, or crop the photographs to one face each"
         )
     chosen = faces[number - 1]
-    _require_usable(chosen, photograph)
+    require_usable(chosen, photograph)
     return Chosen(chosen, among, tuple(_warnings(photograph, [*weak, *unseen])))
 
 
@@ -158,12 +188,12 @@ def _given_face(
             f"{len(further)} face{'s' if further[1:] else ''} found in photograph '{photograph.name}' beside the given one: "
             "say that they stay as they are (--leave-others), or crop the photograph"
         )
-    _require_usable(chosen, photograph)
+    require_usable(chosen, photograph)
     told = "the face was given (--landmarks), not found: make sure that it is replaced in the right place, and that nobody is recognisable"
     return Chosen(chosen, 1 + len(further), (f"{photograph.name}: {told}", *_warnings(photograph, doubtful)))
 
 
-def _require_usable(chosen: DetectedFace, photograph: Photograph) -> None:
+def require_usable(chosen: DetectedFace, photograph: Photograph) -> None:
     """Raise an error for a face that is cut off (Unsupported), or too dark (VeraError)."""
     if cut_off(chosen.landmarks, photograph.size):
         raise Unsupported(

@@ -147,7 +147,7 @@ def anonymize(
     """
     from vera.anonymization.request import Options
     from vera.cli.output import OutputFolder
-    from vera.cli.plan import choose_formats, files_within, network_kind, parse_preserve, plan
+    from vera.cli.plan import files_within, network_kind, parse_preserve, plan_call
     from vera.cli.roles import photographs_of
     from vera.faces.given_face import read_given
     from vera.types import VeraError
@@ -166,7 +166,6 @@ def anonymize(
     kept = Options(preserve=classes, regions=regions, hair=hair, refine_steps=refine_steps or 0)
     options = replace(kept, face=face, given=given, leave_others=leave_others, upright=upright.value, kind=kind, seed=seed)
     options = replace(options, unsupported=unsupported.value)
-    options.require_fits(2 if manifest else len(photographs))
     if not method:
         options.require_inversion(network_kind(bundle, renderer.value if renderer else None), bundle or "")
     parts: dict[str, Any] = {"renderer": renderer.value if renderer else None, "method": method.value if method else None, "parser": parser}
@@ -184,19 +183,24 @@ def anonymize(
             raise VeraError(f"{asked[0]} is for the people of a --manifest: name one, or leave it out")
         if address and engine != EngineName.ray:
             raise VeraError("--address names a Ray cluster: add --engine ray, or leave it out")
+        options.require_fits(2)
         loader = AnonymizerLoader(options, device.value, bundle, **parts, recognisers=tuple(recogniser or ()), far=far)
         read = files_within(bundle, *(Path(file) for file in (parser, *(recogniser or ())) if file))
         told: dict[str, Any] = {"rename": rename, "format": format.value if format else None, "overwrite": overwrite, "mark": mark}
         archive = Archive(manifest, out, loader, per_folder=per_folder, leave_others=leave_others, sources=tuple(read), **told)
         anonymize_archive(archive, workers=workers or 1, threads=threads, ray=engine == EngineName.ray, address=address)
         return
-    face_file = identity or save_identity
-    people = plan(photographs, manifest, person=person, masks=masks, rename=rename, identity=face_file, roles=roles)
-    people = choose_formats(people, format.value if format else None)
-    if leave_others and any(entry.dicom for known in people for entry in known.entries):
-        raise VeraError(
-            "--leave-others leaves faces recognisable, and a DICOM output is marked as free of them: crop it, or use --format png"
-        )
+    people = plan_call(
+        photographs,
+        manifest,
+        options=options,
+        person=person,
+        masks=masks,
+        rename=rename,
+        identity=identity or save_identity,
+        roles=roles,
+        format=format.value if format else None,
+    )
     sources = [file for known in people for entry in known.entries for file in (entry.path, *entry.masks)]
     sources += [file for file in (manifest, identity, landmarks) if file]
     sources += files_within(bundle, *(Path(file) for file in (parser, *(recogniser or ())) if file))

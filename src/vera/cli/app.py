@@ -25,6 +25,7 @@ COMMANDS = {
     "regions": "Show the regions of a face that --preserve can name.",
     "report": "Merge evaluations into one table, or list the runs of a sweep.",
     "sample": "Draw random faces with their segmentations, and one sheet that shows them all.",
+    "serve": "Open a page in the browser to anonymize photographs; nothing leaves this machine.",
     "train": "Train a network: a stage of the paper, or the parser.",
     "verify": "Check an output folder again: files, preserved pixels, regions, recognisers and the audit's chain.",
 }

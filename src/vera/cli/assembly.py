@@ -15,7 +15,7 @@ from vera.anonymization.interface import embedded
 from vera.anonymization.pipeline import VeraAnonymizer
 from vera.anonymization.renderer import SavedIdentity
 from vera.anonymization.request import Options
-from vera.cli.loading import settings_of
+from vera.cli.loading import choices, settings_of
 from vera.cli.plan import Entry, PlannedPerson
 from vera.faces.calibration import DEFAULT_FAR
 from vera.faces.masks import read_mask
@@ -35,6 +35,10 @@ class PersonAnonymizer:
 
     anonymizer: VeraAnonymizer
     settings: Mapping[str, Any]
+
+    def with_options(self, options: Options) -> PersonAnonymizer:
+        """The same networks with other choices."""
+        return PersonAnonymizer(self.anonymizer.with_options(options), {**self.settings, **choices(options)})
 
     def anonymize(
         self, person: PlannedPerson, identity: SavedIdentity | None, progress: Progress

@@ -41,6 +41,7 @@ def run(
     *,
     identity: Any = None,
     save_identity: Path | None = None,
+    watch: Callable[[str, int, int], None] | None = None,
 ) -> None:
     """Anonymize and write everybody; the audit is written anew after each person, so that an interruption loses no record.
 
@@ -50,6 +51,7 @@ def run(
         anonymizer: anonymizer of one person at a time.
         identity: a face that was saved at an earlier visit.
         save_identity: file for this person's face.
+        watch: told of every step instead of the terminal, on which nothing is shown then.
 
     Raises:
         Refused: the person did not pass the verification. DECISION: of many people, at least one was not written, be it for
@@ -59,7 +61,7 @@ def run(
         Exception: whatever else failed for the one person.
 
     """
-    console = Console(stderr=True)
+    console = Console(stderr=True, quiet=watch is not None)
     audit: dict[str, Any] = {"vera": __version__, "settings": {**anonymizer.settings, "mark": folder.mark}, "people": []}
     first: Exception | None = None
     with progress_bar(console) as progress:
@@ -72,6 +74,8 @@ def run(
                     console.print(f"{label}: {what}", highlight=False, markup=False, soft_wrap=True)
                     return
                 progress.update(steps, description=f"{label}: {what}", completed=done, total=budget)
+                if watch:
+                    watch(what, done, budget)
 
             last = person is people[-1] and not first
             known: dict[str, Any] = {"number": number, "last": last, "identity": identity, "save_identity": save_identity}

@@ -65,6 +65,15 @@ class AnonymizerLoader:
 
 def settings_of(device: str, options: Options, *, method: str | None, far: float) -> dict[str, Any]:
     """The choices of a whole call, as the audit says them."""
-    chosen = {"device": device, "preserve": options.preserved_names, "hair": options.hair, "leave_others": options.leave_others}
-    chosen |= {"upright": options.upright, "unsupported": options.unsupported}
-    return chosen | {"false_accept_rate": far, "method": method}
+    return {"device": device, **choices(options), "false_accept_rate": far, "method": method}
+
+
+def choices(options: Options) -> dict[str, Any]:
+    """Those of the choices that one process can change from call to call."""
+    return {
+        "preserve": options.preserved_names,
+        "hair": options.hair,
+        "leave_others": options.leave_others,
+        "upright": options.upright,
+        "unsupported": options.unsupported,
+    }

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from vera import files
-from vera.anonymization.request import unnamed
+from vera.anonymization.request import Options, unnamed
 from vera.data.manifest import check_files, read_manifest
 from vera.faces.region_choice import MARGIN, SHAPES, Region, parse_region, split_classes, split_list
 from vera.types import Semantic, VeraError
@@ -96,6 +96,45 @@ def plan(
     people = plan_manifest(manifest, rename=rename)
     if identity and len(people) > 1:
         raise VeraError(f"the manifest names {len(people)} people, but an identity file holds one face: make one call for each person")
+    return people
+
+
+def plan_call(
+    photographs: Sequence[Path],
+    manifest: Path | None,
+    *,
+    options: Options,
+    person: str | None,
+    masks: Sequence[Path],
+    rename: bool,
+    identity: Path | None,
+    format: str | None,
+    roles: Sequence[str] = (),
+) -> list[PlannedPerson]:
+    """The people of one call with the formats of their outputs, checked against the options; for the command line and the page alike.
+
+    Args:
+        photographs: files of one person's photographs; empty with a manifest.
+        manifest: CSV of many people.
+        options: the choices of the call.
+        person: the one person's id.
+        masks: files of drawn regions, for the photographs.
+        rename: use neutral output names and labels.
+        identity: an identity file that is read or written; it belongs to one person.
+        format: ``png`` or ``dicom`` for all outputs; None: DICOM for photographs in DICOM files.
+        roles: role of each photograph; none for photographs without roles.
+
+    Raises:
+        VeraError: the options don't fit the photographs, or what :func:`plan` and :func:`choose_formats` raise.
+
+    """
+    options.require_fits(2 if manifest else len(photographs))
+    people = plan(photographs, manifest, person=person, masks=masks, rename=rename, identity=identity, roles=roles)
+    people = choose_formats(people, format)
+    if options.leave_others and any(entry.dicom for known in people for entry in known.entries):
+        raise VeraError(
+            "--leave-others leaves faces recognisable, and a DICOM output is marked as free of them: crop it, or use --format png"
+        )
     return people
 
 

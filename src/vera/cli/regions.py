@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +10,11 @@ import typer
 
 if TYPE_CHECKING:
     from vera.anonymization.preview import Preview
+    from vera.anonymization.request import Options
+    from vera.faces.detection import Detector
+    from vera.faces.parsing import Parser
+    from vera.faces.turns import TurnDetector
+    from vera.types import Photograph
 
 
 def regions(
@@ -56,10 +62,7 @@ def preview(path: Path, face: int | None, parser: str | None, landmarks: Path | 
         landmarks: file that says where the face is; None: it is looked for.
 
     """
-    from vera.anonymization.preview import Preview
     from vera.anonymization.request import Options
-    from vera.anonymization.scene import PARSING_SIZE, find_face
-    from vera.faces.alignment import align
     from vera.faces.detection import DlibDetector
     from vera.faces.given_face import read_given
     from vera.faces.parser_choice import choose_parser
@@ -67,7 +70,27 @@ def preview(path: Path, face: int | None, parser: str | None, landmarks: Path | 
     from vera.faces.turns import quick_detectors
 
     given = read_given(landmarks) if landmarks else None
-    photograph, detector, seeing = read_photograph(path), DlibDetector(), choose_parser(parser)
-    chosen = find_face(detector, photograph, Options(face=face, leave_others=face is not None, given=given), quick_detectors(detector))
+    detector, options = DlibDetector(), Options(face=face, leave_others=face is not None, given=given)
+    return preview_by(read_photograph(path), options, detector=detector, others=quick_detectors(detector), parser=choose_parser(parser))
+
+
+def preview_by(
+    photograph: Photograph, options: Options, *, detector: Detector, others: Sequence[TurnDetector], parser: Parser
+) -> Preview:
+    """The regions of a photograph's face, by parts that are loaded already.
+
+    Args:
+        photograph: the photograph that shows the face.
+        options: which face is taken.
+        detector: face detector with 68 landmarks.
+        others: further detectors, which look for turned faces.
+        parser: parser that segments the aligned face.
+
+    """
+    from vera.anonymization.preview import Preview
+    from vera.anonymization.scene import PARSING_SIZE, find_face
+    from vera.faces.alignment import align
+
+    chosen = find_face(detector, photograph, options, others)
     aligned = align(photograph, chosen.face.landmarks, PARSING_SIZE)
-    return Preview(photograph, aligned, seeing.parse(aligned).detach().float().cpu())
+    return Preview(photograph, aligned, parser.parse(aligned).detach().float().cpu())

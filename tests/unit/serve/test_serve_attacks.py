@@ -1,0 +1,233 @@
+"""Attacks on the page: each must be refused, and leave nothing behind."""
+
+import io
+import json
+import re
+import signal
+import stat
+import subprocess
+import sys
+import zipfile
+
+import pytest
+from tests.unit.serve.conftest import ACCESS, LIMITS, TOKEN
+
+from vera.serve.app import CHECKS, KINDS
+from vera.serve.archive import zipped
+from vera.serve.folder import PrivateFolder
+from vera.types import VeraError
+
+KEY = "/api/people/p1"
+OWN = {"authorization": f"Bearer {TOKEN}"}
+SENSITIVE = ["/", "/api/state", "/api/events", f"{KEY}/result.zip", "/openapi.json", "/static/page.js"]
+KILLED = """
+import os, pathlib, sys
+from vera.serve.folder import PrivateFolder
+private = PrivateFolder(pathlib.Path(sys.argv[1])).__enter__()
+(private.path / "photograph.jpg").write_bytes(b"a patient")
+os.kill(os.getpid(), 9)
+"""
+"""What a server does that is killed while a photograph is there."""
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:8000", "127.0.0.1", "127.0.0.1:80", "localhost.evil.example:8000", ""])
+def test_a_rebound_name_gets_no_answer(page, host):
+    for path in ("/", "/api/state"):
+        answer = page.get(path, headers={"host": host})
+        assert answer.status_code == 421
+        assert ACCESS.mark not in answer.text
+
+
+@pytest.mark.parametrize("path", SENSITIVE)
+def test_nothing_is_given_without_the_token(stranger, path):
+    assert stranger.get(path).status_code == 401
+    for wrong in ("", "Bearer ", "Bearer wrong", f"Basic {TOKEN}", f"Bearer {TOKEN}x"):
+        assert stranger.get(path, headers={"authorization": wrong}).status_code == 401
+
+
+def test_a_wrong_token_in_the_address_opens_nothing(stranger):
+    answer = stranger.get("/", params={"token": "wrong"}, follow_redirects=False)
+    assert (answer.status_code, "set-cookie" in answer.headers) == (401, False)
+    right = stranger.get("/", params={"token": TOKEN}, follow_redirects=False)
+    assert (right.status_code, right.headers["location"]) == (303, "/")
+    assert {"httponly", "samesite=strict"} <= set(right.headers["set-cookie"].lower().split("; "))
+    assert TOKEN not in right.headers["set-cookie"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "http://evil.example"},
+        {"origin": "null"},
+        {"origin": "http://127.0.0.1:8001"},
+        {"sec-fetch-site": "cross-site"},
+        {"x-vera-mark": "wrong"},
+        {"x-vera-mark": ""},
+    ],
+)
+def test_another_site_can_change_nothing_with_the_browsers_cookie(page, server, headers):
+    for method, path in (("PUT", f"{KEY}/photographs/a.jpg"), ("POST", f"{KEY}/run"), ("DELETE", KEY)):
+        assert page.request(method, path, content=b"{}", headers=headers).status_code == 403
+    assert not server.patients.known
+
+
+def test_every_answer_has_the_headers(page, stranger):
+    answers = [page.get(path) for path in ("/", "/static/page.js", "/nothing", "/api/state")]
+    answers += [page.get("/", headers={"host": "evil"}), page.put(f"{KEY}/photographs/a.jpg", content=b"x" * (LIMITS.upload + 1))]
+    for answer in answers:
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
+        assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+        assert "unsafe" not in answer.headers["content-security-policy"]
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["cache-control"] == "no-store"
+
+
+def test_the_page_has_no_inline_script_and_asks_nobody_else(server):
+    text = server.page["index.html"].decode()
+    assert "<script>" not in text
+    assert " on" not in "".join(part.split("=")[0] for part in text.split('"')[::2] if part.strip().startswith("on"))
+    assert " style=" not in text
+    for name, content in server.page.items():
+        addresses = set(re.findall(r"(?:https?:)?//[\w.]+\.\w+", content.decode()))
+        assert addresses <= {"http://www.w3.org", "http://127.0.0.1"}, name
+        assert "innerHTML" not in content.decode()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("..%2f..%2fetc%2fpasswd", "%2fetc%2fpasswd", "%2e%2e", "..", ".hidden", "a%5cb.jpg"),
+        *("c%3ab.jpg", "a%00b.jpg", "a%0ab.jpg", "x" * 181, "%e2%80%aegpj.jpg"),
+    ],
+)
+def test_a_name_leads_nowhere(page, server, name):
+    before = sorted(server.patients.folder.parent.rglob("*"))
+    assert page.put(f"{KEY}/photographs/{name}", content=b"a photograph").status_code in {404, 405, 422}
+    assert [path for path in sorted(server.patients.folder.parent.rglob("*")) if path not in before and path.is_file()] == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/static/..%2fapp.py", "/static/%2e%2e%2fapp.py", "/static/index.html", "/static/app.py", "/etc/passwd", "/static//etc/passwd"],
+)
+def test_no_file_of_the_machine_is_served(page, path):
+    assert page.get(path).status_code == 404
+
+
+def test_a_results_name_leads_nowhere(page, wait):
+    page.put(f"{KEY}/photographs/a.jpg", content=b"a photograph")
+    page.post(f"{KEY}/run?wait=true", json={})
+    for name in ("..%2f1%2fa.jpg", "a.jpg", "audit.json", "%2fetc%2fpasswd"):
+        assert page.get(f"{KEY}/results/{name}").status_code in {404, 405}
+    assert page.get(f"{KEY}/results/a.png").status_code == 200
+
+
+def test_a_name_with_html_is_only_ever_data(page):
+    name = "<img src=x onerror=alert(1)>.jpg"
+    page.put(f"{KEY}/photographs/{name}", content=b"a photograph")
+    page.post(f"{KEY}/run?wait=true", json={"rename": False})
+    for path in ("/api/state", KEY):
+        answer = page.get(path)
+        assert (answer.headers["content-type"], answer.json() is not None) == ("application/json", True)
+    assert name not in page.get("/").text
+    page.post(f"{KEY}/review", json={"reviewer": "<script>alert(1)</script>", "checked": list(range(1, CHECKS + 1))})
+    packed = page.get(f"{KEY}/result.zip")
+    assert "html" not in packed.headers["content-disposition"] + packed.headers["content-type"]
+    with zipfile.ZipFile(io.BytesIO(packed.content)) as archive:
+        assert all("/" not in known and "\\" not in known for known in archive.namelist())
+
+
+@pytest.mark.parametrize("name", ["../a.png", "/a.png", "a\\b.png", ".a", "b/../../a.png"])
+def test_a_zip_has_no_name_that_leads_out(tmp_path, name):
+    with pytest.raises(VeraError, match="leads out"):
+        zipped(tmp_path, [name], identity=None, review=None)
+
+
+def test_an_upload_that_is_too_large_is_refused_before_it_is_kept(page, server):
+    too_much = LIMITS.upload + 1
+    assert page.put(f"{KEY}/photographs/a.jpg", content=b"x" * too_much).status_code == 413
+    assert page.put(f"{KEY}/photographs/a.jpg", content=iter([b"x" * 1000] * 3)).status_code == 413  # no length is said
+    assert page.put(f"{KEY}/photographs/a.jpg", content=b"x", headers={"content-length": "-1"}).status_code in {400, 413}
+    assert page.put(f"{KEY}/photographs/a.jpg", content=b"").status_code == 422
+    assert not server.patients.known
+    for number in range(2):
+        assert page.put(f"/api/people/q{number}/photographs/a.jpg", content=b"x" * 2000).status_code == 201
+    assert page.put(f"{KEY}/photographs/a.jpg", content=b"x" * 1500).status_code == 413  # all uploads together
+    assert page.post("/api/people/q0/run", content=b" " * (LIMITS.json + 1)).status_code == 413
+    assert page.post("/api/people/q0/run", content=b"[" * 2000).status_code == 422
+
+
+@pytest.mark.parametrize(("silence", "whole"), [(0.05, 9.0), (9.0, 0.05)])
+def test_a_slow_upload_is_broken_off(silence, whole):
+    import asyncio
+
+    from starlette.exceptions import HTTPException
+    from starlette.requests import Request
+
+    from vera.serve.bodies import Limits, read_body
+
+    async def drip():
+        await asyncio.sleep(0.06 if silence < 1 else 0.01)
+        return {"type": "http.request", "body": b"x", "more_body": True}
+
+    async def upload():
+        request = Request({"type": "http", "method": "PUT", "headers": []}, drip)
+        await read_body(request, 2000, Limits(silence=silence, whole=whole))
+
+    with pytest.raises(HTTPException) as refused:
+        asyncio.run(upload())
+    assert refused.value.status_code == 408
+
+
+def test_the_folder_is_the_owners_and_a_killed_servers_photographs_go(tmp_path):
+    base = tmp_path / "base"
+    with PrivateFolder(base) as first:
+        assert [stat.S_IMODE(path.stat().st_mode) for path in (base, first.path)] == [0o700, 0o700]
+        with pytest.raises(VeraError, match="another `vera serve` uses"):
+            PrivateFolder(base).__enter__()
+        (first.path / "photograph.jpg").write_bytes(b"a patient")
+    assert not first.path.exists()
+    killed = subprocess.run([sys.executable, "-c", KILLED, base], check=False)
+    (base / "own.txt").write_text("not VerA's")
+    assert (killed.returncode, len(list(base.rglob("photograph.jpg")))) == (-signal.SIGKILL, 1)
+    with PrivateFolder(base):
+        assert not list(base.rglob("photograph.jpg"))
+    assert (base / "own.txt").read_text() == "not VerA's"
+    (tmp_path / "link").symlink_to(base)
+    with pytest.raises(VeraError, match="or is a link"):
+        PrivateFolder(tmp_path / "link").__enter__()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--host", "192.0.2.7"], "add --token"),
+        (["--host", "0.0.0.0", "--token", "x" * 16], "means all addresses"),
+        (["--host", "localhost"], "is no address"),
+        (["--token", "short"], "--token is weak"),
+        (["--host", "192.0.2.7", "--token", "x" * 16], "can't be used"),
+    ],
+)
+def test_only_a_token_opens_another_address(vera, arguments, says):
+    left, _, told = vera("serve", *arguments)
+    assert (left, says in told) == (2, True), told
+
+
+def test_a_description_names_the_calls_that_there_are(server, page):
+    described = json.loads(page.get("/openapi.json").text)
+    calls = {(path, method) for path, known in described["paths"].items() for method in known if method != "parameters"}
+    routes = {(route.path.replace(":int", ""), method.lower()) for route in server.app.routes for method in route.methods}
+    assert calls <= routes
+    from vera.serve.choices import Choices
+
+    assert set(described["components"]["schemas"]["Choices"]["properties"]) == set(Choices.__dataclass_fields__)
+
+
+def test_both_languages_have_all_texts_of_the_page(server):
+    english, german = (json.loads(server.page[f"texts_{language}.json"]) for language in ("en", "de"))
+    assert english.keys() == german.keys()
+    assert {f"check_{number}" for number in range(1, CHECKS + 1)} <= english.keys()
+    used = set(re.findall(r'data-(?:text|label)="(\w+)"', server.page["index.html"].decode()))
+    used |= set(re.findall(r"""\bt\("(\w+)"[,)]""", server.page["page.js"].decode()))
+    assert used <= english.keys()
+    assert {name.rpartition(".")[2] for name in server.page} <= {kind[1:] for kind in KINDS} | {"html"}
