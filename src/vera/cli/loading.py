@@ -69,7 +69,7 @@ def settings_of(device: str, options: Options, *, method: str | None, far: float
 
 
 def choices(options: Options) -> dict[str, Any]:
-    """Those of the choices that one process can change from call to call."""
+    """The choices that one process can change from call to call."""
     return {
         "preserve": options.preserved_names,
         "hair": options.hair,
