@@ -140,7 +140,7 @@ def anonymize(
     kept = Options(preserve=classes, regions=regions, hair=hair)
     options = replace(kept, face=face, given=given, leave_others=leave_others, upright=upright.value, kind=kind, seed=seed)
     options.require_fits(2 if manifest else len(photographs or ()))
-    parts = {"renderer": renderer.value if renderer else None, "method": method.value if method else None, "parser": parser}
+    parts: dict[str, Any] = {"renderer": renderer.value if renderer else None, "method": method.value if method else None, "parser": parser}
     settings = {"--workers": workers, "--threads": threads, "--per-folder": per_folder, "--engine": engine, "--address": address}
     if asked := [name for name, value in settings.items() if value is not None]:
         from vera.cli.archive import Archive, anonymize_archive

@@ -174,10 +174,11 @@ class _Worker:
                 os.environ |= {} if value is None else {name: value}
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()  # so that the pipe ends with the process
-        self.ready, self.ticket = False, None
+        self.ready = False
+        self.ticket: _Ticket[Any] | None = None
 
     def give(self, ticket: _Ticket[Any]) -> None:
-        self.ticket: _Ticket[Any] | None = ticket
+        self.ticket = ticket
         with contextlib.suppress(OSError):  # it died a moment ago: its end is heard next
             self.connection.send(ticket.job)
 
