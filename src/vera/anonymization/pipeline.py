@@ -98,7 +98,7 @@ class VeraAnonymizer:
         names = ("name", "threshold", "refusal_threshold")
         judges = [{name: getattr(judge, name) for name in names} for judge in self.recognisers]
         asked = [{name: judge.get(name) for name in names} for judge in record["verification"]["recognisers"]]
-        return plain(judges) == asked and all(record.get(name) == value for name, value in plain(known).items())
+        return bool(plain(judges) == asked) and all(record.get(name) == value for name, value in plain(known).items())
 
     def __call__(
         self,

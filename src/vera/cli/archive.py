@@ -27,7 +27,7 @@ from vera.cli.output import OutputFolder
 from vera.cli.placing import Staging
 from vera.cli.plan import Entry, PlannedPerson, choose_formats, name_outputs, output_files
 from vera.cli.record import AUDIT, outputs_of
-from vera.cli.rendering import PersonOutcome, PersonWorker, Task
+from vera.cli.rendering import PersonOutcome, PersonTask, PersonWorker
 from vera.cli.stopping import Stopping
 from vera.cli.workers import Pool, cores
 from vera.data.manifest_index import ManifestIndex
@@ -40,10 +40,10 @@ TRAVELS = ("files", "options", "versions", "renderer", "bundle", "backends", "se
 """What a worker needs of an earlier record; the regions, which are the most of it, stay here."""
 
 
-class Engine(Protocol):
+class Workforce(Protocol):
     """Protocol of engines: they do tasks by calls of :class:`vera.cli.rendering.PersonWorker`, in this machine's processes or on others."""
 
-    def map(self, tasks: Iterable[Task]) -> Iterator[PersonOutcome]:
+    def map(self, tasks: Iterable[PersonTask]) -> Iterator[PersonOutcome]:
         """Do tasks, a failed one twice, and yield the outcomes in the tasks' order."""
         ...
 
@@ -133,7 +133,7 @@ def anonymize_archive(archive: Archive, *, workers: int, threads: int | None, ra
         anonymize(archive, Pool(start, workers=workers, threads=each, again=attrgetter("failed"), lost=unfinished))
 
 
-def anonymize(archive: Archive, engine: contextlib.AbstractContextManager[Engine]) -> None:
+def anonymize(archive: Archive, engine: contextlib.AbstractContextManager[Workforce]) -> None:
     """Anonymize everybody whom an earlier call has not finished.
 
     Args:
@@ -205,7 +205,7 @@ def _fill(
     place: Path,
     people: Sequence[PlannedPerson],
     archive: Archive,
-    engine: Engine,
+    engine: Workforce,
     tally: Tally,
     console: Console,
     advance: Callable[[], None],
@@ -217,7 +217,7 @@ def _fill(
     with OutputFolder(place, people, sources=read, overwrite=archive.overwrite, mark=archive.mark) as folder:
         earlier = _standing(folder.earlier, audit)
         tasks = [
-            Task(person, place, Staging(place).path.name, {name: known.get(name) for name in TRAVELS} if known else None)
+            PersonTask(person, place, Staging(place).path.name, {name: known.get(name) for name in TRAVELS} if known else None)
             for person in people
             for known in (earlier.get(_outputs(person)),)
         ]
@@ -255,7 +255,7 @@ def _tell(console: Console, label: str, record: dict[str, Any], tally: Tally) ->
         _say(console, f"{label}: {line}")
 
 
-def _settle(folder: OutputFolder, task: Task, record: dict[str, Any], audit: dict[str, Any], *, last: bool) -> dict[str, Any]:
+def _settle(folder: OutputFolder, task: PersonTask, record: dict[str, Any], audit: dict[str, Any], *, last: bool) -> dict[str, Any]:
     """Place a person's files, and write the record, which says why if nothing was written."""
     if record["status"] == "written":
         try:
@@ -270,7 +270,7 @@ def _settle(folder: OutputFolder, task: Task, record: dict[str, Any], audit: dic
     return record
 
 
-def unfinished(task: Task, why: str) -> PersonOutcome:
+def unfinished(task: PersonTask, why: str) -> PersonOutcome:
     """The outcome of a task whose workers died: nothing is known of the photographs, so no digests."""
     sources = [[None, *(None for _ in entry.masks)] for entry in task.person.entries]
     record = {"status": "failed", "reason": why, "person": task.person.label, "files": entries_of(task.person, sources)}

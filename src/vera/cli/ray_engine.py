@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from vera.cli.rendering import PersonOutcome, PersonWorker, Task
+from vera.cli.rendering import PersonOutcome, PersonTask, PersonWorker
 from vera.types import VeraError
 
 TRIES = 2
@@ -65,7 +65,7 @@ class RayEngine(contextlib.AbstractContextManager["RayEngine"]):
         threads: int,
         gpus: float = 0,
         address: str | None = None,
-        lost: Callable[[Task, str], PersonOutcome],
+        lost: Callable[[PersonTask, str], PersonOutcome],
     ) -> None:
         if find_spec("ray") is None:
             raise VeraError("--engine ray: Ray is not installed: run `pip install 'vera-anonymization[ray]'`, or use --workers alone")
@@ -92,7 +92,7 @@ class RayEngine(contextlib.AbstractContextManager["RayEngine"]):
 
         ray.shutdown()
 
-    def map(self, tasks: Iterable[Task]) -> Iterator[PersonOutcome]:
+    def map(self, tasks: Iterable[PersonTask]) -> Iterator[PersonOutcome]:
         """Do tasks, and yield the outcomes in the tasks' order.
 
         Raises:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Task:
+class PersonTask:
     """One person to anonymize.
 
     Attributes:
@@ -69,7 +69,7 @@ class PersonWorker:
     def __init__(self, load: Callable[[], PersonAnonymizer], *, mark: bool) -> None:
         self.anonymizer, self.mark = load(), mark
 
-    def __call__(self, task: Task) -> PersonOutcome:
+    def __call__(self, task: PersonTask) -> PersonOutcome:
         """Do one task. A fault of one person is an outcome, never an exception."""
         started, person, staging = time.perf_counter(), task.person, Staging(task.folder, task.staging)
         staging.discard()  # of a worker that was killed at this task
