@@ -147,7 +147,7 @@ class ParrotAttacker(Attacker):
         _, _, sources = self._side("gallery")
         order = np.argsort(sources, kind="stable")
         place = np.searchsorted(sources[order], photographs).clip(max=len(sources) - 1)
-        found = gallery[order][place].copy()
+        found: Matrix = gallery[order][place].copy()
         found[sources[order][place] != photographs] = np.nan
         return found
 
