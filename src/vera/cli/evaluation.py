@@ -115,7 +115,7 @@ def run(config: DictConfig) -> int:
             calibration=calibration_pairs(config.calibration) if config.calibration.pairs else None,
             repeated=config.diversity.people,
             group_by=config.group_by,
-            attack=list(config.attack) if OmegaConf.is_list(config.attack) else config.attack,
+            attack=[str(name) for name in config.attack or ()] if not isinstance(config.attack, str) else config.attack,
             panels=config.panels,
             config=record,
             tell=tell,

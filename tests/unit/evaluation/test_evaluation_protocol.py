@@ -68,7 +68,7 @@ def test_everybody_is_counted_whatever_became_of_them(tmp_path):
     (refused,) = [line for line in lines(tmp_path / "out") if line.get("status") == "refused"]
     assert (refused["contestant"], refused["person"], refused["audit"]) == ("refuses", "p/1", audit)
     table = (tmp_path / "out" / "table.md").read_text()
-    assert "| refused by its own verification | 1 | 0 | 0 |" in table
+    assert "| refused by its own verification |  | 1 | 0 | 0 |" in table
     assert "refuses: 1 of: too alike." in table
     assert "breaks: 1 of: ZeroDivisionError" in table
     # What failed by a fault is tried again, what was refused is not.

@@ -296,5 +296,10 @@ def test_reasons_are_counted_without_names_paths_and_numbers(status, reason, lef
     assert kind({"status": status, "reason": reason}) == left
 
 
+def test_a_reason_that_begins_with_the_photographs_name_is_whole_without_it():
+    record = {"status": "refused", "reason": "002_neutral: dlib-resnet-128 still recognises the person (0.43)"}
+    assert kind(record, ["002_neutral"]) == "dlib-resnet-128 still recognises the person"
+
+
 def test_results_are_rounded():
     assert rounded({"a": [1 / 3, 1, None, "x", True]}) == {"a": [0.333333, 1, None, "x", True]}

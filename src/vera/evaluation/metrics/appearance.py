@@ -57,13 +57,13 @@ class AppearanceChange(Collected):
         points = require_landmarks(landmarks, "a comparison of faces needs")
         unit = max(eye_distance(points), 1e-6)
         shift = np.linalg.norm(found - points, axis=1).mean() / unit if found is not None else np.nan
-        before, after = (lab_of_skin(pixels, points, without=preserved) for pixels in (original, anonymized))
+        skin, new_skin = (lab_of_skin(pixels, points, without=preserved) for pixels in (original, anonymized))
         seam = [seam_difference(pixels, preserved) for pixels in (anonymized, original)]
         sharp = [_sharpness(pixels, points, preserved) for pixels in (anonymized, original)]
         values = (
             shift,
-            float(_difference(before, after)) if before is not None and after is not None else np.nan,
-            typology_angle(after) - typology_angle(before) if before is not None and after is not None else np.nan,
+            float(_difference(skin, new_skin)) if skin is not None and new_skin is not None else np.nan,
+            typology_angle(new_skin) - typology_angle(skin) if skin is not None and new_skin is not None else np.nan,
             *seam,
             float(_difference(_lab(original[preserved]), _lab(anonymized[preserved])).mean()) if preserved.any() else np.nan,
             sharp[0] / sharp[1] if sharp[1] > 0 else np.nan,

@@ -173,10 +173,16 @@ class Scorer:
         return {
             "people": {status: sum(record["status"] == status for record in records) for status in STATUSES} | {"all": len(records)},
             "photographs": sum(len(record.get("images", ())) for record in records),
-            "why": dict(Counter(kind(record) for record in records if record["status"] != "written").most_common()),
+            "why": dict(Counter(self._reasons(records)).most_common()),
             "seconds_a_photograph": {"median": float(np.median(seconds)), "all": float(np.sum(seconds))} if seconds else None,
             "sessions": sorted({record["session"] for record in records}),
         }
+
+    def _reasons(self, records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+        """The reasons of people for whom nothing was written, without the names of their photographs."""
+        for record, person in zip(records, self.people, strict=True):
+            if record["status"] != "written":
+                yield kind(record, [file.path.stem for file in person.photographs])
 
     def _group(self, person: Person) -> str | None:
         return person.groups.get(self.group_by, UNKNOWN_GROUP) if self.group_by else None
@@ -226,12 +232,19 @@ def rounded(value: Any) -> Any:
     return round(value, DIGITS) if isinstance(value, float) else value
 
 
-def kind(record: Mapping[str, Any]) -> str:
+def kind(record: Mapping[str, Any], names: Sequence[str] = ()) -> str:
     """Reduce the reason of a failure to a text without names, paths and numbers, which can be counted and published.
 
     Of a fault only its type is left: its message may hold anything. The whole reason stays in the ledger.
+
+    Args:
+        record: the record of an item that was not written.
+        names: names of the person's photographs, with which a reason may begin.
+
     """
     reason = str(record["reason"])
+    for name in names:
+        reason = reason.removeprefix(f"{name}: ")
     if record["status"] == "failed":
         return reason.split(":")[0]
     _, refused, last = reason.rpartition("last reason: ")
