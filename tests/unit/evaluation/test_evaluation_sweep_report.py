@@ -120,7 +120,7 @@ def test_a_multirun_of_evaluations_is_the_comparison_of_those_that_finished(vera
         if "hat" not in name:
             (tmp_path / "regions" / name / "results.jsonl").write_text("")
     merged = []
-    monkeypatch.setattr("vera.evaluation.report.results.merge", lambda runs, folder: merged.extend(runs) or ("the page", []))
+    monkeypatch.setattr("vera.evaluation.report.results.merge", lambda runs, folder, form: merged.extend(runs) or ("the page", []))
     code, page, said = vera("report", tmp_path / "regions")
     assert (code, page) == (0, "the page\n")
     assert [run.name for run in merged] == ["preserve=[mouth]", "preserve=[nose]"]
