@@ -186,7 +186,10 @@ def run_hydra(config: str, overrides: list[str], *, start: Callable[[DictConfig]
     try:
         experiment()
     except ValueError as error:  # the experiment's own errors do not come this way
-        raise VeraError(f"the configuration cannot be composed: {str(error).partition(chr(10))[0]}") from error
+        said = str(error).partition("\n")[0]
+        if said.endswith("Got NoneType"):
+            said = "a group is chosen by name, not null: leave one out with a tilde, for example ~logger"
+        raise VeraError(f"the configuration cannot be composed: {said}") from error
     finally:
         os.environ.pop(FULL_ERROR) if before is None else os.environ.update({FULL_ERROR: before})
     if ended:

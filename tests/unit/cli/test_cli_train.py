@@ -63,6 +63,7 @@ def test_help_lists_the_groups(vera, experiment):
         ("valeu=2", "no setting 'valeu': did you mean 'value'?"),
         ("stage.nmae=x", "no setting 'stage.nmae': did you mean 'stage.name'?"),
         ("zzz=x", "no setting 'zzz': a new one is written with a plus, +zzz=VALUE"),
+        ("stage=null", "a group is chosen by name, not null: leave one out with a tilde"),
         ("a b", "'a b' is no override: write NAME=VALUE"),
     ],
 )

@@ -108,7 +108,7 @@ def _nothing_left(folder: Path, module: Any) -> Iterator[None]:
 
 
 def _trainer(config: DictConfig, callbacks: list[pl.Callback], measures: Measures) -> pl.Trainer:
-    """Lightning's trainer, before anything is written; without ``logger`` it only keeps the last measures."""
+    """Lightning's trainer, before anything is written; without a logger (``~logger``) only the last measures are kept."""
     logger, plugins = config.get("logger"), environment()
     keywords = {"plugins": plugins} if plugins else {}
     loggers = [*([_made(logger)] if logger else []), measures]
