@@ -1,5 +1,6 @@
 """experiments/paper: the whole chain at tiny size, its records, and its larger studies' commands."""
 
+import csv
 import json
 import shlex
 from pathlib import Path
@@ -10,7 +11,7 @@ from hydra import compose, initialize_config_module
 from vera import bundle
 
 EXPERIMENT = "paper"
-LITTLE = ["~callbacks.sheet", "~callbacks.progress"]
+LITTLE = ["~callbacks.sheet", "~callbacks.progress", "trainer.log_every_n_steps=1"]
 FACES = ["images1=64", "images2=32", "images3=160", "identities=8", "faces=2"]
 
 
@@ -45,6 +46,10 @@ def test_the_chain_ends_in_anonymized_faces_and_goes_on_where_it_was(study, tmp_
     made = bundle.load(out / "bundle")
     assert made.mapped
     assert made.generator.attributes
+    first, last = losses(out / "runs" / "stage1", "loss/mask")
+    assert last < first / 3, "stage 1: coarse and refined segmentation come to agree"
+    first, last = losses(out / "runs" / "stage3", "loss/inversion")
+    assert last < 0.95 * first, "stage 3, of ten steps"
     results = json.loads((out / "anonymized" / "results.json").read_text())
     assert results["regions kept"] == "2 of 2", results
     assert results["output to its source"] > 1.5 * results["a person's other picture"], results
@@ -57,6 +62,13 @@ def test_the_chain_ends_in_anonymized_faces_and_goes_on_where_it_was(study, tmp_
     assert "exists: a bundle is never overwritten" in _failure(study, "tiny", "--out", out, *FACES)
     assert study("tiny", "--out", out, *FACES[1:])[0] == 2, "other values are another study"
     assert "made by another command" in capfd.readouterr().err
+
+
+def losses(run, name):
+    """Means of a loss over the first three steps of a run, and over its last three."""
+    with (run / "metrics.csv").open() as stream:
+        values = [float(row[name]) for row in csv.DictReader(stream) if row.get(name)]
+    return sum(values[:3]) / 3, sum(values[-3:]) / 3
 
 
 def _failure(study, *arguments):
