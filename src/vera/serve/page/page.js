@@ -141,7 +141,7 @@ function drawPainting() {
   const parts = [];
   for (const region of Array.isArray(found) ? found : []) {
     if (region.rings && (kept.preserve.has(region.name) || kept.near === region.name)) {
-      parts.push(draw("path", { d: pathOf(region.rings), class: kept.preserve.has(region.name) ? "ring chosen" : "ring near", "fill-rule": "evenodd" }));
+      parts.push(draw("path", { d: pathOf(region.rings), transform: "translate(.5 .5)", class: kept.preserve.has(region.name) ? "ring chosen" : "ring near", "fill-rule": "evenodd" }));
     }
   }
   const all = [...strokes(), ...(line && line.kind !== "polygon" ? [line] : [])];
@@ -438,7 +438,7 @@ function renderResult(person) {
     [compare.under.src, compare.over.src] = [shown.under, shown.over];
     compare.show([compare.under, compare.over], shown.size, shown.face);
     compare.sheet.append(compare.divider);
-    compare.svg.replaceChildren(draw("path", { d: pathOf(shown.rings), class: "ring" }));
+    compare.svg.replaceChildren(draw("path", { d: pathOf(shown.rings), transform: "translate(.5 .5)", class: "ring" }));
     compare.box.setAttribute("aria-label", t("stage_compare"));
     slideTo();
   }
