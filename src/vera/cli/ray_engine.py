@@ -53,7 +53,7 @@ class RayEngine(contextlib.AbstractContextManager["RayEngine"]):
         lost: the outcome of a task whose actors died, from the task and the reason.
 
     Raises:
-        VeraError: Ray is not installed.
+        VeraError: Ray is not installed; on entering: it can't start, or no cluster answers.
 
     """
 
@@ -79,7 +79,9 @@ class RayEngine(contextlib.AbstractContextManager["RayEngine"]):
         known = {"include_dashboard": False, "num_cpus": self._workers * self._threads + 1} if self._address is None else {}
         try:
             ray.init(address=self._address or "local", log_to_driver=False, logging_level=logging.ERROR, **known)
-        except (ConnectionError, RuntimeError) as error:
+        except Exception as error:  # Ray raises plain ones, too
+            if self._address is None:
+                raise VeraError(f"Ray can't start on this machine ({type(error).__name__}): use --workers without --engine ray") from error
             raise VeraError(f"--address {self._address}: no Ray cluster answers there: start one with `ray start --head`") from error
         return self
 
@@ -99,7 +101,6 @@ class RayEngine(contextlib.AbstractContextManager["RayEngine"]):
             VeraError: the actors can't load, or Ray stopped.
 
         """
-        import ray
         import ray.data
 
         listed = list(tasks)
@@ -128,9 +129,9 @@ class RayEngine(contextlib.AbstractContextManager["RayEngine"]):
                     yield self._lost(listed[number], "its Ray actor died, twice: if memory ran out, use fewer with --workers")
                 yield row["outcome"]
                 given = row["number"] + 1
-        except ray.exceptions.RayError as error:
-            if isinstance(cause := getattr(error, "cause", None), VeraError):
-                raise cause from error
-            raise VeraError(f"Ray stopped ({type(error).__name__}): make the same call again, and it goes on from here") from error
+        except Exception as error:  # of Ray, of Ray Data, or of an actor that can't load
+            raise VeraError(
+                f"Ray stopped ({type(error).__name__}): see `vera doctor` on its machines; the same call goes on from here"
+            ) from error
         for number in range(given, len(listed)):
             yield self._lost(listed[number], "its Ray actor died, twice: if memory ran out, use fewer with --workers")
