@@ -76,7 +76,7 @@ class RayEngine(contextlib.AbstractContextManager["RayEngine"]):
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported to anybody
         import ray
 
-        known = {"include_dashboard": False, "num_cpus": self._workers * self._threads + 1} if self._address is None else {}
+        known: dict[str, Any] = {"include_dashboard": False, "num_cpus": self._workers * self._threads + 1} if self._address is None else {}
         try:
             ray.init(address=self._address or "local", log_to_driver=False, logging_level=logging.ERROR, **known)
         except Exception as error:  # Ray raises plain ones, too

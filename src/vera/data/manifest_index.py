@@ -82,10 +82,10 @@ class ManifestIndex:
         people, names, places = self._scan(named)
         if not len(people):
             raise VeraError(f"{manifest} names no photograph: add a line for each")
-        _, first, who = np.unique(people, return_index=True, return_inverse=True)
+        _, first, sorted_at = np.unique(people, return_index=True, return_inverse=True)
         rank = np.empty(len(first), np.int32)
         rank[np.argsort(first)] = np.arange(len(first), dtype=np.int32)  # people are numbered by their first rows
-        who = rank[who]
+        who = rank[sorted_at]
         if named:
             self._check_names(names, who // (per_folder or len(first)), places)
         self._places = places[np.argsort(who, kind="stable")]
