@@ -109,6 +109,7 @@ class RayEngine(contextlib.AbstractContextManager["RayEngine"]):
         context = ray.data.DataContext.get_current()
         context.execution_options.preserve_order = True
         context.enable_progress_bars = False
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
         context.max_errored_blocks = -1  # a task whose actors died is told as such below
         rows = [{"number": number, "task": task} for number, task in enumerate(listed)]
         done = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
@@ -116,7 +117,11 @@ class RayEngine(contextlib.AbstractContextManager["RayEngine"]):
             batch_size=1,
             batch_format="numpy",
             fn_constructor_args=(self._start, str(Path.cwd())),
-            concurrency=self._workers if self._address is None else (1, self._workers),
+            compute=ray.data.ActorPoolStrategy(
+                min_size=self._workers if self._address is None else 1,
+                max_size=self._workers,
+                max_tasks_in_flight_per_actor=1,  # so that an actor's death is counted against one task only
+            ),
             num_cpus=self._threads,
             num_gpus=self._gpus,
             max_restarts=-1,
