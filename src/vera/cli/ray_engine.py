@@ -53,7 +53,7 @@ class RayEngine(contextlib.AbstractContextManager["RayEngine"]):
         lost: the outcome of a task whose actors died, from the task and the reason.
 
     Raises:
-        VeraError: Ray is not installed.
+        VeraError: Ray is not installed; on entering: it can't start, or no cluster answers.
 
     """
 
@@ -76,10 +76,12 @@ class RayEngine(contextlib.AbstractContextManager["RayEngine"]):
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported to anybody
         import ray
 
-        known = {"include_dashboard": False, "num_cpus": self._workers * self._threads + 1} if self._address is None else {}
+        known: dict[str, Any] = {"include_dashboard": False, "num_cpus": self._workers * self._threads + 1} if self._address is None else {}
         try:
             ray.init(address=self._address or "local", log_to_driver=False, logging_level=logging.ERROR, **known)
-        except (ConnectionError, RuntimeError) as error:
+        except Exception as error:  # Ray raises plain ones, too
+            if self._address is None:
+                raise VeraError(f"Ray can't start on this machine ({type(error).__name__}): use --workers without --engine ray") from error
             raise VeraError(f"--address {self._address}: no Ray cluster answers there: start one with `ray start --head`") from error
         return self
 
@@ -99,7 +101,6 @@ class RayEngine(contextlib.AbstractContextManager["RayEngine"]):
             VeraError: the actors can't load, or Ray stopped.
 
         """
-        import ray
         import ray.data
 
         listed = list(tasks)
@@ -108,6 +109,7 @@ class RayEngine(contextlib.AbstractContextManager["RayEngine"]):
         context = ray.data.DataContext.get_current()
         context.execution_options.preserve_order = True
         context.enable_progress_bars = False
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
         context.max_errored_blocks = -1  # a task whose actors died is told as such below
         rows = [{"number": number, "task": task} for number, task in enumerate(listed)]
         done = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
@@ -115,7 +117,11 @@ class RayEngine(contextlib.AbstractContextManager["RayEngine"]):
             batch_size=1,
             batch_format="numpy",
             fn_constructor_args=(self._start, str(Path.cwd())),
-            concurrency=self._workers if self._address is None else (1, self._workers),
+            compute=ray.data.ActorPoolStrategy(
+                min_size=self._workers if self._address is None else 1,
+                max_size=self._workers,
+                max_tasks_in_flight_per_actor=1,  # so that an actor's death is counted against one task only
+            ),
             num_cpus=self._threads,
             num_gpus=self._gpus,
             max_restarts=-1,
@@ -128,9 +134,9 @@ class RayEngine(contextlib.AbstractContextManager["RayEngine"]):
                     yield self._lost(listed[number], "its Ray actor died, twice: if memory ran out, use fewer with --workers")
                 yield row["outcome"]
                 given = row["number"] + 1
-        except ray.exceptions.RayError as error:
-            if isinstance(cause := getattr(error, "cause", None), VeraError):
-                raise cause from error
-            raise VeraError(f"Ray stopped ({type(error).__name__}): make the same call again, and it goes on from here") from error
+        except Exception as error:  # of Ray, of Ray Data, or of an actor that can't load
+            raise VeraError(
+                f"Ray stopped ({type(error).__name__}): see `vera doctor` on its machines; the same call goes on from here"
+            ) from error
         for number in range(given, len(listed)):
             yield self._lost(listed[number], "its Ray actor died, twice: if memory ran out, use fewer with --workers")

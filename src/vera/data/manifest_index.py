@@ -82,10 +82,10 @@ class ManifestIndex:
         people, names, places = self._scan(named)
         if not len(people):
             raise VeraError(f"{manifest} names no photograph: add a line for each")
-        _, first, who = np.unique(people, return_index=True, return_inverse=True)
+        _, first, sorted_at = np.unique(people, return_index=True, return_inverse=True)
         rank = np.empty(len(first), np.int32)
         rank[np.argsort(first)] = np.arange(len(first), dtype=np.int32)  # people are numbered by their first rows
-        who = rank[who.astype(np.intp)].astype(np.intp)
+        who = rank[sorted_at]
         if named:
             self._check_names(names, who // (per_folder or len(first)), places)
         self._places = places[np.argsort(who, kind="stable")]
@@ -276,15 +276,18 @@ class ParquetRows:
             raise VeraError(f"{self.path} is damaged: make it anew") from error
 
     def read(self, places: Sequence[int]) -> list[Sequence[str]]:
-        """Cells of the rows at these places; each group of rows that they lie in is read once."""
-        groups = np.searchsorted(self._ends, places, side="right")
+        """Cells of the rows at these places; the groups of rows that they lie in are run through once, a group may be the whole file."""
+        wanted = np.unique(np.asarray(places, np.int64))
         found: dict[int, Sequence[str]] = {}
-        for group in np.unique(groups):
-            wanted = [place for place, known in zip(places, groups, strict=True) if known == group]
-            before = int(self._ends[group - 1]) if group else 0
-            table = self._file.read_row_group(int(group), use_threads=False).take([place - before for place in wanted])
-            columns = [column.to_pylist() for column in table.columns]
-            found |= {place: [cell or "" for cell in cells] for place, cells in zip(wanted, zip(*columns, strict=True), strict=True)}
+        for group in np.unique(np.searchsorted(self._ends, wanted, side="right")).tolist():
+            at = int(self._ends[group - 1]) if group else 0
+            for batch in self._file.iter_batches(batch_size=BATCH, row_groups=[group], use_threads=False):
+                here = wanted[np.searchsorted(wanted, at) : np.searchsorted(wanted, at + batch.num_rows)]
+                if len(here):
+                    columns = [column.to_pylist() for column in batch.take(here - at).columns]
+                    rows = ([cell or "" for cell in cells] for cells in zip(*columns, strict=True))
+                    found |= dict(zip(here.tolist(), rows, strict=True))
+                at += batch.num_rows
         return [found[place] for place in places]
 
 
