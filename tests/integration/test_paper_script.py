@@ -12,13 +12,14 @@ from vera import bundle
 
 EXPERIMENT = "paper"
 LITTLE = ["~callbacks.sheet", "~callbacks.progress", "trainer.log_every_n_steps=1"]
-FACES = ["images1=64", "images2=32", "images3=160", "identities=8", "faces=2"]
+FACES = ["images1=48", "images2=16", "images3=96", "identities=8", "faces=2"]
 
 
 @pytest.fixture
 def study(script, vera, monkeypatch):
     """Run studies in this process, with little of all that takes time; each call's commands, and its exit code."""
-    monkeypatch.setattr("vera.training.export.contrastive.FACES", 48)
+    monkeypatch.setattr("vera.training.export.contrastive.FACES", 32)
+    monkeypatch.setattr("vera.training.build.networks.BEGINNING", 16)
     made, drawn, ran = script("study"), script("drawn"), []
 
     def run(words):
@@ -47,9 +48,9 @@ def test_the_chain_ends_in_anonymized_faces_and_goes_on_where_it_was(study, tmp_
     assert made.mapped
     assert made.generator.attributes
     first, last = losses(out / "runs" / "stage1", "loss/mask")
-    assert last < first / 3, "stage 1: coarse and refined segmentation come to agree"
+    assert last < 0.7 * first, "stage 1: coarse and refined segmentation come to agree"
     first, last = losses(out / "runs" / "stage3", "loss/inversion")
-    assert last < 0.95 * first, "stage 3, of ten steps"
+    assert last < 0.97 * first, "stage 3, in six steps"
     results = json.loads((out / "anonymized" / "results.json").read_text())
     assert results["regions kept"] == "2 of 2", results
     assert results["output to its source"] > 1.5 * results["a person's other picture"], results
