@@ -63,7 +63,7 @@ function nameOf(person) { return person.person || t("person_n", { n: people.inde
 class Stage {
   constructor(host, label) {
     this.scale = 1;
-    this.fitted = true;
+    this.view = "whole";
     this.size = [1, 1];
     this.sheet = make("div", { class: "sheet" });
     this.svg = draw("svg", { preserveAspectRatio: "none" });
@@ -74,7 +74,8 @@ class Stage {
       button("fit", () => this.fit()), button("the_face", () => this.look()), button("one_to_one", () => this.zoom(1 / devicePixelRatio)),
       button("closer", () => this.zoom(this.scale * 1.5)), button("farther", () => this.zoom(this.scale / 1.5)));
     host.append(this.box, this.bar);
-    new ResizeObserver(() => this.fitted && this.fit()).observe(this.box);
+    new ResizeObserver(() => { if (this.view === "whole") this.fit(); else if (this.view === "face") this.look(); else this.zoomed?.(); }).observe(this.box);
+    this.box.addEventListener("scroll", () => this.zoomed?.());
   }
   show(images, size, face) {  // size: [height, width]; face: [left, top, right, bottom], which is looked at first
     [this.size, this.face] = [size, face];
@@ -89,16 +90,17 @@ class Stage {
     this.zoom(Math.max(this.scale, Math.min(this.box.clientWidth / (right - left), this.box.clientHeight / (bottom - top)) / 1.7));
     this.box.scrollLeft = ((left + right) / 2) * this.scale - this.box.clientWidth / 2;
     this.box.scrollTop = ((top + bottom) / 2) * this.scale - this.box.clientHeight / 2;
+    this.view = "face";
   }
   fit() {
     this.zoom(Math.min(this.box.clientWidth / this.size[1], this.box.clientHeight / this.size[0]));
-    this.fitted = true;
+    this.view = "whole";
   }
   zoom(scale) {
     const box = this.box, before = this.scale;
     const middle = [(box.scrollLeft + box.clientWidth / 2) / before, (box.scrollTop + box.clientHeight / 2) / before];
     this.scale = Math.min(Math.max(scale, 0.01), 16);
-    this.fitted = false;
+    this.view = null;
     this.sheet.style.width = `${this.size[1] * this.scale}px`;
     this.sheet.style.height = `${this.size[0] * this.scale}px`;
     this.box.classList.toggle("sharp", this.scale * devicePixelRatio >= 5);
@@ -381,10 +383,13 @@ const sides = make("div", { class: "sides" }, make("span"), make("span"));
 const slide = make("input", { type: "range", min: 0, max: 100, value: 50, step: 0.5, class: "slide", "data-label": "slider" });
 const outlined = make("input", { type: "checkbox", checked: true });
 $("compare").append(sides, slide, make("label", { class: "tick" }, outlined, make("span", { "data-text": "outline" })));
-function slideTo() {
-  compare.over.style.clipPath = `inset(0 0 0 ${slide.value}%)`;
-  compare.divider.style.left = `${slide.value}%`;
+function slideTo() {  // the slider goes over what is in sight, not over the whole picture
+  const wide = compare.size[1] * compare.scale, seen = Math.min(compare.box.clientWidth, wide);
+  const at = compare.box.scrollLeft + (slide.value / 100) * seen;
+  compare.over.style.clipPath = `inset(0 0 0 ${at}px)`;
+  compare.divider.style.left = `${at}px`;
 }
+compare.zoomed = slideTo;
 slide.addEventListener("input", slideTo);
 outlined.addEventListener("change", () => { compare.svg.style.display = outlined.checked ? "" : "none"; });
 
@@ -414,8 +419,9 @@ function renderResult(person) {
   rebuildIf($("facts"), [person.key, outcome, person.state], () => {
     const parts = [];
     if (outcome?.recognisers.length) {
-      const head = make("tr", {}, ...["recogniser", "nearest", "needed", "between", "alike"].map((key) => make("th", { scope: "col" }, t(key))));
-      const rows = outcome.recognisers.map((one) => make("tr", {}, make("th", { scope: "row" }, one.name), cell(one.nearest), cell(one.needed), cell(one.between), cell(one.between == null ? null : one.alike)));
+      const several = outcome.recognisers.some((one) => one.between != null), columns = ["nearest", "needed", ...(several ? ["between", "alike"] : [])];
+      const head = make("tr", {}, ...["recogniser", ...columns].map((key) => make("th", { scope: "col" }, t(key))));
+      const rows = outcome.recognisers.map((one) => make("tr", {}, make("th", { scope: "row" }, one.name), ...columns.map((key) => cell(one[key]))));
       parts.push(make("div", { class: "facts-scroll" }, make("table", {}, make("thead", {}, head), make("tbody", {}, ...rows))));
     }
     if (outcome?.warnings.length) parts.push(make("h3", {}, t("warnings")), make("ul", {}, ...outcome.warnings.map((warning) => make("li", {}, warning))));
@@ -452,6 +458,7 @@ function renderReview(person) {
   if (person.state !== "written") return;
   rebuildIf($("checklist"), [person.key, person.outcome], () => Array.from({ length: CHECKS }, (_, place) =>
     make("li", {}, make("label", { class: "tick" }, make("input", { type: "checkbox", value: place + 1 }), make("span", {}, t(`check_${place + 1}`))))));
+  $("checklist").hidden = $("reviewer-row").hidden = person.reviewed;
   $("confirm").textContent = t(person.reviewed ? "download" : "confirm");
 }
 $("confirm").addEventListener("click", async () => {
