@@ -132,7 +132,7 @@ class Booth:
         light = Light(np.vstack([tone[:1], np.zeros((5, 1))]), np.vstack([tone[None, 1:], np.zeros((2, 2))]), everywhere, np.inf)
         return Subject(
             plain(tone), labels, points, fit_camera(self.bank.mean.neutral, points[:68]), 0.0, light,
-            filled(points[OUTLINE], SIDE), tone, wanted.beard,
+            filled(points[OUTLINE], SIDE), tone, wanted.beard, None,
         )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from vera.exemplars.light import Light, measure_light, relit, with_shine_of
 from vera.exemplars.pose import Camera, fit_camera
 from vera.exemplars.region import face_region, skin_of, under_hair
 from vera.exemplars.texture import MeanLook, mixed_texture
+from vera.exemplars.toning import toned, toning_of
 from vera.mosaic.colour import to_lab, to_rgb
 from vera.mosaic.look import measure
 from vera.mosaic.masks import with_features
@@ -60,6 +61,7 @@ class Subject:
         region: ``(S, S)``: what the new face covers.
         tone: ``(3,)`` CIELAB of the skin.
         beard: how much darker chin and upper lip are than the cheeks.
+        toning: colours of a black-and-white photograph (:func:`vera.exemplars.toning.toning_of`); None for one with colours.
 
     """
 
@@ -72,6 +74,7 @@ class Subject:
     region: Mask
     tone: npt.NDArray[np.float64]
     beard: float
+    toning: Floats | None
 
     @property
     def size(self) -> int:
@@ -84,7 +87,7 @@ class Subject:
         labels, region = (cv2.resize(a.astype(np.uint8), (size, size), interpolation=cv2.INTER_NEAREST) for a in (self.labels, self.region))
         return Subject(
             np.asarray(image, np.float32), np.asarray(labels, np.uint8), self.points, self.camera, self.smile, self.light,
-            region.astype(np.bool_), self.tone, self.beard,
+            region.astype(np.bool_), self.tone, self.beard, self.toning,
         )  # fmt: skip
 
 
@@ -131,7 +134,7 @@ def observe(bank: ExemplarBank, image: Floats, labels: Labels, landmarks: Points
     look = measure(lab, labels, points)
     tone = look.skin if np.isfinite(look.skin).all() else np.median(lab[skin], axis=0)
     light = measure_light(lab, skin)
-    return Subject(image, labels, points, camera, smile, light, region, np.asarray(tone, np.float64), beard_of(look))
+    return Subject(image, labels, points, camera, smile, light, region, np.asarray(tone, np.float64), beard_of(look), toning_of(lab))
 
 
 class Fitter:
@@ -186,7 +189,8 @@ class Fitter:
         follow = softened(np.where(labels == Semantic.EYES, EYES_FOLLOW, 1.0), border)
         lit = relit(lab, measure_light(lab, skin), subject.light, follow=follow)
         flesh = softened(~np.isin(labels, (Semantic.EYES, Semantic.MOUTH)), border)[..., 0]
-        image = to_rgb(with_shine_of(lit, subject.light, flesh))
+        lit = with_shine_of(lit, subject.light, flesh)
+        image = to_rgb(lit if subject.toning is None else toned(lit, subject.toning))
         return NewFace(image.clip(0, 255), labels, points[:68])
 
     def hair(self, subject: Subject) -> HairEdge:

@@ -9,6 +9,7 @@ from vera.exemplars.fitting import Fitter, _with_brown_irises, observe
 from vera.exemplars.identity import Appearance, deal, draw, pool
 from vera.exemplars.layout import INNER_LIPS, MOUTH, Frontal, mouth_is_open, opening_of, target
 from vera.exemplars.pose import eye_distance, fit_camera
+from vera.mosaic.colour import to_lab, to_rgb
 from vera.mosaic.points import EYES, extend
 from vera.types import Semantic, VeraError
 
@@ -109,6 +110,21 @@ def test_the_light_is_the_photographs(bank, subject):
     face = Fitter(bank).fit(identity_of(bank, 0), subject, ())
     skin = subject.region & (subject.labels == Semantic.SKIN) & (face.labels == Semantic.SKIN)
     assert np.abs(np.median(face.image[skin], axis=0) - np.median(subject.image[skin], axis=0)).max() < 8
+
+
+@pytest.mark.parametrize("tint", [(0, 0), (4, 14)])
+def test_a_face_in_a_black_and_white_photograph_is_black_and_white(bank, subject, tint):
+    """Also in a toned one; a photograph with colours is none of them."""
+    image, labels, marks = drawn_face(50)
+    lab = to_lab(image.astype(np.float32))
+    noise = np.random.default_rng(0).normal(0, 0.8, lab.shape[:2])
+    grey = to_rgb(np.dstack([lab[..., 0], *(part * lab[..., 0] / 100 + noise for part in tint)]).astype(np.float32)).clip(0, 255)
+    face = to_lab(Fitter(bank).fit(identity_of(bank, 0), observe(bank, grey, labels, marks), ()).image)
+    inside = subject.region & (face[..., 0] > 20)
+    for number, part in enumerate(tint, 1):
+        assert np.abs(face[..., number] - part * face[..., 0] / 100)[inside].max() < 2
+    assert subject.toning is None
+    assert np.ptp(to_lab(Fitter(bank).fit(identity_of(bank, 0), subject, ()).image)[subject.region][:, 1]) > 5
 
 
 def test_a_deal_is_a_function_of_seed_person_and_search():
