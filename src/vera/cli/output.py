@@ -133,7 +133,7 @@ class OutputFolder(contextlib.AbstractContextManager["OutputFolder"]):
             if save and self.identity:
                 identity = [parts.enter_context(_staged_identity(self.identity, staging, save))]
                 saved = {"saved_identity": {"digest": identity[0].digest}}
-            self._place(staging, identity, record | saved, audit, last=last)
+            self._settle(staging, identity, record | saved, audit, last=last)
 
     def write_refusal(self, record: dict[str, Any], audit: dict[str, Any], *, report: Reporter | None = None) -> None:
         """Add the record of a person of whom no picture is written to the audit, and write a report, if one is wanted.
@@ -154,7 +154,7 @@ class OutputFolder(contextlib.AbstractContextManager["OutputFolder"]):
         with self._staged() as (staging, _):
             staging.make()
             record["report"] = report(staging.new, ())
-            self._place(staging, [], record, audit, last=False)
+            self._settle(staging, [], record, audit, last=False)
 
     def take_person(self, staging: str, record: dict[str, Any], audit: dict[str, Any], *, last: bool = False) -> None:
         """Place a person's files that another process staged (:func:`stage_person`), as :meth:`write_person` does.
@@ -208,7 +208,7 @@ class OutputFolder(contextlib.AbstractContextManager["OutputFolder"]):
                 parts.close()
                 staging.discard()
 
-    def _place(self, staging: Staging, further: Sequence[Move], record: dict[str, Any], audit: dict[str, Any], *, last: bool) -> None:
+    def _settle(self, staging: Staging, further: Sequence[Move], record: dict[str, Any], audit: dict[str, Any], *, last: bool) -> None:
         """Move a person's files to their names, and further ones, instead of the files that earlier calls wrote there."""
         new = outputs_of(record)
         claimed = {*new, *(name.replace(".report.", ".refused.") for name in record.get("report", {}))}
@@ -216,9 +216,9 @@ class OutputFolder(contextlib.AbstractContextManager["OutputFolder"]):
         moves = staging.moves(new, {name: known for other in gone for name, known in outputs_of(other).items()})
         moves += further
         with self.stopping.held():
-            self._move(staging, moves, record, audit, [known for known in self.earlier if known not in gone])
+            self._place(staging, moves, record, audit, [known for known in self.earlier if known not in gone])
 
-    def _move(
+    def _place(
         self, staging: Staging, moves: Sequence[Move], record: dict[str, Any], audit: dict[str, Any], stay: list[dict[str, Any]]
     ) -> None:
         waiting = record | {"status": "placing", "staging": staging.path.name}
