@@ -170,7 +170,7 @@ class OutputFolder(contextlib.AbstractContextManager["OutputFolder"]):
 
         """
         with self._staged(staging) as (staged, _):
-            self._place(staged, [], record, audit, last=last)
+            self._settle(staged, [], record, audit, last=last)
 
     def keep_person(self, record: dict[str, Any], audit: dict[str, Any]) -> None:
         """Go on with what an earlier call wrote of a person: its record becomes one of this call when the audit is written next.

@@ -12,7 +12,7 @@ have up to 3, coloured ones of LFW and of the Face Research Lab London Set 5 and
 
 
 def toning_of(lab: Floats) -> Floats | None:
-    """How a photograph without colours is toned; None for one with colours.
+    """The toning of a photograph without colours; None for one with colours.
 
     Args:
         lab: ``(S, S, 3)`` CIELAB.
