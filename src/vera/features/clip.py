@@ -37,7 +37,7 @@ class ClipFeatures(PooledFeatures):
         self.side = side
         self.name = f"CLIP image encoder '{Path(path).stem}', bicubic antialiased to {side}, 8 bit"
         try:
-            tried = self(torch.zeros(1, 3, side, side))
+            tried = self._outcome(torch.zeros(1, 3, side, side))
         except (RuntimeError, ValueError, TypeError) as error:
             raise VeraError(f"'{path}' takes no image of {side} pixels ({error}): set the side that it was exported for") from error
         if tried.ndim != 2:
@@ -47,6 +47,10 @@ class ClipFeatures(PooledFeatures):
     @torch.no_grad()
     def forward(self, images: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b d"]:
         """One vector an image; images in [-1, 1], rounded to 8 bits as a file would be."""
+        return self._outcome(images)
+
+    @torch.no_grad()
+    def _outcome(self, images: Tensor) -> Tensor:
         rounded = as_bytes(images).float() / 255
         resized = F.interpolate(rounded, (self.side, self.side), mode="bicubic", align_corners=False, antialias=True).clamp(0, 1)
         mean, scale = (resized.new_tensor(values).view(1, 3, 1, 1) for values in (MEAN, SCALE))
