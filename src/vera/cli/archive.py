@@ -198,7 +198,10 @@ def planned(index: ManifestIndex, start: int, stop: int, archive: Archive) -> li
 
 
 def _entries(person: Person) -> list[Entry]:
-    return [Entry(file.path, files.printable(file.path.stem), file.role, (file.mask,) if file.mask else ()) for file in person.photographs]
+    return [
+        Entry(file.path, files.printable(file.path.stem), file.role, (file.mask,) if file.mask else (), view=file.view)
+        for file in person.photographs
+    ]
 
 
 def _fill(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from vera import files
@@ -43,9 +43,7 @@ def read_manifest(manifest: Path, *, groups: bool) -> list[Person]:
         person = cells["person"]
         if not person or not cells["path"]:
             raise VeraError(f"{where}: person and path must not be empty")
-        view = "" if groups else cells.get("view", "").lower()
-        if view and view not in VIEWS:
-            raise VeraError(f"{where}: unknown view '{files.printable(view)}': choose from {', '.join(VIEWS)}, or leave it empty")
+        view = "" if groups else view_of(cells, where)
         path, mask = manifest.parent / cells["path"], manifest.parent / cells["mask"] if cells.get("mask") else None
         if fault := next((fault for file in (path, mask) if file and (fault := file_fault(file))), ""):
             unusable.append(f"{where}: {fault}")
@@ -61,6 +59,19 @@ def read_manifest(manifest: Path, *, groups: bool) -> list[Person]:
     if not photographs:
         raise VeraError(f"{manifest} names no photograph: add a line for each")
     return [Person(person, tuple(files), known.get(person, {})) for person, files in photographs.items()]
+
+
+def view_of(cells: Mapping[str, str], where: str) -> str:
+    """The view of a photograph by its row; empty where the manifest does not say so.
+
+    Raises:
+        VeraError: there is no such view; ``where`` says in which line.
+
+    """
+    view = cells.get("view", "").lower()
+    if view and view not in VIEWS:
+        raise VeraError(f"{where}: unknown view '{files.printable(view)}': choose from {', '.join(VIEWS)}, or leave it empty")
+    return view
 
 
 def further_columns(manifest: Path, header: Sequence[str], *, groups: bool) -> list[str]:

@@ -18,7 +18,7 @@ from unicodedata import normalize
 import numpy as np
 
 from vera import files
-from vera.data.manifest import check_files, further_columns
+from vera.data.manifest import check_files, further_columns, view_of
 from vera.data.people import Person, PhotographFile
 from vera.types import VeraError
 
@@ -132,7 +132,8 @@ class ManifestIndex:
 
     def _file(self, row: Mapping[str, str]) -> PhotographFile:
         folder = self.manifest.parent
-        return PhotographFile(row["role"], folder / row["path"], folder / row["mask"] if row.get("mask") else None)
+        mask = folder / row["mask"] if row.get("mask") else None
+        return PhotographFile(row.get("role", ""), folder / row["path"], mask, view_of(row, f"{self.manifest}, {row['path']}"))
 
     def _scan(self, named: bool) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         """Hashes of people and of output names, and places, of all rows."""

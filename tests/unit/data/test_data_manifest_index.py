@@ -73,8 +73,8 @@ def test_what_can_be_told_is_told_at_once(table, rows, said):
         (b"person,role,path\na,b,\xff.jpg\n", "no text in UTF-8"),
         (b'person,role,path\na,b,"c.jpg\n', "can't be read as CSV"),
         (b"person,role,path,path \n", "two columns of the same name"),
-        (b"person,role,file\n", "it needs person, role, path"),
-        (b"", "it needs person, role, path"),
+        (b"person,role,file\n", "it needs person, path"),
+        (b"", "it needs person, path"),
     ],
 )
 def test_a_file_that_is_no_such_table(tmp_path, content, said):
@@ -102,3 +102,12 @@ def test_a_manifest_that_is_changed_meanwhile(table):
     table([("c", "rrr", "1.jpg", "")])
     with pytest.raises(VeraError, match="changed during the call"):
         index.people(1, 2)
+
+
+def test_a_role_may_be_missing_and_a_view_is_read(tmp_path):
+    (tmp_path / "pairs.csv").write_text("person,path,view\np,a.jpg,Profile\np,b.jpg,\n")
+    (person,) = ManifestIndex(tmp_path / "pairs.csv").people(0, 1)
+    assert [(file.role, file.view) for file in person.photographs] == [("", "profile"), ("", "")]
+    (tmp_path / "pairs.csv").write_text("person,path,view\np,a.jpg,behind\n")
+    with pytest.raises(VeraError, match="unknown view 'behind'"):
+        ManifestIndex(tmp_path / "pairs.csv").people(0, 1)
