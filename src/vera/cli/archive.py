@@ -7,6 +7,8 @@ are the work of one process, by the journal of :mod:`vera.cli.placing`, so that 
 from __future__ import annotations
 
 import contextlib
+import os
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -151,6 +153,7 @@ def anonymize(archive: Archive, engine: contextlib.AbstractContextManager[Workfo
         size = archive.per_folder or len(index)
         if size > TOGETHER:
             raise VeraError(f"{size:,} people don't fit into one folder with one audit: add --per-folder 1000 (at most {TOGETHER:,})")
+        _require_no_others(archive, -(-len(index) // size))
         with _bar(console) as progress:
             task = progress.add_task("people", total=len(index), pace="")
 
@@ -197,8 +200,25 @@ def planned(index: ManifestIndex, start: int, stop: int, archive: Archive) -> li
     return chosen
 
 
+def _require_no_others(archive: Archive, folders: int) -> None:
+    """Raise a VeraError for people of an earlier call in folders that this one does not fill: they would stay, or be there twice."""
+    out, others = archive.out, [archive.out] if archive.per_folder else []
+    for name in sorted(os.listdir(out)) if out.is_dir() else ():
+        if re.fullmatch("[0-9]{5,12}", name) and not (archive.per_folder and int(name) < folders):
+            others.append(out / name)
+    for place in others:
+        if files.exists(place / AUDIT):
+            raise VeraError(
+                f"{place} holds people of a call with another manifest or --per-folder, who would stay beside those of this one: "
+                "move it away, or choose another folder with --out"
+            )
+
+
 def _entries(person: Person) -> list[Entry]:
-    return [Entry(file.path, files.printable(file.path.stem), file.role, (file.mask,) if file.mask else ()) for file in person.photographs]
+    return [
+        Entry(file.path, files.printable(file.path.stem), file.role, (file.mask,) if file.mask else (), view=file.view)
+        for file in person.photographs
+    ]
 
 
 def _fill(
