@@ -203,9 +203,8 @@ def planned(index: ManifestIndex, start: int, stop: int, archive: Archive) -> li
 def _require_no_others(archive: Archive, folders: int) -> None:
     """Raise a VeraError for people of an earlier call in folders that this one does not fill: they would stay, or be there twice."""
     out, others = archive.out, [archive.out] if archive.per_folder else []
-    for name in sorted(os.listdir(out)) if out.is_dir() else ():
-        if re.fullmatch("[0-9]{5,12}", name) and not (archive.per_folder and int(name) < folders):
-            others.append(out / name)
+    numbered = [name for name in sorted(os.listdir(out)) if re.fullmatch("[0-9]{5,12}", name)] if out.is_dir() else []
+    others += [out / name for name in numbered if not (archive.per_folder and int(name) < folders)]
     for place in others:
         if files.exists(place / AUDIT):
             raise VeraError(

@@ -68,8 +68,8 @@ class ManifestIndex:
         named: outputs get their photographs' names, which must differ in a folder.
 
     Raises:
-        VeraError: the manifest can't be read, has unknown or missing columns, an empty cell, an unknown view, an id that can't be shown, or two
-            photographs whose outputs would have one name. That a photograph is missing is found later, when its person's turn comes.
+        VeraError: the manifest can't be read, has unknown or missing columns, an empty cell, an unknown view, an id that can't be shown,
+            or two photographs whose outputs would have one name. That a photograph is missing is found later, when its person's turn comes.
 
     """
 
