@@ -1,7 +1,8 @@
 """Photographs in which no face is found, such as a retractor close-up: covered but for the drawn region, or kept as they are.
 
 Nothing can be parsed or compared with recognisers there, so the demand is stricter: no detector may find anything like a face in the
-output, in any quarter turn, nor in a copy with a border, in which parts of faces at the edge are found more easily.
+output, in any quarter turn, nor in a copy with a border, in which parts of faces at the edge are found more easily, nor, where the
+photograph is dark or pale, in a copy with full contrast, which anybody could make.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ RENDERED, COVER, KEEP = HANDLINGS = ("renderer", "cover", "keep")
 """What becomes of a photograph: what the renderer of the call makes of it, a black cover, or nothing."""
 BORDER = 0.5
 """DECISION: width of the border around the copy, as a share of the photograph's longer side."""
+
+FULL = 128
+"""DECISION: grey levels between the darkest and the brightest hundredth of a photograph; with fewer it is searched with full contrast, too."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,7 @@ def faceless_scene(
 
 
 def face_parts(photograph: Photograph, detector: Detector, others: Sequence[TurnDetector]) -> list[TurnedFind]:
-    """Everything that looks like a face to any detector, also weakly, in any quarter turn, and in a copy with a border.
+    """Everything that looks like a face to any detector, also weakly, in any quarter turn, in a copy with a border, and with full contrast.
 
     Args:
         photograph: the photograph that is searched.
@@ -109,7 +113,12 @@ def face_parts(photograph: Photograph, detector: Detector, others: Sequence[Turn
     mean = [float(value) for value in photograph.pixels.reshape(-1, 3).mean(axis=0).round()]
     padded = cv2.copyMakeBorder(photograph.pixels, border, border, border, border, cv2.BORDER_CONSTANT, value=mean)
     found = []
-    for view, shift in ((photograph, 0), (replace(photograph, pixels=np.asarray(padded, dtype=np.uint8)), border)):
+    views = [(photograph, 0), (replace(photograph, pixels=np.asarray(padded, dtype=np.uint8)), border)]
+    low, high = (float(level) for level in np.percentile(photograph.pixels, (1, 99)))
+    if low < high < low + FULL:
+        levels = ((np.arange(256) - low) * (255 / (high - low))).clip(0, 255).astype(np.uint8)
+        views.append((replace(photograph, pixels=levels[photograph.pixels]), 0))
+    for view, shift in views:
         faces, weak = detector.search(view)
         finds = [TurnedFind(face, UPRIGHT, detector.name) for face in (*faces, *weak)]
         finds += search_turns([detector, *others], view, turns=TURNS)

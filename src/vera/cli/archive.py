@@ -7,6 +7,8 @@ are the work of one process, by the journal of :mod:`vera.cli.placing`, so that 
 from __future__ import annotations
 
 import contextlib
+import os
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -151,6 +153,7 @@ def anonymize(archive: Archive, engine: contextlib.AbstractContextManager[Workfo
         size = archive.per_folder or len(index)
         if size > TOGETHER:
             raise VeraError(f"{size:,} people don't fit into one folder with one audit: add --per-folder 1000 (at most {TOGETHER:,})")
+        _require_no_others(archive, -(-len(index) // size))
         with _bar(console) as progress:
             task = progress.add_task("people", total=len(index), pace="")
 
@@ -195,6 +198,19 @@ def planned(index: ManifestIndex, start: int, stop: int, archive: Archive) -> li
     if archive.leave_others and any(entry.dicom for person in chosen for entry in person.entries):
         raise VeraError("--leave-others leaves faces recognisable, and a DICOM output is marked as free of them: use --format png")
     return chosen
+
+
+def _require_no_others(archive: Archive, folders: int) -> None:
+    """Raise a VeraError for people of an earlier call in folders that this one does not fill: they would stay, or be there twice."""
+    out, others = archive.out, [archive.out] if archive.per_folder else []
+    numbered = [name for name in sorted(os.listdir(out)) if re.fullmatch("[0-9]{5,12}", name)] if out.is_dir() else []
+    others += [out / name for name in numbered if not (archive.per_folder and int(name) < folders)]
+    for place in others:
+        if files.exists(place / AUDIT):
+            raise VeraError(
+                f"{place} holds people of a call with another manifest or --per-folder, who would stay beside those of this one: "
+                "move it away, or choose another folder with --out"
+            )
 
 
 def _entries(person: Person) -> list[Entry]:

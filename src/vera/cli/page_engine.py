@@ -133,7 +133,7 @@ class PageEngine:
             mask = paint(strokes, read_photograph(photograph).size)
             if not mask.any():
                 raise VeraError(f"the mask painted on '{photograph.name}' is empty: paint what is to be kept, or undo all strokes")
-            files.append(photograph.parent / "painted.png")
+            files.append(photograph.parent / ".painted.png")  # as no photograph can be called
             write_png(files[-1], mask)
         return tuple(files)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import secrets
 import socket
@@ -10,6 +11,7 @@ from pathlib import Path
 import typer
 import uvicorn
 
+from vera.cli.stopping import Stopping
 from vera.serve.app import Server
 from vera.serve.engine import Engine
 from vera.serve.folder import PrivateFolder, usual_folder
@@ -24,7 +26,7 @@ GRACE = 2
 
 
 def run_server(port: int, folder: Path | None, host: str | None, token: str | None) -> None:
-    """Serve the page until Ctrl-C.
+    """Serve the page until Ctrl-C, SIGTERM or a closed terminal; then all photographs go.
 
     Args:
         port: port on which the page is found.
@@ -39,8 +41,10 @@ def run_server(port: int, folder: Path | None, host: str | None, token: str | No
     address = checked_address(host, token)
     names = {address, "localhost"} if address == LOOPBACK else {address}
     access = Access(hosts_of(names, port), token or secrets.token_urlsafe(32))
-    with _listening(address, port) as listening, PrivateFolder(folder or usual_folder()) as private:
+    with Stopping() as stopping, _listening(address, port) as listening, contextlib.ExitStack() as opened:
+        private = opened.enter_context(PrivateFolder(folder or usual_folder()))
         server = Server(private.path, load_engine, access)
+        opened.callback(server.close)
         try:
             shown = min(hosts_of([address], port))
             typer.echo(f"VerA's page: http://{shown}/?token={access.token}\nIt is open until Ctrl-C, which removes all photographs.")
@@ -55,7 +59,8 @@ def run_server(port: int, folder: Path | None, host: str | None, token: str | No
             )
             uvicorn.Server(settings).run(sockets=[listening])
         finally:
-            server.close()
+            with stopping.held():  # a closed terminal may send its signal twice
+                opened.close()
 
 
 def checked_address(host: str | None, token: str | None) -> str:

@@ -43,6 +43,8 @@ HANDLINGS = {"renderer": "anonymized", "cover": "covered in black", "keep": "kep
 SECRET = "a message that names a file or the patient: read it in audit.json"
 LEAST = 3
 """DECISION: letters from which names, and words within them, are looked for in messages."""
+PATH = re.compile(r"(?:^|[\s'\"(=])(?:~?/|[A-Za-z]:\\)\w")
+"""Start of a path, whose folders may be called as the patient."""
 ORDINARY = {"face", "photo", "photos", "photograph", "photographs", "image", "picture", "mask", "left", "right", "front", "side"}
 ORDINARY |= {word for view in VIEWS for word in view.split("-")} | {known.name.lower() for known in Semantic}
 """Words that name nobody, though files are called so."""
@@ -118,10 +120,13 @@ def pseudonym(number: int) -> str:
 
 
 def labels_of(entries: Sequence[Entry]) -> list[str]:
-    """A label for each photograph: its number, and its role and view where they are known."""
+    """A label for each photograph: its number, and its role and view where they are known; of a role only what tells a time.
+
+    A manifest's role is free text, which may name the patient.
+    """
     labels = []
     for number, entry in enumerate(entries, 1):
-        known = ", ".join(files.printable(text) for text in (entry.role, entry.view) if text)
+        known = ", ".join(files.printable(text) for text in (role_of(entry.role), entry.view) if text)
         labels.append(f"{number}: {known}" if known else f"photograph {number}")
     return labels
 
@@ -130,7 +135,7 @@ def neutral(text: str, person: PlannedPerson, number: int) -> str:
     """A message without names of files and of the patient.
 
     Names of photographs and paths become numbers, and the id becomes the pseudonym, where messages are known to name them. If a name
-    is still in the text, the text is not shown.
+    or a path is still in the text, the text is not shown.
 
     Args:
         text: message of the audit, one line.
@@ -147,7 +152,8 @@ def neutral(text: str, person: PlannedPerson, number: int) -> str:
         text = re.sub(rf"(^|: |; ){re.escape(entry.name)}: ", rf"\g<1>{neutral_name}: ", text)
     for name in sorted(names, key=len, reverse=True):
         text = text.replace(name, names[name])
-    return SECRET if any(re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text, re.IGNORECASE) for name in _secrets(person)) else text
+    told = any(re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text, re.IGNORECASE) for name in _secrets(person))
+    return SECRET if told or PATH.search(text) else text
 
 
 def _secrets(person: PlannedPerson) -> set[str]:

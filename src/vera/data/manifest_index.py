@@ -68,8 +68,8 @@ class ManifestIndex:
         named: outputs get their photographs' names, which must differ in a folder.
 
     Raises:
-        VeraError: the manifest can't be read, has unknown or missing columns, an empty cell, an id that can't be shown, or two
-            photographs whose outputs would have one name. That a photograph is missing is found later, when its person's turn comes.
+        VeraError: the manifest can't be read, has unknown or missing columns, an empty cell, an unknown view, an id that can't be shown,
+            or two photographs whose outputs would have one name. That a photograph is missing is found later, when its person's turn comes.
 
     """
 
@@ -131,13 +131,13 @@ class ManifestIndex:
         return {name: cells[number].strip() for name, number in self._columns.items()}
 
     def _file(self, row: Mapping[str, str]) -> PhotographFile:
-        folder = self.manifest.parent
-        mask = folder / row["mask"] if row.get("mask") else None
-        return PhotographFile(row.get("role", ""), folder / row["path"], mask, view_of(row, f"{self.manifest}, {row['path']}"))
+        folder, mask = self.manifest.parent, row.get("mask")
+        return PhotographFile(row.get("role", ""), folder / row["path"], folder / mask if mask else None, row.get("view", "").lower())
 
     def _scan(self, named: bool) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         """Hashes of people and of output names, and places, of all rows."""
         person_at, path_at = self._columns["person"], self._columns["path"]
+        view_at = self._columns.get("view")
         people, names, places = array("q"), array("q"), array("q")
         for place, line, cells in self._rows:
             person, path = cells[person_at].strip(), cells[path_at].strip()
@@ -146,6 +146,8 @@ class ManifestIndex:
             if not (person.isascii() and person.isprintable()) and files.printable(person) != person:
                 shown = files.printable(person)
                 raise VeraError(f"{self.manifest}, line {line}: the person {shown!r} has signs that can't be shown: use letters and digits")
+            if view_at is not None:
+                view_of({"view": cells[view_at].strip()}, f"{self.manifest}, line {line}")
             people.append(hash(person))
             places.append(place)
             if named:
@@ -240,7 +242,7 @@ class ParquetRows:
         path: the file, all its columns texts.
 
     Raises:
-        VeraError: pyarrow is not installed, the file is damaged, or a column holds no texts.
+        VeraError: pyarrow is not installed, the file is damaged, a column holds no texts, or two have one name.
 
     """
 
@@ -257,6 +259,8 @@ class ParquetRows:
             raise VeraError(f"{path} is damaged, or no Parquet file: make it anew") from error
         schema = self._file.schema_arrow
         self.header: Sequence[str] = list(schema.names)
+        if len(set(self.header)) < len(self.header):
+            raise VeraError(f"{path} has two columns of the same name: rename one")
         kinds = pyarrow.types
         for column in schema:
             if not (kinds.is_string(column.type) or kinds.is_large_string(column.type) or kinds.is_null(column.type)):

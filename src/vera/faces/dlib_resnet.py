@@ -7,6 +7,7 @@ faces. Both give the same numbers but for rounding. The network is Davis King's 
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -63,7 +64,7 @@ class DlibResNet:
     def __init__(self, path: Path) -> None:
         try:
             self._convolutions, self._linear = _read(read_bytes(path, limit=LIMIT, what="weight file"))
-        except (IndexError, ValueError) as error:
+        except (IndexError, ValueError, OverflowError) as error:
             mend = "install it again (`pip install --force-reinstall face_recognition_models`)"
             raise VeraError(f"{path} does not hold dlib's recognition network: {mend}") from error
         self._mean = torch.tensor(MEAN).view(1, 3, 1, 1)
@@ -95,7 +96,7 @@ def _read(content: bytes) -> tuple[list[Convolution], Tensor]:
     """The convolutions, from input to output, and the linear map ``(256, 128)`` of a weight file.
 
     Raises:
-        ValueError: when layers are missing or have other shapes.
+        ValueError: when layers are missing, have other shapes, or numbers that are not finite.
         IndexError: when the file ends within a layer.
 
     """
@@ -125,6 +126,11 @@ def _read(content: bytes) -> tuple[list[Convolution], Tensor]:
             linear = torch.from_numpy(_tensor(content, at)[0].reshape(inputs, outputs).copy())
     if len(convolutions) != 29 or linear is None or linear.shape != (256, 128):
         raise ValueError(f"{len(convolutions)} convolutions")
+    if any(known.stride not in (1, 2) or not 0 <= known.padding < 8 for known in convolutions):
+        raise ValueError("a stride or padding of no such network")
+    parts = [linear, *(known.weight for known in convolutions), *(known.bias for known in convolutions)]
+    if not all(part.isfinite().all() for part in parts):
+        raise ValueError("numbers that are not finite")  # of them no distance can be computed
     return convolutions, linear
 
 
@@ -143,11 +149,14 @@ def _tensor(content: bytes, at: int) -> tuple[npt.NDArray[np.float32], int]:
     """Numbers of a tensor in one row, and where they end.
 
     Raises:
-        ValueError: for another version of the format, or when the file ends within them.
+        ValueError: for another version of the format, a side below 1, or when the file ends within them.
+        OverflowError: for sides beyond any file.
 
     """
     (version, *shape), at = _integers(content, at, 5)
     if version != 2:
         raise ValueError(f"a tensor of version {version}")
-    count = int(np.prod(shape))
+    count = math.prod(shape)
+    if min(shape) < 1:
+        raise ValueError(f"a tensor of the shape {shape}")
     return np.frombuffer(content, "<f4", count, at), at + 4 * count

@@ -34,7 +34,8 @@ class PrivateFolder(contextlib.AbstractContextManager["PrivateFolder"]):
         base: folder that holds it; made if it is not there.
 
     Raises:
-        VeraError: on entering: the folder is somebody else's or a link, can't be written, or another server uses it.
+        VeraError: on entering: the folder is somebody else's or a link, others may write in it, it can't be written, or another
+            server uses it.
 
     """
 
@@ -49,6 +50,9 @@ class PrivateFolder(contextlib.AbstractContextManager["PrivateFolder"]):
             self.base.mkdir(mode=0o700, parents=True, exist_ok=True)
             if not files.is_own(self.base, stat.S_IFDIR):
                 raise VeraError(f"the folder {self.base} belongs to somebody else, or is a link: {advice}")
+            mode = self.base.stat().st_mode
+            if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:  # who may rename the run's folder can put another in its place
+                raise VeraError(f"others may write in the folder {self.base}: take that from them (chmod o-w), or {advice}")
             self._lock = os.open(self.base / LOCK, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
             self._take_lock()
             for name in os.listdir(self.base):

@@ -50,8 +50,8 @@ class Picture:
 
     @property
     def view(self) -> Path:
-        """The JPEG that the page shows."""
-        return self.path.parent / "view.jpg"
+        """The JPEG that the page shows; no photograph's name begins with a point, so none is replaced by it."""
+        return self.path.parent / ".view.jpg"
 
     def told(self) -> dict[str, Any]:
         """Plain values for the page."""

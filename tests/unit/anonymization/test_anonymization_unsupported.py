@@ -224,6 +224,13 @@ def test_a_method_covers_what_has_no_face(front, close_up, drawn):
     assert [one["handling"] for one in result.audit["photographs"]] == ["renderer", "cover"]
 
 
+def test_a_face_in_the_dark_is_found():
+    """Nearly black pixels hold a face that anybody can make bright again."""
+    dark = (skimage.data.astronaut()[30:220:2, 130:320:2] * 0.04).astype(np.uint8)
+    detector = DlibDetector()
+    assert face_parts(photograph_from_pixels(dark, "dark"), detector, quick_detectors(detector))
+
+
 @pytest.mark.slow
 def test_real_detectors_let_a_mouth_be_kept_and_find_half_a_face():
     portrait = skimage.data.astronaut()[0:320, 80:380]

@@ -74,6 +74,29 @@ def test_renamed_people_are_numbered_through_all_folders(tmp_path):
     assert (tmp_path / "out" / "00001" / "0006.png").exists()
 
 
+def test_people_of_other_folders_neither_stay_nor_are_doubled(tmp_path):
+    manifest = people(tmp_path / "in", 3)
+    run(manifest, tmp_path / "out", Inline(Painter()), per_folder=2)
+    before = images(tmp_path / "out")
+    less = tmp_path / "in" / "less.csv"
+    less.write_text("".join(line for line in manifest.read_text().splitlines(True) if "person 2" not in line))
+    for table, per_folder in ((manifest, 3), (manifest, None), (less, 2)):
+        with pytest.raises(VeraError, match="holds people of a call with another manifest or --per-folder"):
+            run(table, tmp_path / "out", Inline(Painter()), per_folder=per_folder, overwrite=True)
+    assert images(tmp_path / "out") == before
+    run(manifest, tmp_path / "whole", Inline(Painter()))
+    with pytest.raises(VeraError, match="whole holds people of a call"):
+        run(manifest, tmp_path / "whole", Inline(Painter()), per_folder=2)
+
+
+def test_a_table_may_tell_views_and_no_roles(tmp_path):
+    people(tmp_path, 1)
+    (tmp_path / "views.csv").write_text("person,path,view\na,p0-before.png, Profile \n")
+    run(tmp_path / "views.csv", tmp_path / "out", Inline(Painter()))
+    (file,) = audit_of(tmp_path / "out")["people"][0]["files"]
+    assert (file["role"], file["view"]) == ("", "profile")
+
+
 class TestTheSameCallAgain:
     @pytest.fixture
     def made(self, tmp_path):

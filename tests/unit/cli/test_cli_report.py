@@ -9,7 +9,7 @@ import pytest
 from tests.unit.cli.folders import audit_of, digest_of
 
 from vera.anonymization.contact_sheet import GAP, LINE, OUTLINE, TILE, contact_sheet
-from vera.cli.person_report import SECRET, neutral
+from vera.cli.person_report import SECRET, labels_of, neutral
 from vera.cli.plan import Entry, PlannedPerson
 from vera.faces.photograph import read_photograph
 from vera.types import Anonymized
@@ -165,12 +165,19 @@ class Silent:
         ("for Smith, John", SECRET),
         ("Dr. Smith's face is dark", SECRET),
         ("the smithy is far", "the smithy is far"),
+        ("the output folder /clinic/Miller/out can't be written", SECRET),
+        ("frontal and/or oblique", "frontal and/or oblique"),
     ],
 )
 def test_messages_are_made_neutral_or_left_out(text, shown):
     folder = Path("/clinic/Smith, John")
     person = PlannedPerson("4711", "4711", (Entry(folder / "smith.jpg", "smith"), Entry(folder / "week 6.jpg", "week 6")))
     assert neutral(text, person, 3) == shown
+
+
+def test_a_role_that_names_the_patient_is_no_label():
+    entries = [Entry(Path("1.jpg"), "1", "Jane Doe, week 6", view="profile"), Entry(Path("2.jpg"), "2", "Jane Doe")]
+    assert labels_of(entries) == ["1: week 6, profile", "photograph 2"]
 
 
 def test_the_region_is_outlined_and_what_is_not_kept_is_not_changed():

@@ -83,6 +83,23 @@ def test_a_file_that_is_no_such_table(tmp_path, content, said):
         ManifestIndex(tmp_path / "pairs.csv")
 
 
+def test_views_are_known_and_roles_may_be_missing(table):
+    (person,) = ManifestIndex(table([("a", "a.jpg", " Oblique ")], "person,path,view")).people(0, 1)
+    assert [(file.role, file.view) for file in person.photographs] == [("", "oblique")]
+    with pytest.raises(VeraError, match="line 3: unknown view 'sideways': choose from frontal"):
+        ManifestIndex(table([("a", "a.jpg", "sideways")], "person,path,view"))
+
+
+def test_a_parquet_file_with_two_columns_of_one_name(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed (extra archives)")
+    from pyarrow import parquet
+
+    arrays = [pyarrow.array([text]) for text in ("a", "one.jpg", "other.jpg")]
+    parquet.write_table(pyarrow.Table.from_arrays(arrays, names=["person", "path", "path"]), tmp_path / "two.parquet")
+    with pytest.raises(VeraError, match="two columns of the same name"):
+        ManifestIndex(tmp_path / "two.parquet")
+
+
 def test_names_must_differ_in_a_folder_only(table):
     path = table([("a", "r", "x/1.jpg", ""), ("b", "r", "y/1.png", ""), ("a", "r", "x/2.jpg", "")])
     assert len(ManifestIndex(path, per_folder=1)) == len(ManifestIndex(path, named=False)) == 2

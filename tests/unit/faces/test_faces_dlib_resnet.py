@@ -31,3 +31,26 @@ def test_a_damaged_file_is_named(tmp_path: Path, kept: int) -> None:
     path.write_bytes(WEIGHTS.read_bytes()[:kept])
     with pytest.raises(VeraError, match=r"cut\.dat does not hold dlib's recognition network"):
         DlibResNet(path)
+
+
+def packed(*numbers: int) -> bytes:
+    """Integers as dlib packs them."""
+    return b"".join(bytes([8 + (0x80 if number < 0 else 0)]) + abs(number).to_bytes(8, "little") for number in numbers)
+
+
+@pytest.mark.parametrize("sides", [(2**62, 2**62, 1, 1), (-1, 1, 1, 1), (0, 1, 1, 1)])
+def test_sides_of_no_tensor_are_named(tmp_path: Path, sides: tuple[int, ...]) -> None:
+    """A count of numbers beyond any file, and one below 0, which would be all that follow."""
+    path = tmp_path / "crafted.dat"
+    path.write_bytes(b"\x01\x05con_4" + packed(2, *sides) + bytes(400))
+    with pytest.raises(VeraError, match=r"crafted\.dat does not hold dlib's recognition network"):
+        DlibResNet(path)
+
+
+def test_numbers_that_are_not_finite_are_named(tmp_path: Path) -> None:
+    """A NaN in a convolution."""
+    content = WEIGHTS.read_bytes()
+    at = content.index(b"\x01\x05con_4") + 200
+    (tmp_path / "nan.dat").write_bytes(content[:at] + b"\xff" * 16 + content[at + 16 :])
+    with pytest.raises(VeraError, match=r"nan\.dat does not hold"):
+        DlibResNet(tmp_path / "nan.dat")

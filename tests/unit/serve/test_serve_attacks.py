@@ -1,5 +1,6 @@
 """Attacks on the page: each must be refused, and leave nothing behind."""
 
+import contextlib
 import io
 import json
 import re
@@ -8,6 +9,7 @@ import stat
 import subprocess
 import sys
 import zipfile
+from types import SimpleNamespace
 
 import pytest
 from tests.unit.serve.conftest import ACCESS, LIMITS, TOKEN
@@ -231,3 +233,45 @@ def test_both_languages_have_all_texts_of_the_page(server):
     used |= set(re.findall(r"""\bt\("(\w+)"[,)]""", server.page["page.js"].decode()))
     assert used <= english.keys()
     assert {name.rpartition(".")[2] for name in server.page} <= {kind[1:] for kind in KINDS} | {"html"}
+
+
+@pytest.mark.parametrize("name", ["view.jpg", "painted.png"])
+def test_no_file_of_the_page_takes_the_place_of_a_photograph(page, server, wait, name):
+    page.put(f"{KEY}/photographs/{name}", content=b"a photograph")
+    wait(lambda: page.get(KEY).json()["photographs"][0]["look"])
+    (picture,) = server.patients.known["p1"].pictures.values()
+    assert (picture.path.name, picture.path.read_bytes()) == (name, b"a photograph")
+    assert picture.view.name.startswith(".")  # as no photograph's name does
+
+
+def test_a_folder_in_which_others_may_write_is_refused(tmp_path):
+    base = tmp_path / "base"
+    base.mkdir()
+    base.chmod(0o777)
+    with pytest.raises(VeraError, match="others may write in the folder"):
+        PrivateFolder(base).__enter__()
+    base.chmod(0o1777)  # as of /tmp: nobody can rename what is another's
+    with PrivateFolder(base) as private:
+        assert private.path.is_dir()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_that_ends_the_server_removes_the_photographs(tmp_path, monkeypatch, number):
+    """What a service manager and a closed terminal send; the real server would give SIGTERM back to the system when it ends."""
+    from vera.cli import page_server
+
+    class Uvicorn:
+        def __init__(self, settings):
+            pass
+
+        def run(self, sockets):
+            (session,) = tmp_path.glob("base/vera-session-*")
+            (session / "photograph.jpg").write_bytes(b"a patient")
+            signal.raise_signal(number)
+
+    monkeypatch.setattr(page_server.uvicorn, "Server", Uvicorn)
+    monkeypatch.setattr(page_server, "Server", lambda folder, *others: SimpleNamespace(app=None, close=lambda: None))
+    monkeypatch.setattr(page_server, "_listening", lambda address, port: contextlib.nullcontext())
+    with pytest.raises(SystemExit, match=str(128 + number)):
+        page_server.run_server(8000, tmp_path / "base", None, TOKEN)
+    assert not list(tmp_path.rglob("photograph.jpg"))
