@@ -295,7 +295,7 @@ class OutputFolder(contextlib.AbstractContextManager["OutputFolder"]):
     def _check_unread(self, target: Path) -> None:
         """Raise a VeraError if a file is read in this call, whatever it is called."""
         if self._read is None:  # once, since a manifest has many targets and many sources
-            self._read = {(facts.st_dev, facts.st_ino) for facts in (source.stat() for source in self.sources if source.exists())}
+            self._read = {(facts.st_dev, facts.st_ino) for facts in (source.stat() for source in self.sources if os.path.exists(source))}
         facts = target.stat() if target.exists() else target.lstat()
         if (facts.st_dev, facts.st_ino) in self._read:
             raise VeraError(f"{target} is read, but would be overwritten or removed: choose another folder with --out")

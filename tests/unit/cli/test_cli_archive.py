@@ -97,6 +97,14 @@ def test_a_table_may_tell_views_and_no_roles(tmp_path):
     assert (file["role"], file["view"]) == ("", "profile")
 
 
+def test_a_name_that_no_file_can_have_does_not_stop_the_others(tmp_path):
+    people(tmp_path, 1)
+    (tmp_path / "long.csv").write_text(f"person,path\nx,{'x' * 300}.png\nperson 0,p0-before.png\n")
+    for _ in range(2):
+        with pytest.raises(Refused, match=r"1 of 2 people were not written \(person-0001\)"):
+            run(tmp_path / "long.csv", tmp_path / "out", Inline(Painter()), rename=True)
+
+
 class TestTheSameCallAgain:
     @pytest.fixture
     def made(self, tmp_path):
