@@ -27,7 +27,7 @@ BORDER = 0.5
 """DECISION: width of the border around the copy, as a share of the photograph's longer side."""
 
 FULL = 128
-"""DECISION: grey levels between the darkest and the brightest hundredth of a photograph that needs no copy with full contrast."""
+"""DECISION: grey levels between the darkest and the brightest hundredth of a photograph; one with fewer is searched with full contrast."""
 
 
 @dataclass(frozen=True)
