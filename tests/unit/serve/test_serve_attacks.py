@@ -272,6 +272,10 @@ def test_a_signal_that_ends_the_server_removes_the_photographs(tmp_path, monkeyp
     monkeypatch.setattr(page_server.uvicorn, "Server", Uvicorn)
     monkeypatch.setattr(page_server, "Server", lambda folder, *others: SimpleNamespace(app=None, close=lambda: None))
     monkeypatch.setattr(page_server, "_listening", lambda address, port: contextlib.nullcontext())
-    with pytest.raises(SystemExit, match=str(128 + number)):
-        page_server.run_server(8000, tmp_path / "base", None, TOKEN)
+    before = signal.signal(number, signal.SIG_DFL)  # under nohup it is ignored, and the tool leaves that as it is
+    try:
+        with pytest.raises(SystemExit, match=str(128 + number)):
+            page_server.run_server(8000, tmp_path / "base", None, TOKEN)
+    finally:
+        signal.signal(number, before)
     assert not list(tmp_path.rglob("photograph.jpg"))
