@@ -27,10 +27,12 @@ SHADING_LENGTH = 0.35
 """How far a difference in shade reaches into the new face."""
 SAME_SHADE = 40.0
 """DECISION: grey levels; skin whose colours differ by more is not compared (a shadow below the chin, a beard)."""
-SAME_SKIN = 110.0
-"""DECISION: the same for skin of the face itself that goes on beyond the region (a bald crown): its shine is carried in, too."""
+SAME_SKIN = 45.0
+"""DECISION: the same for skin of the face itself that goes on beyond the region."""
+CROWN = 110.0
+"""DECISION: the same for a bald crown, whose shine is carried in, too. Elsewhere so large a difference is a background's or a beard's."""
 MOST_SHADE = 30.0
-"""DECISION: grey levels, most that a difference in shade changes the new face, where that skin is not of the face itself."""
+"""DECISION: grey levels, most that a difference in shade changes the new face, but for that of a crown."""
 SKIN_SEAM = 0.03
 """Gaussian width of the border where skin of the face goes on beyond it."""
 KEPT_LENGTH = 0.05
@@ -84,8 +86,9 @@ def join(photograph: Photograph, face: AlignedFace, parsed: Floats, image: Float
     around = inside & ~region
     difference = source - new
     same = np.isin(named, FACE_SKIN)
-    near = np.abs(difference).max(axis=2) < np.where(same, SAME_SKIN, SAME_SHADE)
-    most = np.where(same, SAME_SKIN, MOST_SHADE)[..., None]
+    crown = same & _above_brows(face, window, named.shape) & ~dilate(~same & ~region, SKIN_SEAM * unit)
+    near = np.abs(difference).max(axis=2) < np.select([crown, same], [CROWN, SAME_SKIN], SAME_SHADE)
+    most = np.where(crown, CROWN, MOST_SHADE)[..., None]
     shade = np.where((named == Semantic.EARS)[..., None], difference.mean(axis=2, keepdims=True), difference)  # ears are redder than cheeks
     new = new + _shading(shade.clip(-most, most), flesh & near, region, around, unit)
     if (kept & dilate(region, 1.0)).any():
@@ -96,6 +99,14 @@ def join(photograph: Photograph, face: AlignedFace, parsed: Floats, image: Float
     result = photograph.pixels.copy()
     result[window.slices][region] = np.round(new[region]).clip(0, 255).astype(np.uint8)
     return result
+
+
+def _above_brows(face: AlignedFace, window: Window, shape: tuple[int, ...]) -> Mask:
+    """Pixels of a window that lie above the brows, as the head is tilted."""
+    brows, down = face.landmarks[17:27].mean(axis=0), face.landmarks[8] - face.landmarks[27]
+    rows, columns = np.indices(shape)
+    away = (columns + window.slices[1].start - brows[0]) * down[0] + (rows + window.slices[0].start - brows[1]) * down[1]
+    return np.asarray(away < 0, dtype=np.bool_)
 
 
 def fine_detail(image: Floats, skin: Mask) -> list[float]:

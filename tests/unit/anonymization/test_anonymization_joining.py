@@ -82,8 +82,11 @@ def test_grain_of_the_seed_makes_up_for_detail_that_a_new_face_lacks(case):
 NEW = (190, 150, 130)
 
 
-def _beside(case, beyond, colour):
-    """The joined face, and the column of each pixel left of (< 0) or right of the border; right of it the photograph has this colour."""
+def _beside(case, beyond, colour, *, crown=False):
+    """The joined face, and the column of each pixel left of (< 0) or right of the border; right of it the photograph has this colour.
+
+    Rows of the crown lie well above the brows, the others well below.
+    """
     photograph, face = case[0], case[1]
     labels = np.full((SIZE, SIZE), Semantic.SKIN, np.float32)
     whole = _in(np.ones((SIZE, SIZE)), face, photograph)
@@ -95,16 +98,24 @@ def _beside(case, beyond, colour):
     image = np.broadcast_to(np.float32(NEW), (SIZE, SIZE, 3))
     covered = whole & (columns < 0)
     made = join(photograph_from_pixels(pixels, "x"), face, labels, image, covered, np.zeros_like(covered), seed=1).astype(int)
-    rows = whole.sum(axis=1) > 0.8 * whole.sum(axis=1).max()
+    brows = face.landmarks[17:27, 1]
+    rows = np.arange(len(whole)) < brows.min() - 4 if crown else np.arange(len(whole)) > brows.max() + 4
+    rows &= whole.sum(axis=1) > 0.8 * whole.sum(axis=1).max()
     return made[rows], columns[rows]
 
 
 def test_the_shine_of_a_bald_crown_goes_on_in_the_new_face(case):
     """It is 60 to 100 grey levels brighter than the face: a quarter of that at most from one pixel to the next, and nothing far away."""
-    made, columns = _beside(case, Semantic.SKIN, (250, 240, 230))
+    made, columns = _beside(case, Semantic.SKIN, (250, 240, 230), crown=True)
     steps = [made[columns == one].mean(axis=0) - made[columns == one - 1].mean(axis=0) for one in range(0, -12, -1)]
     assert np.abs(steps).max() < 25
     assert np.abs(made[columns < columns.min() // 2].mean(axis=0) - NEW).max() < 10
+
+
+def test_below_the_brows_nothing_so_bright_is_carried_in(case):
+    """There it is a background that the parser took for skin."""
+    made, columns = _beside(case, Semantic.SKIN, (250, 240, 230))
+    assert np.abs(made[(columns < -8) & (columns > -16)].mean(axis=0) - NEW).max() < 6
 
 
 def test_a_red_ear_does_not_redden_the_cheek(case):
