@@ -18,7 +18,7 @@ from vera.exemplars.bank import ROLES, ExemplarBank
 from vera.exemplars.layout import hairline
 from vera.faces.formats import FORMATS
 from vera.faces.landmarks import scaled
-from vera.mosaic.colour import to_lab
+from vera.mosaic.colour import to_lab, typology_angle
 from vera.mosaic.look import SkinLook, measure
 from vera.mosaic.points import EYES, OUTLINE
 from vera.mosaic.records import read_records
@@ -84,8 +84,8 @@ class Candidate:
 
     @property
     def ita(self) -> float:
-        """Individual typology angle of the skin in degrees: the lighter the higher (Chardon, Cretois, Hourseau, 1991)."""
-        return float(np.degrees(np.arctan2(self.tone[0] - 50, self.tone[2])))
+        """Individual typology angle of the skin in degrees: the lighter the higher."""
+        return typology_angle(self.tone)
 
 
 def read_candidates(data: Path, ages: Mapping[str, float]) -> Iterator[Candidate]:

@@ -13,14 +13,14 @@ import numpy.typing as npt
 from vera.exemplars.bank import ROLES, ExemplarBank
 from vera.exemplars.building import beard_of
 from vera.exemplars.hair import HairEdge, hair_edge, with_fringe
-from vera.exemplars.identity import BROWN_EYES_BELOW, Exemplar, frontal, typology_of
+from vera.exemplars.identity import BROWN_EYES_BELOW, Exemplar, frontal
 from vera.exemplars.layout import hairline, mouth_is_open, smile_of, target
 from vera.exemplars.light import Light, measure_light, relit, with_shine_of
 from vera.exemplars.pose import Camera, fit_camera
 from vera.exemplars.region import face_region, skin_of, under_hair
 from vera.exemplars.texture import MeanLook, mixed_texture
 from vera.exemplars.toning import toned, toning_of
-from vera.mosaic.colour import to_lab, to_rgb
+from vera.mosaic.colour import to_lab, to_rgb, typology_angle
 from vera.mosaic.look import measure
 from vera.mosaic.masks import with_features
 from vera.mosaic.partners import PARTS
@@ -182,7 +182,7 @@ class Fitter:
         )
         labels = _labels(points, subject)
         lab = to_lab(texture)
-        if typology_of(subject.tone) < BROWN_EYES_BELOW and Semantic.EYES not in kept:
+        if typology_angle(subject.tone) < BROWN_EYES_BELOW and Semantic.EYES not in kept:
             lab = _with_brown_irises(lab, points)
         skin = skin_of(labels, subject.region)
         border = SOFT_BORDER * subject.size

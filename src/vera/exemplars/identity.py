@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from vera.exemplars.bank import ROLES, ExemplarBank
 from vera.exemplars.layout import Frontal
+from vera.mosaic.colour import typology_angle
 from vera.mosaic.partners import PARTS
 from vera.mosaic.points import INNER, REGIONS
 from vera.rng import derived_seed
@@ -94,11 +95,6 @@ class Exemplar:
     exaggeration: float
 
 
-def typology_of(tone: npt.NDArray[np.floating]) -> float:
-    """Individual typology angle in degrees of a skin's CIELAB ``(3,)``: above 55 very light, below -30 dark (Chardon et al., 1991)."""
-    return float(np.degrees(np.arctan2(tone[0] - 50, tone[2])))
-
-
 def pool(bank: ExemplarBank, wanted: Appearance, *, search: int = 0, leave_out: Collection[str] = ()) -> npt.NDArray[np.int64]:
     """The rows that fit a person, nearest first; about :data:`POOL` (fewer where the bank has no more of this sex or complexion).
 
@@ -117,7 +113,7 @@ def pool(bank: ExemplarBank, wanted: Appearance, *, search: int = 0, leave_out: 
     distance = np.linalg.norm((facts["tone"] - wanted.tone) * TONE, axis=1)
     distance += YEARS * np.maximum(np.abs(facts["age"] - wanted.age) - SAME_AGE, 0)
     distance += SMOOTH_SKIN * np.maximum(facts["beard"] - max(wanted.beard, STUBBLE), 0)
-    if typology_of(wanted.tone) < BROWN_EYES_BELOW:
+    if typology_angle(wanted.tone) < BROWN_EYES_BELOW:
         distance += LIGHT_EYES * np.maximum(facts["eyes"] - BROWN_EYES, 0)
     distance = np.where(usable, distance, np.inf)
     order = np.argsort(distance, kind="stable")[: min(POOL + WIDER * search, int(usable.sum()))]

@@ -26,6 +26,14 @@ def to_rgb(lab: Floats) -> Floats:
     return np.asarray(cv2.cvtColor(lab, cv2.COLOR_LAB2RGB) * 255, dtype=np.float32)
 
 
+def typology_angle(lab: npt.NDArray[np.floating]) -> float:
+    """Individual typology angle of a skin's CIELAB ``(3,)`` in degrees, -90 to 90: above 55 very light, below -30 dark.
+
+    Source: Chardon, Cretois and Hourseau (1991); a skin that is not yellowish counts as one that is hardly so.
+    """
+    return float(np.degrees(np.arctan2(lab[0] - 50, max(float(lab[2]), 1e-6))))
+
+
 def recoloured(lab: Floats, tone: npt.NDArray[np.floating], wanted: npt.NDArray[np.floating]) -> Floats:
     """Bring skin of one tone to another.
 

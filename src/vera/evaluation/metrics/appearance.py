@@ -15,6 +15,7 @@ from skimage.color import deltaE_ciede2000, rgb2lab
 
 from vera.distributed import Collected
 from vera.faces.landmarks import eye_distance, require_landmarks
+from vera.mosaic.colour import typology_angle
 from vera.types import Mask, Pixels, Points, VeraError
 
 CHEEKS = ((2, 31), (14, 35))
@@ -101,11 +102,6 @@ def lab_of_skin(pixels: Pixels, landmarks: Points, *, without: Mask | None = Non
         cv2.circle(patch, (int(centre[0]), int(centre[1])), radius, 1, -1)
     chosen = patch.astype(bool) & (~without if without is not None else True)
     return np.asarray(np.median(_lab(pixels[chosen]), axis=0)) if chosen.any() else None
-
-
-def typology_angle(lab: npt.NDArray[np.float64]) -> float:
-    """Individual typology angle of a colour, in degrees: arctan((L - 50) / b), from -90 to 90 for skin, light skin above."""
-    return float(np.degrees(np.arctan2(lab[0] - 50, max(float(lab[2]), 1e-6))))
 
 
 def skin_tone(pixels: Pixels, landmarks: Points) -> str | None:
