@@ -14,10 +14,10 @@ from typing import Any
 import cv2
 import numpy as np
 
-from vera.anonymization.preservation import drawn_shape
+from vera.anonymization.preservation import drawn_shape, region_facts
 from vera.anonymization.request import Options
 from vera.faces.detection import DetectedFace, Detector
-from vera.faces.masks import check_mask, mask_to_text
+from vera.faces.masks import check_mask
 from vera.faces.turns import TURNS, UPRIGHT, TurnDetector, TurnedFind, search_turns
 from vera.types import Anonymized, Mask, Photograph, Unsupported, VeraError
 
@@ -47,18 +47,7 @@ class FacelessScene:
 
     def facts(self) -> dict[str, Any]:
         """Plain values that describe it in the audit."""
-        return {
-            "name": self.photograph.name,
-            "digest": self.photograph.digest,
-            "size": list(self.photograph.size),
-            "quarter_turns": self.photograph.quarter_turns,
-            "eye_distance": None,
-            "preserved_pixels": int(self.preserved.sum()),
-            "replaced_pixels": int(self.replaced.sum()),
-            "hair_edge_pixels": 0,
-            "kept_classes": [],
-            "regions": {"replaced": mask_to_text(self.replaced), "hair_edge": None},
-        }
+        return region_facts(self.photograph, self.preserved, self.replaced)
 
     def output(self) -> Anonymized:
         """The photograph with its cover."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from typing import Any
 
 import cv2
 import numpy as np
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from vera.anonymization.placement import Window, dilate, eye_distance, inside_crop, to_window
 from vera.faces.landmarks import BROWS, FOREHEAD, LEAST_VISIBLE, NOSE_BASE
-from vera.faces.masks import check_mask
+from vera.faces.masks import check_mask, mask_to_text
 from vera.faces.region_choice import Region
 from vera.faces.regions import Parts, shape_mask
 from vera.types import FACE, AlignedFace, Mask, Photograph, Points, Semantic, VeraError
@@ -208,6 +209,40 @@ def covered_classes(face: AlignedFace, parsed: Tensor, preserved: Mask) -> list[
     least = LEAST_VISIBLE * eye_distance(face) ** 2
     shares = {known: probabilities[:, :, known] > 0.5 for known in Semantic}
     return [known for known, seen in shares.items() if seen.sum() >= least and (seen & kept).sum() > 0.5 * seen.sum()]
+
+
+def region_facts(
+    photograph: Photograph,
+    preserved: Mask,
+    replaced: Mask,
+    *,
+    hair_edge: Mask | None = None,
+    kept_classes: Sequence[Semantic] = (),
+    eye_distance: float | None = None,
+) -> dict[str, Any]:
+    """Plain values that describe a photograph and its regions in the audit.
+
+    Args:
+        photograph: the source photograph, ``(H, W, 3)`` uint8.
+        preserved: mask ``(H, W)``, kept bit for bit.
+        replaced: mask ``(H, W)``, no source pixel left.
+        hair_edge: mask ``(H, W)`` of hair mixed again over a new face; None for no such band.
+        kept_classes: classes that are kept as a whole.
+        eye_distance: in pixels; None where no face is found.
+
+    """
+    return {
+        "name": photograph.name,
+        "digest": photograph.digest,
+        "size": list(photograph.size),
+        "quarter_turns": photograph.quarter_turns,
+        "eye_distance": eye_distance,
+        "preserved_pixels": int(preserved.sum()),
+        "replaced_pixels": int(replaced.sum()),
+        "hair_edge_pixels": 0 if hair_edge is None else int(hair_edge.sum()),
+        "kept_classes": [known.name.lower() for known in kept_classes],
+        "regions": {"replaced": mask_to_text(replaced), "hair_edge": None if hair_edge is None else mask_to_text(hair_edge)},
+    }
 
 
 def _hull(points: Points, window: Window) -> Mask:

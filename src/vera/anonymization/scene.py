@@ -10,13 +10,12 @@ import numpy as np
 from torch import Tensor
 
 from vera.anonymization.placement import eye_distance
-from vera.anonymization.preservation import covered_classes, preserved_region, replaced_region
+from vera.anonymization.preservation import covered_classes, preserved_region, region_facts, replaced_region
 from vera.anonymization.request import Options
 from vera.anonymization.uprightness import OVERLAP, better_turn, confirmed, require_upright, unseen_faces
 from vera.faces.alignment import align
 from vera.faces.detection import DetectedFace, Detector
 from vera.faces.given_face import locate
-from vera.faces.masks import mask_to_text
 from vera.faces.parsing import Parser
 from vera.faces.turns import TurnDetector, overlap, search_turns
 from vera.types import AlignedFace, Mask, Photograph, Points, Semantic, Unsupported, VeraError
@@ -58,21 +57,14 @@ class Scene:
 
     def facts(self) -> dict[str, Any]:
         """Plain values that describe it in the audit."""
-        return {
-            "name": self.photograph.name,
-            "digest": self.photograph.digest,
-            "size": list(self.photograph.size),
-            "quarter_turns": self.photograph.quarter_turns,
-            "eye_distance": round(eye_distance(self.face), 1),
-            "preserved_pixels": int(self.preserved.sum()),
-            "replaced_pixels": int(self.replaced.sum()),
-            "hair_edge_pixels": 0 if self.hair_edge is None else int(self.hair_edge.sum()),
-            "kept_classes": [known.name.lower() for known in self.kept_classes],
-            "regions": {
-                "replaced": mask_to_text(self.replaced),
-                "hair_edge": None if self.hair_edge is None else mask_to_text(self.hair_edge),
-            },
-        }
+        return region_facts(
+            self.photograph,
+            self.preserved,
+            self.replaced,
+            hair_edge=self.hair_edge,
+            kept_classes=self.kept_classes,
+            eye_distance=round(eye_distance(self.face), 1),
+        )
 
 
 @dataclass(frozen=True)
