@@ -8,9 +8,10 @@ environment once, when they are imported, so this comes before.
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator, MutableMapping
 from pathlib import Path
+
+from vera.processes import processors
 
 WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
 """How threads wait: OpenMP's own setting, and those of GNU's and of LLVM's library, which both follow the first."""
@@ -29,9 +30,9 @@ def share_machine(environment: MutableMapping[str, str], *, root: Path = Path("/
     """
     if not any(name in environment for name in WAITING):
         environment["OMP_WAIT_POLICY"] = "PASSIVE"
-    if count and (processors := quota(root)) is not None and math.ceil(processors) < _visible():
+    if count and (share := quota(root)) is not None and math.ceil(share) < processors():
         for name in COUNTS:
-            environment.setdefault(name, str(max(1, math.ceil(processors))))
+            environment.setdefault(name, str(max(1, math.ceil(share))))
 
 
 def quota(root: Path = Path("/")) -> float | None:
@@ -71,8 +72,3 @@ def _words(file: Path, separator: str | None = None) -> list[str]:
     except (OSError, UnicodeDecodeError):
         return []
     return [word for word in text.split(separator) if word]
-
-
-def _visible() -> int:
-    """Processors that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

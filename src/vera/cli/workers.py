@@ -6,13 +6,13 @@ import contextlib
 import multiprocessing
 import os
 import signal
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, TypeVar
 
 from vera.cli.stopping import SIGNALS
+from vera.processes import end_with_parent
 from vera.types import VeraError
 
 Job = TypeVar("Job")
@@ -183,14 +183,9 @@ class _Worker:
             self.connection.send(ticket.job)
 
 
-def cores() -> int:
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _serve(connection: Connection, start: Callable[[], Callable[[Any], Any]]) -> None:
     """A worker's life: prepare, do jobs, end with the process that started it."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     try:
         do = start()
     except VeraError as error:
@@ -200,10 +195,3 @@ def _serve(connection: Connection, start: Callable[[], Callable[[Any], Any]]) ->
     with contextlib.suppress(EOFError, OSError):
         while True:
             connection.send(("done", do(connection.recv())))
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)  # at once: a next call may already be at work in the same folders

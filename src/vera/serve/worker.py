@@ -11,6 +11,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
+from vera.processes import end_with_parent
 from vera.serve.engine import Engine, Watch
 from vera.types import VeraError
 
@@ -137,7 +138,7 @@ def answer_calls(connection: Connection, make_engine: Callable[[], Engine]) -> N
 
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in the terminal is for the page's process, which ends this one
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     engine: Engine | None = None
     fault: VeraError | None = None
     try:
@@ -178,11 +179,3 @@ def _answered(connection: Connection, method: Callable[..., Any], arguments: tup
         return "failed", MEMORY
     except Exception as error:  # its message may name files
         return "failed", f"an unforeseen {type(error).__name__}: please report it"
-
-
-def _end_with_parent() -> None:
-    """End this process when the page's process is gone, killed or not."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)

@@ -48,7 +48,7 @@ def test_waiting_threads_sleep_unless_the_user_chose(tmp_path):
 
 
 def test_a_quota_limits_the_threads_unless_the_user_chose(tmp_path, monkeypatch):
-    monkeypatch.setattr(threads, "_visible", lambda: 8)
+    monkeypatch.setattr(threads, "processors", lambda: 8)
     root = written(tmp_path, SECOND | {f"{GROUPS}/cpu.max": "150000 100000\n"})
     environment = {"OPENCV_FOR_THREADS_NUM": "3"}
     share_machine(environment, root=root)
@@ -56,7 +56,7 @@ def test_a_quota_limits_the_threads_unless_the_user_chose(tmp_path, monkeypatch)
     elsewhere = {}
     share_machine(elsewhere, root=root, count=False)
     assert elsewhere == {"OMP_WAIT_POLICY": "PASSIVE"}
-    monkeypatch.setattr(threads, "_visible", lambda: 2)
+    monkeypatch.setattr(threads, "processors", lambda: 2)
     share_machine(enough := {}, root=root)
     assert enough == {"OMP_WAIT_POLICY": "PASSIVE"}
 
