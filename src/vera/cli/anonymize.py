@@ -187,7 +187,7 @@ def anonymize(
         loader = AnonymizerLoader(options, device.value, bundle, **parts, recognisers=tuple(recogniser or ()), far=far)
         read = files_within(bundle, *(Path(file) for file in (parser, *(recogniser or ())) if file))
         told: dict[str, Any] = {"rename": rename, "format": format.value if format else None, "overwrite": overwrite, "mark": mark}
-        archive = Archive(manifest, out, loader, per_folder=per_folder, leave_others=leave_others, sources=tuple(read), **told)
+        archive = Archive(manifest, out, loader, per_folder=per_folder, sources=tuple(read), **told)
         anonymize_archive(archive, workers=workers or 1, threads=threads, ray=engine == EngineName.ray, address=address)
         return
     people = plan_call(

@@ -22,18 +22,18 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from vera import __version__, files
-from vera.cli.batch import files as entries_of
+from vera.cli import batch
 from vera.cli.batch import reason, report, summary
 from vera.cli.loading import AnonymizerLoader
 from vera.cli.output import OutputFolder
 from vera.cli.placing import Staging
-from vera.cli.plan import Entry, PlannedPerson, choose_formats, name_outputs, output_files
+from vera.cli.plan import PlannedPerson, choose_formats, entries_of, name_outputs, output_files
 from vera.cli.record import AUDIT, outputs_of
 from vera.cli.rendering import PersonOutcome, PersonTask, PersonWorker
 from vera.cli.stopping import Stopping
-from vera.cli.workers import Pool, cores
+from vera.cli.workers import Pool
 from vera.data.manifest_index import ManifestIndex
-from vera.data.people import Person
+from vera.processes import processors
 from vera.types import Refused, VeraError
 
 TOGETHER = 10_000
@@ -64,7 +64,6 @@ class Archive:
         per_folder: people of a folder; None puts all into one.
         rename: whether outputs and people get neutral names.
         format: ``png`` or ``dicom`` for all outputs; None: DICOM for photographs in DICOM files.
-        leave_others: whether other faces stay, so that no output may be DICOM.
         overwrite: whether outputs of calls over other photographs may be replaced.
         mark: whether pictures say how they came about.
         loader: the anonymizer that the workers load.
@@ -78,7 +77,6 @@ class Archive:
     per_folder: int | None = None
     rename: bool = False
     format: str | None = None
-    leave_others: bool = False
     overwrite: bool = False
     mark: bool = True
     sources: tuple[Path, ...] = ()
@@ -124,7 +122,7 @@ def anonymize_archive(archive: Archive, *, workers: int, threads: int | None, ra
         VeraError: see :func:`anonymize`; the workers can't load.
 
     """
-    each = threads or (1 if address else max(1, cores() // workers))
+    each = threads or (1 if address else max(1, processors() // workers))
     start = partial(PersonWorker, replace(archive.loader, threads=each), mark=archive.mark)
     if ray:
         from vera.cli.ray_engine import RayEngine
@@ -189,15 +187,12 @@ def planned(index: ManifestIndex, start: int, stop: int, archive: Archive) -> li
     """
     count, people = index.photographs_before(start), []
     for number, person in enumerate(index.people(start, stop), start + 1):
-        entries = _entries(person)
+        entries = entries_of(person)
         if archive.rename:  # numbered through all folders, as if there were one
             entries = [replace(entry, name=f"{count + at:04d}") for at, entry in enumerate(entries, 1)]
         count += len(entries)
         people.append(PlannedPerson(person.id, f"person-{number:04d}" if archive.rename else person.id, tuple(entries)))
-    chosen = choose_formats(name_outputs(people, rename=False), archive.format)
-    if archive.leave_others and any(entry.dicom for person in chosen for entry in person.entries):
-        raise VeraError("--leave-others leaves faces recognisable, and a DICOM output is marked as free of them: use --format png")
-    return chosen
+    return choose_formats(name_outputs(people, rename=False), archive.format, leave_others=archive.loader.options.leave_others)
 
 
 def _require_no_others(archive: Archive, folders: int) -> None:
@@ -211,13 +206,6 @@ def _require_no_others(archive: Archive, folders: int) -> None:
                 f"{place} holds people of a call with another manifest or --per-folder, who would stay beside those of this one: "
                 "move it away, or choose another folder with --out"
             )
-
-
-def _entries(person: Person) -> list[Entry]:
-    return [
-        Entry(file.path, files.printable(file.path.stem), file.role, (file.mask,) if file.mask else (), view=file.view)
-        for file in person.photographs
-    ]
 
 
 def _fill(
@@ -292,7 +280,7 @@ def _settle(folder: OutputFolder, task: PersonTask, record: dict[str, Any], audi
 def unfinished(task: PersonTask, why: str) -> PersonOutcome:
     """The outcome of a task whose workers died: nothing is known of the photographs, so no digests."""
     sources = [[None, *(None for _ in entry.masks)] for entry in task.person.entries]
-    record = {"status": "failed", "reason": why, "person": task.person.label, "files": entries_of(task.person, sources)}
+    record = {"status": "failed", "reason": why, "person": task.person.label, "files": batch.files(task.person, sources)}
     return PersonOutcome(record | {"seconds_in_all": 0.0})
 
 

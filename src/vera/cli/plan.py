@@ -13,6 +13,7 @@ from typing import NamedTuple
 from vera import files
 from vera.anonymization.request import Options, unnamed
 from vera.data.manifest import check_files, read_manifest
+from vera.data.people import Person
 from vera.faces.region_choice import MARGIN, SHAPES, Region, parse_region, split_classes, split_list
 from vera.types import Semantic, VeraError
 from vera.untrusted import field, read_json
@@ -130,12 +131,7 @@ def plan_call(
     """
     options.require_fits(2 if manifest else len(photographs))
     people = plan(photographs, manifest, person=person, masks=masks, rename=rename, identity=identity, roles=roles)
-    people = choose_formats(people, format)
-    if options.leave_others and any(entry.dicom for known in people for entry in known.entries):
-        raise VeraError(
-            "--leave-others leaves faces recognisable, and a DICOM output is marked as free of them: crop it, or use --format png"
-        )
-    return people
+    return choose_formats(people, format, leave_others=options.leave_others)
 
 
 def plan_photographs(
@@ -183,23 +179,28 @@ def plan_manifest(manifest: Path, *, rename: bool) -> list[PlannedPerson]:
     people = []
     for person in read_manifest(manifest, groups=False):
         check_person(person.id, f"{manifest}: ")
-        entries = [
-            Entry(file.path, files.printable(file.path.stem), file.role, (file.mask,) if file.mask else (), view=file.view)
-            for file in person.photographs
-        ]
-        people.append(PlannedPerson(person.id, person.id, tuple(entries)))
+        people.append(PlannedPerson(person.id, person.id, tuple(entries_of(person))))
     return name_outputs(people, rename=rename)
 
 
-def choose_formats(people: Sequence[PlannedPerson], wanted: str | None) -> list[PlannedPerson]:
+def entries_of(person: Person) -> list[Entry]:
+    """The photographs of a person of a manifest."""
+    return [
+        Entry(file.path, files.printable(file.path.stem), file.role, (file.mask,) if file.mask else (), view=file.view)
+        for file in person.photographs
+    ]
+
+
+def choose_formats(people: Sequence[PlannedPerson], wanted: str | None, *, leave_others: bool) -> list[PlannedPerson]:
     """Choose between PNG and DICOM for each output.
 
     Args:
         people: people of the plan, with their photographs.
         wanted: ``png`` or ``dicom`` for all outputs; None: DICOM for photographs in DICOM files.
+        leave_others: other faces stay, so that no output may be DICOM.
 
     Raises:
-        VeraError: DICOM is to be written, and pydicom is not installed.
+        VeraError: DICOM is to be written, and pydicom is not installed, or other faces stay.
 
     """
     from vera.faces.image_file import is_dicom  # only now, since it brings Pillow
@@ -211,8 +212,13 @@ def choose_formats(people: Sequence[PlannedPerson], wanted: str | None) -> list[
         )
         for person in people
     ]
-    if find_spec("pydicom") is None and any(entry.dicom for person in chosen for entry in person.entries):
+    dicom = any(entry.dicom for person in chosen for entry in person.entries)
+    if dicom and find_spec("pydicom") is None:
         raise VeraError("DICOM is written by pydicom, which is not installed: run `pip install 'vera-anonymization[dicom]'`")
+    if dicom and leave_others:
+        raise VeraError(
+            "--leave-others leaves faces recognisable, and a DICOM output is marked as free of them: crop it, or use --format png"
+        )
     return chosen
 
 
