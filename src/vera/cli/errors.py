@@ -95,22 +95,14 @@ def _of_composition(error: BaseException) -> str:
 
 
 def _of_choice(error: Any) -> str:
+    from vera.cli.hydra import shipped
+
     wanted = str(error.missing_cfg_file)
-    options = [str(option) for option in error.options or _shipped(wanted.rpartition("/")[0])]
+    # Hydra does not list them for a choice of several, as in ``metrics=[a,b]``
+    options = [str(option) for option in error.options or shipped(wanted.rpartition("/")[0])]
     near = difflib.get_close_matches(wanted.rpartition("/")[2], options, n=1)
     advice = f"did you mean {near[0]}? Choose from {', '.join(options)}" if near else f"choose from {', '.join(options)}"
     return f"there is no configuration '{wanted}': {advice}" if options else f"there is no configuration '{wanted}'"
-
-
-def _shipped(group: str) -> list[str]:
-    """Names of the configurations that VerA ships in a group; Hydra does not list them for a choice of several, as in ``metrics=[a,b]``."""
-    from importlib.resources import files
-
-    from vera.cli import hydra
-
-    folder = files(hydra.CONFIG_PACKAGE) / group
-    names = [file.name for file in folder.iterdir()] if group and folder.is_dir() else []
-    return sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml"))
 
 
 def _of_missing(error: Any) -> str:

@@ -44,8 +44,7 @@ def usage(config: str, about: str) -> str:
     groups = {name: chosen for entry in primary["defaults"] if isinstance(entry, dict) for name, chosen in entry.items()}
     width, plain, overlays = max(map(len, groups)), list[str](), list[str]()
     for group, chosen in groups.items():
-        found = {file.name.removesuffix(".yaml"): file for file in (package / group).iterdir() if file.name.endswith(".yaml")}
-        texts = {name: found[name].read_text(encoding="utf-8").splitlines() for name in sorted(found)}
+        texts = {name: (package / group / f"{name}.yaml").read_text(encoding="utf-8").splitlines() for name in shipped(group)}
         if all(text[0] == OVERLAYS for text in texts.values()):
             known = max(map(len, texts))
             overlays += ["", f"{group}=NAME, a ready-made choice of several groups:"]
@@ -76,6 +75,13 @@ def _settings(primary: dict[str, Any], within: str = "") -> Iterator[str]:
         elif not isinstance(value, dict) and name not in ("defaults", "_target_") and "${" not in str(value):
             shown = "null" if value is None else f"[{','.join(map(str, value))}]" if isinstance(value, list) else value
             yield f"{within}{name}={shown}"
+
+
+def shipped(group: str) -> list[str]:
+    """Names of the configurations of a group, sorted; none of a group that there is not."""
+    folder = files(CONFIG_PACKAGE) / group
+    names = [file.name for file in folder.iterdir()] if group and folder.is_dir() else []
+    return sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml"))
 
 
 def complete_overrides(config: str, words: list[str]) -> list[str]:
