@@ -118,6 +118,27 @@ def finish(part: Path, path: Path) -> None:
 
 
 @contextlib.contextmanager
+def made_folder(path: Path) -> Iterator[None]:
+    """Make a folder and those around it, where they are not there, and remove them again if nothing came into them.
+
+    Args:
+        path: path of the folder.
+
+    Raises:
+        OSError: it can't be made.
+
+    """
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):  # not empty, as it should be
+            for folder in missing:
+                folder.rmdir()
+
+
+@contextlib.contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
     """Make a folder whole or not at all: the block fills a hidden folder, which gets its name when the block has ended well.
 

@@ -79,7 +79,7 @@ class OutputFolder(contextlib.AbstractContextManager["OutputFolder"]):
             entered.enter_context(self.stopping)
             with self._one_sentence("choose another with --out"):
                 with self.stopping.held():
-                    entered.enter_context(_made(self.path))
+                    entered.enter_context(files.made_folder(self.path))
                     entered.enter_context(locked(self.path))
                     audit = recover(self.path, self._write, identity=self.identity)
                 self._check_names()
@@ -342,19 +342,6 @@ class OutputFolder(contextlib.AbstractContextManager["OutputFolder"]):
             raise VeraError(str(error)) from error
         except OSError as error:
             raise VeraError(f"the output folder {self.path} can't be written ({error.strerror or error}): {advice}") from error
-
-
-@contextlib.contextmanager
-def _made(path: Path) -> Iterator[None]:
-    """Make a folder, and remove it again if nothing came into it."""
-    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
-    path.mkdir(parents=True, exist_ok=True)
-    try:
-        yield
-    finally:
-        with contextlib.suppress(OSError):  # not empty, as it should be
-            for folder in missing:
-                folder.rmdir()
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ from hydra.errors import InstantiationException
 from omegaconf import OmegaConf
 
 from vera.cli.errors import told
+from vera.files import made_folder
 from vera.training.runs import run as job
 from vera.training.runs.folder import finished, read_record, require_recipe, write_record
 from vera.training.runs.record import Measures, alone, write_environment
@@ -107,7 +108,7 @@ def test_a_run_that_fails_before_its_first_image_leaves_nothing_that_was_not_the
         (folder / name).write_text("of an earlier start")
 
     def fail():
-        with job._new(folder), alone(folder), job._nothing_left(folder, SimpleNamespace(images_seen=seen)):
+        with made_folder(folder), alone(folder), job._nothing_left(folder, SimpleNamespace(images_seen=seen)):
             (folder / "config.yaml").write_text("")
             (folder / "top").mkdir()
             raise VeraError("no such trainer")

@@ -7,7 +7,7 @@ import logging
 import shutil
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.utilities import rank_zero_only
 
-from vera.files import write_whole
+from vera.files import made_folder, write_whole
 from vera.moved import modernise
 from vera.training.runs.folder import CONFIG, finished, read_record, require_recipe, write_record
 from vera.training.runs.record import LOCK, Measures, alone, read_checkpoint, write_environment
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 HYDRAS = {".hydra", "train.log"}
 """What Hydra writes into a run's folder before the run begins, and removes again (:mod:`vera.cli.hydra`)."""
-SLOW = "stage.compiler=%s on a CPU: compiling takes longer than it saves (16 images took 10 minutes on two cores); leave it to GPUs"
+SLOW = "stage.compiler=%s on a CPU: compiling takes longer than it saves (16 images took 10 minutes); leave it to GPUs"
 
 
 def train(config: DictConfig) -> Path:
@@ -54,16 +54,17 @@ def train(config: DictConfig) -> Path:
     module = _made(config.stage.module, _convert_="all")  # plain containers: a bundle carries them as JSON
     data = _made(config.datamodule, _convert_="all")
     callbacks = [_made(c) for c in (config.get("callbacks") or {}).values()]
-    measures = Measures(((read_record(folder) if resume else None) or {"measures": {}})["measures"])
+    earlier = (read_record(folder) if resume else None) or {"images": 0, "measures": {}}
+    measures = Measures(earlier["measures"])
     trainer = _trainer(config, callbacks, measures)
     if _tells():  # nothing is written for a configuration that describes nothing
-        with _new(folder), alone(folder), _nothing_left(folder, module):
+        with made_folder(folder), alone(folder), _nothing_left(folder, module):
             _keep_log(folder / "metrics.csv")
             write_whole(folder / CONFIG, OmegaConf.to_yaml(config, resolve=True).encode())
             write_environment(folder)
-            _fit(trainer, config, module, data, measures, resume)
+            _fit(trainer, config, module, data, measures, resume, images=earlier["images"])
     else:
-        _fit(trainer, config, module, data, measures, resume)
+        _fit(trainer, config, module, data, measures, resume, images=earlier["images"])
     received = max((getattr(callback, "interrupted", 0) for callback in callbacks), default=0)
     if received:
         hand_on(received)
@@ -75,20 +76,6 @@ def train(config: DictConfig) -> Path:
 def _tells() -> bool:
     """Whether this process writes and reports: only one does, since Lightning kills all when another fails."""
     return getattr(rank_zero_only, "rank", 0) == 0
-
-
-@contextmanager
-def _new(folder: Path) -> Iterator[None]:
-    """Make a run's folder and those around it; those that this made and that are empty after an error are removed."""
-    made = [path for path in (folder, *folder.parents) if not path.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        yield
-    except Exception:
-        with suppress(OSError):  # not empty
-            for path in made:
-                path.rmdir()
-        raise
 
 
 @contextmanager
@@ -119,12 +106,13 @@ def _trainer(config: DictConfig, callbacks: list[pl.Callback], measures: Measure
     return trainer
 
 
-def _fit(trainer: pl.Trainer, config: DictConfig, module: Any, data: Any, measures: Measures, resume: str | None) -> None:
-    """Train, and write the run's record however it ends."""
+def _fit(
+    trainer: pl.Trainer, config: DictConfig, module: Any, data: Any, measures: Measures, resume: str | None, *, images: int
+) -> None:
+    """Train on from so many images, and write the run's record however it ends."""
     folder = Path(config.run.folder)
-    earlier = (read_record(folder) if resume else None) or {"images": 0}
     if _tells():
-        write_record(folder, finished=False, images=earlier["images"], measures=measures.last)
+        write_record(folder, finished=False, images=images, measures=measures.last)
     try:
         with own_processes():
             trainer.fit(module, data, ckpt_path=resume, weights_only=True)
