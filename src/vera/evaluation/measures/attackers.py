@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from vera.evaluation.judges import Judge, Observation
 from vera.evaluation.measures.base import Measure, Original, Written
@@ -16,7 +17,7 @@ from vera.evaluation.metrics.attackers import Attacker, LinkingAttacker, NaiveAt
 from vera.faces.alignment import align, warp_to_photograph
 from vera.faces.landmarks import LEFT_EYE, RIGHT_EYE
 from vera.faces.parsing import Parser
-from vera.types import Mask, Matrix, Points, Semantic, VeraError
+from vera.types import AlignedFace, Mask, Matrix, Points, Semantic, VeraError
 
 PARSED = ("hair", "ears", "background")
 REGIONS = ("kept", "surroundings", *PARSED)
@@ -46,7 +47,7 @@ def attacks(names: Sequence[str] | str, judges: Sequence[Judge], parser: Callabl
     if unknown:
         raise VeraError(f"unknown attack '{unknown[0]}': choose from {', '.join(ATTACKS)}, region and all")
     wanted = {name for one in asked for name in {"region": REGIONS, "all": ATTACKS}.get(one, (one,))}
-    seeing = parser() if wanted & set(PARSED) else None
+    seeing = _LastParsed(parser()) if wanted & set(PARSED) else None
     found: list[Measure] = [GeometryAttack()] if "geometry" in wanted else []
     for judge in judges:
         found += [EmbeddingAttack(judge, name) for name in ATTACKS if name in wanted and name not in (*REGIONS, "geometry")]
@@ -123,11 +124,11 @@ class RegionAttack(Measure):
     Args:
         judge: judge whose recogniser the attacker uses.
         part: name of the part, one of :data:`REGIONS`.
-        parser: parser that finds the classes; None for parts that need none.
+        parser: what finds the classes; None for parts that need none.
 
     """
 
-    def __init__(self, judge: Judge, part: str, parser: Parser | None = None) -> None:
+    def __init__(self, judge: Judge, part: str, parser: _LastParsed | None = None) -> None:
         self.recogniser, self.part, self.parser = judge.recogniser, part, parser
         self.name = f"attack/{part}/{judge.recogniser.name}"
         self.metric: Attacker = LinkingAttacker(judge.measure)
@@ -152,10 +153,30 @@ class RegionAttack(Measure):
         unchanged = (written.photograph.pixels == source.photograph.pixels).all(axis=2) & ~written.preserved
         if self.parser is None:
             return np.asarray(unchanged)
-        face = align(source.photograph, source.seen.landmarks, ALIGNED)
-        seen, inside = warp_to_photograph(self.parser.parse(face)[[Semantic.named(self.part)]], face, source.photograph.size)
+        face, classes = self.parser.of(source)
+        seen, inside = warp_to_photograph(classes[[Semantic.named(self.part)]], face, source.photograph.size)
         outside = ~inside if self.part == "background" else np.zeros_like(inside)
         return np.asarray(unchanged & ((seen[:, :, 0] > 0.5) | outside))
+
+
+class _LastParsed:
+    """The last photograph's face and classes: parts and recognisers ask for the same ones, one after the other.
+
+    Args:
+        parser: parser that finds the classes.
+
+    """
+
+    def __init__(self, parser: Parser) -> None:
+        self.parser = parser
+        self._last: tuple[Original, AlignedFace, Tensor] | None = None
+
+    def of(self, source: Original) -> tuple[AlignedFace, Tensor]:
+        """The aligned face of a photograph, and its class probabilities ``(K, S, S)``."""
+        if self._last is None or self._last[0] is not source:
+            face = align(source.photograph, source.seen.landmarks, ALIGNED)
+            self._last = source, face, self.parser.parse(face)
+        return self._last[1:]
 
 
 def shape(landmarks: Points) -> Matrix:
