@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import torch
 
 from benchmarks.photograph import ANONYMIZE, DRAW, OPTIONS, PEAK
-from benchmarks.provenance import ROOT, provenance
+from benchmarks.provenance import ROOT, provenance, report
 
 RESULTS = Path(__file__).with_name("anonymize.jsonl")
 RENDERERS = ("exemplars", "generator")
@@ -72,11 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     }
     known = provenance(torch.device("cpu")) | {"threads": 1}
     lines.append(summary)
-    for line in lines:
-        sys.stdout.write(json.dumps(line) + "\n")
-    if chosen.publish:
-        with RESULTS.open("a", encoding="utf-8") as stream:
-            stream.writelines(json.dumps(line | known) + "\n" for line in lines)
+    report(lines, known, RESULTS if chosen.publish else None)
 
 
 def _line(renderer: str, side: int, calls: Sequence[Call]) -> dict[str, Any]:

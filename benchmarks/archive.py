@@ -7,7 +7,6 @@ out: every call runs on few and on all people, and the difference in time belong
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import statistics
 import subprocess
@@ -20,7 +19,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.provenance import ROOT, provenance
+from benchmarks.provenance import ROOT, provenance, report
 
 RESULTS = Path(__file__).with_name("archive.jsonl")
 SMALL = 2
@@ -55,11 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     summary = {"summary": {"two_workers_over_one": round(ratio, 2)}}
     options = {name: value for name, value in vars(chosen).items() if name != "publish"}
     known = provenance(torch.device("cpu")) | options
-    for line in (*lines, summary):
-        sys.stdout.write(json.dumps(line) + "\n")
-    if chosen.publish:
-        with RESULTS.open("a", encoding="utf-8") as stream:
-            stream.writelines(json.dumps(line | known) + "\n" for line in (*lines, summary))
+    report([*lines, summary], known, RESULTS if chosen.publish else None)
 
 
 def _people(folder: Path, count: int, side: int) -> Path:

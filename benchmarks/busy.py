@@ -24,7 +24,7 @@ import torch
 
 from benchmarks.anonymize import RENDERERS, SIDE, SMALL
 from benchmarks.photograph import DRAW, OPTIONS
-from benchmarks.provenance import ROOT, provenance
+from benchmarks.provenance import ROOT, provenance, report
 
 RESULTS = Path(__file__).with_name("busy.jsonl")
 WAYS: dict[str, dict[str, str]] = {"now": {}, "before": {"GOMP_SPINCOUNT": "300000"}, "one thread": {"OMP_NUM_THREADS": "1"}}
@@ -48,11 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         photograph = Path(folder, f"{side}.jpg")
         lines = [_line(photograph, chosen.renderer, busy, chosen.repeats) | {"side": side} for busy in (0, chosen.busy)]
     known = provenance(torch.device("cpu"))
-    for line in lines:
-        sys.stdout.write(json.dumps(line) + "\n")
-    if chosen.publish:
-        with RESULTS.open("a", encoding="utf-8") as stream:
-            stream.writelines(json.dumps(line | known) + "\n" for line in lines)
+    report(lines, known, RESULTS if chosen.publish else None)
 
 
 @contextmanager

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.provenance import provenance
+from benchmarks.provenance import provenance, report
 from vera.faces.detection import dlib_weights, load_dlib
 from vera.faces.dlib_resnet import DlibResNet
 from vera.faces.recognition import CHIP
@@ -42,11 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "seconds": round(medians["vera"] / medians["dlib"], 3),
         "vera_seconds": round(medians["vera"], 4),
         "dlib_seconds": round(medians["dlib"], 4),
-    } | provenance(torch.device("cpu"))
-    sys.stdout.write(json.dumps(line) + "\n")
-    if chosen.publish:
-        with RESULTS.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(line) + "\n")
+    }
+    report([line], provenance(torch.device("cpu")), RESULTS if chosen.publish else None)
 
 
 def _seconds(call: Callable[[], object]) -> float:

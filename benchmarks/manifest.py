@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.photograph import PEAK
-from benchmarks.provenance import ROOT, provenance
+from benchmarks.provenance import ROOT, provenance, report
 
 RESULTS = Path(__file__).with_name("manifest.jsonl")
 PLAN = """
@@ -62,11 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             facts = {"manifest": table.suffix[1:], "rows": chosen.rows, "mib": round(table.stat().st_size / 2**20)}
             lines.append(facts | json.loads(done.stdout))
     known = provenance(torch.device("cpu"))
-    for line in lines:
-        sys.stdout.write(json.dumps(line) + "\n")
-    if chosen.publish:
-        with RESULTS.open("a", encoding="utf-8") as stream:
-            stream.writelines(json.dumps(line | known) + "\n" for line in lines)
+    report(lines, known, RESULTS if chosen.publish else None)
 
 
 def _table(path: Path, rows: int) -> Path:

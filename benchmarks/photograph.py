@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.provenance import ROOT, provenance
+from benchmarks.provenance import ROOT, provenance, report
 
 RESULTS = Path(__file__).with_name("photograph.jsonl")
 FACE = 1024
@@ -96,11 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             _python(DRAW, json.dumps([FACE, FACE, folder, {"jpg": OPTIONS["jpg"]}]))
             lines.append(_anonymizing(Path(folder, f"{FACE}.jpg"), Path(folder, f"{side}.jpg"), side**2))
     known = provenance(torch.device("cpu"))
-    for line in lines:
-        sys.stdout.write(json.dumps(line) + "\n")
-    if chosen.publish:
-        with RESULTS.open("a", encoding="utf-8") as stream:
-            stream.writelines(json.dumps(line | known) + "\n" for line in lines)
+    report(lines, known, RESULTS if chosen.publish else None)
 
 
 def _reading(file: Path, pixels: int) -> dict[str, Any]:

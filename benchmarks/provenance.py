@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import datetime
+import json
 import os
 import platform
 import subprocess
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +29,15 @@ MEASURED = (
     "benchmarks/*.py",
     "tests/reference",
 )
+
+
+def report(lines: Sequence[dict[str, Any]], known: dict[str, Any], results: Path | None) -> None:
+    """Print measured lines, and append them with what is known of the machine to a file, if one is given."""
+    for line in lines:
+        sys.stdout.write(json.dumps(line) + "\n")
+    if results:
+        with results.open("a", encoding="utf-8") as stream:
+            stream.writelines(json.dumps(line | known) + "\n" for line in lines)
 
 
 def provenance(device: torch.device) -> dict[str, Any]:

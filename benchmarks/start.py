@@ -8,7 +8,6 @@ its own with one thread. Bytecode is compiled by a first call, which does not co
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
 import subprocess
@@ -22,7 +21,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from benchmarks.provenance import ROOT, provenance
+from benchmarks.provenance import ROOT, provenance, report
 
 RESULTS = Path(__file__).with_name("start.jsonl")
 BEFORE = "961266b"
@@ -61,11 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         lines = [_line(name, *case, {"now": ROOT, "before": earlier}, chosen.repeats) for name, case in CALLS.items()]
     lines.append({"summary": f"over {chosen.before}", **{line["call"]: line["ratio"] for line in lines}})
     known = provenance(torch.device("cpu")) | {"threads": 1}
-    for line in lines:
-        sys.stdout.write(json.dumps(line) + "\n")
-    if chosen.publish:
-        with RESULTS.open("a", encoding="utf-8") as stream:
-            stream.writelines(json.dumps(line | known) + "\n" for line in lines)
+    report(lines, known, RESULTS if chosen.publish else None)
 
 
 @contextmanager
