@@ -129,7 +129,7 @@ class Booth:
         labels = np.full((SIDE, SIDE), Semantic.SKIN, np.uint8)
         tone = np.asarray(wanted.tone, np.float64)
         everywhere = np.array([[-0.5, 0.5], [-0.5, 0.5]])
-        light = Light(np.vstack([tone[:1], np.zeros((5, 1))]), np.vstack([tone[None, 1:], np.zeros((2, 2))]), everywhere, np.inf)
+        light = Light(np.vstack([tone[:1], np.zeros((5, 1))]), np.vstack([tone[None, 1:], np.zeros((2, 2))]), everywhere, np.inf, 0.0)
         return Subject(
             plain(tone), labels, points, fit_camera(self.bank.mean.neutral, points[:68]), 0.0, light,
             filled(points[OUTLINE], SIDE), tone, wanted.beard, None,

@@ -232,7 +232,7 @@ class ExemplarCase:
         band = cast(Mask, scene.hair_edge)
         covered = scene.replaced | band
         labels = view.subject.labels.astype(np.float32)
-        pixels = join(scene.photograph, view.crop, labels, face.image, covered, scene.preserved, seed=seed)
+        pixels = join(scene.photograph, view.crop, labels, face.image, face.plain, covered, scene.preserved, seed=seed)
         if band.any():
             _lay_hair_over(pixels, edge, view.crop, band)
         return Anonymized(scene.photograph.name, pixels, scene.preserved, scene.replaced, band)

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import torch
 
-from vera.anonymization.colour import spread
+from vera.anonymization.detail import measured, octaves, with_detail
 from vera.anonymization.placement import Floats, Window, dilate, eye_distance, to_window
 from vera.anonymization.screened_poisson import FIXED, screened_poisson
 from vera.types import FACE_SKIN, AlignedFace, Mask, Photograph, Pixels, Semantic
@@ -29,32 +29,35 @@ SAME_SHADE = 40.0
 """DECISION: grey levels; skin whose colours differ by more is not compared (a shadow below the chin, a beard)."""
 SAME_SKIN = 45.0
 """DECISION: the same for skin of the face itself that goes on beyond the region."""
+SAME_HUE = (10.0, 0.2)
+"""DECISION: grey levels, and share of their mean, that a channel's difference may lie from that mean: shadow changes all channels together,
+a pale background does not."""
 CROWN = 110.0
 """DECISION: the same for a bald crown, whose shine is carried in, too. Elsewhere so large a difference is a background's or a beard's."""
 MOST_SHADE = 30.0
 """DECISION: grey levels, most that a difference in shade changes the new face, but for that of a crown."""
 SKIN_SEAM = 0.03
 """Gaussian width of the border where skin of the face goes on beyond it."""
+NECK_SEAM = 0.03
+"""Gaussian width of the border between chin and neck: a chin rounds off into the shadow below it."""
 KEPT_LENGTH = 0.05
 """How far the new face follows the colours of a kept region beside it."""
 SOFT = 0.8
 """Gaussian width in pixels of the border of the new face (more in large photographs: see :data:`SOFT_SHARE`)."""
 SOFT_SHARE = 0.006
-OCTAVES = (0.0, 1.0, 2.0)
-"""Lower Gaussian width in pixels of each octave of fine detail; the upper one is twice as wide (1 for the first)."""
-DETAIL_GAIN = (0.2, 1.3)
-"""DECISION: limits by which the new skin's own detail is weakened (a blurred photograph) or strengthened (pores in dark skin)."""
-GRAIN_LIMIT = 1.5
-"""DECISION: most grain an octave may get, in grey levels; more looks like a rash."""
 DETAIL_INSET = 0.08
 """How far inside the covered region fine detail is measured."""
-LEAST_SKIN = 200
-"""Pixels of skin below which nothing is known of its detail."""
+FEATURE_BORDER = 0.04
+"""How far around eyes, brows and mouth their detail is measured."""
 ALL_SKIN = (Semantic.SKIN, Semantic.NOSE, Semantic.EARS, Semantic.NECK)
 """Classes of kept pixels whose shade the new skin has to meet."""
+FEATURES = (Semantic.EYES, Semantic.BROWS, Semantic.MOUTH)
+"""Classes whose sharpness is measured by itself."""
 
 
-def join(photograph: Photograph, face: AlignedFace, parsed: Floats, image: Floats, covered: Mask, preserved: Mask, *, seed: int) -> Pixels:
+def join(
+    photograph: Photograph, face: AlignedFace, parsed: Floats, image: Floats, plain: Floats, covered: Mask, preserved: Mask, *, seed: int
+) -> Pixels:
     """Put a fitted face into its photograph.
 
     Args:
@@ -62,6 +65,7 @@ def join(photograph: Photograph, face: AlignedFace, parsed: Floats, image: Float
         face: the crop that the new face was fitted to.
         parsed: ``(S', S')`` class numbers of the crop, as floats.
         image: ``(S, S, 3)`` RGB, 0 to 255: the new face, with skin all over.
+        plain: ``(S, S)`` in [0, 1]: 1 on its skin, 0 on its eyes, brows and mouth.
         covered: ``(H, W)``: what it covers; not empty.
         preserved: ``(H, W)``: what is kept on purpose.
         seed: seed of the added grain; the same seed gives the same grain.
@@ -76,25 +80,34 @@ def join(photograph: Photograph, face: AlignedFace, parsed: Floats, image: Float
     labels, _ = to_window(torch.from_numpy(parsed)[None], face, window)
     named = np.round(labels[..., 0])
     pixels = photograph.pixels[window.slices].astype(np.float32)
-    skin = region & ~dilate(~region, DETAIL_INSET * unit) & np.isin(named, FACE_SKIN)
-    wanted = fine_detail(pixels, skin)
+    skin = region & ~dilate(~region, DETAIL_INSET * unit) & (named == Semantic.SKIN)
+    features = region & dilate(np.isin(named, FEATURES), FEATURE_BORDER * unit)
+    wanted, sharpness = (measured(pixels, where, octaves(unit)) for where in (skin, features))
     # From here on the source is known outside the covered region only.
     source = np.where(region[:, :, None], 0, pixels)
     planes = torch.from_numpy(np.ascontiguousarray(np.asarray(image, np.float32).transpose(2, 0, 1)))
     new, inside = to_window(planes, face, window, cubic=True)
-    flesh = np.isin(named, ALL_SKIN) & inside & ~region & ~kept
+    # The outermost pixels of skin are mixed with what is behind it.
+    fleshy = np.isin(named, ALL_SKIN) | region
+    flesh = fleshy & ~dilate(~fleshy, SKIN_SEAM * unit) & inside & ~region & ~kept
     around = inside & ~region
     difference = source - new
     same = np.isin(named, FACE_SKIN)
     crown = same & _above_brows(face, window, named.shape) & ~dilate(~same & ~region, SKIN_SEAM * unit)
     near = np.abs(difference).max(axis=2) < np.select([crown, same], [CROWN, SAME_SKIN], SAME_SHADE)
+    grey = difference.mean(axis=2, keepdims=True)
+    near &= np.abs(difference - grey).max(axis=2) < SAME_HUE[0] + SAME_HUE[1] * np.abs(grey[..., 0])
+    flesh &= ~dilate(flesh & ~near, SKIN_SEAM * unit)
     most = np.where(crown, CROWN, MOST_SHADE)[..., None]
-    shade = np.where((named == Semantic.EARS)[..., None], difference.mean(axis=2, keepdims=True), difference)  # ears are redder than cheeks
-    new = new + _shading(shade.clip(-most, most), flesh & near, region, around, unit)
+    shade = np.where((named == Semantic.EARS)[..., None], grey, difference)  # ears are redder than cheeks
+    new = new + _shading(shade.clip(-most, most), flesh, region, around, unit)
     if (kept & dilate(region, 1.0)).any():
         new = new + _towards_kept(source - new, kept & around, region, unit)
-    new = _as_fine(new, wanted, skin, seed)
-    new = _softened(new, source, region, flesh & same, SKIN_SEAM * unit)
+    bare, _ = to_window(torch.from_numpy(np.ascontiguousarray(plain, np.float32))[None], face, window)
+    bare = bare[..., 0]
+    new = with_detail(new, skin & (bare > 0.5), region & (bare < 0.5), bare, wanted, sharpness, unit, seed=seed)
+    new = _softened(new, source, region, fleshy & same & around & ~kept, SKIN_SEAM * unit)
+    new = _softened(new, source, region, around & ~kept & (named == Semantic.NECK), NECK_SEAM * unit)
     new = _softened(new, source, region, around & ~kept, max(SOFT, SOFT_SHARE * unit))
     result = photograph.pixels.copy()
     result[window.slices][region] = np.round(new[region]).clip(0, 255).astype(np.uint8)
@@ -107,39 +120,6 @@ def _above_brows(face: AlignedFace, window: Window, shape: tuple[int, ...]) -> M
     rows, columns = np.indices(shape)
     away = (columns + window.slices[1].start - brows[0]) * down[0] + (rows + window.slices[0].start - brows[1]) * down[1]
     return np.asarray(away < 0, dtype=np.bool_)
-
-
-def fine_detail(image: Floats, skin: Mask) -> list[float]:
-    """Measure the skin's fine detail: robust spread of its grey values in each octave of :data:`OCTAVES`, in grey levels.
-
-    Args:
-        image: ``(h, w, 3)`` RGB, 0 to 255.
-        skin: ``(h, w)``: the pixels that are measured; with fewer than :data:`LEAST_SKIN` nothing is known and the list is empty.
-
-    """
-    if int(skin.sum()) < LEAST_SKIN:
-        return []
-    grey = image.mean(axis=2)
-    return [spread(_octave(grey, sigma)[skin]) for sigma in OCTAVES]
-
-
-def _as_fine(new: Floats, wanted: list[float], skin: Mask, seed: int) -> Floats:
-    """The new face with as much fine detail as the photograph's skin: its own is weakened or strengthened, and grain makes up the rest."""
-    present = fine_detail(new, skin)
-    white = np.random.default_rng(seed).standard_normal(new.shape[:2], dtype=np.float32)
-    change = np.zeros_like(new)
-    for sigma, theirs, ours in zip(OCTAVES, wanted, present, strict=False):
-        gain = float(np.clip(theirs / max(ours, 1e-3), *DETAIL_GAIN))
-        missing = min(float(np.sqrt(max(theirs**2 - (gain * ours) ** 2, 0.0))), GRAIN_LIMIT)
-        drawn = _octave(white, sigma)
-        change += (gain - 1) * _octave(new, sigma) + (drawn * (missing / max(float(drawn.std()), 1e-6)))[:, :, None]
-    return np.asarray(new + change, dtype=np.float32)
-
-
-def _octave(values: Floats, sigma: float) -> Floats:
-    """The part of an image between Gaussian widths ``sigma`` and ``max(2 sigma, 1)`` pixels."""
-    fine = values if sigma == 0 else cv2.GaussianBlur(values, (0, 0), sigma)
-    return np.asarray(fine - cv2.GaussianBlur(values, (0, 0), max(2 * sigma, 1.0)), dtype=np.float32)
 
 
 def _shading(difference: Floats, flesh: Mask, region: Mask, around: Mask, unit: float) -> Floats:

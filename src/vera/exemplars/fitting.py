@@ -16,7 +16,7 @@ from vera.exemplars.hair import HairEdge, hair_edge, with_fringe
 from vera.exemplars.identity import BROWN_EYES_BELOW, Exemplar, frontal
 from vera.exemplars.layout import hairline, mouth_is_open, smile_of, target
 from vera.exemplars.light import Light, measure_light, relit, with_shine_of
-from vera.exemplars.pose import Camera, fit_camera
+from vera.exemplars.pose import Camera, eye_distance, fit_camera
 from vera.exemplars.region import face_region, skin_of, under_hair
 from vera.exemplars.texture import MeanLook, mixed_texture
 from vera.exemplars.toning import toned, toning_of
@@ -25,7 +25,7 @@ from vera.mosaic.look import measure
 from vera.mosaic.masks import with_features
 from vera.mosaic.partners import PARTS
 from vera.mosaic.points import BROWS, EYES, extend
-from vera.mosaic.warping import Target, filled, resample, softened
+from vera.mosaic.warping import Target, eroded, filled, resample, softened
 from vera.types import Mask, Points, Semantic, VeraError
 
 Floats = npt.NDArray[np.float32]
@@ -33,12 +33,16 @@ Labels = npt.NDArray[np.uint8]
 
 FOREHEAD_CLASSES = (Semantic.SKIN, Semantic.BROWS, Semantic.EYES, Semantic.NOSE, Semantic.GLASSES)
 """Classes that the rays to the hairline may cross."""
+FEATURES = (Semantic.EYES, Semantic.BROWS, Semantic.MOUTH)
+"""Classes that are no skin, and whose detail is their own."""
 EYES_FOLLOW = 0.7
 """DECISION: share of the change of colour that eyes take: their white is no skin, and would turn blue or yellow."""
 SOFT_BORDER = 0.006
 """Gaussian width, in units of the crop, of the border between skin and eyes or mouth in relighting."""
 MEAN_SIZE, MEAN_ROWS = 64, 24
 """Side of a mean face's picture, of which only broad colours are used, and the rows that go into it: those nearest in tone."""
+NOSTRILS = 0.07
+"""DECISION: half the height, in eye distances, of the strip along the nose's base that holds the nostrils."""
 IRIS = 0.24
 """DECISION: radius of an iris, in widths of the eye."""
 BROWN = (0.55, 7.0, 11.0)
@@ -97,12 +101,14 @@ class NewFace:
 
     Attributes:
         image: ``(S, S, 3)`` RGB, 0 to 255; skin goes on beyond the region.
+        plain: ``(S, S)`` in [0, 1]: 1 on skin, 0 on eyes, brows and mouth.
         labels: ``(S, S)`` class numbers.
         points: ``(68, 2)`` landmarks in units of the crop.
 
     """
 
     image: Floats
+    plain: Floats
     labels: Labels
     points: Points
 
@@ -189,9 +195,9 @@ class Fitter:
         follow = softened(np.where(labels == Semantic.EYES, EYES_FOLLOW, 1.0), border)
         lit = relit(lab, measure_light(lab, skin), subject.light, follow=follow)
         flesh = softened(~np.isin(labels, (Semantic.EYES, Semantic.MOUTH)), border)[..., 0]
-        lit = with_shine_of(lit, subject.light, flesh)
+        lit = with_shine_of(lit, measure_light(lit, skin), subject.light, flesh)
         image = to_rgb(lit if subject.toning is None else toned(lit, subject.toning))
-        return NewFace(image.clip(0, 255), labels, points[:68])
+        return NewFace(image.clip(0, 255), _plain(labels, points), labels, points[:68])
 
     def hair(self, subject: Subject) -> HairEdge:
         """The photograph's hair that lies over any new face."""
@@ -238,6 +244,15 @@ def _with_brown_irises(lab: Floats, points: Points) -> Floats:
         brown = np.dstack([BROWN[0] * lab[..., 0], np.full_like(lab[..., 0], BROWN[1]), np.full_like(lab[..., 0], BROWN[2])])
         lab = np.asarray((1 - share[..., None]) * lab + share[..., None] * brown, np.float32)
     return lab
+
+
+def _plain(labels: Labels, points: Points) -> Floats:
+    """``(S, S)``: 1 on plain skin, 0 on eyes, brows, mouth and nostrils."""
+    size = len(labels)
+    height = np.array([0, NOSTRILS * eye_distance(points)])
+    nostrils = filled(np.vstack([points[31:36] - height, (points[31:36] + height)[::-1]]), size)
+    border = SOFT_BORDER * size
+    return softened(eroded(~np.isin(labels, FEATURES) & ~nostrils, round(border)), border)[..., 0]
 
 
 def _labels(points: Points, subject: Subject) -> Labels:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vera.faces.obscuring import box
+from vera.mosaic.colour import to_lab
 from vera.types import Mask, Points, Semantic
 
 Floats = npt.NDArray[np.float32]
@@ -30,6 +31,9 @@ NEARER = 0.7
 """DECISION: share of the distance to the skin's colour below which a pixel has the hair's: skin in the shade of a fringe is skin."""
 LEAST_HAIR = 0.01
 """Share of the crop that must be hair for its colour to be known."""
+SHADE = (0.2, 0.5)
+"""DECISION: share of the way from the skin's colour to the hair's up to which a pixel shows shaded skin, and from which on it can be
+hair."""
 SPECK = 0.006
 """Size, in units of the side, up to which what looks like hair is a mole or a wrinkle."""
 
@@ -105,9 +109,28 @@ def hair_edge(image: Floats, labels: npt.NDArray[np.uint8], region: Mask, over: 
     alpha = np.asarray(cv2.medianBlur(((alpha - CUT) / (1 - 2 * CUT)).clip(0, 1), 5 if size > 256 else 3), dtype=np.float32)
     front, back = _fused(guide, guide, guide, alpha, max(1, round(FUSION[0] * size)))
     front, _ = _fused(guide, front, back, alpha, max(1, round(FUSION[1] * size)))
+    alpha = np.minimum(alpha, _as_dark_as_hair(image, labels, region)[rows, columns])
     whole, colour = np.zeros_like(hair), np.zeros_like(image)
     whole[rows, columns], colour[rows, columns] = alpha, front * 255
     return HairEdge(whole * band, colour, band)
+
+
+def _as_dark_as_hair(image: Floats, labels: npt.NDArray[np.uint8], region: Mask) -> Floats:
+    """``(S, S)``: most that the matte can be, by how far a pixel's colour is on the way from skin to hair.
+
+    Skin in the shade of hair and thin hair roots would lie on the new face as a stain. 1 where colours do not tell skin from hair.
+    """
+    lab = to_lab(image)
+    hair, skin = labels == Semantic.HAIR, (labels == Semantic.SKIN) & region
+    if not hair.any() or not skin.any():
+        return np.ones(labels.shape, np.float32)
+    start = np.median(lab[skin], axis=0)
+    way = np.median(lab[hair], axis=0) - start
+    if np.linalg.norm(way) < LEAST_CONTRAST:
+        return np.ones(labels.shape, np.float32)
+    share = cv2.GaussianBlur(np.asarray((lab - start) @ way / (way @ way), np.float32), (0, 0), max(SPECK * len(lab), 0.5))
+    none, full = SHADE
+    return np.where(hair, 1, np.clip((share - none) / (full - none), 0, 1)).astype(np.float32)
 
 
 def _dilated(mask: Mask, radius: int) -> Mask:

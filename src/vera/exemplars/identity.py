@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vera.exemplars.bank import ROLES, ExemplarBank
-from vera.exemplars.layout import Frontal
+from vera.exemplars.layout import BROW_POINTS, Frontal, with_tilt_of
 from vera.mosaic.colour import typology_angle
 from vera.mosaic.partners import PARTS
 from vera.mosaic.points import INNER, REGIONS
@@ -166,6 +166,7 @@ def frontal(bank: ExemplarBank, identity: Exemplar) -> Frontal:
         # A feature's place follows its own mixture half-way, the whole face's otherwise: features must not collide.
         shape[:, points] = own + 0.5 * (shape[:, points].mean(axis=1, keepdims=True) - own.mean(axis=1, keepdims=True))
     neutral = mean.neutral + identity.exaggeration * (shape[0] - mean.neutral)
+    neutral[BROW_POINTS] = with_tilt_of(neutral, shape[0])
     return Frontal(neutral, neutral + shape[1] - shape[0])
 
 

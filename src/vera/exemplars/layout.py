@@ -124,7 +124,8 @@ def target(own: Frontal, source: Points, *, camera: Camera, smile: float, kept: 
     share = FEATURES * strength
     shape[BROWS_NOSE_EYES] = share * placed[BROWS_NOSE_EYES] + (1 - share) * source[BROWS_NOSE_EYES]
     shape[BROWS_NOSE_EYES] += CENTRED * (source[NOSE].mean(axis=0) - shape[NOSE].mean(axis=0))
-    shape[:17] = JAW * strength * placed[:17] + (1 - JAW * strength) * source[:17]
+    shape[BROW_POINTS] = with_tilt_of(shape, placed)
+    shape[:17] = _jaw(JAW * strength * placed[:17] + (1 - JAW * strength) * source[:17], source)
     if Semantic.MOUTH not in kept:
         shape[MOUTH] = _mouth(placed[MOUTH], source[MOUTH])
     for eye in EYES:
@@ -133,6 +134,42 @@ def target(own: Frontal, source: Points, *, camera: Camera, smile: float, kept: 
         if known in kept:
             shape[part] = source[part]
     return mesh(shape[:68], _forehead(placed[FOREHEAD_POINTS], source))
+
+
+def with_tilt_of(points: Points, like: Points) -> Points:
+    """The brows of a face, each turned about its middle until it is as steep as another face's.
+
+    Brows that fall towards the nose frown, and exaggerated ones look angry: how steep they are belongs to the expression.
+
+    Args:
+        points: ``(68, 2)`` or more.
+        like: ``(68, 2)`` or more of the face whose brows are as steep as wanted.
+
+    Returns:
+        ``(10, 2)``.
+
+    """
+    turned = []
+    for outer, inner in ((18, 21), (25, 22)):
+        brow = points[17:22] if outer < 22 else points[22:27]
+        angle = _steepness(like, outer, inner) - _steepness(points, outer, inner)
+        turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+        turned.append((brow - brow.mean(axis=0)) @ turn + brow.mean(axis=0))
+    return np.vstack(turned)
+
+
+def _steepness(points: Points, outer: int, inner: int) -> float:
+    """Angle in radians from the line through the eyes to a brow."""
+    line, eyes = points[inner] - points[outer], (points[45] - points[36]) * (1 if outer < inner else -1)
+    return float(np.arctan2(eyes[0] * line[1] - eyes[1] * line[0], eyes @ line))
+
+
+def _jaw(own: Points, source: Points) -> Points:
+    """A jaw line that is nowhere inside the photograph's: between the two there would be skin without a face's shading."""
+    centre = source[27:31].mean(axis=0)
+    known = source[:17] - centre
+    reach = ((own - centre) * known).sum(axis=1) / (known * known).sum(axis=1)
+    return np.asarray(np.where(reach[:, None] < 1, source[:17], own))
 
 
 def _forehead(own: Points, source: Points) -> Points:

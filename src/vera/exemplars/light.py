@@ -1,13 +1,14 @@
 """Light and complexion: low-order fields of lightness and colour over a face's skin, and giving one face the fields of another.
 
 These are the only numbers that pass from the old face's skin to the new one: :data:`LIGHTNESS_TERMS` for lightness, twice
-:data:`COLOUR_TERMS` for colour, and how bright its shine is, a photograph.
+:data:`COLOUR_TERMS` for colour, and how bright and how strong its shine is, a photograph.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -33,6 +34,11 @@ foreheads would be white under a fringe."""
 SHINE, SHINE_ROOM = 98, 4.0
 """DECISION: percentile of the old skin's lightness that shine of the new skin does not exceed by more than so many CIELAB units."""
 
+MOST_GLOSS = 2.5
+"""DECISION: most that the shine of the new skin is strengthened: rows with dark skin are mixed of several people, which dulls it."""
+GLOSS_WIDTH = 0.012
+"""Gaussian width, in units of the crop, of the shine that is strengthened: pores are not."""
+
 
 @dataclass(frozen=True)
 class Light:
@@ -43,6 +49,7 @@ class Light:
         colour: ``(3, 2)``, CIELAB a and b.
         known: ``(2, 2)``: least and greatest x and y of the fitted skin, in rows.
         shine: CIELAB L of the brightest skin.
+        gloss: how far the brightest skin is above the field of lightness, in CIELAB L.
 
     """
 
@@ -50,6 +57,7 @@ class Light:
     colour: npt.NDArray[np.float64]
     known: npt.NDArray[np.float64]
     shine: float
+    gloss: float
 
     def fields(self, size: int) -> tuple[Floats, Floats]:
         """Lightness ``(S, S, 1)`` and colour ``(S, S, 2)`` at every pixel."""
@@ -71,7 +79,8 @@ def measure_light(lab: Floats, skin: Mask) -> Light:
     lightness, fitted = _robust(terms, values[:, :1])
     colour, _ = _robust(terms[:, :COLOUR_TERMS], values[:, 1:])
     known = np.percentile([x[fitted], y[fitted]], EDGES, axis=1).T
-    return Light(lightness, colour, known, float(np.percentile(values[:, 0], SHINE)))
+    above = values[:, 0] - (terms @ lightness)[:, 0]
+    return Light(lightness, colour, known, float(np.percentile(values[:, 0], SHINE)), float(np.percentile(above, SHINE)))
 
 
 def relit(lab: Floats, own: Light, wanted: Light, *, follow: Floats) -> Floats:
@@ -94,19 +103,26 @@ def relit(lab: Floats, own: Light, wanted: Light, *, follow: Floats) -> Floats:
     return np.concatenate([shade * factor + shine, lab[..., 1:] + (wanted_colour - colour) * follow], axis=2).astype(np.float32)
 
 
-def with_shine_of(lab: Floats, light: Light, share: Floats) -> Floats:
-    """A face whose skin shines no more than a photograph's: brighter skin levels off.
+def with_shine_of(lab: Floats, own: Light, light: Light, share: Floats) -> Floats:
+    """A face whose skin shines as a photograph's: what is brighter than its surroundings is strengthened, and levels off at the brightest.
 
     Args:
         lab: ``(S, S, 3)`` CIELAB.
+        own: light of this face.
         light: light of the photograph, from :func:`measure_light`.
         share: ``(S, S)`` in [0, 1]: where skin is; eyes and teeth may be brighter.
 
     """
-    start = light.shine - SHINE_ROOM
-    above = np.maximum(lab[..., 0] - start, 0)
+    size = lab.shape[0]
+    gain = np.clip(light.gloss / max(own.gloss, 1.0), 1.0, MOST_GLOSS)
+    broad = np.maximum(cv2.GaussianBlur(lab[..., 0], (0, 0), GLOSS_WIDTH * size) - own.fields(size)[0][..., 0], 0)
+    lightness = lab[..., 0] + share * (gain - 1) * broad
+    above = np.maximum(lightness - (light.shine - SHINE_ROOM), 0)
     levelled = 2 * SHINE_ROOM * np.tanh(above / (2 * SHINE_ROOM))
-    return np.dstack([lab[..., 0] - share * (above - levelled), lab[..., 1:]]).astype(np.float32)
+    lightness = lightness - share * (above - levelled)
+    # More light makes a colour stronger; lightness alone would look like ash on dark skin.
+    stronger = np.maximum(lightness / np.maximum(lab[..., 0], DARKEST), 1.0)[..., None]
+    return np.concatenate([lightness[..., None], lab[..., 1:] * stronger], axis=2).astype(np.float32)
 
 
 def _places(size: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:

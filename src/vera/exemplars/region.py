@@ -26,6 +26,8 @@ SMOOTH = 0.003
 """Gaussian width, in units of the side, that smooths the border of the hair."""
 OPENING, GROWTH = 0.009, 0.007
 """Sizes, in units of the side, by which specks are removed and the region grows over its border."""
+EVEN = 0.006
+"""Gaussian width, in units of the side, that smooths the region's border: a parser's steps would show as notches in the jaw line."""
 CORE = 0.93
 """DECISION: inside the landmarks' hull shrunk by this factor everything belongs to the face, whatever a parser says: no piece of the old
 face may stay."""
@@ -51,7 +53,9 @@ def face_region(points: Points, labels: Labels) -> Mask:
     region = _opened(region | core, max(1, round(OPENING * size)))
     region = _solid(region | core)
     grown = cv2.dilate(region.astype(np.uint8), _square(GROWTH, size)) > 0
-    return np.asarray(grown & (filled(scaled(outline, BEYOND, centre), size) | core), dtype=np.bool_)
+    within = grown & (filled(scaled(outline, BEYOND, centre), size) | core)
+    even = cv2.GaussianBlur(within.astype(np.float32), (0, 0), max(EVEN * size, 0.5)) > 0.5
+    return np.asarray((even & ~hair) | core, dtype=np.bool_)
 
 
 def under_hair(points: Points, size: int) -> Mask:

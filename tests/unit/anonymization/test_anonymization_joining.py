@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from vera.anonymization.joining import fine_detail, join
+from vera.anonymization.joining import join
 from vera.faces.alignment import align, warp_to_photograph
 from vera.faces.photograph import photograph_from_pixels
 from vera.types import Semantic
@@ -18,7 +18,8 @@ def case(photograph):
     labels = Parser().parse(face).argmax(dim=0).numpy()
     to_mask = {name: _in(labels == known, face, photograph) for name, known in (("skin", Semantic.SKIN), ("mouth", Semantic.MOUTH))}
     image = np.full((SIZE, SIZE, 3), (190, 150, 130), np.float32) + np.random.default_rng(3).normal(0, 3, (SIZE, SIZE, 1))
-    return photograph, face, labels.astype(np.float32), image, to_mask["skin"], to_mask["mouth"]
+    plain = np.isin(labels, (Semantic.SKIN, Semantic.NOSE)).astype(np.float32)
+    return photograph, face, labels.astype(np.float32), image, plain, to_mask["skin"], to_mask["mouth"]
 
 
 def _in(mask, face, photograph):
@@ -26,7 +27,7 @@ def _in(mask, face, photograph):
 
 
 def test_nothing_changes_outside(case):
-    photograph, covered = case[0], case[4]
+    photograph, covered = case[0], case[5]
     made = join(*case, seed=1)
     assert made.dtype == np.uint8
     np.testing.assert_array_equal(made[~covered], photograph.pixels[~covered])
@@ -37,44 +38,22 @@ def test_the_same_seed_gives_the_same_bytes(case):
     np.testing.assert_array_equal(join(*case, seed=1), join(*case, seed=1))
 
 
-def test_no_source_pixel_inside_passes_on(case):
-    """But for the spread of fine detail, which is three numbers: both sources have none."""
+def test_of_the_source_inside_only_the_strength_of_fine_detail_counts(case, monkeypatch):
     photograph, *rest = case
-    covered = rest[3]
-    other = photograph.pixels.copy()
-    other[covered] = 128
-    third = photograph.pixels.copy()
-    third[covered] = (30, 200, 90)
-    flat = [join(photograph_from_pixels(pixels, "x"), *rest, seed=1) for pixels in (other, third)]
-    np.testing.assert_array_equal(flat[0], flat[1])
-
-
-def test_fine_detail_is_measured_in_grey_levels():
-    noise = np.random.default_rng(0).normal(128, 4, (64, 64, 1)).repeat(3, axis=2).astype(np.float32)
-    everywhere = np.ones((64, 64), dtype=bool)
-    fine = fine_detail(noise, everywhere)
-    assert fine[0] == pytest.approx(4, rel=0.2)
-    assert fine[0] > fine[1] > fine[2] > 0
-    assert fine_detail(np.full_like(noise, 90), everywhere) == pytest.approx([0, 0, 0], abs=1e-3)
-    assert fine_detail(noise, np.zeros((64, 64), dtype=bool)) == []
-
-
-def test_of_the_source_inside_only_the_spread_of_fine_detail_counts(case, monkeypatch):
-    photograph, *rest = case
-    covered = rest[3]
+    covered = rest[4]
     other = photograph.pixels.copy()
     other[covered] = np.random.default_rng(9).integers(0, 256, (int(covered.sum()), 3), dtype=np.uint8)
     sources = [photograph, photograph_from_pixels(other, "x")]
     measured = [join(source, *rest, seed=1) for source in sources]
     assert (measured[0] != measured[1]).any()
-    monkeypatch.setattr("vera.anonymization.joining.fine_detail", lambda image, skin: [3.0, 2.0, 1.0])
+    monkeypatch.setattr("vera.anonymization.joining.measured", lambda *given: None)
     np.testing.assert_array_equal(*(join(source, *rest, seed=1) for source in sources))
 
 
 def test_grain_of_the_seed_makes_up_for_detail_that_a_new_face_lacks(case):
-    photograph, face, labels, image, covered, preserved = case
+    photograph, face, labels, image, plain, covered, preserved = case
     flat = np.broadcast_to(np.float32([190, 150, 130]), image.shape)
-    one, other = (join(photograph, face, labels, flat, covered, preserved, seed=seed) for seed in (1, 2))
+    one, other = (join(photograph, face, labels, flat, plain, covered, preserved, seed=seed) for seed in (1, 2))
     assert (one != other).any()
     np.testing.assert_array_equal(one[~covered], other[~covered])
 
@@ -97,7 +76,8 @@ def _beside(case, beyond, colour, *, crown=False):
     labels[:, int(right[whole & (columns == 0)].min()) :] = beyond
     image = np.broadcast_to(np.float32(NEW), (SIZE, SIZE, 3))
     covered = whole & (columns < 0)
-    made = join(photograph_from_pixels(pixels, "x"), face, labels, image, covered, np.zeros_like(covered), seed=1).astype(int)
+    source, plain = photograph_from_pixels(pixels, "x"), np.ones_like(labels)
+    made = join(source, face, labels, image, plain, covered, np.zeros_like(covered), seed=1).astype(int)
     brows = face.landmarks[17:27, 1]
     rows = np.arange(len(whole)) < brows.min() - 4 if crown else np.arange(len(whole)) > brows.max() + 4
     rows &= whole.sum(axis=1) > 0.8 * whole.sum(axis=1).max()
@@ -123,3 +103,15 @@ def test_a_red_ear_does_not_redden_the_cheek(case):
     made, columns = _beside(case, Semantic.EARS, (205, 135, 125))
     beside = made[(columns < -3) & (columns > -12)].mean(axis=0)
     assert beside[0] - beside[1] == pytest.approx(NEW[0] - NEW[1], abs=3)
+
+
+def test_a_pale_background_that_the_parser_calls_neck_does_not_make_the_jaw_grey(case):
+    made, columns = _beside(case, Semantic.NECK, (205, 185, 180))
+    assert np.abs(made[(columns < -6) & (columns > -16)].mean(axis=0) - NEW).max() < 3
+
+
+def test_a_chin_rounds_off_into_the_shadow_below_it(case):
+    made, columns = _beside(case, Semantic.NECK, (110, 80, 66))
+    steps = [made[columns == one].mean() - made[columns == one - 1].mean() for one in range(1, -8, -1)]
+    assert np.abs(steps).max() < 0.6 * abs(np.mean(NEW) - 85)
+    assert np.abs(made[(columns < -12)].mean(axis=0) - NEW).max() < 6

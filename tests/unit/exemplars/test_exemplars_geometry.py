@@ -6,7 +6,7 @@ import pytest
 from tests.reference.drawn_bank import drawn_face
 
 from vera.exemplars.fitting import FOREHEAD_CLASSES
-from vera.exemplars.layout import EYE_POINTS, MOUTH, NOSE, hairline, opening_of, smile_of, target
+from vera.exemplars.layout import BROW_POINTS, EYE_POINTS, MOUTH, NOSE, Frontal, hairline, opening_of, smile_of, target, with_tilt_of
 from vera.exemplars.pose import DEPTH, eye_distance, fit_camera
 from vera.exemplars.region import face_region, skin_of
 from vera.mosaic.points import EYES, FOREHEAD_POINTS, extend
@@ -128,3 +128,45 @@ def test_the_region_is_the_face_without_hair_ears_and_neck(source):
     features = np.isin(labels, (Semantic.EYES, Semantic.BROWS, Semantic.NOSE, Semantic.MOUTH))
     assert region[features].all()
     assert set(np.unique(labels[skin_of(labels, region)])) <= {Semantic.SKIN, Semantic.NOSE}
+
+
+def test_brows_are_as_steep_as_the_other_faces_and_stay_in_their_place(bank):
+    face, frowning = bank.mean.neutral.copy(), bank.mean.neutral.copy()
+    frowning[[20, 21, 22, 23]] += [0, 0.03]
+    angle = np.radians(20)
+    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    calm = frowning.copy()
+    calm[BROW_POINTS] = with_tilt_of(frowning, face @ turn)
+    for outer, inner in ((18, 21), (25, 22)):
+        slope = [np.arctan2(*(one[inner] - one[outer])[::-1]) for one in (calm, face)]
+        assert slope[0] == pytest.approx(slope[1], abs=1e-6)
+    for brow in (slice(17, 22), slice(22, 27)):
+        np.testing.assert_allclose(calm[brow].mean(axis=0), frowning[brow].mean(axis=0), atol=1e-9)
+        lengths = [np.linalg.norm(one[brow][0] - one[brow][-1]) for one in (calm, frowning)]
+        assert lengths[0] == pytest.approx(lengths[1])
+
+
+def test_a_jaw_is_nowhere_inside_the_photographs(bank, source):
+    points, _ = source
+    camera = fit_camera(bank.mean.neutral, points[:68])
+    centre = points[27:31].mean(axis=0)
+    for factor in (0.8, 1.2):
+        own = Frontal(*(0.5 + factor * (one - 0.5) for one in (bank.mean.neutral, bank.mean.smiling)))
+        jaw = target(own, points, camera=camera, smile=0.0, kept=())[:17]
+        known = points[:17] - centre
+        reach = ((jaw - centre) * known).sum(axis=1) / (known * known).sum(axis=1)
+        assert reach.min() >= 1 - 1e-9
+        assert (reach.max() > 1.01) == (factor > 1)
+
+
+def test_the_border_of_the_region_has_no_notches(source):
+    """A parser's steps in the jaw line are evened out."""
+    points, labels = source
+    labels = np.kron(labels, np.ones((4, 4), np.uint8))
+    size = len(labels)
+    rows, columns = np.mgrid[:size, :size]
+    notched = labels.copy()
+    notched[(rows > points[8, 1] * size - 20) & (labels == Semantic.SKIN) & (columns // 6 % 2 == 0)] = Semantic.NECK
+    plain, made = (face_region(points, one) for one in (labels, notched))
+    lengths = [cv2.arcLength(max(cv2.findContours(one.astype(np.uint8), 0, 1)[0], key=len), True) for one in (plain, made)]
+    assert lengths[1] < 1.05 * lengths[0]  # 1.15 times as long without

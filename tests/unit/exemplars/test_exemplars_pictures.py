@@ -1,11 +1,12 @@
 """Light, hair and texture."""
 
+import cv2
 import numpy as np
 import pytest
 from tests.reference.drawn_bank import SIZE, drawn_face
 
 from vera.exemplars.hair import hair_edge, with_fringe
-from vera.exemplars.light import SHINE_ROOM, Light, measure_light, relit, with_shine_of
+from vera.exemplars.light import MOST_GLOSS, SHINE_ROOM, Light, measure_light, relit, with_shine_of
 from vera.exemplars.region import face_region, under_hair
 from vera.exemplars.texture import CONTRAST, MeanLook, _without_strands, mixed_texture
 from vera.mosaic.colour import to_lab, to_rgb
@@ -15,8 +16,8 @@ from vera.mosaic.warping import Target
 from vera.types import Semantic
 
 EVERYWHERE = np.array([[-0.5, 0.5], [-0.5, 0.5]])
-OWN = Light(np.array([[60.0], [8], [-5], [3], [2], [-4]]), np.array([[12.0, 18], [2, -1], [-3, 1]]), EVERYWHERE, 70.0)
-WANTED = Light(np.array([[50.0], [-6], [4], [1], [-3], [2]]), np.array([[9.0, 21], [-1, 2], [1, 0.5]]), EVERYWHERE, 60.0)
+OWN = Light(np.array([[60.0], [8], [-5], [3], [2], [-4]]), np.array([[12.0, 18], [2, -1], [-3, 1]]), EVERYWHERE, 70.0, 10.0)
+WANTED = Light(np.array([[50.0], [-6], [4], [1], [-3], [2]]), np.array([[9.0, 21], [-1, 2], [1, 0.5]]), EVERYWHERE, 60.0, 10.0)
 
 
 def field(light, size=64):
@@ -42,15 +43,29 @@ def test_beyond_the_skin_a_field_goes_on_as_it_is_there():
 
 
 def test_skin_shines_no_more_than_the_photographs_and_eyes_may():
-    lab = np.zeros((4, 64, 3), np.float32)
+    lab = np.zeros((64, 64, 3), np.float32)
     lab[..., 0] = np.linspace(20, 100, 64)
-    everywhere, nowhere = np.ones((4, 64), np.float32), np.zeros((4, 64), np.float32)
-    levelled = with_shine_of(lab, OWN, everywhere)[0, :, 0]
+    everywhere, nowhere = np.ones((64, 64), np.float32), np.zeros((64, 64), np.float32)
+    levelled = with_shine_of(lab, OWN, OWN, everywhere)[0, :, 0]
     assert (np.diff(levelled) >= 0).all()
     assert levelled.max() <= OWN.shine + SHINE_ROOM
     below = lab[0, :, 0] < OWN.shine - SHINE_ROOM
     np.testing.assert_array_equal(levelled[below], lab[0, below, 0])
-    np.testing.assert_array_equal(with_shine_of(lab, OWN, nowhere), lab)
+    np.testing.assert_array_equal(with_shine_of(lab, OWN, OWN, nowhere), lab)
+
+
+@pytest.mark.parametrize(("gloss", "gain"), [(5.0, 1.0), (20.0, 2.0), (90.0, MOST_GLOSS)])
+def test_shine_becomes_as_strong_as_the_photographs_and_no_weaker(gloss, gain):
+    photograph = Light(OWN.lightness, OWN.colour, EVERYWHERE, 200.0, gloss)
+    lab = field(OWN)
+    lab[16:48, 16:48, 0] += 6
+    strengthened = with_shine_of(lab, OWN, photograph, np.ones((64, 64), np.float32))
+    above = strengthened[32, 32, 0] - field(OWN)[32, 32, 0]
+    assert above == pytest.approx(6 * gain, rel=0.02)
+    np.testing.assert_allclose(strengthened[:8, :8], lab[:8, :8], rtol=0.01)
+    # The colour is stronger by as much as the lightness is.
+    ratio = strengthened[32, 32, 0] / lab[32, 32, 0]
+    np.testing.assert_allclose(strengthened[32, 32, 1:], lab[32, 32, 1:] * ratio, rtol=1e-4)
 
 
 def test_a_face_gets_the_wanted_field():
@@ -85,6 +100,26 @@ def test_the_matte_of_hair_is_a_share_and_nothing_outside_its_band():
     assert 0 <= alpha.min() <= alpha.max() <= 1
     assert not alpha[~band].any()
     assert 0 <= colour.min() <= colour.max() <= 255
+
+
+def test_skin_in_the_shade_of_hair_is_no_hair():
+    image, labels, marks = drawn_face(51)
+    hair, skin = (np.median(image[labels == known], axis=0) for known in (Semantic.HAIR, Semantic.SKIN))
+    matte = {}
+    for share in (0.1, 0.9):
+        shaded = np.where((labels == Semantic.SKIN)[..., None], skin + share * (hair - skin), image)
+        shaded[: SIZE // 8][labels[: SIZE // 8] == Semantic.SKIN] = skin
+        image = np.where((labels == Semantic.HAIR)[..., None], hair, np.where(_lower(labels), skin, shaded))
+        alpha, _, band = edge_of(image, labels, marks)
+        matte[share] = alpha[band & (labels == Semantic.SKIN)]
+    assert matte[0.1].max() < 0.5
+    assert np.percentile(matte[0.9], 90) > matte[0.1].max()
+
+
+def _lower(labels):
+    """All skin but that beside the hair, ``(S, S, 1)``."""
+    near = cv2.dilate((labels == Semantic.HAIR).astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
+    return ((labels == Semantic.SKIN) & ~near)[..., None]
 
 
 def test_hair_of_one_colour_with_its_face_has_that_colour():
