@@ -24,6 +24,8 @@ GAIN = (0.2, 1.3)
 """DECISION: limits by which the new skin's own detail is weakened (a blurred photograph) or strengthened (pores in dark skin)."""
 GRAIN_LIMIT = 1.5
 """DECISION: most grain an octave may get, in grey levels; more looks like a rash."""
+BROADEST_GRAIN = 0.018
+"""DECISION: largest lower width, in eye distances, of the octaves that get grain: in small faces broader ones show the face's form, not skin."""
 LOCAL = 0.06
 """Gaussian width, in eye distances, of the neighbourhood whose detail decides how much grain is added."""
 STRONGEST = 97.0
@@ -109,8 +111,9 @@ def with_detail(
                 # Rows have no detail of their own where hair hid their skin.
                 here = gain * np.sqrt(cv2.GaussianBlur(grey * grey, (0, 0), LOCAL * unit))
                 missing = np.sqrt(np.maximum(wanted.spread[number] ** 2 - here**2, 0)).clip(0, GRAIN_LIMIT)
-                drawn = _octave(white, width)
-                change += (drawn * plain * missing / max(float(drawn.std()), 1e-6))[..., None]
+                if width <= BROADEST_GRAIN * unit:
+                    drawn = _octave(white, width)
+                    change += (drawn * plain * missing / max(float(drawn.std()), 1e-6))[..., None]
             strength = gain * np.abs(grey) / max(wanted.strongest[number], 1e-3)
             factor = gain * np.tanh(strength) / np.maximum(strength, 1e-6)
         sharp = 1.0
