@@ -13,7 +13,6 @@ import cv2
 import numpy as np
 import PIL
 import torch
-import torchvision
 
 from vera.anonymization.request import Options
 from vera.bundle import BundleInfo
@@ -81,7 +80,6 @@ def versions() -> dict[str, str]:
     """Versions of the libraries that decide about the output's bytes; dlib's only where it is installed."""
     known = {
         "torch": torch.__version__,
-        "torchvision": torchvision.__version__,
         "opencv": cv2.__version__,
         "numpy": np.__version__,
         "pillow": PIL.__version__,
