@@ -117,7 +117,7 @@ class Booth:
         facts = self.bank.facts
         row = int(np.random.default_rng(derived_seed(seed, number, "appearance")).integers(self.bank.rows))
         wanted = Appearance(int(facts["sex"][row]), facts["tone"][row], float(facts["age"][row]), float(facts["beard"][row]))
-        identity = draw(pool(self.bank, wanted), seed=seed, person=str(number), number=0)
+        identity = draw(pool(self.bank, wanted), seed=seed, person=str(number), number=0, brown_eyes=wanted.brown_eyes)
         subject = self.subject(wanted)
         face = self.fitter.fit(identity, subject, ())
         return set_in_skin(face.image, subject.region, subject.image[0, 0]), face.points * SIDE - 0.5
@@ -132,7 +132,7 @@ class Booth:
         light = Light(np.vstack([tone[:1], np.zeros((5, 1))]), np.vstack([tone[None, 1:], np.zeros((2, 2))]), everywhere, np.inf, 0.0)
         return Subject(
             plain(tone), labels, points, fit_camera(self.bank.mean.neutral, points[:68]), 0.0, light,
-            filled(points[OUTLINE], SIDE), tone, wanted.beard, None,
+            filled(points[OUTLINE], SIDE), tone, wanted.beard, wanted.hair, None,
         )  # fmt: skip
 
 

@@ -19,14 +19,15 @@ from vera.mosaic.points import REGIONS
 from vera.types import VeraError
 from vera.untrusted import number, read_tensors, shown
 
-FORMAT, EARLIER = "3", "2"
-"""Written now; and an earlier format, whose numbers would give another face now."""
+FORMAT, EARLIER = "4", ("2", "3")
+"""Written now; and earlier formats, whose numbers would give another face now."""
 TENSORS = {
     "rows": torch.int64,
     "weights": torch.float64,
     "shapes": torch.float64,
     "parts": torch.int64,
     "exaggeration": torch.float64,
+    "brown_eyes": torch.bool,
 }
 """Tensors of an identity's file, and their types."""
 DAMAGED = "holds no face: it is damaged, or was not written by VerA; use the file of the first visit"
@@ -76,6 +77,7 @@ class ExemplarIdentity:
             "shapes": torch.from_numpy(own.shapes.astype(np.float64)),
             "parts": torch.from_numpy(own.parts.astype(np.int64)),
             "exaggeration": torch.tensor([own.exaggeration], dtype=torch.float64),
+            "brown_eyes": torch.tensor([own.brown_eyes]),
         }
         metadata = {"vera_identity": FORMAT, "bundle": self.bundle, "seed": str(self.seed), "number": str(self.number)}
         try:
@@ -95,10 +97,13 @@ class ExemplarIdentity:
         tensors, facts = read_tensors(path, what=what, limit=FILE_LIMIT)
         if facts.get("vera_identity") != FORMAT:
             raise VeraError(f"'{path}' is not an identity of the exemplar renderer: give a file written with --save-identity")
-        if {name: tensor.dtype for name, tensor in tensors.items()} != TENSORS or tensors["exaggeration"].shape != (1,):
+        if {name: tensor.dtype for name, tensor in tensors.items()} != TENSORS or any(
+            tensors[name].shape != (1,) for name in ("exaggeration", "brown_eyes")
+        ):
             raise VeraError(f"{what} {DAMAGED}")
         own = {name: tensor.numpy() for name, tensor in tensors.items()}
-        exemplar = Exemplar(own["rows"], own["weights"], own["shapes"], own["parts"], float(own["exaggeration"][0]))
+        exaggeration, brown = float(own["exaggeration"][0]), bool(own["brown_eyes"][0])
+        exemplar = Exemplar(own["rows"], own["weights"], own["shapes"], own["parts"], exaggeration, brown)
         if not _sound(exemplar):
             raise VeraError(f"{what} {DAMAGED}")
         seed, drawn = number(facts, "seed", int, 0, 2**63 - 1, what=what), number(facts, "number", int, 0, 2**31, what=what)
@@ -132,7 +137,7 @@ def load_identity(path: str | Path) -> Identity | ExemplarIdentity:
 
     """
     written = read_tensors(path, what=f"the identity '{path}'", limit=FILE_LIMIT).metadata.get("vera_identity")
-    if written == EARLIER:
+    if written in EARLIER:
         raise VeraError(
             f"the identity '{path}' was drawn by an earlier version of VerA, and this version would make another face of it: "
             "anonymize all photographs of this person anew, or use the version of the first visit"

@@ -195,11 +195,13 @@ class ExemplarCase:
         read = np.append(np.mean(seen, axis=0), 1.0)
         scores = bank.facts["sex_head"] @ read
         sex = bank.sexes.index(request.options.kind) if request.options.kind else int(np.argmax(scores))
-        return Appearance(sex, tone, float(bank.facts["age_head"] @ read), max(beard, STUBBLE))
+        hair = float(np.mean([view.subject.hair for view in self.views]))
+        return Appearance(sex, tone, float(bank.facts["age_head"] @ read), max(beard, STUBBLE), hair)
 
     def _draw(self, number: int) -> Exemplar:
         search = number // CANDIDATES
-        return draw(self._dealt(search), seed=self.request.seed, person=self.request.person, number=number, search=search)
+        seed, person, brown = self.request.seed, self.request.person, self.appearance.brown_eyes
+        return draw(self._dealt(search), seed=seed, person=person, number=number, search=search, brown_eyes=brown)
 
     def _deal(self, search: int) -> npt.NDArray[np.int64]:
         """The rows that a search mixes."""

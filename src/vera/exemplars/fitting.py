@@ -12,15 +12,15 @@ import numpy.typing as npt
 
 from vera.exemplars.bank import ROLES, ExemplarBank
 from vera.exemplars.building import beard_of
-from vera.exemplars.hair import HairEdge, hair_edge, with_fringe
-from vera.exemplars.identity import BROWN_EYES_BELOW, Exemplar, frontal
+from vera.exemplars.hair import LEAST_HAIR, HairEdge, hair_edge, with_fringe
+from vera.exemplars.identity import Exemplar, frontal
 from vera.exemplars.layout import hairline, mouth_is_open, smile_of, target
 from vera.exemplars.light import Light, measure_light, relit, with_shine_of
 from vera.exemplars.pose import Camera, eye_distance, fit_camera
 from vera.exemplars.region import face_region, skin_of, under_hair
 from vera.exemplars.texture import MeanLook, mixed_texture
 from vera.exemplars.toning import toned, toning_of
-from vera.mosaic.colour import to_lab, to_rgb, typology_angle
+from vera.mosaic.colour import to_lab, to_rgb
 from vera.mosaic.look import measure
 from vera.mosaic.masks import with_features
 from vera.mosaic.partners import PARTS
@@ -65,6 +65,7 @@ class Subject:
         region: ``(S, S)``: what the new face covers.
         tone: ``(3,)`` CIELAB of the skin.
         beard: how much darker chin and upper lip are than the cheeks.
+        hair: CIELAB lightness; infinite where hardly any hair is seen.
         toning: colours of a black-and-white photograph (:func:`vera.exemplars.toning.toning_of`); None for one with colours.
 
     """
@@ -78,6 +79,7 @@ class Subject:
     region: Mask
     tone: npt.NDArray[np.float64]
     beard: float
+    hair: float
     toning: Floats | None
 
     @property
@@ -91,7 +93,7 @@ class Subject:
         labels, region = (cv2.resize(a.astype(np.uint8), (size, size), interpolation=cv2.INTER_NEAREST) for a in (self.labels, self.region))
         return Subject(
             np.asarray(image, np.float32), np.asarray(labels, np.uint8), self.points, self.camera, self.smile, self.light,
-            region.astype(np.bool_), self.tone, self.beard, self.toning,
+            region.astype(np.bool_), self.tone, self.beard, self.hair, self.toning,
         )  # fmt: skip
 
 
@@ -139,8 +141,12 @@ def observe(bank: ExemplarBank, image: Floats, labels: Labels, landmarks: Points
         raise VeraError("hardly any skin is seen in the face: is it covered? Give a photograph of the bare face")
     look = measure(lab, labels, points)
     tone = look.skin if np.isfinite(look.skin).all() else np.median(lab[skin], axis=0)
-    light = measure_light(lab, skin)
-    return Subject(image, labels, points, camera, smile, light, region, np.asarray(tone, np.float64), beard_of(look), toning_of(lab))
+    hair = lab[..., 0][labels == Semantic.HAIR]
+    lightness = float(np.median(hair)) if len(hair) > LEAST_HAIR * labels.size else np.inf
+    return Subject(
+        image, labels, points, camera, smile, measure_light(lab, skin), region,
+        np.asarray(tone, np.float64), beard_of(look), lightness, toning_of(lab),
+    )  # fmt: skip
 
 
 class Fitter:
@@ -188,7 +194,7 @@ class Fitter:
         )
         labels = _labels(points, subject)
         lab = to_lab(texture)
-        if typology_angle(subject.tone) < BROWN_EYES_BELOW and Semantic.EYES not in kept:
+        if identity.brown_eyes and Semantic.EYES not in kept:
             lab = _with_brown_irises(lab, points)
         skin = skin_of(labels, subject.region)
         border = SOFT_BORDER * subject.size

@@ -49,7 +49,9 @@ YEARS = 0.35
 """DECISION: CIELAB units that a year of difference counts for, beyond :data:`SAME_AGE` years."""
 SAME_AGE = 5.0
 BROWN_EYES_BELOW = 36.0
-"""DECISION: skin of a lower typology angle (degrees; olive and darker) gets rows with brown eyes: blue eyes in dark skin look made up."""
+"""DECISION: skin of a lower typology angle (degrees; olive and darker) gets brown eyes: blue eyes in dark skin look made up."""
+BLACK_HAIR = 19.0
+"""DECISION: CIELAB lightness of hair below which eyes are brown, too: black hair measured 12 to 16, other hair 22 and more."""
 BROWN_EYES, LIGHT_EYES = 16.0, 0.7
 """Lightness of irises up to which they are brown, and CIELAB units that each unit above it counts for."""
 SMOOTH_SKIN = 4.0
@@ -66,6 +68,7 @@ class Appearance:
         tone: ``(3,)`` CIELAB of the skin.
         age: years, as far as the bank's head can tell.
         beard: see :class:`~vera.exemplars.bank.ExemplarBank`.
+        hair: CIELAB lightness; infinite where no hair is seen.
 
     """
 
@@ -73,6 +76,12 @@ class Appearance:
     tone: npt.NDArray[np.floating]
     age: float
     beard: float
+    hair: float = np.inf
+
+    @property
+    def brown_eyes(self) -> bool:
+        """Whether blue eyes would not fit."""
+        return bool(typology_angle(self.tone) < BROWN_EYES_BELOW or self.hair < BLACK_HAIR)
 
 
 @dataclass(frozen=True)
@@ -85,6 +94,7 @@ class Exemplar:
         shapes: ``(regions, R)`` shares in the shape of each region, in the order of :data:`vera.mosaic.points.REGIONS`.
         parts: ``(features,)`` position of the row whose detail a feature takes, in the order of :data:`vera.mosaic.partners.PARTS`.
         exaggeration: scale of the shape's deviation from the group's mean.
+        brown_eyes: blue and grey irises are made brown.
 
     """
 
@@ -93,6 +103,7 @@ class Exemplar:
     shapes: Floats
     parts: npt.NDArray[np.int64]
     exaggeration: float
+    brown_eyes: bool
 
 
 def pool(bank: ExemplarBank, wanted: Appearance, *, search: int = 0, leave_out: Collection[str] = ()) -> npt.NDArray[np.int64]:
@@ -113,7 +124,7 @@ def pool(bank: ExemplarBank, wanted: Appearance, *, search: int = 0, leave_out: 
     distance = np.linalg.norm((facts["tone"] - wanted.tone) * TONE, axis=1)
     distance += YEARS * np.maximum(np.abs(facts["age"] - wanted.age) - SAME_AGE, 0)
     distance += SMOOTH_SKIN * np.maximum(facts["beard"] - max(wanted.beard, STUBBLE), 0)
-    if typology_angle(wanted.tone) < BROWN_EYES_BELOW:
+    if wanted.brown_eyes:
         distance += LIGHT_EYES * np.maximum(facts["eyes"] - BROWN_EYES, 0)
     distance = np.where(usable, distance, np.inf)
     order = np.argsort(distance, kind="stable")[: min(POOL + WIDER * search, int(usable.sum()))]
@@ -131,7 +142,7 @@ def deal(rows: npt.NDArray[np.int64], *, seed: int, person: str, search: int) ->
     return np.asarray(rows[np.sort(dealt)], dtype=np.int64)
 
 
-def draw(rows: npt.NDArray[np.int64], *, seed: int, person: str, number: int, search: int = 0) -> Exemplar:
+def draw(rows: npt.NDArray[np.int64], *, seed: int, person: str, number: int, search: int = 0, brown_eyes: bool = False) -> Exemplar:
     """Draw an identity from a pool of rows.
 
     Args:
@@ -140,6 +151,7 @@ def draw(rows: npt.NDArray[np.int64], *, seed: int, person: str, number: int, se
         person: id of the person, any text.
         number: number of the draw, from 0; each number gives another face.
         search: number of the search, from 0; faces of further ones are farther from the mean.
+        brown_eyes: see :attr:`Appearance.brown_eyes`.
 
     """
     rng = np.random.default_rng(derived_seed(seed, person, number, "exemplar"))
@@ -153,6 +165,7 @@ def draw(rows: npt.NDArray[np.int64], *, seed: int, person: str, number: int, se
         shapes=np.stack([_weights(rng, LARGEST_IN_SHAPES, SPREAD_OF_SHAPES) for _ in REGIONS]),
         parts=np.asarray(parts, dtype=np.int64),
         exaggeration=float(rng.uniform(*EXAGGERATION)) * (1 + FARTHER * search),
+        brown_eyes=brown_eyes,
     )
 
 

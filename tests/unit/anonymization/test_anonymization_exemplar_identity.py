@@ -18,22 +18,23 @@ SOUND = {
     "rows": torch.arange(ROWS), "weights": torch.full((ROWS,), 1 / ROWS, dtype=torch.float64),
     "shapes": torch.full((len(REGIONS), ROWS), 1 / ROWS, dtype=torch.float64), "parts": torch.zeros(len(PARTS), dtype=torch.int64),
     "exaggeration": torch.tensor([1.25], dtype=torch.float64),
+    "brown_eyes": torch.tensor([True]),
 }  # fmt: skip
 
 
 def forged(path, tensors=None, **facts):
     """An identity's file that somebody else made."""
-    known = {"vera_identity": "3", "bundle": "b" * 64, "seed": "1", "number": "0", **facts}
+    known = {"vera_identity": "4", "bundle": "b" * 64, "seed": "1", "number": "0", **facts}
     save_file({**SOUND, **(tensors or {})}, path, {name: value for name, value in known.items() if value is not None})
     return path
 
 
 def test_saved_and_given_again(tmp_path):
-    own = Exemplar(*(SOUND[name].numpy() for name in ("rows", "weights", "shapes", "parts")), 1.25)
+    own = Exemplar(*(SOUND[name].numpy() for name in ("rows", "weights", "shapes", "parts")), 1.25, True)
     ExemplarIdentity(own, "b" * 64, 7, 3).save(tmp_path / "id")
     again = load_identity(tmp_path / "id")
     assert isinstance(again, ExemplarIdentity)
-    assert (again.bundle, again.seed, again.number, again.exemplar.exaggeration) == ("b" * 64, 7, 3, 1.25)
+    assert (again.bundle, again.seed, again.number, again.exemplar.exaggeration, again.exemplar.brown_eyes) == ("b" * 64, 7, 3, 1.25, True)
     for name in ("rows", "weights", "shapes", "parts"):
         np.testing.assert_array_equal(getattr(again.exemplar, name), getattr(own, name))
 
@@ -49,7 +50,7 @@ def test_saved_and_given_again(tmp_path):
         ("parts", torch.full((len(PARTS),), ROWS)), ("parts", torch.full((len(PARTS),), -1)), ("parts", torch.zeros(1, dtype=torch.int64)),
         ("exaggeration", torch.tensor(1.0, dtype=torch.float64)), ("exaggeration", torch.tensor([-1.0], dtype=torch.float64)),
         ("exaggeration", torch.tensor([1e9], dtype=torch.float64)), ("exaggeration", torch.tensor([], dtype=torch.float64)),
-        ("more", torch.zeros(1)),
+        ("brown_eyes", torch.tensor([1.0])), ("brown_eyes", torch.tensor(True)), ("more", torch.zeros(1)),
     ],
     ids=lambda value: value if isinstance(value, str) else f"{tuple(value.shape)}{value.flatten()[:1].tolist()}{value.dtype}",
 )  # fmt: skip
@@ -59,9 +60,10 @@ def test_an_identity_has_the_shapes_and_ranges_of_a_drawn_one(tmp_path, name, va
     assert len(str(told.value).splitlines()) == 1
 
 
-def test_an_identity_of_the_earlier_format_is_refused(tmp_path):
+@pytest.mark.parametrize("written", ["2", "3"])
+def test_an_identity_of_an_earlier_format_is_refused(tmp_path, written):
     with pytest.raises(VeraError, match=r"earlier version of VerA.*anonymize all photographs of this person anew"):
-        load_identity(forged(tmp_path / "id", vera_identity="2"))
+        load_identity(forged(tmp_path / "id", vera_identity=written))
 
 
 @pytest.mark.parametrize("name", ["seed", "number"])

@@ -176,3 +176,12 @@ def test_heads_learn_what_can_be_told():
 def test_the_heads_of_a_bank_fit_its_recogniser(bank):
     assert bank.facts["sex_head"].shape == (len(SEXES), EMBEDDING + 1)
     assert bank.facts["age_head"].shape == (EMBEDDING + 1,)
+
+
+@pytest.mark.parametrize(("tone", "hair", "brown"), [
+    ((70.0, 12, 15), 25.0, False), ((70.0, 12, 15), np.inf, False), ((70.0, 12, 15), 14.0, True), ((45.0, 14, 20), 40.0, True),
+])  # fmt: skip
+def test_eyes_are_brown_with_dark_skin_or_black_hair(tone, hair, brown):
+    appearance = Appearance(0, np.array(tone), 30.0, 5.0, hair)
+    assert appearance.brown_eyes == brown
+    assert draw(np.arange(10), seed=0, person="p", number=0, brown_eyes=appearance.brown_eyes).brown_eyes == brown
