@@ -25,7 +25,7 @@ GAIN = (0.2, 1.3)
 GRAIN_LIMIT = 1.5
 """DECISION: most grain an octave may get, in grey levels; more looks like a rash."""
 BROADEST_GRAIN = 0.018
-"""DECISION: largest lower width, in eye distances, of the octaves that get grain: broader ones show the form of a small face, not its skin."""
+"""DECISION: largest lower width, in eye distances, of the octaves that get grain: in a small face broader ones show its form."""
 LOCAL = 0.06
 """Gaussian width, in eye distances, of the neighbourhood whose detail decides how much grain is added."""
 STRONGEST = 97.0

@@ -176,8 +176,7 @@ class Fitter:
             quick: take the nearer of neutral and smiling images for the colours, without a cross-fade; half the time.
 
         """
-        own = frontal(self.bank, identity)
-        points = target(own, subject.points, camera=subject.camera, smile=subject.smile, kept={*kept, *outlined})
+        points = target(frontal(self.bank, identity), subject.points, camera=subject.camera, smile=subject.smile, kept={*kept, *outlined})
         mesh = Target(points, self.bank.triangles, subject.size)
         reduced = next((r for r in (8, 4, 2) if self.bank.size // r >= subject.size), 1)
         rows = [int(row) for row in identity.rows]
@@ -199,9 +198,10 @@ class Fitter:
         skin = skin_of(labels, subject.region)
         border = SOFT_BORDER * subject.size
         follow = softened(np.where(labels == Semantic.EYES, EYES_FOLLOW, 1.0), border)
-        lit = relit(lab, measure_light(lab, skin), subject.light, follow=follow)
+        own = measure_light(lab, skin)
+        lit = relit(lab, own, subject.light, follow=follow)
         flesh = softened(~np.isin(labels, (Semantic.EYES, Semantic.MOUTH)), border)[..., 0]
-        lit = with_shine_of(lit, measure_light(lit, skin), subject.light, flesh)
+        lit = with_shine_of(lit, own, subject.light, flesh)
         image = to_rgb(lit if subject.toning is None else toned(lit, subject.toning))
         return NewFace(image.clip(0, 255), _plain(labels, points), labels, points[:68])
 

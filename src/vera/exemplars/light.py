@@ -107,15 +107,15 @@ def with_shine_of(lab: Floats, own: Light, light: Light, share: Floats) -> Float
     """A face whose skin shines as a photograph's: what is brighter than its surroundings is strengthened, and levels off at the brightest.
 
     Args:
-        lab: ``(S, S, 3)`` CIELAB.
-        own: light of this face.
+        lab: ``(S, S, 3)`` CIELAB, relit by :func:`relit`.
+        own: its light before; relighting leaves shine as it was.
         light: light of the photograph, from :func:`measure_light`.
         share: ``(S, S)`` in [0, 1]: where skin is; eyes and teeth may be brighter.
 
     """
     size = lab.shape[0]
     gain = np.clip(light.gloss / max(own.gloss, 1.0), 1.0, MOST_GLOSS)
-    broad = np.maximum(cv2.GaussianBlur(lab[..., 0], (0, 0), GLOSS_WIDTH * size) - own.fields(size)[0][..., 0], 0)
+    broad = np.maximum(cv2.GaussianBlur(lab[..., 0], (0, 0), GLOSS_WIDTH * size) - light.fields(size)[0][..., 0], 0)
     lightness = lab[..., 0] + share * (gain - 1) * broad
     above = np.maximum(lightness - (light.shine - SHINE_ROOM), 0)
     levelled = 2 * SHINE_ROOM * np.tanh(above / (2 * SHINE_ROOM))
