@@ -14,7 +14,7 @@ from vera.exemplars.bank import ROLES, ExemplarBank
 from vera.exemplars.building import beard_of
 from vera.exemplars.hair import LEAST_HAIR, HairEdge, hair_edge, with_fringe
 from vera.exemplars.identity import Exemplar, frontal
-from vera.exemplars.layout import hairline, mouth_is_open, smile_of, target
+from vera.exemplars.layout import hairline, jawline, mouth_is_open, smile_of, target
 from vera.exemplars.light import Light, measure_light, relit, with_shine_of
 from vera.exemplars.pose import Camera, eye_distance, fit_camera
 from vera.exemplars.region import face_region, skin_of, under_hair
@@ -136,6 +136,7 @@ def observe(bank: ExemplarBank, image: Floats, labels: Labels, landmarks: Points
         smile = smile_of(points, bank.mean, camera)
         camera = fit_camera(bank.mean.at(smile), landmarks)
     region = face_region(points, labels)
+    points = jawline(points, region)
     skin = skin_of(labels, region)
     if skin.sum() < LEAST_SKIN * labels.size:
         raise VeraError("hardly any skin is seen in the face: is it covered? Give a photograph of the bare face")

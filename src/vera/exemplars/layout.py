@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from vera.exemplars.pose import Camera, eye_distance
 from vera.mosaic.points import EYES, FOREHEAD_POINTS, OPENING, mesh
-from vera.types import Points, Semantic
+from vera.types import Mask, Points, Semantic
 
 BROWS_NOSE_EYES = slice(17, 48)
 NOSE, EYE_POINTS, BROW_POINTS, MOUTH = slice(27, 36), slice(36, 48), slice(17, 27), slice(48, 68)
@@ -18,6 +18,8 @@ FEATURES = 1.35
 """DECISION: share of the identity in the layout of brows, eyes and nose; above 1, the difference to the photograph is exaggerated."""
 JAW = 0.35
 """DECISION: share of the identity in the jaw line; more uncovers background beside a narrower jaw."""
+WIDEST_JAW = 1.12
+"""Farthest border of the region, as a factor on the rays to the jaw's landmarks."""
 LIPS = 0.6
 """DECISION: share of the identity in the mouth, where the mouth is not kept."""
 CENTRED = 0.5
@@ -75,6 +77,27 @@ def hairline(points: Points, labels: npt.NDArray[np.uint8], skinlike: Collection
     smooth = np.convolve(np.pad(np.clip(reach, *REACH), 1, mode="edge"), [0.25, 0.5, 0.25], "valid")
     forehead = centre + (points[FOREHEAD_POINTS] - centre) * smooth[:, None]
     return mesh(points[:68], forehead)
+
+
+def jawline(points: Points, region: Mask) -> Points:
+    """The mesh with its jaw where the region ends, where that is a little beyond the landmarks'.
+
+    Landmarks of a chin lie up to a tenth inside it; the new face's jaw line would be seen there as a second one.
+
+    Args:
+        points: ``(105, 2)`` in units of the crop.
+        region: ``(S, S)``: what the new face covers.
+
+    """
+    size = len(region)
+    centre = points[27:31].mean(axis=0)
+    steps = np.arange(1.0, WIDEST_JAW, 0.005)
+    cells = ((centre + (points[:17, None] - centre) * steps[:, None]) * size).astype(int).clip(0, size - 1)
+    # The ray leaves the region for good: ears and hair are beside it.
+    inside = np.logical_and.accumulate(region[cells[..., 1], cells[..., 0]], axis=1)
+    reach = 1 + 0.005 * np.maximum(inside.sum(axis=1) - 1, 0)
+    smooth = np.convolve(np.pad(reach, 1, mode="edge"), [0.25, 0.5, 0.25], "valid")
+    return mesh(np.vstack([centre + (points[:17] - centre) * smooth[:, None], points[17:68]]), points[FOREHEAD_POINTS])
 
 
 def smile_of(points: Points, mean: Frontal, camera: Camera) -> float:

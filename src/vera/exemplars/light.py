@@ -39,6 +39,9 @@ MOST_GLOSS = 2.5
 GLOSS_WIDTH = 0.012
 """Gaussian width, in units of the crop, of the shine that is strengthened: pores are not."""
 
+COLOURED = 0.4
+"""DECISION: share of the change of lightness by which colours become stronger where shine is: it has the lamp's colour, too."""
+
 
 @dataclass(frozen=True)
 class Light:
@@ -121,7 +124,7 @@ def with_shine_of(lab: Floats, own: Light, light: Light, share: Floats) -> Float
     levelled = 2 * SHINE_ROOM * np.tanh(above / (2 * SHINE_ROOM))
     lightness = lightness - share * (above - levelled)
     # More light makes a colour stronger; lightness alone would look like ash on dark skin.
-    stronger = np.maximum(lightness / np.maximum(lab[..., 0], DARKEST), 1.0)[..., None]
+    stronger = 1 + COLOURED * np.maximum(lightness / np.maximum(lab[..., 0], DARKEST) - 1, 0)[..., None]
     return np.concatenate([lightness[..., None], lab[..., 1:] * stronger], axis=2).astype(np.float32)
 
 

@@ -6,7 +6,20 @@ import pytest
 from tests.reference.drawn_bank import drawn_face
 
 from vera.exemplars.fitting import FOREHEAD_CLASSES
-from vera.exemplars.layout import BROW_POINTS, EYE_POINTS, MOUTH, NOSE, Frontal, hairline, opening_of, smile_of, target, with_tilt_of
+from vera.exemplars.layout import (
+    BROW_POINTS,
+    EYE_POINTS,
+    MOUTH,
+    NOSE,
+    WIDEST_JAW,
+    Frontal,
+    hairline,
+    jawline,
+    opening_of,
+    smile_of,
+    target,
+    with_tilt_of,
+)
 from vera.exemplars.pose import DEPTH, eye_distance, fit_camera
 from vera.exemplars.region import face_region, skin_of
 from vera.mosaic.points import EYES, FOREHEAD_POINTS, extend
@@ -170,3 +183,15 @@ def test_the_border_of_the_region_has_no_notches(source):
     plain, made = (face_region(points, one) for one in (labels, notched))
     lengths = [cv2.arcLength(max(cv2.findContours(one.astype(np.uint8), 0, 1)[0], key=len), True) for one in (plain, made)]
     assert lengths[1] < 1.05 * lengths[0]  # 1.15 times as long without
+
+
+@pytest.mark.parametrize(("beyond", "found"), [(1.06, 1.06), (0.95, 1.0), (1.3, WIDEST_JAW)])
+def test_the_jaw_goes_on_to_the_border_of_the_region(source, beyond, found):
+    points, _ = source
+    centre = points[27:31].mean(axis=0)
+    outline = np.vstack([centre + beyond * (points[:17] - centre), points[68:77][::-1]])
+    region = cv2.fillPoly(np.zeros((512, 512), np.uint8), [np.round(outline * 512).astype(np.int32)], 1) > 0
+    made = jawline(points, region)
+    reach = np.linalg.norm(made[2:15] - centre, axis=1) / np.linalg.norm(points[2:15] - centre, axis=1)
+    np.testing.assert_allclose(reach, found, atol=0.012)
+    np.testing.assert_array_equal(made[17:77], points[17:77])

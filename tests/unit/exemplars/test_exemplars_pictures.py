@@ -6,7 +6,7 @@ import pytest
 from tests.reference.drawn_bank import SIZE, drawn_face
 
 from vera.exemplars.hair import hair_edge, with_fringe
-from vera.exemplars.light import MOST_GLOSS, SHINE_ROOM, Light, measure_light, relit, with_shine_of
+from vera.exemplars.light import COLOURED, MOST_GLOSS, SHINE_ROOM, Light, measure_light, relit, with_shine_of
 from vera.exemplars.region import face_region, under_hair
 from vera.exemplars.texture import CONTRAST, MeanLook, _without_strands, mixed_texture
 from vera.mosaic.colour import to_lab, to_rgb
@@ -63,8 +63,7 @@ def test_shine_becomes_as_strong_as_the_photographs_and_no_weaker(gloss, gain):
     above = strengthened[32, 32, 0] - field(OWN)[32, 32, 0]
     assert above == pytest.approx(6 * gain, rel=0.02)
     np.testing.assert_allclose(strengthened[:8, :8], lab[:8, :8], rtol=0.01)
-    # The colour is stronger by as much as the lightness is.
-    ratio = strengthened[32, 32, 0] / lab[32, 32, 0]
+    ratio = 1 + COLOURED * (strengthened[32, 32, 0] / lab[32, 32, 0] - 1)
     np.testing.assert_allclose(strengthened[32, 32, 1:], lab[32, 32, 1:] * ratio, rtol=1e-4)
 
 
