@@ -10,7 +10,7 @@ import contextlib
 import os
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
@@ -105,6 +105,34 @@ class Tally:
         if not done:
             return ""
         return f"{60 * done / seconds:.1f} people a minute, {timedelta(seconds=round((total - self.people) * seconds / done))} left"
+
+
+def require_archive(settings: Mapping[str, object], manifest: Path | None, one: Mapping[str, object], *, report: bool) -> Path:
+    """Check that options of an archive are given with a manifest, and without what belongs to one person.
+
+    Args:
+        settings: options of an archive by name, at least one of them with a value; None for those that are not given.
+        manifest: table of people; None if it is not given.
+        one: options and arguments of one person by name; false for those that are not given.
+        report: whether pages for each person were asked for.
+
+    Returns:
+        The manifest.
+
+    Raises:
+        VeraError: options that do not belong together, or no manifest.
+
+    """
+    asked = next(name for name, value in settings.items() if value is not None)
+    if needless := [name for name, value in one.items() if value]:
+        raise VeraError(f"{asked} is for the people of a --manifest, and {needless[0]} belongs to one person: leave one of them out")
+    if report:
+        raise VeraError(f"--report is made by one process: leave {asked} out, or --report")
+    if not manifest:
+        raise VeraError(f"{asked} is for the people of a --manifest: name one, or leave it out")
+    if settings["--address"] and settings["--engine"] != "ray":
+        raise VeraError("--address names a Ray cluster: add --engine ray, or leave it out")
+    return manifest
 
 
 def anonymize_archive(archive: Archive, *, workers: int, threads: int | None, ray: bool = False, address: str | None = None) -> None:

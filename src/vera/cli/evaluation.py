@@ -23,8 +23,8 @@ from vera.data.verification_pairs import read_pairs
 from vera.distributed import parse_shard, rank
 from vera.evaluation.api import evaluate
 from vera.evaluation.baselines.ksame import TooFewFaces
-from vera.evaluation.protocol.calibration import CalibrationPairs
 from vera.evaluation.protocol.items import Method
+from vera.evaluation.protocol.run import CalibrationPairs
 from vera.evaluation.report.results import page
 from vera.faces.detection import DlibDetector
 from vera.faces.parser_choice import choose_parser

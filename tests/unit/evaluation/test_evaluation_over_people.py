@@ -9,8 +9,8 @@ from torchmetrics.functional.classification import binary_eer
 
 from vera.evaluation.metrics import over_people
 from vera.evaluation.metrics.base import share_of_people
-from vera.evaluation.metrics.over_people import Pairs, verification
 from vera.evaluation.metrics.recognition import ReIdentification
+from vera.evaluation.metrics.verification import Pairs, verification
 from vera.types import VeraError
 
 TRUTH = {"auc": 0.9230, "eer": 0.1606, "0.01": 0.4764}

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vera.evaluation.baselines.region import ALIGNED, Baseline, BaselineScene
+from vera.evaluation.baselines.obscuring import ALIGNED, Baseline, BaselineScene
 from vera.faces.alignment import align, warp_to_photograph
 from vera.faces.detection import Detector
 from vera.faces.parsing import Parser

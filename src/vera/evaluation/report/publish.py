@@ -9,9 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from vera.evaluation.protocol.results import PATH
 from vera.evaluation.report.results import RESULTS, page, read
-from vera.files import write_into_run
+from vera.files import PATH_IN_TEXT, write_into_run
 from vera.types import VeraError
 from vera.untrusted import read_bytes
 
@@ -70,4 +69,4 @@ def _without_paths(value: Any) -> Any:
         return {_without_paths(key): _without_paths(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_without_paths(item) for item in value]
-    return re.sub(PATH, LEFT_OUT, value).strip() if isinstance(value, str) else value
+    return re.sub(PATH_IN_TEXT, LEFT_OUT, value).strip() if isinstance(value, str) else value

@@ -15,8 +15,8 @@ from vera.bundle import BundleInfo
 from vera.moved import STORED
 from vera.training.export.autoencoder import BankSettings, export_autoencoder
 from vera.training.export.contrastive import export_contrastive
-from vera.training.export.stored import read_config
 from vera.training.runs.record import read_checkpoint
+from vera.training.runs.stored import read_config
 from vera.types import VeraError
 from vera.untrusted import field, shown
 

@@ -23,7 +23,7 @@ from vera.inversion.mapped import TRUNCATION
 from vera.inversion.objective import InversionObjective
 from vera.inversion.refinement import REFINEMENT
 from vera.mosaic.records import META, labels
-from vera.training.export.stored import build
+from vera.training.runs.stored import build
 from vera.types import VeraError
 from vera.untrusted import field, shown
 
@@ -93,7 +93,7 @@ def _mix(network: Autoencoder, bank: BankSettings, config: Any) -> dict[str, Any
         if OmegaConf.select(config, "datamodule.dataset.pattern") is None:
             raise VeraError("--pattern: this run's faces have no names to choose by; leave it out")
         OmegaConf.update(config, "datamodule.dataset.pattern", bank.pattern)
-    dataset = build(config, "datamodule.dataset", FaceDataset, rooms=("data",), what=CONFIG)  # type: ignore[type-abstract]
+    dataset = build(config, "datamodule.dataset", FaceDataset, packages=("data",), what=CONFIG)  # type: ignore[type-abstract]
     if len(dataset) < PEOPLE:
         raise VeraError(f"the bank mixes {PEOPLE} faces at a time, there are {len(dataset)}: widen --pattern")
     _require_faces(dataset)

@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from vera.files import printable, write_into_run
 from vera.moved import modernise
-from vera.training.export.stored import read_values
+from vera.training.runs.stored import read_values
 from vera.types import VeraError
 from vera.untrusted import field, read_json, read_text
 
