@@ -34,8 +34,10 @@ DOCSTRINGS = (
     "the game",
     "games",
 )
-# A summary names the thing or the action; it does not begin in the middle of a sentence.
+# A summary names the thing or the action, an entry of Args or Attributes is a noun phrase: neither begins in the middle of a sentence.
 FIRST_WORDS = r"(?:what|who|whose|which|where|when|how|of|by|as|it|they|them|see|for|from|with|without|in|at|beside|those|some)\b"
+# "Remove it.": the reader does not know what. A summary stands alone.
+PRONOUN = r"\w+ (it|them)\b"
 LEAST_WORDS = 4
 
 
@@ -52,11 +54,11 @@ def docstrings(path):
                 yield after.lineno, "", inspect.cleandoc(after.value.value)
 
 
-def entries(text):
-    """The entries of a docstring's section ``Args:``, as (argument, description)."""
+def entries(text, section="Args"):
+    """The entries of a section of a docstring, as (name, description)."""
     found, inside = [], False
     for line in text.splitlines():
-        if line == "Args:":
+        if line == f"{section}:":
             inside = True
         elif line and not line.startswith(" "):
             inside = False
@@ -77,11 +79,16 @@ def test_docstrings_need_no_decoding(path):
     faults = []
     for line, name, text in docstrings(path):
         faults += [f"line {line}, {name}: {riddle!r}" for riddle in riddles(text, DOCSTRINGS)]
+        if name and re.match(PRONOUN, text):
+            faults.append(f"line {line}, {name}: a summary names the thing instead of a pronoun: {text.splitlines()[0]!r}")
         if name and re.match(FIRST_WORDS, text, re.IGNORECASE):
             faults.append(f"line {line}, {name}: a summary names the thing or the action: {text.splitlines()[0]!r}")
         for argument, description in entries(text):
             if len(description.split()) < LEAST_WORDS:
                 faults.append(f"line {line}, {name}, {argument}: under {LEAST_WORDS} words: {description!r}")
+        for entry, description in [*entries(text), *entries(text, "Attributes")]:
+            if re.match(FIRST_WORDS, description, re.IGNORECASE):
+                faults.append(f"line {line}, {name}, {entry}: an entry is a noun phrase: {description!r}")
     assert not faults, "\n".join(faults)
 
 

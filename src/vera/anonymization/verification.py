@@ -132,7 +132,7 @@ class Verifier:
 
         Args:
             outputs: an output for each photograph, in its order.
-            handlings: what became of each (:data:`vera.anonymization.faceless.HANDLINGS`); empty: all are the renderer's.
+            handlings: treatment of each photograph (:data:`vera.anonymization.faceless.HANDLINGS`); empty: all are the renderer's.
 
         """
         reasons: list[str] = []
@@ -277,7 +277,7 @@ def handling_faults(output: Anonymized, handling: str, *, face_found: bool) -> l
 
     Args:
         output: the output with its regions.
-        handling: what became of it, one of :data:`vera.anonymization.faceless.HANDLINGS`.
+        handling: treatment of the photograph, one of :data:`vera.anonymization.faceless.HANDLINGS`.
         face_found: the source shows a face, so that a cover hides this face; else it hides all but the preserved region.
 
     """

@@ -59,7 +59,7 @@ class Archive:
     """The people to anonymize, and the place of their outputs.
 
     Attributes:
-        manifest: table of people.
+        manifest: table of people and photographs.
         out: folder of the outputs, or of folders ``00000``, ``00001``, ... of so many people each.
         per_folder: people of a folder; None puts all into one.
         rename: whether outputs and people get neutral names.
@@ -88,9 +88,9 @@ class Tally:
 
     Attributes:
         people: people who are done.
-        kept: of them those whom an earlier call had finished.
+        kept: people of these whom an earlier call had finished.
         lost: records of those who were not written: who and why.
-        started: when the first of the others was begun.
+        started: time at which the first of the others was begun.
 
     """
 
@@ -139,7 +139,7 @@ def anonymize_archive(archive: Archive, *, workers: int, threads: int | None, ra
     """Anonymize everybody whom an earlier call has not finished.
 
     Args:
-        archive: what is anonymized, and where to.
+        archive: people to anonymize, and the place of the outputs.
         workers: number of processes, or most Ray actors.
         threads: threads of each; None divides this machine's cores, or takes one on a Ray cluster.
         ray: let Ray run the workers.
@@ -165,7 +165,7 @@ def anonymize(archive: Archive, engine: contextlib.AbstractContextManager[Workfo
     """Anonymize everybody whom an earlier call has not finished.
 
     Args:
-        archive: what is anonymized, and where to.
+        archive: people to anonymize, and the place of the outputs.
         engine: engine, whose processes live while its context lasts.
 
     Raises:
@@ -207,7 +207,7 @@ def planned(index: ManifestIndex, start: int, stop: int, archive: Archive) -> li
         index: index of the manifest.
         start: number of the first person, from 0.
         stop: number after the last.
-        archive: what is anonymized, and where to.
+        archive: people to anonymize, and the place of the outputs.
 
     Raises:
         VeraError: two outputs would have the same name, or the format is not possible.

@@ -55,7 +55,7 @@ def candidates(line: str) -> list[str]:
     """Words that may stand at the end of a command line; empty where only names of files can follow.
 
     Args:
-        line: what is typed so far, from ``vera`` to the cursor.
+        line: words typed so far, from ``vera`` to the cursor.
 
     """
     try:

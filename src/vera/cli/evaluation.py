@@ -69,7 +69,7 @@ def ours(
         leave_out_donors: no face is mixed from rows that its own owner went into, where the people are the bank's donors.
         preserve: classes that are kept, by name or as such.
         seed: seed of the identities; whole number from 0.
-        device: where the network runs.
+        device: device that the network runs on.
         options: further fields of :class:`vera.anonymization.request.Options`.
 
     """

@@ -81,7 +81,7 @@ def preview_by(photograph: Photograph, options: Options, *, detector: Detector, 
 
     Args:
         photograph: the photograph that shows the face.
-        options: which face is taken.
+        options: options that choose the face.
         detector: face detector with 68 landmarks.
         others: further detectors, which look for turned faces.
         parser: parser that segments the aligned face.

@@ -30,7 +30,7 @@ class GeneratedPair(NamedTuple):
     Attributes:
         images: ``(2, 3, S, S)`` in [-1, 1].
         labels: ``(2, S, S)`` class numbers.
-        codes: what they were made from, a batch of two.
+        codes: latent codes of the two images, a batch of two.
 
     """
 

@@ -64,9 +64,9 @@ def evaluate(
             (:func:`vera.evaluation.metrics.appearance.skin_tone`).
         attack: names of attackers (:data:`vera.evaluation.measures.attackers.ATTACKS`), ``region`` or ``all``.
         panels: photographs in the picture of faces; 0 for none.
-        device: where the measures' networks run.
+        device: device that the measures' networks run on.
         batch_size: images they take at once.
-        config: what the run was asked to do, for the record.
+        config: configuration of the run, for the record.
         tell: a function that is told of every item; None for no reports.
         shard: ``(number, count)``: only make this share of the items and report nothing; other processes, which need not know of this one,
             may make the other shares in the same folder at the same time. A run without it then finds all items done, and reports.

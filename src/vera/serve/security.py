@@ -50,7 +50,7 @@ class Access:
 
     Attributes:
         hosts: values of the Host header: names of this server, with its port.
-        token: what `vera serve` prints, and what scripts send as ``Authorization: Bearer TOKEN``.
+        token: secret that `vera serve` prints and that scripts send as ``Authorization: Bearer TOKEN``.
         session: value of the cookie.
         mark: value of the header :data:`MARK`, which stands in the page.
 
@@ -88,7 +88,7 @@ class Guard:
 
     Args:
         app: the application that answers.
-        access: what requests must show.
+        access: proofs that requests must show.
 
     """
 

@@ -35,7 +35,7 @@ class KSame(Baseline):
     Args:
         detector: face detector, also for the gallery's faces.
         gallery: person to a photograph of theirs; those without a face are counted and left out.
-        k: how many faces are averaged.
+        k: number of faces that are averaged.
         preserve: classes kept bit for bit.
         parser: parser that finds the preserved classes; None where nothing is preserved.
 

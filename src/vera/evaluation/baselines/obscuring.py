@@ -29,8 +29,8 @@ class BaselineScene:
     """One photograph as a baseline sees it.
 
     Attributes:
-        photograph: the source.
-        face: its largest face.
+        photograph: the source photograph.
+        face: the largest face, aligned.
         region: ``(H, W)``, the face with its forehead.
         preserved: ``(H, W)``, kept bit for bit.
         others: faces beside the one that is treated.

@@ -101,7 +101,7 @@ class Preserved(Measure):
 
     Args:
         metric: agreement in the preserved region; with a network it also measures LPIPS.
-        device: where the network runs.
+        device: device that the network runs on.
 
     """
 

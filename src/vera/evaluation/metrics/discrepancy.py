@@ -27,7 +27,7 @@ class KernelDistance(Collected):
 
     Args:
         features: a frozen network from images to vectors, as in :class:`vera.evaluation.metrics.frechet.FrechetDistance`.
-        subsets: how many are drawn.
+        subsets: number of subsets that are drawn.
         subset_size: images of each side in a subset.
         seed: seed of the subsets; 2020 is torch-fidelity's.
 

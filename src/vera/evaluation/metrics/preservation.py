@@ -188,7 +188,7 @@ class LpipsDistance(Metric):
         self.count = self.count + len(distances)
 
     def compute(self) -> Tensor:
-        """Mean, ``()``.
+        """Mean distance, ``()``.
 
         Raises:
             VeraError: no pair was given.

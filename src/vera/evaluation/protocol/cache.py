@@ -26,7 +26,7 @@ class Observed:
     """One person before and after a method, as a finished run has recorded it.
 
     Attributes:
-        person: id.
+        person: id of the person.
         status: status of the method's item: ``written``, ``refused``, ``unusable`` or ``failed``.
         digests: digests of the source photographs.
         before: observations of the source photographs.
@@ -116,7 +116,7 @@ def save_seen(path: Path, seen: Sequence[Observation]) -> None:
 
 
 def load_seen(path: Path) -> list[Observation]:
-    """Read them.
+    """Read the observations of one person's photographs.
 
     Raises:
         VeraError: the file is missing or damaged.

@@ -39,7 +39,7 @@ class AnonymizerResult:
 
     Attributes:
         record: plain values, one line of ``results.jsonl``.
-        curves: for each recogniser.
+        curves: distance curves by the recogniser's name.
 
     """
 
@@ -53,7 +53,7 @@ class Scorer:
     Args:
         people: all people of the evaluation.
         items: records of the finished items, from the ledger.
-        files: where written photographs and observations are.
+        files: paths of written photographs and observations.
         judges: judges that looked at the photographs.
         calibration: calibration of the judges' recognisers.
         measures: measures of photographs, beside those of detectors and recognisers.

@@ -123,8 +123,8 @@ class CalibrationPairs:
     """Pairs of photographs on which thresholds are calibrated.
 
     Attributes:
-        pairs: of one person and of two (:func:`vera.data.verification_pairs.read_pairs`).
-        source: what they are, for the record.
+        pairs: pairs of one person and of two (:func:`vera.data.verification_pairs.read_pairs`).
+        source: description of the pairs, for the record.
         rates: false-accept rates that get a threshold, as far as the pairs can show them.
         folder: folder of the cache of observations, which other runs may share; None for the run's own.
 
@@ -143,7 +143,7 @@ def calibrate(given: CalibrationPairs | None, judges: Sequence[Judge], cache: Ob
         given: the pairs; None for no calibration.
         judges: judges whose recognisers are calibrated.
         cache: cache of these judges' observations; photographs of an earlier run are taken from it.
-        session: where figures come from, for pairs with a folder of their own.
+        session: provenance of the figures, for pairs with a folder of their own.
 
     Raises:
         VeraError: a photograph can't be read.

@@ -57,7 +57,7 @@ class Judged:
     Attributes:
         detector: name of the detector by which faces are found.
         recogniser: name of the recogniser by which people are recognised, at its own threshold.
-        distance: the recogniser's.
+        distance: the recogniser's distance.
 
     """
 
@@ -71,9 +71,9 @@ class Outcome:
     """Outcome of one person: status, embeddings and detections before and after.
 
     Attributes:
-        person: id.
-        status: of the anonymizer's item.
-        digests: of the photographs.
+        person: id of the person.
+        status: status of the anonymizer's item.
+        digests: digests of the photographs.
         before: ``(N, D)`` embeddings of the photographs; NaN where there is none.
         after: embeddings of the written outputs, ``(N, D)``; no rows if nothing was written.
         found: whether the face was found, for each of these.
@@ -192,7 +192,7 @@ class FairnessTable:
 
     Attributes:
         title: names of the anonymizer and the recogniser.
-        rows: what :func:`by_group` returned.
+        rows: rows that :func:`by_group` returned.
         why: reason why there are no rows.
 
     """

@@ -28,7 +28,7 @@ def publish(run: Path, folder: Path, *, data: str, figures: Mapping[str, str]) -
     Args:
         run: folder of the finished run.
         folder: folder of the experiment, for ``results.jsonl``, the table as ``results.md``, and the figures.
-        data: what the photographs are, in place of the folders they lie in.
+        data: description of the photographs, in place of their folders.
         figures: the run's pictures and the names they get; panels show people and are refused.
 
     Returns:

@@ -89,7 +89,7 @@ def merge(runs: Sequence[Path], folder: Path, *, form: str = "markdown") -> tupl
     Args:
         runs: folders of finished evaluations.
         folder: folder for the table and the figures.
-        form: of the returned page: ``markdown``; ``latex`` or ``html``, which is also written to the folder.
+        form: format of the returned page: ``markdown``; ``latex`` or ``html``, which is also written to the folder.
 
     Returns:
         The page in its form, and the files.
@@ -172,7 +172,7 @@ def web_page(cells: Sequence[Sequence[str]], notes: str) -> str:
 
     Args:
         cells: texts by row and column; the first row is the header, the first column the titles.
-        notes: what the report's notes say, as Markdown with lists.
+        notes: the report's notes as Markdown with lists.
 
     """
     header, *rows = ["".join(f"<{tag}>{html.escape(text)}</{tag}>" for text in row) for tag, row in _tagged(cells)]

@@ -37,12 +37,12 @@ class BankSettings:
     """Settings of the bank of identities in the bundle.
 
     Attributes:
-        identities: how many.
-        seed: of the mixtures.
+        identities: number of identities.
+        seed: seed of the mixtures.
         pattern: glob of the names of the faces that they are mixed from (a folder of images); None for all of them.
         alike: field of the data's ``meta.jsonl``, such as ``sex``: only faces of equal value are mixed, and each value becomes an
             identity group. None mixes all.
-        truncation: of identities that are drawn from a mapping; None for :data:`vera.inversion.mapped.TRUNCATION`.
+        truncation: truncation of identities that are drawn from a mapping; None for :data:`vera.inversion.mapped.TRUNCATION`.
 
     """
 
@@ -63,7 +63,7 @@ def export_autoencoder(
         state: ``vera`` of its checkpoint.
         out: the bundle to make.
         bank: the identities to mix.
-        provenance: what is known of the weights beside the stage, the faces and the bank.
+        provenance: origin of the weights beside the stage, the faces and the bank.
         **stated: licence, card and dtype, see :func:`vera.bundle.save`.
 
     Raises:

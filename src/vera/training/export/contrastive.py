@@ -35,7 +35,7 @@ def export_contrastive(
         config: configuration of the run; its attributes' encoders are built again from it.
         state: ``vera`` of its checkpoint.
         out: the bundle to make.
-        provenance: what is known of the weights beside the stage and the controls.
+        provenance: origin of the weights beside the stage and the controls.
         **stated: licence, card and dtype, see :func:`vera.bundle.save`.
 
     """
@@ -60,7 +60,7 @@ def with_controls(network: Generator, encoders: Mapping[str, AttributeEncoder], 
     Args:
         network: generator with attributes and a mapping.
         encoders: frozen encoder of each attribute, by name; one without quantities (an embedding) gets no control.
-        faces: how many the fit takes.
+        faces: number of faces for the fit.
         seed: seed of the generated faces.
 
     Raises:

@@ -82,7 +82,7 @@ def build(config: Any, key: str, kind: type[T], *, packages: tuple[str, ...], wh
     Args:
         config: the configuration from :func:`read_config`, or a part of it.
         key: key of the part, levels separated by dots.
-        kind: what the part must be; a protocol stands for its methods.
+        kind: class of the part; a protocol stands for its methods.
         packages: packages in ``vera`` from which classes may come.
         what: the file's name in messages.
 
