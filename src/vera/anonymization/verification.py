@@ -194,9 +194,7 @@ class Verifier:
             # also where the source's face was: a recogniser must not find it there either
             there = embeddings(recogniser, output.image, source.landmarks, scales=(1.0,) if self.new_face else SCALES)
             views.append((embeddings(recogniser, output.image, look.new.landmarks, scales=SCALES) if look.new else []) + there)
-        to_source = [
-            [min(recogniser.distance(a, b) for a in mine for b in theirs) for theirs in sources] if mine else [] for mine in views
-        ]
+        to_source = [[min(recogniser.distance(a, b) for a in mine for b in theirs) for theirs in sources] if mine else [] for mine in views]
         rendered = [view for view, handling in zip(views, handlings, strict=True) if view and handling == RENDERED]
         between = [recogniser.distance(a[0], b[0]) for a, b in combinations(rendered, 2)]
         objections = [

@@ -95,9 +95,7 @@ class Guard:
     def __init__(self, app: App, access: Access) -> None:
         self.app, self.access = app, access
 
-    async def __call__(
-        self, scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
-    ) -> None:
+    async def __call__(self, scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]) -> None:
         """Refuse a request, or hand it on; every answer gets :data:`HEADERS`."""
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
