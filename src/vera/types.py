@@ -127,7 +127,7 @@ class Photograph:
     """A photograph decoded once: upright (EXIF orientation applied), 8 bit, sRGB.
 
     Attributes:
-        pixels: ``(H, W, 3)`` uint8 RGB, read-only.
+        pixels: ``(H, W, 3)`` uint8 RGB.
         name: file stem, used for output names.
         digest: SHA-256 of the file's bytes (of the pixels for one made in memory).
         warnings: facts of the file that somebody should look at, for the audit.
@@ -140,11 +140,6 @@ class Photograph:
     digest: str
     warnings: tuple[str, ...] = ()
     quarter_turns: int = 0
-
-    def __post_init__(self) -> None:
-        pixels = self.pixels.view()  # not the array itself, which may be the caller's
-        pixels.flags.writeable = False  # no detector, parser or recogniser can change what is compared and written later
-        object.__setattr__(self, "pixels", pixels)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -305,7 +300,7 @@ def image_to_tensor(pixels: Pixels) -> Tensor:
     """
     import torch
 
-    return torch.from_numpy(pixels.astype(np.float32, order="C")).permute(2, 0, 1) / 127.5 - 1  # a copy: pixels may be read-only
+    return torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1).float() / 127.5 - 1
 
 
 def tensor_to_image(image: Tensor) -> Pixels:
