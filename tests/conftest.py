@@ -1,4 +1,4 @@
-"""The workers share the cores; shapes and types at the boundaries of the rooms are checked in tests, and only there."""
+"""The workers share the cores; shapes and types at the boundaries of these packages are checked in tests, and only there."""
 
 import os
 import sys
@@ -10,8 +10,8 @@ import pytest
 from jaxtyping import install_import_hook
 from joblib import cpu_count
 
-ROOMS = ("ops", "features", "generator", "inversion", "data.sample")
-install_import_hook([f"vera.{room}" for room in ROOMS], "beartype.beartype").__enter__()
+CHECKED = ("ops", "features", "generator", "inversion", "data.sample")
+install_import_hook([f"vera.{package}" for package in CHECKED], "beartype.beartype").__enter__()
 
 CONF = Path(__file__).parents[1] / "conf"
 FOUND = (spec := find_spec("vera.conf")) and next(iter(spec.submodule_search_locations))

@@ -23,8 +23,8 @@ from vera.attributes.encoder import AttributeEncoder, encoder_config
 from vera.evaluation.measures.controls import Reading, control, disentanglement, separability
 from vera.evaluation.measures.probe import ProceduralProbe
 from vera.training.export.contrastive import GENERATOR, with_controls
-from vera.training.export.stored import read_config
 from vera.training.runs.record import read_checkpoint
+from vera.training.runs.stored import read_config
 
 HERE = Path(__file__).parent
 SWEEP = ["stage.mirroring=true,false", "stage.projection=true,false", "stage.loss=ntxent,margin"]

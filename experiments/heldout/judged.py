@@ -19,8 +19,8 @@ from vera.data.folder import FolderDataset
 from vera.data.sample import decode_images, decode_labels
 from vera.evaluation.judges import Judge, Observer
 from vera.evaluation.metrics.base import distances
+from vera.evaluation.metrics.discrepancy import KernelDistance
 from vera.evaluation.metrics.frechet import FrechetDistance
-from vera.evaluation.metrics.kernel import KernelDistance
 from vera.evaluation.metrics.segmentation import SegmentationConsistency, agreement
 from vera.faces.parsing import Parser
 from vera.faces.photograph import photograph_from_pixels

@@ -17,7 +17,7 @@ from torchmetrics.functional.image import multiscale_structural_similarity_index
 
 from vera.evaluation.judges import Observation, Observer, dlib_judge
 from vera.evaluation.metrics.attributes import AttributePreservation
-from vera.evaluation.metrics.lpips_distance import LpipsDistance
+from vera.evaluation.metrics.preservation import LpipsDistance
 from vera.evaluation.metrics.segmentation import agreement
 from vera.faces.parser_choice import choose_parser
 from vera.faces.photograph import photograph_from_pixels

@@ -55,10 +55,10 @@ class BundleInfo:
     """Record of a loaded bundle: folder, digest, licence and provenance.
 
     Attributes:
-        path: its folder.
+        path: folder of the bundle.
         digest: SHA-256 over weights and record.
-        licence: of the weights.
-        provenance: how they were made (data, images seen, versions), as recorded by the training run.
+        licence: licence of the weights.
+        provenance: origin of the weights (data, images seen, versions), as recorded by the training run.
 
     """
 
@@ -97,7 +97,7 @@ def save(
     Args:
         path: the folder to make; it must not exist.
         network: network of a class in :data:`LOADABLE`, with a ``config`` dictionary: its constructor's keyword arguments.
-        provenance: how the weights were made.
+        provenance: origin of the weights.
         licence: licence of the weights, as the model card states it.
         card: the model card, Markdown.
         dtype: type of the weights on disk: bfloat16 is half as large and good enough to look at; float32 keeps converted
@@ -171,7 +171,7 @@ def load(path: str | Path | None = None, *, device: str = "cpu", kind: type[nn.M
 
     Args:
         path: folder of the bundle; None for the shipped generator's, which ``vera sample`` draws from by default.
-        device: where the network goes.
+        device: device that the network is moved to.
         kind: class that the network must have, such as :class:`vera.generator.network.Generator`; type checkers know the result by it.
 
     Returns:

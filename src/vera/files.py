@@ -29,6 +29,8 @@ BLOCK = 1 << 16
 TURNING = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
 TURNS = frozenset({chr(0x200E), chr(0x200F), chr(0x061C)})
 """Unicode marks that change the direction of the text after them: a name may look like another."""
+PATH_IN_TEXT = r"\s*(?<!\w)(?:~|[A-Za-z]:(?=\\))?[/\\]\S*[^\s,;.]"
+"""Pattern of an absolute path in a text, up to the next space: as far as it can be told without quotes around it."""
 
 
 def part_of(path: Path) -> Path:

@@ -10,6 +10,8 @@ from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 TARGET = "_target_"
 MOVED = {
     "vera.evaluation.interface.people_in": "vera.evaluation.api.people_in",
+    "vera.evaluation.metrics.kernel.KernelDistance": "vera.evaluation.metrics.discrepancy.KernelDistance",
+    "vera.evaluation.metrics.lpips_distance.LpipsDistance": "vera.evaluation.metrics.preservation.LpipsDistance",
     "vera.evaluation.metrics.replacement.Replacement": "vera.evaluation.metrics.preservation.Replacement",
     "vera.evaluation.protocol_judges.dlib_judge": "vera.evaluation.judges.dlib_judge",
     "vera.evaluation.protocol_judges.insightface_judge": "vera.evaluation.judges.insightface_judge",

@@ -20,7 +20,7 @@ def provenance(config: Mapping[str, Any], *, device: str) -> dict[str, Any]:
     """The record of one session, plain values.
 
     Args:
-        config: what the session was asked to do, resolved.
+        config: resolved configuration of the session.
         device: device that networks run on, such as ``cpu`` or ``cuda``.
 
     """

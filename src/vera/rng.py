@@ -14,7 +14,7 @@ def key(seed: int, stream: str, index: int) -> int:
 
     Args:
         seed: seed of the run; whole number from 0.
-        stream: what the numbers are for, for example ``"order"``; another stream gives independent numbers.
+        stream: purpose of the numbers, for example ``"order"``; another stream gives independent numbers.
         index: global image index, or any whole number.
 
     """
@@ -42,7 +42,7 @@ class Draws:
 
     Args:
         seed: seed of the run; whole number from 0.
-        device: where the numbers are drawn.
+        device: device that the numbers are drawn on.
         dtype: type of the numbers; None for torch's default when they are drawn. Other types give other numbers.
 
     Examples:
@@ -62,7 +62,7 @@ class Draws:
         """``(B, *shape)`` standard normal numbers, one row for each global image index.
 
         Args:
-            stream: what they are for; another stream gives independent numbers.
+            stream: purpose of the numbers; another stream gives independent numbers.
             indices: global image indices, one for each row.
             *shape: shape of one row.
 

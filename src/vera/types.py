@@ -130,8 +130,8 @@ class Photograph:
         pixels: ``(H, W, 3)`` uint8 RGB.
         name: file stem, used for output names.
         digest: SHA-256 of the file's bytes (of the pixels for one made in memory).
-        warnings: what somebody should look at in the file, for the audit.
-        quarter_turns: by how many quarter turns anticlockwise the decoded file was turned to be upright, 0 to 3.
+        warnings: facts of the file that somebody should look at, for the audit.
+        quarter_turns: anticlockwise quarter turns that made the decoded file upright, 0 to 3.
 
     """
 
@@ -143,7 +143,7 @@ class Photograph:
 
     @property
     def size(self) -> tuple[int, int]:
-        """``(H, W)``."""
+        """Height and width in pixels, ``(H, W)``."""
         return self.pixels.shape[0], self.pixels.shape[1]
 
     def __repr__(self) -> str:

@@ -51,8 +51,8 @@ class TensorFile(NamedTuple):
     """Content of a safetensors file.
 
     Attributes:
-        tensors: by name, on the CPU; all numbers are finite.
-        metadata: its texts.
+        tensors: tensors by name, on the CPU; all numbers are finite.
+        metadata: texts of the file's header.
 
     """
 
@@ -153,7 +153,7 @@ def read_json_lines(
         path: path of the file, UTF-8.
         what: its name in messages.
         whole: leave out what follows the last newline: the beginning of a line whose writer was killed.
-        mend: what to do where a line is damaged.
+        mend: advice where a line is damaged.
         limit: most bytes that are read.
 
     Raises:
@@ -249,7 +249,7 @@ def parse_json(content: bytes, *, what: str, depth: int = JSON_DEPTH, mend: str 
         content: bytes of a JSON text in UTF-8.
         what: the text's name in messages.
         depth: most levels of nesting.
-        mend: what to do where it is damaged.
+        mend: advice where it is damaged.
 
     Raises:
         VeraError: it is no JSON, nested deeper, or has a number that is not finite or a text that is no Unicode.

@@ -78,8 +78,7 @@ def test_preempted_and_resumed_equals_uninterrupted(tmp_path, monkeypatch, numbe
 
 def test_accumulated_micro_batches_equal_the_whole_batch(tmp_path):
     runs = [
-        train(composed(tmp_path / str(size), "images=32", DOUBLE, *LARGE_EPS, f"stage.per_device={size}", *QUIET, *BUSY))
-        for size in (4, 8)
+        train(composed(tmp_path / str(size), "images=32", DOUBLE, *LARGE_EPS, f"stage.per_device={size}", *QUIET, *BUSY)) for size in (4, 8)
     ]
     (first, _), (second, _) = map(everything, runs)
     assert_equal_runs(first, second)

@@ -10,7 +10,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "src" / "vera").rglob("*.py"))
 MANUAL = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SAFETY.md", "SECURITY.md")]
-MANUAL += sorted((ROOT / "docs").rglob("*.md"))
+MANUAL += sorted(path for folder in ("docs", "experiments", "benchmarks", "src") for path in (ROOT / folder).rglob("*.md"))
+CONF = sorted((ROOT / "conf").rglob("*.yaml"))
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
 
 # Phrases that a reader has to decode. The first group is banned in comments and the manual, too.
@@ -33,8 +34,10 @@ DOCSTRINGS = (
     "the game",
     "games",
 )
-# A summary names the thing or the action; it does not begin in the middle of a sentence.
+# A summary names the thing or the action, an entry of Args or Attributes is a noun phrase: neither begins in the middle of a sentence.
 FIRST_WORDS = r"(?:what|who|whose|which|where|when|how|of|by|as|it|they|them|see|for|from|with|without|in|at|beside|those|some)\b"
+# "Remove it.": the reader does not know what. A summary stands alone.
+PRONOUN = r"\w+ (it|them)\b"
 LEAST_WORDS = 4
 
 
@@ -51,11 +54,11 @@ def docstrings(path):
                 yield after.lineno, "", inspect.cleandoc(after.value.value)
 
 
-def entries(text):
-    """The entries of a docstring's section ``Args:``, as (argument, description)."""
+def entries(text, section="Args"):
+    """The entries of a section of a docstring, as (name, description)."""
     found, inside = [], False
     for line in text.splitlines():
-        if line == "Args:":
+        if line == f"{section}:":
             inside = True
         elif line and not line.startswith(" "):
             inside = False
@@ -76,15 +79,20 @@ def test_docstrings_need_no_decoding(path):
     faults = []
     for line, name, text in docstrings(path):
         faults += [f"line {line}, {name}: {riddle!r}" for riddle in riddles(text, DOCSTRINGS)]
+        if name and re.match(PRONOUN, text):
+            faults.append(f"line {line}, {name}: a summary names the thing instead of a pronoun: {text.splitlines()[0]!r}")
         if name and re.match(FIRST_WORDS, text, re.IGNORECASE):
             faults.append(f"line {line}, {name}: a summary names the thing or the action: {text.splitlines()[0]!r}")
         for argument, description in entries(text):
             if len(description.split()) < LEAST_WORDS:
                 faults.append(f"line {line}, {name}, {argument}: under {LEAST_WORDS} words: {description!r}")
+        for entry, description in [*entries(text), *entries(text, "Attributes")]:
+            if re.match(FIRST_WORDS, description, re.IGNORECASE):
+                faults.append(f"line {line}, {name}, {entry}: an entry is a noun phrase: {description!r}")
     assert not faults, "\n".join(faults)
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT / "src")))
+@pytest.mark.parametrize("path", [*SOURCES, *CONF], ids=lambda path: str(path.relative_to(ROOT)))
 def test_comments_need_no_decoding(path):
     comments = [(number, line.partition("#")[2]) for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)]
     faults = [f"line {number}: {riddle!r} in {text!r}" for number, text in comments for riddle in riddles(text, EVERYWHERE)]
@@ -95,6 +103,21 @@ def test_comments_need_no_decoding(path):
 def test_the_manual_needs_no_decoding(path):
     faults = riddles(path.read_text(encoding="utf-8"), (*EVERYWHERE, "(this|the) (house|rooms|floors)"))
     assert not faults, faults
+
+
+def helps(path):
+    """Every help text of a command's options and arguments: its line and the text."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call):
+            for keyword in node.keywords:
+                if keyword.arg == "help" and isinstance(keyword.value, ast.Constant):
+                    yield node.lineno, keyword.value.value
+
+
+def test_help_of_options_needs_no_decoding():
+    texts = [(path.name, line, text) for path in SOURCES if path.parent.name == "cli" for line, text in helps(path)]
+    assert len(texts) > 80
+    assert not [text for text in texts if riddles(text[2], DOCSTRINGS) or re.match(FIRST_WORDS, text[2], re.IGNORECASE)]
 
 
 def test_the_patterns_find_riddles():

@@ -7,7 +7,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from vera.moved import MOVED, current, modernise
-from vera.training.export.stored import find_class
+from vera.training.runs.stored import find_class
 
 
 @pytest.mark.parametrize("old", sorted(MOVED))

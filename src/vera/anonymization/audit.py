@@ -110,7 +110,7 @@ def outcome(record: dict[str, Any], attempt: int, identity: HasFacts, *, searche
         record: plain values of the verification's verdict, as the audit stores them.
         attempt: number of the attempt, from 1.
         identity: the identity that was tried in this attempt.
-        searched: what the renderer says of its search for this identity; ``candidates`` is how many it looked at.
+        searched: facts of the renderer's search for this identity; ``candidates`` is how many it looked at.
 
     """
     chosen = attempt > 1 or searched["candidates"] > 1

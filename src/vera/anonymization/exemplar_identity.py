@@ -38,10 +38,10 @@ class ExemplarIdentity:
     """An identity mixed from the rows of a bank.
 
     Attributes:
-        exemplar: rows and weights.
+        exemplar: rows of the bank and their weights.
         bundle: digest of the bank's bundle; rows mean nothing to another one.
-        seed: from which it was drawn.
-        number: of the draw, from 0.
+        seed: seed from which it was drawn.
+        number: number of the draw, from 0.
 
     """
 

@@ -128,9 +128,9 @@ class View:
     """One photograph, made ready.
 
     Attributes:
-        scene: with the regions of this renderer.
+        scene: scene with the regions of this renderer.
         crop: the face at the bank's size.
-        subject: what is known of it.
+        subject: facts of the face in it.
         edge: the hair over it.
 
     """

@@ -26,7 +26,7 @@ class SearchCandidate:
     """A face that the search looks at.
 
     Attributes:
-        number: of the draw, from 0.
+        number: number of the draw, from 0.
         pictures: one for each of the person's photographs.
         score: least distance to a source by the recognisers that have judged it, in their thresholds.
         judges: positions of these recognisers.
@@ -48,7 +48,7 @@ class Search:
 
     Args:
         render: makes the pictures of a candidate from its number.
-        recognisers: at least one, the one that is hardest to leave first.
+        recognisers: one recogniser or more, the one that is hardest to deceive first.
         sources: embeddings of the sources: for each recogniser, for each photograph, those of its views.
         progress: told of every candidate.
 

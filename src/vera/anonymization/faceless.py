@@ -35,7 +35,7 @@ class FacelessScene:
     """A photograph without a face, made ready.
 
     Attributes:
-        photograph: the source.
+        photograph: the source photograph.
         preserved: ``(H, W)``, kept bit for bit.
         replaced: ``(H, W)``, black in the output: all that is not preserved.
 

@@ -78,7 +78,7 @@ def harmonize(
         codes: latent codes of the person's B photographs.
         identity: ``(2 + 2K, D)``, as drawn.
         kept: ``(B, 2 + 2K)`` bool: rows that stay the photographs'.
-        surroundings: what the photographs show around the replaced regions: the targets.
+        surroundings: pixels of the photographs around the replaced regions: the targets.
         unit: ``(2 + 2K, D)``, standard deviation of the bank: the scale of steps and prior.
         steps: 0 returns the identity as it is.
         perceptual: distance of two batches of images, ``(B,)``; no gradient into the second. None leaves the term out.
@@ -114,7 +114,7 @@ def border_loss(
     Args:
         image: ``(B, 3, S, S)`` generated.
         segmentation: ``(B, K, S, S)`` generated, 2p - 1.
-        surroundings: what the photographs show around the replaced regions: the targets.
+        surroundings: pixels of the photographs around the replaced regions: the targets.
         perceptual: distance of two batches of images, ``(B,)``; None leaves the term out.
 
     """

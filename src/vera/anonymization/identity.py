@@ -47,7 +47,7 @@ class Identity:
         local: ``(2 + 2K, D)`` float32.
         proportions: ``(P,)`` float32, see :mod:`vera.anonymization.proportions`.
         bundle: digest of the bundle they belong to; codes mean nothing to another one.
-        seed: from which they were drawn.
+        seed: seed from which they were drawn.
         attempt: number of the draw, from 1.
         truncation: scale of their deviation from the mean.
         harmonized: whether they were fitted to a person's photographs.

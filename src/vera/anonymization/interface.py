@@ -75,12 +75,12 @@ def embedded(
 
     Args:
         bundle: folder of a bundle; the one that ships with the package for this renderer if None.
-        device: where the networks run.
+        device: device that the networks run on.
         options: the choices of the call.
         renderer: ``exemplars`` or ``generator``; None: what the bundle is for, exemplars without one.
         method: ``cover``, ``blur`` or ``pixelate`` instead of a new face; None for a renderer. It takes no bundle.
         parser: another parser than the default one, see :func:`vera.faces.parser_choice.choose_parser`.
-        recognisers: beside the embedded ones, see :func:`vera.faces.recogniser_choice.choose_recognisers`.
+        recognisers: recognisers beside the embedded ones, as for :func:`vera.faces.recogniser_choice.choose_recognisers`.
         far: false-accept rate of the embedded recognisers' thresholds.
         leave_out_person: do not use rows of the bank that the person of a call (by id) went into; for evaluation on the donors.
 
@@ -159,7 +159,7 @@ def anonymize(
         renderer: ``exemplars`` (photographic; the default) or ``generator`` (the paper's); None: what the bundle is for.
         method: ``cover``, ``blur`` or ``pixelate``: hide the face instead of drawing a new one, with the same verification.
         parser: ``shipped``, ``landmarks``, the folder of a parser's bundle or an ONNX file; the default one if None.
-        device: where the networks run.
+        device: device that the networks run on.
         recognisers: further recognisers for the verification, beside the embedded ones: ``insightface:PACK`` or the path of an
             ONNX file each.
         far: false-accept rate of the embedded recognisers' thresholds.

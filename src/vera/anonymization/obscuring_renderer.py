@@ -40,7 +40,7 @@ class NoFace:
         raise VeraError("a method without a new face has no identity that could be saved: leave --save-identity out")
 
     def facts(self) -> dict[str, Any]:
-        """Nothing to tell."""
+        """No facts: no identity was drawn."""
         return {}
 
 

@@ -114,7 +114,7 @@ class VeraAnonymizer:
         Args:
             photographs: this person's photographs, at least one.
             person: an id; another id, another face.
-            masks: what to preserve beside the named classes, one for each photograph (None: nothing more).
+            masks: masks ``(H, W)`` to preserve beside the named classes, one for each photograph (None: nothing more).
             identity: an identity saved at an earlier visit; it is used exactly as saved, in a single attempt. None: draw one
                 from (seed, person).
             progress: a function that is told of every step; None for no reports.

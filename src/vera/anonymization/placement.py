@@ -34,7 +34,7 @@ class Window:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """``(h, w)``."""
+        """Height and width, ``(h, w)``."""
         return self.bottom - self.top, self.right - self.left
 
     @classmethod

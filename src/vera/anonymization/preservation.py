@@ -228,7 +228,7 @@ def region_facts(
         replaced: mask ``(H, W)``, no source pixel left.
         hair_edge: mask ``(H, W)`` of hair mixed again over a new face; None for no such band.
         kept_classes: classes that are kept as a whole.
-        eye_distance: in pixels; None where no face is found.
+        eye_distance: distance of the eyes in pixels; None where no face is found.
 
     """
     return {

@@ -40,7 +40,7 @@ class Pseudonyms:
         """A DICOM UID (``2.25.`` and a UUID as a number, PS3.5 B.2) for an original one.
 
         Args:
-            *parts: what the UID is for, and the original UID or what stands for it.
+            *parts: purpose of the UID, and the original UID or its substitute.
 
         """
         return f"2.25.{uuid.UUID(bytes=self._digest('uid', *parts)[:16], version=5).int}"

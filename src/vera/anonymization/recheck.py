@@ -66,7 +66,7 @@ class Rechecker:
             sources: all photographs of the person, upright as the outputs are.
             outputs: output of each, with the regions of the record.
             record: the person's record in the audit, for the choices of the call.
-            recognisers: of this object's; None for all.
+            recognisers: names of this object's recognisers that measure; None for all.
 
         Raises:
             VeraError: no face, or not the one face, is found in a source.

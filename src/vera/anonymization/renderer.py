@@ -34,7 +34,7 @@ class SavedIdentity(Protocol):
         ...
 
     def save(self, path: str | Path) -> None:
-        """Write it, readable by its owner only."""
+        """Write the identity to a file that only its owner can read."""
         ...
 
     def facts(self) -> dict[str, Any]:
@@ -49,9 +49,9 @@ class Request:
     Attributes:
         scenes: the photographs, their faces found and parsed.
         seed: identities are a function of (seed, person).
-        person: id.
-        identity: of an earlier visit, or None: draw one.
-        recognisers: whose judgement the search for a different face takes.
+        person: id of the person.
+        identity: identity of an earlier visit; None to draw one.
+        recognisers: recognisers that the search for a different face asks.
         sources: embeddings of the sources: for each recogniser, for each photograph, those of its views.
         options: the choices of the call.
         clock: seconds per step, for the audit.

@@ -26,22 +26,23 @@ class Options:
         preserve: semantic classes kept bit for bit in every photograph.
         regions: parts of the face, boxes and polygons kept bit for bit; a box or polygon only with a single photograph.
         hair: replace the hair too.
-        face: which face to take in a photograph that shows several: 1 for the largest, 2 for the next. None: refuse such a photograph.
+        face: number of the face to take in a photograph that shows several: 1 for the largest, 2 for the next. None: refuse such a
+            photograph.
         leave_others: the other faces of such a photograph may stay as they are; without it ``face`` is refused too.
         given: the face, where detection does not find it; only with a single photograph. None: it is looked for.
-        upright: what becomes of a photograph whose face is found in another quarter turn: ``refuse``, or ``auto``: it is turned upright,
+        upright: treatment of a photograph whose face is found in another quarter turn: ``refuse``, or ``auto``: it is turned upright,
             pixel for pixel, and its output stays so.
-        unsupported: what becomes of a photograph that the renderer cannot work on (no face is found, it is cut off or turned too far,
+        unsupported: treatment of a photograph that the renderer cannot work on (no face is found, it is cut off or turned too far,
             spectacles): ``refuse`` the person; ``cover``: the face, or all but the drawn region where no face is found, becomes black;
             ``keep``: a photograph in which no detector finds any part of a face stays as it is, all others are refused.
-        kind: of identity, where a bundle's bank knows several (see :class:`vera.inversion.autoencoder.Autoencoder`); None: the one whose
+        kind: identity group, where a bundle's bank has several (see :class:`vera.inversion.autoencoder.Autoencoder`); None: the one whose
             faces are nearest to the person's (see :class:`vera.anonymization.kinds.Kinds`).
         seed: identities are a function of (seed, person); None draws a seed from the operating system and records it.
         truncation: scale of the identity's deviation from the mean face; 1 is as various as the bundle's bank, 0 one face for all. None:
             the bundle's own (:attr:`vera.inversion.banked.BankedGenerator.truncation`).
         refine_steps: optimisation steps of the inversion, after the encoder, or without one from the mean codes.
         harmonize_steps: optimisation steps that fit the identity to the surroundings of the replaced regions.
-        attempts: how many identities may be tried before the person is refused.
+        attempts: number of identities to try before the person is refused.
 
     Examples:
         >>> from vera.anonymization.request import Options

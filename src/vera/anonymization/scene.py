@@ -35,8 +35,8 @@ class Scene:
     """A photograph with all that anonymization needs to know of it.
 
     Attributes:
-        photograph: the source.
-        face: aligned at :data:`PARSING_SIZE`.
+        photograph: the source photograph.
+        face: the aligned face at :data:`PARSING_SIZE`.
         parsed: ``(K, S', S')`` class probabilities at that size.
         preserved: ``(H, W)``, kept bit for bit.
         replaced: ``(H, W)``, no source pixel stays.
@@ -72,9 +72,9 @@ class Chosen:
     """The face to anonymize in one photograph.
 
     Attributes:
-        face: where it is.
-        among: how many faces were found.
-        warnings: what somebody must look at.
+        face: the face that is treated.
+        among: number of faces that were found.
+        warnings: warnings that somebody must look at.
 
     """
 
@@ -87,7 +87,7 @@ class SeenFaces(NamedTuple):
     """Faces that the detectors find in a photograph.
 
     Attributes:
-        faces: with landmarks, largest first: the order of ``options.face``.
+        faces: faces with landmarks, largest first: the order of ``options.face``.
         weak: places that look a little like a face.
         unseen: faces that only further detectors see; they have no landmarks of their own and cannot be chosen.
         turn: quarter turns anticlockwise that would make the photograph upright; 0 for none.

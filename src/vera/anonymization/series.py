@@ -20,7 +20,7 @@ class SeriesPart:
 
     Attributes:
         scene: the photograph made ready.
-        handling: what becomes of it, one of :data:`vera.anonymization.faceless.HANDLINGS`.
+        handling: treatment of the photographs, one of :data:`vera.anonymization.faceless.HANDLINGS`.
         why: why the renderer cannot make it; empty where it can.
 
     """
@@ -42,7 +42,7 @@ class SeriesCase:
 
     Args:
         renderer: renderer of the case: the call's own, or the cover where it can make no photograph.
-        case: what this renderer makes of its photographs.
+        case: the renderer's case over its own photographs.
         covers: covers of photographs with a face that the renderer cannot make.
         parts: all photographs, in the order of the request.
 

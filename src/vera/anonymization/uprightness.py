@@ -26,7 +26,7 @@ def confirmed(
 
     Args:
         faces: faces of the detector that gives landmarks, largest first.
-        weak: what it does not count as a face.
+        weak: finds that it does not count as a face.
         seen: finds in all quarter turns, of all detectors.
         detector: name of the detector that gives landmarks.
 
@@ -42,7 +42,7 @@ def unseen_faces(known: Sequence[DetectedFace], seen: Sequence[TurnedFind], dete
     """Faces of the upright photograph that only further detectors see.
 
     Args:
-        known: what the detector that gives landmarks found.
+        known: faces found by the detector that gives landmarks.
         seen: finds in all quarter turns, of all detectors.
         detector: name of the detector that gives landmarks.
 

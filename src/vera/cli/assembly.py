@@ -28,8 +28,8 @@ class PersonAnonymizer:
     """Reads one person's files and anonymizes them.
 
     Attributes:
-        anonymizer: the pipeline.
-        settings: what the audit says about the whole call.
+        anonymizer: pipeline with all its parts.
+        settings: the audit's entries about the whole call.
 
     """
 

@@ -47,7 +47,7 @@ def run(
 
     Args:
         people: people of the plan, with their photographs.
-        folder: where the outputs go.
+        folder: open folder of the outputs.
         anonymizer: anonymizer of one person at a time.
         identity: a face that was saved at an earlier visit.
         save_identity: file for this person's face.

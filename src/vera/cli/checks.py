@@ -29,10 +29,10 @@ class Finding:
     """One line of the report.
 
     Attributes:
-        part: what was looked at.
+        part: name of the part that was checked.
         state: ``ok`` (it was tried and works), ``optional`` (absent, VerA works without it), ``warning``, or ``broken``.
-        detail: what was found, or how to get it.
-        licence: of the part or its weights, where there is something to know.
+        detail: finding, or advice how to get the part.
+        licence: remark on the licence of the part or its weights.
 
     """
 
@@ -48,9 +48,9 @@ def attempt(part: str, trial: Callable[[], str], *, licence: str = "", otherwise
     Args:
         part: name of the part in the report.
         trial: uses the part and says what it saw; any exception means that the part doesn't work.
-        licence: what to know about its licence.
+        licence: remark on the part's licence.
         otherwise: the state when it fails.
-        remedy: how to get it, for failures that don't say so themselves.
+        remedy: advice for failures that give none themselves.
 
     """
     try:

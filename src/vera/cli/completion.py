@@ -42,7 +42,7 @@ class Shell(StrEnum):
 
 def completion(
     shell: Annotated[Shell, typer.Argument(help="The shell that completes.")],
-    line: Annotated[str | None, typer.Option("--line", hidden=True, help="What is typed so far; the script asks with it.")] = None,
+    line: Annotated[str | None, typer.Option("--line", hidden=True, help="Words typed so far; the shell's script passes them.")] = None,
 ) -> None:
     """Print the script that completes commands, options and overrides at the Tab key.
 
@@ -55,7 +55,7 @@ def candidates(line: str) -> list[str]:
     """Words that may stand at the end of a command line; empty where only names of files can follow.
 
     Args:
-        line: what is typed so far, from ``vera`` to the cursor.
+        line: words typed so far, from ``vera`` to the cursor.
 
     """
     try:

@@ -25,13 +25,17 @@ def mosaic(
         ),
     ],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The data set: images/, masks/, meta.jsonl, report.md, sheets.")],
-    count: Annotated[int, typer.Option("--count", min=1, max=999_999, help="Identities; each gets one photograph for every role.")],
-    k: Annotated[int, typer.Option("--k", min=3, help="People whose features are mixed.")] = 4,
-    min_distance: Annotated[float, typer.Option(min=0.0, help="To the nearest real person (dlib); what is nearer is thrown away.")] = 0.55,
+    count: Annotated[
+        int, typer.Option("--count", min=1, max=999_999, help="Number of identities; each gets one photograph for every role.")
+    ],
+    k: Annotated[int, typer.Option("--k", min=3, help="Number of people whose features are mixed in one identity.")] = 4,
+    min_distance: Annotated[
+        float, typer.Option(min=0.0, help="Least distance to the nearest real person (dlib); a nearer mosaic is discarded.")
+    ] = 0.55,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="The same seed and people give the same mosaics.")] = 0,
     size: Annotated[int, typer.Option(help="Side in pixels: 64, 128, 256, 512 or 1024.")] = 256,
     even: Annotated[bool, typer.Option("--even", help="Cover skin tones evenly, as far as the people's differ.")] = False,
-    workers: Annotated[int, typer.Option(min=1, help="Processes; the result does not depend on it.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Number of processes; the result does not depend on it.")] = 1,
     only: Annotated[Path | None, typer.Option(metavar="FILE", help="Mix these people only (held-out mosaics): ids, one a line.")] = None,
     without: Annotated[Path | None, typer.Option(metavar="FILE", help="Do not mix these people: ids, one a line.")] = None,
     sources: Annotated[

@@ -17,17 +17,21 @@ OBEYED = 0.5
 def edit(
     wanted: Annotated[
         list[str],
-        typer.Argument(metavar="NAME=VALUE...", help="For example yaw=15; yaw=-20:20 for a row of faces from one to the other."),
+        typer.Argument(
+            metavar="NAME=VALUE...", help="Wanted attribute, such as yaw=15; yaw=-20:20 gives a row of faces from one value to the other."
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for 0000.png, 0000.seg.png, ... and sheet.png.")],
     bundle: Annotated[
         Path | None, typer.Option(metavar="PATH", help="A generator with controls: a stage 2 run's bundle, instead of the shipped one.")
     ] = None,
-    n: Annotated[int, typer.Option("--n", min=1, help="How many faces; each has its row.")] = 1,
-    steps: Annotated[int, typer.Option(min=2, help="Faces in a row, where a range is asked for.")] = 7,
+    n: Annotated[int, typer.Option("--n", min=1, help="Number of faces; each has its row.")] = 1,
+    steps: Annotated[int, typer.Option(min=2, help="Number of faces in a row, for a range.")] = 7,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Face number i is a function of the seed and i.")] = 0,
-    truncation: Annotated[float, typer.Option(metavar="PSI", help="1: as various as the network's faces are; 0: the mean face.")] = 0.7,
-    device: Annotated[Device, typer.Option(help="Where the network runs.")] = Device.cpu,
+    truncation: Annotated[
+        float, typer.Option(metavar="PSI", help="Diversity from 0 (the mean face) to 1 (as diverse as the network's faces are).")
+    ] = 0.7,
+    device: Annotated[Device, typer.Option(help="Device that the network runs on.")] = Device.cpu,
 ) -> None:
     """Draw random faces, and give each the wanted attributes.
 

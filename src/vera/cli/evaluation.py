@@ -23,8 +23,8 @@ from vera.data.verification_pairs import read_pairs
 from vera.distributed import parse_shard, rank
 from vera.evaluation.api import evaluate
 from vera.evaluation.baselines.ksame import TooFewFaces
-from vera.evaluation.protocol.calibration import CalibrationPairs
 from vera.evaluation.protocol.items import Method
+from vera.evaluation.protocol.run import CalibrationPairs
 from vera.evaluation.report.results import page
 from vera.faces.detection import DlibDetector
 from vera.faces.parser_choice import choose_parser
@@ -69,7 +69,7 @@ def ours(
         leave_out_donors: no face is mixed from rows that its own owner went into, where the people are the bank's donors.
         preserve: classes that are kept, by name or as such.
         seed: seed of the identities; whole number from 0.
-        device: where the network runs.
+        device: device that the network runs on.
         options: further fields of :class:`vera.anonymization.request.Options`.
 
     """

@@ -16,14 +16,12 @@ def exemplars(
     photos: Annotated[Path, typer.Option("--photos", metavar="DIR", help="The donors' photographs, to keep rows away from them.")],
     people: Annotated[Path, typer.Option("--people", metavar="CSV", help="The donors: person, sex, age; as for vera data mosaic.")],
     out: Annotated[Path, typer.Option("--out", metavar="BUNDLE", help="The bundle to make; it must not exist.")],
-    source: Annotated[str, typer.Option("--data", help="What the mosaics were made of, in words: it goes into the bundle's provenance.")],
+    source: Annotated[str, typer.Option("--data", help="Description of the photographs behind the mosaics, for the bundle's provenance.")],
     licence: Annotated[str, typer.Option(help="Licence of the bank, for example CC-BY-4.0.")],
     card: Annotated[Path, typer.Option(metavar="FILE", help="The model card, Markdown.")],
     rows: Annotated[int, typer.Option(min=8, help="Rows of the bank, even over sex and skin tone as far as there are enough.")] = 200,
-    bands: Annotated[int, typer.Option(min=1, help="Bands of skin tone.")] = 5,
-    without: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Names of mosaics that are not to be used, one a line: looked at and found wrong.")
-    ] = None,
+    bands: Annotated[int, typer.Option(min=1, help="Number of bands of skin tone.")] = 5,
+    without: Annotated[Path | None, typer.Option(metavar="FILE", help="File with names of mosaics to leave out, one a line.")] = None,
 ) -> None:
     """Choose mosaics that are far from every donor, take away what is not the face, and write them as a bundle."""
     import torch

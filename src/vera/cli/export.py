@@ -35,7 +35,7 @@ export.command("exemplars", cls=Command)(exemplars)
 def export_run(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A training run's folder: config.yaml and last.ckpt.")],
     out: Annotated[Path, typer.Option("--out", metavar="BUNDLE", help="The bundle to make; it must not exist.")],
-    data: Annotated[str, typer.Option(help="What the weights were trained on, in words: it goes into the bundle's provenance.")],
+    data: Annotated[str, typer.Option(help="Description of the training data, for the bundle's provenance.")],
     licence: Annotated[str, typer.Option(help="Licence of the weights, for example CC-BY-4.0.")],
     card: Annotated[Path, typer.Option(metavar="FILE", help="The model card, Markdown.")],
     pattern: Annotated[
@@ -48,10 +48,14 @@ def export_run(
     identities: Annotated[int, typer.Option(min=4, help="Size of the bank of identities.")] = 512,
     truncation: Annotated[
         float | None,
-        typer.Option(min=0, max=4, metavar="PSI", help="Of identities drawn from a generator (stage 3 from a generator); 0.7 by default."),
+        typer.Option(
+            min=0, max=4, metavar="PSI", help="Truncation of identities drawn from a generator (stage 3 on a generator); 0.7 by default."
+        ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the mixtures.")] = 0,
-    checkpoint: Annotated[str, typer.Option(metavar="NAME", help="Which of the run's: top/NAME.ckpt holds the best ones.")] = "last.ckpt",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the mixtures.")] = 0,
+    checkpoint: Annotated[
+        str, typer.Option(metavar="NAME", help="Checkpoint in the run's folder; top/NAME.ckpt are the best ones.")
+    ] = "last.ckpt",
     discriminator: Annotated[
         Path | None, typer.Option(metavar="BUNDLE", help="A second bundle, of a generator's discriminator: to go on from both.")
     ] = None,

@@ -34,7 +34,7 @@ def usage(config: str, about: str) -> str:
 
     Args:
         config: the primary config's name, and the command's.
-        about: what the command does, and examples.
+        about: description of the command, with examples.
 
     """
     import yaml
@@ -127,7 +127,7 @@ def run_hydra(config: str, overrides: list[str], *, start: Callable[[DictConfig]
         overrides: overrides in Hydra's syntax, such as ``data.root=DIR``.
         start: function that runs the composed configuration.
         go_on: the override that goes on after an interruption, with ``{folder}`` for the run's.
-        about: what help says before the configuration groups: what the command does, and examples.
+        about: text of help before the configuration groups: description and examples.
 
     A run that fails before it has written anything leaves no folder. In a multirun it leaves ``failure.txt``, and the others go on
     (:mod:`vera.training.runs.sweep` has the end).

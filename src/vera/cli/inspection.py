@@ -31,10 +31,10 @@ class Inspection:
     """The findings of an inspection.
 
     Attributes:
-        faults: what is not as the audit says, a sentence each.
-        notes: what could not be checked, and what somebody should know.
+        faults: deviations from the audit, a sentence each.
+        notes: checks that were not possible, and facts that somebody should know.
         pictures: pictures that the audit records as written.
-        compared: of these, those that were compared with their sources.
+        compared: number of these that were compared with their sources.
         judged: people whose pictures the recognisers were asked about again.
 
     """
@@ -75,7 +75,7 @@ def inspect(folder: Path, audit: dict[str, Any], originals: Originals, rechecker
     Args:
         folder: the output folder of earlier calls.
         audit: its audit, from :func:`vera.cli.record.read_audit`.
-        originals: where the photographs are.
+        originals: folder of the source photographs.
         rechecker: a function that gives the recognisers for a false-accept rate.
 
     """

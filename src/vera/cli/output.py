@@ -198,7 +198,7 @@ class OutputFolder(contextlib.AbstractContextManager["OutputFolder"]):
 
     @contextlib.contextmanager
     def _staged(self, name: str | None = None) -> Iterator[tuple[Staging, contextlib.ExitStack]]:
-        """A hidden folder for a person's files, and what must be closed with it; it goes, whatever becomes of them."""
+        """Context of a hidden folder for a person's files, and of the files that are open in it; at its end the folder is removed."""
         staging, parts = Staging(self.path, name), contextlib.ExitStack()
         try:
             with self._one_sentence("nothing of this person was kept"):

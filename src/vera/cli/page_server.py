@@ -32,7 +32,7 @@ def run_server(port: int, folder: Path | None, host: str | None, token: str | No
         port: port on which the page is found.
         folder: folder that holds the uploads; None for the usual one.
         host: another address than this machine's own; None for 127.0.0.1.
-        token: what opens the page; None for a random one.
+        token: token that opens the page; None for a random one.
 
     Raises:
         VeraError: an address that is none or needs a token, a weak token, a port in use, or a folder that can't be used.

@@ -157,7 +157,7 @@ def neutral(text: str, person: PlannedPerson, number: int) -> str:
 
 
 def _secrets(person: PlannedPerson) -> set[str]:
-    """Names that may tell who it is: the id, names of files and their folders, and their words; not words such as "before"."""
+    """Names that may identify the person: the id, names of files and their folders, and their words; not words such as "before"."""
     names = {person.id}
     for path in (path for entry in person.entries for path in (entry.path, *entry.masks)):
         names |= {path.stem, path.parent.name}

@@ -47,9 +47,9 @@ class Move:
 
     Attributes:
         target: the file's name in sight.
-        staged: where the new file waits; None if the old one only goes.
+        staged: path of the new file until the commit; None if the old one only goes.
         digest: SHA-256 of the new file.
-        aside: where the old file is kept until the commit, on the same file system.
+        aside: path of the old file until the commit, on the same file system.
         earlier: SHA-256 that the old file must have, if there is one; None if there must be none.
 
     """
@@ -114,12 +114,12 @@ class Staging:
         self.new, self.old = self.path / "new", self.path / "old"
 
     def make(self) -> None:
-        """Make it, for this user only."""
+        """Make the hidden folder, for this user only."""
         for path in (self.path, self.new, self.old):
             path.mkdir(mode=0o700)
 
     def remove(self, moves: Sequence[Move]) -> None:
-        """Remove it, and what was set aside; what can't be removed now is removed by the next call."""
+        """Remove the hidden folder and the files that were set aside; the next call removes what is left."""
         for move in moves:
             with contextlib.suppress(OSError):
                 move.aside.unlink()
@@ -127,7 +127,7 @@ class Staging:
             shutil.rmtree(self.path)
 
     def discard(self) -> None:
-        """Remove it, but not a file that was set aside and could not be put back."""
+        """Remove the hidden folder, except files that were set aside and could not be put back."""
         with contextlib.suppress(OSError):
             shutil.rmtree(self.new)
         for path in (self.old, self.path):

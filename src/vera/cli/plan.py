@@ -24,9 +24,9 @@ class Entry:
     """One photograph of the request.
 
     Attributes:
-        path: the photograph's file.
+        path: file of the photograph.
         name: output stem: ``name.png`` and ``name.preserved.png``.
-        role: what the manifest or the name in a folder says it is (before, after, week 6, ...); empty where neither does.
+        role: role by the manifest or by the name in a folder (before, after, week 6, ...); empty where neither does.
         masks: files of drawn regions to preserve.
         digest: SHA-256 of the photograph's file, where it is known already.
         dicom: the output is ``name.dcm`` instead of ``name.png``.
@@ -48,8 +48,8 @@ class PlannedPerson:
     """One person's photographs.
 
     Attributes:
-        id: what the identity is drawn from, together with the seed.
-        label: what the audit calls this person; differs from ``id`` only with ``--rename``.
+        id: id from which the identity is drawn, together with the seed.
+        label: name of this person in the audit; differs from ``id`` only with ``--rename``.
         entries: the photographs, in the order given.
 
     """
@@ -308,7 +308,7 @@ class Kept(NamedTuple):
     """The entries of ``--preserve``, by kind.
 
     Attributes:
-        classes: semantic classes.
+        classes: semantic classes to keep.
         regions: named parts, boxes, polygons, and classes with a margin.
         masks: files of drawn masks.
 

@@ -38,7 +38,7 @@ def read_audit(path: Path, *, own: bool = True) -> dict[str, Any] | None:
 
     Args:
         path: path of the audit's file.
-        own: it must be this user's, since its names lead to files that are replaced. Who only looks may read another's.
+        own: True to refuse another user's audit, whose names could lead to files that are replaced; False for reading only.
 
     Returns:
         ``vera``, ``people`` and ``earlier`` (records), and whatever else was written.

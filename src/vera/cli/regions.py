@@ -22,13 +22,15 @@ def regions(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="PNG", help="A new picture of the regions; it shows the face: for the clinic only.")
     ] = None,
-    face: Annotated[int | None, typer.Option(min=1, metavar="N", help="Which face, 1 = the largest.")] = None,
+    face: Annotated[int | None, typer.Option(min=1, metavar="N", help="Number of the face, 1 = the largest.")] = None,
     landmarks: Annotated[
-        Path | None, typer.Option(metavar="JSON", help="Where the face is (68 landmarks or a box), if it is not found.")
+        Path | None, typer.Option(metavar="JSON", help="Place of a face that is not found (68 landmarks or a box).")
     ] = None,
     parser: Annotated[
         str | None,
-        typer.Option(metavar="WHICH", help="What finds the classes: shipped (the default), landmarks, a parser's bundle or .onnx file."),
+        typer.Option(
+            metavar="WHICH", help="Parser that finds the classes: shipped (the default), landmarks, a parser's bundle or .onnx file."
+        ),
     ] = None,
 ) -> None:
     """Show the regions of a face that --preserve can name.
@@ -74,14 +76,12 @@ def preview(path: Path, face: int | None, parser: str | None, landmarks: Path | 
     return preview_by(read_photograph(path), options, detector=detector, others=quick_detectors(detector), parser=choose_parser(parser))
 
 
-def preview_by(
-    photograph: Photograph, options: Options, *, detector: Detector, others: Sequence[TurnDetector], parser: Parser
-) -> Preview:
+def preview_by(photograph: Photograph, options: Options, *, detector: Detector, others: Sequence[TurnDetector], parser: Parser) -> Preview:
     """The regions of a photograph's face, by parts that are loaded already.
 
     Args:
         photograph: the photograph that shows the face.
-        options: which face is taken.
+        options: options that choose the face.
         detector: face detector with 68 landmarks.
         others: further detectors, which look for turned faces.
         parser: parser that segments the aligned face.

@@ -27,7 +27,7 @@ class PersonTask:
     """One person to anonymize.
 
     Attributes:
-        person: the person's photographs.
+        person: the person with all photographs.
         folder: output folder of the person.
         staging: name of the hidden folder that the worker makes there.
         known: record of an earlier call with the same settings, whose files are still there; None if there is none.

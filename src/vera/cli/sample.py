@@ -12,11 +12,13 @@ from vera.cli.anonymize import Device
 
 def sample(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for 0000.png, 0000.seg.png, ... and sheet.png.")],
-    n: Annotated[int, typer.Option("--n", min=1, help="How many faces.")] = 64,
+    n: Annotated[int, typer.Option("--n", min=1, help="Number of faces.")] = 64,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Face number i is a function of the seed and i.")] = 0,
-    truncation: Annotated[float, typer.Option(metavar="PSI", help="1: as various as the network's faces are; 0: the mean face.")] = 1.0,
+    truncation: Annotated[
+        float, typer.Option(metavar="PSI", help="Diversity from 0 (the mean face) to 1 (as diverse as the network's faces are).")
+    ] = 1.0,
     bundle: Annotated[Path | None, typer.Option(metavar="PATH", help="A trained network; the packaged one by default.")] = None,
-    device: Annotated[Device, typer.Option(help="Where the network runs.")] = Device.cpu,
+    device: Annotated[Device, typer.Option(help="Device that the network runs on.")] = Device.cpu,
 ) -> None:
     """Draw random faces with their segmentations, and one sheet that shows them all.
 

@@ -36,7 +36,7 @@ class DrawnSample(NamedTuple):
     """One face.
 
     Attributes:
-        image: ``(S, S, 3)``.
+        image: the face, ``(S, S, 3)`` uint8.
         labels: ``(S, S)`` class numbers.
 
     """
@@ -114,7 +114,7 @@ def write_samples(out: Path, count: int, faces: Callable[[], Iterable[DrawnSampl
 
     Args:
         out: the folder; made if it is not there.
-        count: how many faces will come.
+        count: number of faces to come.
         faces: function that yields the faces; called once it is clear that they can be written.
         columns: columns of the contact sheet; None for about as many as rows.
 
@@ -157,8 +157,8 @@ class Sheet:
     """A contact sheet: every face beside its coloured segmentation, in rows.
 
     Args:
-        count: how many faces will come.
-        columns: how many stand in a row.
+        count: number of faces to come.
+        columns: number of faces in a row.
 
     """
 

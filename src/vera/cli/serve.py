@@ -18,7 +18,7 @@ def serve(
         str | None, typer.Option(metavar="ADDRESS", help="Another address of this machine, which others can reach; needs --token.")
     ] = None,
     token: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="What opens the page, 16 signs or more; a new random one without it.")
+        str | None, typer.Option(metavar="TEXT", help="Token that opens the page, 16 characters or more; a new random one by default.")
     ] = None,
 ) -> None:
     """Open a page in the browser to anonymize photographs; nothing leaves this machine.

@@ -15,12 +15,12 @@ class Range(NamedTuple):
     """Values that a setting may take.
 
     Attributes:
-        whole: only whole numbers.
-        low: smallest.
-        high: largest.
+        whole: whether only whole numbers are allowed.
+        low: smallest allowed value.
+        high: largest allowed value.
         above: ``low`` itself is too small.
         optional: null is a value, too.
-        numbers: how many numbers the setting holds, for a list; 0 for one number.
+        numbers: number of values in a list; 0 for one value.
 
     """
 

@@ -37,7 +37,7 @@ def check_text(text: str, what: str) -> None:
     """Raise a VeraError for text that can't be shown on one line; names of files that are there, several with commas, may be anything.
 
     Args:
-        text: as it was given.
+        text: text as it was given.
         what: the option or argument, for the message.
 
     """

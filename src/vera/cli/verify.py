@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def verify(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="What `vera anonymize --out` wrote, with its audit.json.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder that `vera anonymize --out` wrote, with its audit.json.")],
     sources: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Folder of the photographs; without it they are looked for by name beside FOLDER."),
@@ -28,7 +28,7 @@ def verify(
         list[str] | None,
         typer.Option(metavar="WHICH", help="A further recogniser that took part: .onnx file or insightface:PACK; repeatable."),
     ] = None,
-    device: Annotated[Device, typer.Option(help="Where the networks run.")] = Device.cpu,
+    device: Annotated[Device, typer.Option(help="Device that the networks run on.")] = Device.cpu,
 ) -> None:
     """Check an output folder again: files, preserved pixels, regions, recognisers and the audit's chain.
 

@@ -37,7 +37,7 @@ class Augment:
         temperature: warm or cold light: the logarithm (base 2) by which red gains over blue.
         exposure: logarithm (base 2) of brightness.
         shading: contrast of a lamp from one side, on the person only: 0 none, 1 a face half in the dark.
-        background: how far another background replaces the own one: 0 not at all, 1 wholly.
+        background: share of another background over the own one: 0 not at all, 1 wholly.
         rotation: degrees in the image plane.
         turn: degrees by which the camera goes round the face, left or right, and up or down by half as much.
 

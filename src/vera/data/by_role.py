@@ -17,7 +17,7 @@ def by_role(root: str | Path, roles: Sequence[str]) -> Selection:
 
     Args:
         root: folder that holds the photographs.
-        roles: what follows the last ``_`` of a file's stem, such as ``neutral`` and ``smiling``.
+        roles: endings of a file's stem after the last ``_``, such as ``neutral`` and ``smiling``.
 
     Raises:
         VeraError: no folder, no role, two files of one person and role, or nobody has all roles.

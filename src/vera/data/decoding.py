@@ -21,7 +21,7 @@ def read_sample(image: Path | IO[bytes], mask: Path | IO[bytes], *, size: int, n
         image: path or open file of an encoded image.
         mask: an encoded mask of one channel, its values class numbers.
         size: side S of the sample.
-        name: what messages call this face.
+        name: name of this face in messages.
 
     Raises:
         VeraError: for what cannot be decoded, and what :func:`to_sample` raises.

@@ -34,7 +34,7 @@ class Row(NamedTuple):
     """One row of a table.
 
     Attributes:
-        place: where it can be read again.
+        place: position from which it can be read again.
         line: its number for messages, from 1.
         cells: its cells, in the header's order.
 

@@ -23,8 +23,8 @@ class PhotographFile:
     """One photograph of a person, on disk.
 
     Attributes:
-        role: which of the person's photographs it is (before, after, ...); a data set's own name for it otherwise.
-        path: the photograph's file.
+        role: role of the photograph (before, after, ...); a data set's own name for it otherwise.
+        path: file of the photograph.
         mask: file of a drawn region to preserve, if there is one.
         view: side from which it was taken; empty where that is not known.
 
@@ -53,8 +53,8 @@ class Person:
 
     Attributes:
         id: unique in its data set.
-        photographs: at least one.
-        groups: what the person is known to belong to, such as ``{"sex": "f"}``; empty where nothing is known.
+        photographs: one photograph or more.
+        groups: known groups of the person, such as ``{"sex": "f"}``; empty where nothing is known.
 
     """
 

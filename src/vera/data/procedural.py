@@ -65,7 +65,7 @@ def render(attributes: Attributes, size: int) -> Sample:
     """Draw a face.
 
     Args:
-        attributes: what the face looks like, see :class:`Attributes`.
+        attributes: look of the face, see :class:`Attributes`.
         size: side S of the sample.
 
     """

@@ -20,8 +20,8 @@ class Pair:
     """Two photographs.
 
     Attributes:
-        first: a file.
-        second: another file.
+        first: file of the first photograph.
+        second: file of the second photograph.
         same: whether both show the same person.
         fold: number of the fold, from 0, for cross-validation.
 

@@ -14,13 +14,11 @@ from vera.evaluation.judges import Judge, dlib_judge, observer
 from vera.evaluation.measures.attackers import attacks
 from vera.evaluation.measures.base import Measure
 from vera.evaluation.measures.photographs import without_download
-from vera.evaluation.protocol.calibration import CalibrationPairs, calibrate
-from vera.evaluation.protocol.items import ORIGINALS, Method, Sources, described
+from vera.evaluation.protocol.items import Method, Sources, described
 from vera.evaluation.protocol.results import AnonymizerResult, Scorer, data_digest, with_skin_tone
-from vera.evaluation.protocol.run import Protocol
-from vera.evaluation.report import figures
+from vera.evaluation.protocol.run import CalibrationPairs, Protocol, calibrate
 from vera.evaluation.report import results as report
-from vera.evaluation.report.fairness import write_fairness
+from vera.evaluation.report.groups import Judged, write_fairness
 from vera.faces.parser_choice import choose_parser
 from vera.files import plain
 from vera.provenance import provenance
@@ -66,9 +64,9 @@ def evaluate(
             (:func:`vera.evaluation.metrics.appearance.skin_tone`).
         attack: names of attackers (:data:`vera.evaluation.measures.attackers.ATTACKS`), ``region`` or ``all``.
         panels: photographs in the picture of faces; 0 for none.
-        device: where the measures' networks run.
+        device: device that the measures' networks run on.
         batch_size: images they take at once.
-        config: what the run was asked to do, for the record.
+        config: configuration of the run, for the record.
         tell: a function that is told of every item; None for no reports.
         shard: ``(number, count)``: only make this share of the items and report nothing; other processes, which need not know of this one,
             may make the other shares in the same folder at the same time. A run without it then finds all items done, and reports.
@@ -132,7 +130,8 @@ def evaluate(
         results.append(replace(result, record=result.record | origin))
     if ranks.rank() == 0:
         _report(root, results, known[:panels], scorer)
-        write_fairness(root, known, [one.name for one in methods], chosen)
+        judged = [Judged(judge.detector.name, judge.recogniser.name, judge.measure) for judge in chosen]
+        write_fairness(root, known, [one.name for one in methods], judged)
     ranks.wait()
     return [result.record for result in results]
 
@@ -149,8 +148,6 @@ def people_in(path: str | Path) -> list[Person]:
 
 
 def _report(root: Path, results: Sequence[AnonymizerResult], shown: Sequence[Person], scorer: Scorer) -> None:
-    report.write(root, results)
     names = [result.record["anonymizer"] for result in results]
     rows = [row for person in shown if (row := scorer.faces(person, names, PANEL)) is not None]
-    if rows:
-        figures.save(figures.panels(rows, [ORIGINALS, *names]), root / "panels.png")
+    report.write(root, results, rows)

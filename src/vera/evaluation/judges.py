@@ -24,8 +24,8 @@ class Judge:
     """A face detector and a recogniser that judge photographs together.
 
     Attributes:
-        detector: finds faces; the first judge's landmarks are given to all recognisers.
-        recogniser: tells people apart.
+        detector: detector that finds faces; the first judge's landmarks are given to all recognisers.
+        recogniser: recogniser that tells people apart.
         distance: scipy's name of the recogniser's distance, which is much faster for large galleries; None: the recogniser's own.
 
     """
@@ -61,9 +61,9 @@ class Calibration:
     """Error rates behind the recognisers' thresholds, measured on pairs of photographs.
 
     Attributes:
-        source: which pairs of photographs; empty without a calibration.
-        records: for each recogniser :meth:`~vera.evaluation.metrics.verification.VerificationCalibration.compute`, and its own
-            threshold's rates as ``own``.
+        source: description of the pairs of photographs; empty without a calibration.
+        records: error rates by the recogniser's name, as of
+            :meth:`~vera.evaluation.metrics.verification.VerificationCalibration.compute`, and those of its own threshold as ``own``.
 
     """
 
@@ -101,9 +101,9 @@ class Observation:
     """Detections, landmarks and embeddings of one photograph.
 
     Attributes:
-        found: for each detector: a face, at the source's place where one was given.
+        found: whether there is a face, by the detector's name, at the source's place where one was given.
         landmarks: ``(68, 2)`` in photograph pixels, where the recognisers looked; NaN if they could not.
-        embeddings: for each recogniser, ``(D,)``; empty if there was nowhere to look.
+        embeddings: vectors ``(D,)`` by the recogniser's name; empty if there was nowhere to look.
 
     """
 

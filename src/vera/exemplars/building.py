@@ -50,15 +50,15 @@ class Candidate:
     """One mosaic identity that may become a row.
 
     Attributes:
-        number: in the data set.
-        records: of its photographs, neutral and smiling.
+        number: number in the data set.
+        records: records of its photographs, neutral and smiling.
         tone: ``(3,)`` CIELAB of the cheeks.
-        beard: see :class:`~vera.exemplars.bank.ExemplarBank`.
+        beard: beard as in :class:`~vera.exemplars.bank.ExemplarBank`.
         sex: name of the group.
         age: years, NaN where a donor's is not known.
         donors: names of everybody whose photographs went in.
-        eyes: see :class:`~vera.exemplars.bank.ExemplarBank`.
-        folder: of the data set.
+        eyes: eyes as in :class:`~vera.exemplars.bank.ExemplarBank`.
+        folder: folder of the data set.
 
     """
 

@@ -59,13 +59,13 @@ class Subject:
         image: ``(S, S, 3)`` RGB, 0 to 255.
         labels: ``(S, S)`` class numbers.
         points: ``(105, 2)`` mesh in units of the crop, its forehead at the hairline.
-        camera: how the head is turned.
-        smile: 0 to 1.
-        light: of the skin.
+        camera: turn of the head.
+        smile: strength of the smile, 0 to 1.
+        light: light on the skin.
         region: ``(S, S)``: what the new face covers.
         tone: ``(3,)`` CIELAB of the skin.
-        beard: how much darker chin and upper lip are than the cheeks.
-        hair: CIELAB lightness; infinite where hardly any hair is seen.
+        beard: darkness of chin and upper lip against the cheeks.
+        hair: CIELAB lightness of the hair; infinite where hardly any hair is seen.
         toning: colours of a black-and-white photograph (:func:`vera.exemplars.toning.toning_of`); None for one with colours.
 
     """
@@ -171,7 +171,7 @@ class Fitter:
 
         Args:
             identity: identity whose face is drawn.
-            subject: what is known of the photograph's face.
+            subject: facts of the photograph's face.
             kept: classes that are kept, so that their points stay where they are.
             outlined: classes that are replaced, but whose points stay too, since a part of them is kept.
             quick: take the nearer of neutral and smiling images for the colours, without a cross-fade; half the time.

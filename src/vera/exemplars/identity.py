@@ -67,8 +67,8 @@ class Appearance:
         sex: number of the bank's group.
         tone: ``(3,)`` CIELAB of the skin.
         age: years, as far as the bank's head can tell.
-        beard: see :class:`~vera.exemplars.bank.ExemplarBank`.
-        hair: CIELAB lightness; infinite where no hair is seen.
+        beard: beard as in :class:`~vera.exemplars.bank.ExemplarBank`.
+        hair: CIELAB lightness of the hair; infinite where no hair is seen.
 
     """
 
@@ -146,7 +146,7 @@ def draw(rows: npt.NDArray[np.int64], *, seed: int, person: str, number: int, se
     """Draw an identity from a pool of rows.
 
     Args:
-        rows: from :func:`pool` or :func:`deal`, nearest first.
+        rows: rows from :func:`pool` or :func:`deal`, nearest first.
         seed: 0 to 2^63 - 1.
         person: id of the person, any text.
         number: number of the draw, from 0; each number gives another face.

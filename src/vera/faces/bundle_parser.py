@@ -19,7 +19,7 @@ class BundleParser:
 
     Args:
         path: folder of the parser's bundle.
-        device: where the network runs.
+        device: device that the network runs on.
         side: every face is parsed at this size, a multiple of 16, so that results do not depend on the resolution asked for; None for
             the size that the network was trained at.
 

@@ -24,7 +24,7 @@ class Calibrated:
     Attributes:
         threshold: distance below which two photographs are taken for one person.
         false_accept_rate: share of pairs of different people below it, as measured.
-        text: where the numbers come from, for the audit.
+        text: origin of the numbers, for the audit.
 
     """
 

@@ -24,7 +24,7 @@ def open_raw(data: bytes, known: str, shown: str) -> Opened:
     Args:
         data: all bytes of the file.
         known: name of the format, for messages.
-        shown: what messages call the file.
+        shown: name of the file in messages.
 
     Raises:
         VeraError: the extra is not installed, too many pixels, a camera that LibRaw does not know, or a damaged file.

@@ -41,9 +41,9 @@ class Metadata(NamedTuple):
 
     Attributes:
         orientation: EXIF's number; 1 is upright.
-        colour_space: EXIF's ColorSpace.
+        colour_space: EXIF's entry ColorSpace.
         interoperability: EXIF's index, ``R03`` for Adobe RGB.
-        damaged: they could not be read.
+        damaged: whether the metadata could not be read.
 
     """
 
@@ -58,7 +58,7 @@ class Told(NamedTuple):
 
     Attributes:
         profile: an ICC profile; None for sRGB, or where the file says nothing.
-        warning: what somebody should look at; empty for nothing.
+        warning: fact that somebody should look at; empty for none.
 
     """
 
@@ -90,7 +90,7 @@ def told_by(image: Image.Image, data: bytes, metadata: Metadata, shown: str) -> 
         image: image as Pillow opened it.
         data: all bytes of the file.
         metadata: the file's EXIF data.
-        shown: what messages call the file.
+        shown: name of the file in messages.
 
     Raises:
         VeraError: a colour space that cannot be converted (high dynamic range, video), or damaged information.
@@ -115,7 +115,7 @@ def to_srgb(mode: str, profile: bytes | None, shown: str) -> ToRgb:
     Args:
         mode: Pillow's mode of the image.
         profile: ICC profile; None for sRGB.
-        shown: what messages call the file.
+        shown: name of the file in messages.
 
     Returns:
         A function for the image or any part of it; it may raise ``PyCMSError`` for a damaged profile.
@@ -182,7 +182,7 @@ def by_numbers(primaries: int, curve: int, shown: str) -> bytes | None:
     Args:
         primaries: number of the primaries, such as 12 for Display P3.
         curve: number of the transfer curve, such as 13 for sRGB's.
-        shown: what messages call the file.
+        shown: name of the file in messages.
 
     Raises:
         VeraError: a colour space of video or of high dynamic range.

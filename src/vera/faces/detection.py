@@ -58,8 +58,8 @@ class Finds(NamedTuple):
     """Finds of a detector in one photograph: faces, and weak candidates.
 
     Attributes:
-        faces: what counts as a face, largest first; empty when there is none.
-        weak: what looks a little like a face but does not count as one; somebody must look there.
+        faces: finds that count as faces, largest first; empty when there is none.
+        weak: finds that look a little like faces but do not count; somebody must look there.
 
     """
 

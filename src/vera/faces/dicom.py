@@ -44,7 +44,7 @@ def open_dicom(data: bytes, known: str, shown: str) -> Opened:
     Args:
         data: all bytes of the file.
         known: name of the format, for messages.
-        shown: what messages call the file.
+        shown: name of the file in messages.
 
     Raises:
         VeraError: the extra is not installed; another SOP class, transfer syntax, photometric interpretation or depth; several frames;
@@ -80,7 +80,7 @@ def read_header(data: bytes, known: str, shown: str) -> Any:
     Args:
         data: all bytes of the file.
         known: name of the format, for messages.
-        shown: what messages call the file.
+        shown: name of the file in messages.
 
     Returns:
         The ``pydicom.Dataset``.

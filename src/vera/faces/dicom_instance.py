@@ -81,7 +81,7 @@ def read_origin(data: bytes, shown: str) -> Origin:
 
     Args:
         data: all bytes of the source file.
-        shown: what messages call the file.
+        shown: name of the file in messages.
 
     Raises:
         VeraError: DICOM of another kind, damaged, or with text in its pixels that may identify the patient.

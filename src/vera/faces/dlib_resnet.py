@@ -34,9 +34,9 @@ class Convolution(NamedTuple):
 
     Attributes:
         weight: ``(out, in, k, k)``.
-        bias: ``(out,)``.
-        stride: 1 or 2.
-        padding: in pixels at each side.
+        bias: bias of the channels, ``(out,)``.
+        stride: step between outputs, 1 or 2.
+        padding: padding in pixels at each side.
 
     """
 

@@ -93,7 +93,7 @@ def recognise(data: bytes, shown: str) -> str:
 
     Args:
         data: all bytes of the file.
-        shown: what messages call the file.
+        shown: name of the file in messages.
 
     Raises:
         VeraError: the format is not supported, or this is no image; the message names the format where it is known.

@@ -55,7 +55,7 @@ class FaceGeometry:
 
     @property
     def scalp(self) -> Mask:
-        """Surely the person: what lies on the forehead, hair or not."""
+        """Pixels that certainly show the person: the forehead with the hair on it."""
         return np.asarray(self._scaled_outline(1.12) & (self.rows < self.brow_row), dtype=np.bool_)
 
     @property
@@ -77,13 +77,13 @@ class FaceGeometry:
 
     @property
     def column(self) -> Mask:
-        """Surely the person: under the chin down to the border."""
+        """Pixels that certainly show the person: from the chin down to the border."""
         left, right = self.points[6], self.points[10]
         return self._filled(np.array([left, right, (right[0], self.side), (left[0], self.side)]))
 
     @property
     def margin(self) -> Mask:
-        """Surely background: the sides' outermost columns beside the face."""
+        """Pixels that certainly show background: the outermost columns at both sides of the face."""
         strip = 0.025 * self.side
         at_side = (self.columns < strip) | (self.columns >= self.side - strip)
         return np.asarray(at_side & (self.rows < self.points[4:13, 1].mean()) & ~self._scaled_outline(1.2), dtype=np.bool_)
@@ -147,7 +147,7 @@ class FaceGeometry:
         return np.asarray(np.max([self._drawn(polygon) for polygon in polygons[semantic]], axis=0), dtype=np.float32)
 
     def _core(self) -> Mask:
-        """Surely skin: cheeks, nose and the brows' gap, without eyes and mouth."""
+        """Pixels that certainly show skin: cheeks, nose and the brows' gap, without eyes and mouth."""
         p = self.points
         inside = self.centre + 0.85 * (p[[1, 2, 3, 4, 5, 11, 12, 13, 14, 15]] - self.centre)
         cheeks = self._filled(np.vstack([inside, p[[45, 27, 36]] + [0, 0.01 * self.side]]))

@@ -123,7 +123,7 @@ def locate(given: GivenFace, photograph: Photograph, detector: object) -> Detect
 
 
 def _numbers(values: Any, count: int) -> bool:
-    """Whether it is a list of so many numbers; :mod:`vera.untrusted` has seen that all are finite."""
+    """Whether a value is a list of so many numbers; :mod:`vera.untrusted` has seen that all are finite."""
     if not isinstance(values, list | tuple) or len(values) != count:
         return False
     return all(isinstance(one, int | float) and not isinstance(one, bool) and abs(one) < 1e6 for one in values)

@@ -28,7 +28,7 @@ def open_heif(data: bytes, known: str, shown: str) -> Opened:
     Args:
         data: all bytes of the file.
         known: ``HEIC`` or ``AVIF``, as :func:`vera.faces.formats.recognise` says.
-        shown: what messages call the file.
+        shown: name of the file in messages.
 
     Raises:
         VeraError: the extra is not installed, too many pixels, AVIF of more than 8 bits, premultiplied transparency, or a colour space of

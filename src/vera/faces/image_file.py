@@ -54,7 +54,7 @@ class Decoded(NamedTuple):
     Attributes:
         pixels: ``(H, W, 3)`` uint8, sRGB, upright; transparency is dropped.
         opaque: no pixel is transparent.
-        warnings: what somebody should look at.
+        warnings: warnings that somebody should look at.
 
     """
 
@@ -114,7 +114,7 @@ def decode(data: bytes, shown: str) -> Decoded:
 
     Args:
         data: all bytes of the file.
-        shown: what messages call the file.
+        shown: name of the file in messages.
 
     Raises:
         VeraError: a format, depth or colour space that is not supported, too many pixels, or a damaged file.
@@ -152,7 +152,7 @@ def open_by_pillow(data: bytes, known: str, shown: str) -> Opened:
     Args:
         data: all bytes of the file.
         known: name of the format, one of :data:`vera.faces.formats.FORMATS`.
-        shown: what messages call the file.
+        shown: name of the file in messages.
 
     Raises:
         VeraError: a variant, depth or colour space that is not supported, or too many pixels.

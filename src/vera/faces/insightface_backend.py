@@ -31,7 +31,7 @@ class InsightFaceBackend:
 
     Args:
         name_or_directory: the pack's name under ``root/models/``, or the path of its folder.
-        root: where insightface keeps its packs.
+        root: folder of insightface's packs.
         det_size: ``(width, height)`` the detector works at; pinned, since results depend on it.
         device: ``cpu`` or ``cuda``; the latter needs onnxruntime-gpu.
 

@@ -24,7 +24,7 @@ class OnnxParser:
 
     Args:
         path: path of the ONNX file.
-        order: how its labels are numbered, a key of :data:`vera.faces.labels.ORDERS`.
+        order: order of its labels, a key of :data:`vera.faces.labels.ORDERS`.
         device: ``cpu`` or ``cuda``; the latter needs onnxruntime-gpu.
 
     Raises:

@@ -25,7 +25,7 @@ class ZooFile(NamedTuple):
     """One file of weights.
 
     Attributes:
-        name: of the file.
+        name: name of the file.
         digest: SHA-256. Thresholds were calibrated with these weights and hold for no others.
         input: name of the network's one real input.
 
@@ -59,7 +59,7 @@ def zoo_session(file: ZooFile, *, free: tuple[int, ...] = ()) -> Any:
     """An onnxruntime session of a network, on one thread, so that its numbers do not depend on the number of threads.
 
     Args:
-        file: which network of the model zoo, with its digest.
+        file: network of the model zoo, with its digest.
         free: dimensions of the input that may have any length.
 
     Returns:

@@ -22,7 +22,7 @@ class Opened(NamedTuple):
         image: the decoded image; nothing is left to be read from the file.
         told: the file's colour information.
         orientation: EXIF's number; 1 is upright.
-        warnings: what somebody should look at.
+        warnings: warnings that somebody should look at.
         damaged: metadata could not be read.
 
     """
@@ -40,7 +40,7 @@ def library(module: str, kind: str, shown: str) -> ModuleType:
     Args:
         module: name of the module to import.
         kind: name of the format, as in :data:`vera.faces.formats.EXTRAS`.
-        shown: what messages call the file.
+        shown: name of the file in messages.
 
     Raises:
         VeraError: it is not installed; says which extra brings it.

@@ -25,7 +25,7 @@ def choose_parser(what: str | Path | None, *, device: str = "cpu") -> Parser:
     Args:
         what: ``shipped`` (the packaged bundle), ``landmarks`` (no weights), the folder of a bundle, or an ONNX file of a 19-class
             parser; None for :data:`DEFAULT`.
-        device: where a network runs.
+        device: device that a network runs on.
 
     Raises:
         VeraError: nothing of that name, or what the parser itself raises.

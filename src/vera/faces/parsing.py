@@ -26,7 +26,7 @@ Map = npt.NDArray[np.float32]
 SIDE = 256
 """DECISION: every face is parsed at this size, so that results do not depend on the resolution asked for."""
 SEED = 0
-"""OpenCV's generator is set to this before each face: the same face gives the same segmentation."""
+"""Seed of OpenCV's random generator, set before each face: the same face gives the same segmentation."""
 FLESH, HAIR, CLOTHES = range(3)
 LEAST_SKIN = 200
 """Pixels of cheek and nose, of the parsed square, under which nothing can be learnt about the skin."""

@@ -17,8 +17,8 @@ class ParsingWeights:
     """Weights of the two terms.
 
     Attributes:
-        entropy: of the balanced cross entropy.
-        overlap: of the soft Dice.
+        entropy: weight of the balanced cross entropy.
+        overlap: weight of the soft Dice loss.
 
     """
 
@@ -31,8 +31,7 @@ class ParsingObjective:
 
     Args:
         weights: weights of the two terms.
-        balance: how far classes of an image count alike in the cross entropy, whatever their size: 0 as many times as they have
-            pixels, 1 all the same.
+        balance: weighting of an image's classes in the cross entropy: 0 by their numbers of pixels, 1 all classes alike.
 
     Raises:
         VeraError: for a balance outside [0, 1].

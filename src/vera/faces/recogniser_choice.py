@@ -33,7 +33,7 @@ def choose_recognisers(further: Sequence[str], *, far: float = DEFAULT_FAR, devi
     Args:
         further: each is ``insightface:`` and the name or folder of a pack, or the path of an ONNX file in the manner of ArcFace.
         far: false-accept rate of the embedded recognisers' thresholds; the further ones have their own.
-        device: where a pack runs.
+        device: device that a pack runs on.
 
     Raises:
         VeraError: nothing of that name, or what the recogniser itself raises.

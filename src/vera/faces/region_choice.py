@@ -65,8 +65,8 @@ class Region:
 
     Attributes:
         name: key of :data:`NAMES`, the name of a semantic class, ``box`` or ``polygon``.
-        numbers: of a box x, y, width, height; of a polygon x1, y1, x2, y2, ...; in pixels of the photograph as it is displayed.
-        margin: by how much it grows, in eye distances.
+        numbers: x, y, width, height of a box; x1, y1, x2, y2, ...; in pixels of the photograph as it is displayed.
+        margin: dilation of the region, in eye distances.
 
     """
 
@@ -85,7 +85,7 @@ class Region:
 
     @property
     def is_shape(self) -> bool:
-        """Whether it is a box or polygon, which belongs to one photograph."""
+        """Whether the region is a box or polygon, which belongs to one photograph."""
         return self.name in SHAPES
 
 

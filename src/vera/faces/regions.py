@@ -36,10 +36,10 @@ class Side:
 
     Attributes:
         eye: the outer corner, upper lid, inner corner, lower lid.
-        brow: the brow.
-        jaw: beside the cheek, from above.
-        wing: beside the nostril.
-        corner: of the mouth.
+        brow: landmarks of the brow.
+        jaw: landmarks beside the cheek, from above.
+        wing: landmark beside the nostril.
+        corner: landmark of the mouth's corner.
         sign: 1 on the right of the photograph, -1 on its left.
 
     """

@@ -29,9 +29,9 @@ class TurnedFind:
     """A face found in a turned photograph.
 
     Attributes:
-        face: in the pixels of the photograph as it is.
+        face: the face in the pixels of the photograph as it is.
         turn: quarter turns anticlockwise in which it was found: about the turn in which it is upright.
-        detector: who found it.
+        detector: name of the detector that found it.
 
     """
 

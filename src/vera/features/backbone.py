@@ -25,11 +25,11 @@ class Lite0Trunk(nn.Module):
     Args:
         inputs: channels of the input, of which the first three are an image in [-1, 1]. Weights of the others start at zero: what was
             learnt on ImageNet is not disturbed.
-        stages: which maps to return, 0 to 3: strides 2, 4, 8, 16; 16, 24, 40, 112 channels.
+        stages: maps to return, 0 to 3: strides 2, 4, 8, 16; 16, 24, 40, 112 channels.
         pretrained: start from the packaged ImageNet weights; False for tests, and where weights are loaded anyway.
 
     Attributes:
-        channels: of the maps.
+        channels: number of channels of each map.
         learning_rate: factor of the run's learning rate for these parameters.
 
     """

@@ -48,7 +48,7 @@ class EfficientNetLite0(nn.Module):
     """Frozen feature pyramid.
 
     Args:
-        stages: which of the five stages to return (0 to 4: strides 2, 4, 8, 16, 32; 16, 24, 40, 112, 320 channels).
+        stages: stages to return (0 to 4: strides 2, 4, 8, 16, 32; 16, 24, 40, 112, 320 channels).
         pretrained: load the packaged ImageNet weights; False leaves random ones (architecture tests).
 
     Raises:

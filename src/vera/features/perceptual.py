@@ -43,7 +43,7 @@ class PerceptualDistance(nn.Module):
         Args:
             a: images in [-1, 1].
             b: targets in [-1, 1].
-            weight: how much each pixel counts; None counts all alike.
+            weight: weight of each pixel; None counts all alike.
 
         """
         with torch.no_grad():

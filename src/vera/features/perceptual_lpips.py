@@ -31,7 +31,7 @@ class WeightedLpips(LpipsNetwork):
         Args:
             a: images in [-1, 1].
             b: targets in [-1, 1].
-            weight: how much each pixel counts; None counts all alike.
+            weight: weight of each pixel; None counts all alike.
 
         """
         require_side(a)

@@ -18,8 +18,8 @@ class PooledFeatures(nn.Module):
 
     Attributes:
         name: network and resize, as statistics files state them: vectors under two names are not comparable.
-        short: what a distance between sets of such vectors is called after.
-        dimension: D.
+        short: short name of the features in the names of distances.
+        dimension: length D of a vector.
 
     """
 

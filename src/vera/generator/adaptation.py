@@ -33,7 +33,7 @@ class AdaptiveStrength:
 
         Args:
             sign_sum: sum of the signs of the logits; under DDP the sum over all ranks, so that they stay equal.
-            count: how many logits there were, over all ranks.
+            count: number of logits, over all ranks.
 
         Returns:
             The strength from now on.
@@ -48,7 +48,7 @@ class AdaptiveStrength:
         return self.strength
 
     def state_dict(self) -> dict[str, float]:
-        """All that the next update depends on, for the checkpoint."""
+        """State for the checkpoint: all numbers that the next update depends on."""
         return {"strength": self.strength, "mean_sign": self.mean_sign, "sum": self._sum, "count": self._count}
 
     def load_state_dict(self, state: Mapping[str, float]) -> None:

@@ -34,7 +34,7 @@ class Augmentation:
     """Random changes of image and segmentation, a pure function of uniform numbers and the strength.
 
     Args:
-        operations: which of :data:`BLIT`, :data:`GEOMETRY` and :data:`COLOUR` to use. Upright faces need no ``quarter_turn``
+        operations: operations to use, of :data:`BLIT`, :data:`GEOMETRY` and :data:`COLOUR`. Upright faces need no ``quarter_turn``
             and no ``luma_flip``.
 
     Raises:
@@ -90,7 +90,7 @@ def warp(
     Args:
         images: images, values in any range.
         segmentations: segmentations in 2p - 1, values in [-1, 1].
-        inverse: where each pixel comes from, in pixels, x before y, origin at the centre of the frame.
+        inverse: map from each pixel to its source, in pixels, x before y, origin at the centre of the frame.
 
     """
     side = images.shape[-1]

@@ -54,7 +54,7 @@ class Generator(nn.Module):
             from before there was one do not say.
         span: directions of a :class:`Span`, in the place of conditioning of its own; 0 for none (older
             bundles do not say).
-        detach_texture: see :class:`LocalGenerators`; only converted checkpoints that were trained so say it.
+        detach_texture: option of :class:`LocalGenerators`, for converted checkpoints that were trained with it.
 
     Attributes:
         checkpointing: recompute activations in the backward pass instead of keeping them: slower, and much smaller.
@@ -248,8 +248,8 @@ class Generator(nn.Module):
         """Replace the shape and texture codes of these classes by those of ``other``; base and attribute codes are never mixed.
 
         Args:
-            codes: what the rest comes from.
-            other: what the classes come from; as many samples, or one for all.
+            codes: latent codes of all other classes.
+            other: latent codes of the given classes; as many samples, or one for all.
             classes: semantic classes whose codes are exchanged, by name (``"nose"``, ``["nose", "hair"]``) or number.
             shape: take the shape codes.
             texture: take the texture codes.

@@ -24,8 +24,8 @@ class GeneratorWeights:
     Attributes:
         r1_image: γ of R1 on the image; the term is ``γ/2 E |∇|²``.
         r1_segmentation: γ of R1 on the segmentation.
-        path: of the path-length penalty.
-        mask: of mask consistency.
+        path: weight of the path-length penalty.
+        mask: weight of mask consistency.
 
     """
 

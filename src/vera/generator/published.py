@@ -35,7 +35,7 @@ class Checkpoint:
     """A published checkpoint, read but not yet understood.
 
     Attributes:
-        path: its file.
+        path: file of the checkpoint.
         digest: SHA-256 of the file.
         args: the arguments it was trained with, by name.
         networks: state dictionaries of those of :data:`NETWORKS` that it holds.

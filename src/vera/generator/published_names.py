@@ -15,8 +15,8 @@ class TensorPlace:
     """One published tensor and where it goes.
 
     Attributes:
-        name: its published name.
-        shape: its published shape.
+        name: published name of the tensor.
+        shape: published shape of the tensor.
         ours: the name in our state dictionary; empty for a fixed FIR kernel, which is a constant here.
         at: index in our tensor, which may hold all layers and classes.
         gain: sum of a fixed kernel.

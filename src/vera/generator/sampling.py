@@ -34,9 +34,7 @@ class Mapped(Protocol):
         """Parameters, whose device and type the noise takes."""
 
 
-def sample_codes(
-    generator: Mapped, draws: Draws, stream: str, indices: Sequence[int], *, attributes: str | None = None
-) -> LatentCodes:
+def sample_codes(generator: Mapped, draws: Draws, stream: str, indices: Sequence[int], *, attributes: str | None = None) -> LatentCodes:
     """Draw latent codes of random faces through the generator's mappings; each is a function of seed, stream and index.
 
     Args:

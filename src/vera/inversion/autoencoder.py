@@ -45,8 +45,8 @@ class Autoencoder(BankedGenerator):
         passes: passes of the encoder over a photograph, see :meth:`take_passes`; 1 for bundles from before stage 3.
         kinds: number of identities in each group of the bank, in the order of the groups' names; None for one group.
         axes: whether there are axes to refine along, see :func:`vera.inversion.axes.learn_axes`.
-        truncation: of identities drawn from the generator's mapping, for whose codes the encoder was trained (stage 3 of a generator);
-            None: identities are mixed from faces.
+        truncation: truncation of identities drawn from the generator's mapping, for whose codes the encoder was trained (stage 3 of a
+            generator); None: identities are mixed from faces.
 
     """
 
@@ -92,7 +92,8 @@ class Autoencoder(BankedGenerator):
         Args:
             images: aligned faces, values in [-1, 1].
             segmentations: class probabilities, see :func:`one_hot`.
-            passes: how often the encoder looks, from the second time on at its own reconstruction, too; None for :attr:`passes`.
+            passes: number of the encoder's passes, from the second on with its own reconstruction beside the image; None for
+                :attr:`passes`.
 
         """
         codes: LatentCodes = self.encoder(images, one_hot(segmentations))

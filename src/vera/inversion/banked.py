@@ -26,8 +26,8 @@ class BankedGenerator(nn.Module):
         bank: number of identities in the bank; 0 until :meth:`fill_bank`.
         kinds: number of identities in each group of the bank, in the order of the groups' names; None for one group.
         axes: whether there are axes to refine along, see :func:`vera.inversion.axes.learn_axes`.
-        truncation: where local codes are those of the generator's trained mapping, which then draws the identities: the scale of their
-            deviation from the mean in anonymization. None: an encoder says what a code is, and identities are mixed from faces' codes.
+        truncation: scale of the codes' deviation from their mean in anonymization, where the generator's trained mapping draws the
+            identities. None: the codes are an encoder's, and identities are mixed from faces' codes.
 
     Attributes:
         axes: ``(R, D, D)``, those of each local code in rows; None where none were learnt.

@@ -23,7 +23,7 @@ def drawn_codes(generator: Generator, draws: Draws, stream: str, indices: Sequen
     Args:
         generator: one with a mapping.
         draws: source of the keyed random numbers.
-        stream: what the codes are for.
+        stream: name of the random stream of the codes.
         indices: global index of each face.
 
     """

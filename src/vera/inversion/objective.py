@@ -39,13 +39,13 @@ class InversionWeights:
     """Weights of :class:`InversionObjective`.
 
     Attributes:
-        face: how much more than others pixels of the face (:data:`vera.types.FACE`) count in the pixel and the perceptual term.
-        pixel: of the mean absolute difference.
-        perceptual: of a distance of frozen features.
-        segmentation: of :func:`segmentation_distance` (the paper's Fig. 4).
-        prior: of the codes' mean squared distance from their centre, see :meth:`InversionObjective.take_centre`.
-        identity: of a face recogniser's distance.
-        codes: of :func:`code_distance`, on generated images.
+        face: factor for pixels of the face (:data:`vera.types.FACE`) in the pixel and the perceptual term.
+        pixel: weight of the mean absolute difference.
+        perceptual: weight of the distance of frozen features.
+        segmentation: weight of :func:`segmentation_distance` (the paper's Fig. 4).
+        prior: weight of the codes' mean squared distance from their centre, see :meth:`InversionObjective.take_centre`.
+        identity: weight of a face recogniser's distance.
+        codes: weight of :func:`code_distance`, on generated images.
 
     """
 
@@ -103,7 +103,7 @@ class InversionObjective(nn.Module):
         """Loss of each image and its terms, unweighted: images share a batch, not their result.
 
         Args:
-            synthesis: what the generator made of ``codes``.
+            synthesis: the generator's output for ``codes``.
             codes: latent codes from the encoder.
             images: targets in [-1, 1].
             segmentations: target segmentations: class probabilities, sum 1 over the classes.
@@ -155,7 +155,7 @@ def code_distance(codes: LatentCodes, true: LatentCodes, segmentations: Float[Te
 
     Args:
         codes: latent codes from the encoder.
-        true: what the images were made of.
+        true: latent codes that the images were generated from.
         segmentations: class probabilities of the images, sum 1 over the classes.
 
     """

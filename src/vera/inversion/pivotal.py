@@ -41,7 +41,7 @@ def tune(
         objective: reconstruction loss that is minimised.
         steps: budget; 0 gives the copy without noise.
         rate: peak learning rate; it ramps as in :func:`vera.inversion.refinement.refine`.
-        limit: how far each tensor may move, as a share of its own norm.
+        limit: largest change of each tensor, as a share of its own norm.
         progress: a function that is called with the number of each finished step; None for no reports.
 
     Returns:

@@ -92,7 +92,7 @@ def refine(
         steps: budget of steps; 0 returns the codes as they are, without a pass of the networks.
         rate: peak learning rate; None for the usual one.
         axes: axes of each local code to move along, see :class:`Moving`; None for the codes' own coordinates.
-        plateau: when to stop early; None spends the budget.
+        plateau: rule to stop early; None spends the budget.
         progress: a function that is called with the number of each finished step; None for no reports.
 
     Raises:

@@ -32,9 +32,9 @@ class Bank:
         size: side of the mosaics in pixels: colours are measured as they would show there, thin lips in few pixels.
 
     Attributes:
-        sources: for each mixed person and role, in the order of ``people`` and of the roles.
-        looks: their colours.
-        triangles: of the mesh, the same for every mosaic.
+        sources: sources of each mixed person and role, in the order of ``people`` and of the roles.
+        looks: colours of the sources.
+        triangles: triangles of the mesh, the same for every mosaic.
         tone: ``(N, 3)`` CIELAB of the skin of each mixed person.
         clear: ``(N,)``: no hair on the forehead in any role.
         chin: ``(R, N)``: height of the chin in each role.

@@ -49,8 +49,8 @@ class Settings:
     """Settings that mosaics depend on, besides the people.
 
     Attributes:
-        seed: of the draws.
-        size: side in pixels.
+        seed: seed of the draws.
+        size: side of the mosaics in pixels.
         k: people whose features are mixed.
         min_distance: to the nearest real person.
         even: cover skin tones evenly, see :func:`vera.mosaic.partners.draw`.
@@ -79,9 +79,9 @@ class Backends:
     """Constructors of detector, recogniser and parser; each is called once in every process.
 
     Attributes:
-        detector: makes the detector.
-        recogniser: makes the recogniser.
-        parser: makes the parser.
+        detector: function that makes the detector.
+        recogniser: function that makes the recogniser.
+        parser: function that makes the parser.
 
     """
 
@@ -96,7 +96,7 @@ class Workshop:
     Args:
         out: the data set's folder.
         bank: all prepared people together.
-        settings: what mosaics depend on.
+        settings: settings that mosaics depend on.
         backends: constructors of detector, recogniser and parser.
 
     """
@@ -209,7 +209,7 @@ def make(
         sources: folder of the prepared photographs.
         everybody: mosaics keep their distance from all of them.
         mixed: people who may be mixed.
-        settings: what mosaics depend on besides the people: seed, size, k, limits.
+        settings: settings that mosaics depend on besides the people: seed, size, k, limits.
         backends: constructors of detector, recogniser and parser.
         count: number of identities to make.
         workers: number of processes, at least 1.

@@ -56,7 +56,7 @@ def harmonised(mix: Floats, surround: Floats, skin: Mask) -> Floats:
     Args:
         mix: ``(S, S, 3)`` CIELAB, the mixed face.
         surround: ``(S, S, 3)`` CIELAB, the surround, warped to the same shape.
-        skin: where both show skin; nothing else is compared.
+        skin: mask of the pixels where both show skin; nothing else is compared.
 
     """
     sigma = BROAD * mix.shape[0]

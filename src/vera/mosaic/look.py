@@ -24,13 +24,13 @@ class SkinLook(NamedTuple):
     """Colours of one face, each ``(3,)`` CIELAB.
 
     Attributes:
-        skin: of the cheeks, where no beard grows.
-        forehead: without hair.
-        lips: without what shows between them.
+        skin: colour of the cheeks, where no beard grows.
+        forehead: colour of the forehead without hair.
+        lips: colour of the lips without the mouth's inside.
         chin: lips' lower side and jaw.
         moustache: between nose and lips.
-        brows: of their hair.
-        hair: of the head; NaN for the bald.
+        brows: colour of the brows' hair.
+        hair: colour of the hair; NaN for the bald.
         teeth: the bright part between the lips; NaN where they are closed.
 
     """

@@ -36,13 +36,13 @@ class Recipe:
 
     Attributes:
         people: numbers of the k people in the bank.
-        donor: who gives hair, ears, neck, clothes and background; not one of the k.
-        mirrored: for each of the k.
-        donor_mirrored: for the donor.
+        donor: person who gives hair, ears, neck, clothes and background; not one of the k.
+        mirrored: whether each of the k is mirrored.
+        donor_mirrored: whether the donor is mirrored.
         whole: ``(k,)`` weights of the whole shape and of the broad colours.
         regions: ``(k,)`` weights of each region's shape.
         parts: part to position among the k: the fine detail's person.
-        exaggeration: of the shape.
+        exaggeration: factor of the shape's deviation from the mean.
 
     """
 
@@ -62,7 +62,7 @@ def check_people(sexes: Sequence[str], clear: Sequence[bool], k: int) -> None:
     Args:
         sexes: sex of each person who may be mixed.
         clear: whether each person's forehead shows.
-        k: how many are mixed.
+        k: number of people who are mixed.
 
     Raises:
         VeraError: there are too few, or k is too small for the bound on weights.

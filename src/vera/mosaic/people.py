@@ -29,8 +29,8 @@ class SourcePerson:
     Attributes:
         id: unique in the table.
         photographs: role to file; the same roles for everybody.
-        sex: as the table says; empty when it does not. Mosaics mix people of equal value.
-        age: in years, or None.
+        sex: entry of the table; empty where it has none. Mosaics mix people of equal value.
+        age: age in years, or None.
         groups: further columns of the table, for the report.
 
     """

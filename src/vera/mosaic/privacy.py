@@ -18,7 +18,7 @@ class Distances:
     Attributes:
         source: to the nearest of those it is made of, the surround's donor included.
         person: to the nearest of everybody in the table, also of those who were not mixed.
-        nearest: who that is.
+        nearest: id of the nearest person.
 
     """
 

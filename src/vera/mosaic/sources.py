@@ -40,12 +40,12 @@ class Source:
     """One prepared photograph.
 
     Attributes:
-        person: whose it is.
-        role: of the photograph.
+        person: id of the person.
+        role: role of the photograph.
         image: ``(A, A, 3)`` of the frame: the FFHQ crop with its margin.
-        labels: ``(A, A)``.
+        labels: numbers of the classes, ``(A, A)``.
         points: ``(105, 2)`` in units of the crop.
-        embedding: of the photograph.
+        embedding: embedding of the photograph.
 
     """
 

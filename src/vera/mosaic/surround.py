@@ -29,7 +29,7 @@ def joined(face: Floats, surround: Floats, mask: Mask) -> Floats:
     Args:
         face: ``(S, S, 3)``, the mixed face in the surround's tone.
         surround: ``(S, S, 3)``, the donor, warped.
-        mask: what the face covers, ``(S, S)`` in [0, 1].
+        mask: the face's share of each pixel, ``(S, S)`` in [0, 1].
 
     """
     size = mask.shape[0]

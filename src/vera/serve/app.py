@@ -52,11 +52,11 @@ class Server:
     Args:
         folder: the private folder of this run.
         make_engine: function that loads the networks, importable by name.
-        access: what requests must show.
-        limits: how much may be uploaded.
+        access: proofs that requests must show.
+        limits: limits on uploads and on their speed.
 
     Attributes:
-        app: the ASGI application.
+        app: the ASGI application of the page.
 
     """
 

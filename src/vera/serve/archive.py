@@ -24,7 +24,7 @@ def zipped(out: Path, names: Sequence[str], *, identity: Path | None, review: Ma
         out: output folder of the call.
         names: files in it, in the order of the ZIP.
         identity: file of the new face; None for none.
-        review: what the reviewer confirmed; None for none.
+        review: the reviewer's confirmations; None for none.
 
     Raises:
         VeraError: a name leads out of the folder, or all files together are too large.

@@ -40,7 +40,7 @@ async def read_body(request: Request, most: int, limits: Limits) -> bytes:
     Args:
         request: the request whose body was not read yet.
         most: most bytes that it may have.
-        limits: how slow it may be.
+        limits: limits on the body's size and slowness.
 
     Raises:
         HTTPException: 413 for too many bytes, 408 for too slow ones, 400 where the sender went away or says a length that is none.

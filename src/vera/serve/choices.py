@@ -24,12 +24,12 @@ class Choices:
 
     Attributes:
         preserve: regions by name, as ``--preserve`` takes them; no files.
-        drawn: by number of the photograph: the strokes that paint its mask.
+        drawn: strokes that paint a photograph's mask, by its number.
         person: the person's id; None: derived from the photographs.
         seed: draws the new face; None: a random one.
-        kind: of the face, ``female`` or ``male``; None: as the photographs.
+        kind: identity group, ``female`` or ``male``; None for the photographs' own.
         method: ``cover``, ``blur`` or ``pixelate`` instead of a new face; None for a new face.
-        face: which face of a photograph with several, from 1.
+        face: number of the face in a photograph with several, from 1.
         leave_others: the other faces may stay recognisable.
         upright: turned photographs are turned instead of refused.
         hair: replace the hair too.

@@ -21,7 +21,7 @@ class Job:
         photographs: files of the person's photographs, in their order.
         numbers: number of each photograph, to which ``choices.drawn`` refers.
         masks: file of a drawn region of each photograph; None for none.
-        choices: what the page asked for.
+        choices: the user's choices on the page.
         out: folder for the outputs; it is not there yet.
         identity: file of a face of an earlier visit; None for none.
         keep_identity: file that takes the new face; None for none.

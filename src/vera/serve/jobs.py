@@ -33,7 +33,7 @@ class Task:
         arguments: arguments of the method.
         watch: told of every step, in the queue's thread.
         started: told that the call is being made now.
-        result: what it gives, or what it raises.
+        result: future of its result or its exception.
 
     """
 

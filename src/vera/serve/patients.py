@@ -33,9 +33,9 @@ class Picture:
     Attributes:
         number: its number, from 1, which it keeps.
         name: name of its file.
-        path: the file.
-        stored: its bytes.
-        look: what :meth:`vera.serve.engine.Engine.look` found; None until then.
+        path: file of the picture.
+        stored: number of its bytes.
+        look: result of :meth:`vera.serve.engine.Engine.look`; None until then.
         problem: why it can't be used; None for nothing.
 
     """
@@ -125,7 +125,7 @@ class Patients:
     Args:
         folder: private folder of this run.
         jobs: the queue of calls.
-        limits: how many people and photographs there may be.
+        limits: limits on people and photographs.
 
     """
 
@@ -324,6 +324,6 @@ def check_name(name: str) -> None:
 
 
 def _tell(loop: asyncio.AbstractEventLoop, then: Any, *values: Any) -> None:
-    """Call a function in the event loop's thread; nothing, once the loop has ended."""
+    """Call a function in the event loop's thread, unless the loop has ended."""
     if not loop.is_closed():
         loop.call_soon_threadsafe(then, *values)

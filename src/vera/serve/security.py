@@ -50,7 +50,7 @@ class Access:
 
     Attributes:
         hosts: values of the Host header: names of this server, with its port.
-        token: what `vera serve` prints, and what scripts send as ``Authorization: Bearer TOKEN``.
+        token: secret that `vera serve` prints and that scripts send as ``Authorization: Bearer TOKEN``.
         session: value of the cookie.
         mark: value of the header :data:`MARK`, which stands in the page.
 
@@ -88,16 +88,14 @@ class Guard:
 
     Args:
         app: the application that answers.
-        access: what requests must show.
+        access: proofs that requests must show.
 
     """
 
     def __init__(self, app: App, access: Access) -> None:
         self.app, self.access = app, access
 
-    async def __call__(
-        self, scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
-    ) -> None:
+    async def __call__(self, scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]) -> None:
         """Refuse a request, or hand it on; every answer gets :data:`HEADERS`."""
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)

@@ -27,8 +27,8 @@ class Stroke:
     """One movement of the pointer.
 
     Attributes:
-        kind: one of :data:`KINDS`.
-        radius: of brush and eraser, in pixels of the photograph; 0 for a polygon.
+        kind: kind of stroke, one of :data:`KINDS`.
+        radius: radius of brush and eraser, in pixels of the photograph; 0 for a polygon.
         points: ``(x, y)`` each, in pixels of the upright photograph, (0, 0) = the corner at the upper left.
 
     """
@@ -54,7 +54,7 @@ def paint(strokes: tuple[Stroke, ...], size: tuple[int, int]) -> Mask:
     """The mask that the strokes make, one after the other.
 
     Args:
-        strokes: in the order in which they were made.
+        strokes: strokes in the order in which they were made.
         size: ``(H, W)`` of the photograph.
 
     Returns:

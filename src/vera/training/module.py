@@ -170,7 +170,7 @@ class StageModule(pl.LightningModule):
         checkpoint["vera"] = {**state, "strength": self.objective.strength.state_dict() if self.objective.strength else None}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Restore them, also from a checkpoint of the parser's own module, which this one has replaced."""
+        """Restore the state of networks and optimizers, also from a checkpoint of the parser's own module, which this one has replaced."""
         _modernise(checkpoint)
         checkpoint["state_dict"] = _renamed(checkpoint["state_dict"], STORED, OWN)
         self.ema.network.load_state_dict(checkpoint["vera"]["ema"])
@@ -188,7 +188,7 @@ def require_finite(value: Tensor, what: str, *, images_seen: int) -> None:
     Args:
         value: loss or gradient norm, a scalar.
         what: name of the value in the message.
-        images_seen: how far the run is.
+        images_seen: images that the run has seen.
 
     Raises:
         VeraError: it is not.

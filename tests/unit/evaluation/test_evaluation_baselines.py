@@ -6,8 +6,7 @@ from tests.reference.constant import Constant
 
 from vera.evaluation.baselines.controls import Untouched
 from vera.evaluation.baselines.ksame import KSame
-from vera.evaluation.baselines.obscuring import Blur, Cover, Pixelate
-from vera.evaluation.baselines.region import face_region
+from vera.evaluation.baselines.obscuring import Blur, Cover, Pixelate, face_region
 from vera.faces.alignment import align, transform
 from vera.faces.detection import DetectedFace
 from vera.faces.photograph import photograph_from_pixels

@@ -11,7 +11,7 @@ from vera.evaluation.judges import Judge
 from vera.evaluation.metrics.base import share
 from vera.evaluation.protocol import results as scores
 from vera.evaluation.report import results as report
-from vera.evaluation.report.fairness import FairnessTable, difference
+from vera.evaluation.report.groups import FairnessTable, difference
 
 
 def row(column, group, rank_1):

@@ -7,7 +7,7 @@ import pytest
 import torch
 import torchvision
 
-from vera.evaluation.metrics.lpips_distance import LpipsDistance
+from vera.evaluation.metrics.preservation import LpipsDistance
 from vera.features.lpips_network import BACKBONES, LpipsNetwork
 from vera.types import VeraError
 

@@ -9,7 +9,7 @@ from vera.evaluation.judges import Observation
 from vera.evaluation.measures.base import Original, Written, computed
 from vera.evaluation.measures.photographs import AttributesKept, OfCrops, Useful
 from vera.evaluation.metrics.attributes import AttributePreservation
-from vera.evaluation.metrics.lpips_distance import LpipsDistance
+from vera.evaluation.metrics.preservation import LpipsDistance
 from vera.faces.photograph import photograph_from_pixels
 from vera.types import VeraError
 

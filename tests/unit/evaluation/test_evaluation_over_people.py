@@ -7,10 +7,10 @@ from scipy.stats import binomtest
 from sklearn.metrics import roc_auc_score, roc_curve, top_k_accuracy_score
 from torchmetrics.functional.classification import binary_eer
 
-from vera.evaluation.metrics import over_people
+from vera.evaluation.metrics import verification as over_people
 from vera.evaluation.metrics.base import share_of_people
-from vera.evaluation.metrics.over_people import Pairs, verification
 from vera.evaluation.metrics.recognition import ReIdentification
+from vera.evaluation.metrics.verification import Pairs, verification
 from vera.types import VeraError
 
 TRUTH = {"auc": 0.9230, "eer": 0.1606, "0.01": 0.4764}

@@ -9,8 +9,8 @@ from vera.data.people import Person, PhotographFile
 from vera.data.verification_pairs import Pair
 from vera.evaluation.api import evaluate
 from vera.evaluation.judges import Judge
-from vera.evaluation.protocol.calibration import CalibrationPairs
 from vera.evaluation.protocol.items import Method, stem
+from vera.evaluation.protocol.run import CalibrationPairs
 from vera.evaluation.report import results as report
 from vera.faces.photograph import write_png
 from vera.types import AnonymizedPerson, Refused, VeraError

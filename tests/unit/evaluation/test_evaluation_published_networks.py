@@ -10,8 +10,8 @@ import skimage.data
 import torch
 
 from vera.evaluation.metrics.age import OnnxAge
+from vera.evaluation.metrics.discrepancy import KernelDistance
 from vera.evaluation.metrics.frechet import FrechetDistance
-from vera.evaluation.metrics.kernel import KernelDistance
 from vera.faces.detection import DlibDetector
 from vera.faces.photograph import photograph_from_pixels
 from vera.features.inception import InceptionFeatures

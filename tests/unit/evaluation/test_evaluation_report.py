@@ -10,8 +10,8 @@ from sklearn.metrics import roc_auc_score, roc_curve
 from vera.evaluation.metrics.verification import roc
 from vera.evaluation.protocol.results import AnonymizerResult, kind, rounded
 from vera.evaluation.report import results as report
-from vera.evaluation.report.formats import web_page
 from vera.evaluation.report.publish import publish
+from vera.evaluation.report.results import web_page
 from vera.evaluation.report.table import cell, comma_separated, figures, markdown, notes
 from vera.types import VeraError
 

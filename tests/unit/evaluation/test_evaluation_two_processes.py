@@ -10,11 +10,9 @@ from torch import multiprocessing, nn
 from vera.evaluation.metrics.appearance import AppearanceChange
 from vera.evaluation.metrics.attackers import LinkingAttacker, NaiveAttacker, ParrotAttacker
 from vera.evaluation.metrics.attributes import AttributePreservation
-from vera.evaluation.metrics.discrepancy import MeanDiscrepancy
+from vera.evaluation.metrics.discrepancy import KernelDistance, MeanDiscrepancy
 from vera.evaluation.metrics.frechet import FrechetDistance
-from vera.evaluation.metrics.kernel import KernelDistance
-from vera.evaluation.metrics.lpips_distance import LpipsDistance
-from vera.evaluation.metrics.preservation import Preservation
+from vera.evaluation.metrics.preservation import LpipsDistance, Preservation
 from vera.evaluation.metrics.recognition import DetectionRate, Diversity, ReIdentification
 from vera.evaluation.metrics.segmentation import SegmentationConsistency
 from vera.evaluation.metrics.utility import LandmarkUtility

@@ -11,7 +11,7 @@ from hydra.utils import instantiate
 from pytorch_lightning.utilities import rank_zero_only
 
 from vera.training.callbacks.snapshots import Snapshots
-from vera.training.runs.signals import environment, hand_on, own_processes
+from vera.training.runs.run import environment, hand_on, own_processes
 
 SLURM = {
     "SLURM_NTASKS": "16", "SLURM_NTASKS_PER_NODE": "8", "SLURM_NNODES": "2", "SLURM_PROCID": "9", "SLURM_LOCALID": "1", "SLURM_NODEID": "1",

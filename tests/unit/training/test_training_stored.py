@@ -15,7 +15,7 @@ from vera.data.procedural import ProceduralFaces
 from vera.data.sample import FaceDataset
 from vera.training.export.api import Statement, export
 from vera.training.export.autoencoder import BankSettings, _require_faces
-from vera.training.export.stored import ELSEWHERE, build, find_class, read_config
+from vera.training.runs.stored import ELSEWHERE, build, find_class, read_config
 from vera.types import VeraError
 
 DATASET = {"_target_": "vera.data.procedural.ProceduralFaces", "size": 16, "count": 8, "seed": 0}
@@ -46,8 +46,8 @@ def written(tmp_path):
 
 def test_what_vera_train_wrote_is_read_and_built(written):
     config = read_config(written({"datamodule": {"dataset": DATASET}, "attributes": {"light": {"encoder": ENCODER}}}))
-    assert isinstance(build(config, "datamodule.dataset", FaceDataset, rooms=("data",), what="x"), ProceduralFaces)
-    assert build(config, "attributes.light.encoder", AttributeEncoder, rooms=("attributes",), what="x").width == 1
+    assert isinstance(build(config, "datamodule.dataset", FaceDataset, packages=("data",), what="x"), ProceduralFaces)
+    assert build(config, "attributes.light.encoder", AttributeEncoder, packages=("attributes",), what="x").width == 1
 
 
 @pytest.mark.parametrize("target", HOSTILE, ids=repr)
@@ -55,7 +55,7 @@ def test_what_vera_train_wrote_is_read_and_built(written):
 def test_foreign_targets_are_refused_wherever_they_stand(written, target, place, monkeypatch):
     node = {"_target_": target, "_args_": ["touch"]}
     value = {"there": node, "in a list": [1, [node]], "deep in arguments": {"_args_": [{"a": {"_partial_": True, "b": node}}]}}[place]
-    monkeypatch.setattr("vera.training.export.stored.importlib.import_module", lambda name: pytest.fail(f"{name} was imported"))
+    monkeypatch.setattr("vera.training.runs.stored.importlib.import_module", lambda name: pytest.fail(f"{name} was imported"))
     with pytest.raises(VeraError, match="only parts of the package vera are built") as told:
         read_config(written({"datamodule": {"dataset": DATASET}, "callbacks": value}))
     assert len(str(told.value).splitlines()) == 1
@@ -90,7 +90,7 @@ def test_a_path_must_end_at_a_class_where_it_is_defined(target):
 def test_what_is_built_is_of_its_kind(written, node, says):
     config = read_config(written({"datamodule": {"dataset": node}}))
     with pytest.raises(VeraError, match=says):
-        build(config, "datamodule.dataset", FaceDataset, rooms=("data",), what="x")
+        build(config, "datamodule.dataset", FaceDataset, packages=("data",), what="x")
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ class Corruption:
     Args:
         probability: probability of each kind of change (light, place, pose, camera, things before the face), in [0, 1].
         rare: probability of rare features (spectacles, beards, grey photographs), in [0, 1]; half of it for hats.
-        pose: how far the face moves in the frame.
+        pose: range of the face's movement in the frame.
 
     Raises:
         VeraError: for a probability outside [0, 1].

@@ -17,7 +17,7 @@ class Untouched:
 
     @property
     def config(self) -> dict[str, Any]:
-        """Nothing to choose."""
+        """Parameters of the method: none."""
         return {}
 
     def __call__(self, photographs: Sequence[Photograph], *, person: str, masks: Sequence[Mask | None] | None = None) -> AnonymizedPerson:

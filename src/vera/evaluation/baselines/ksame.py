@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vera.evaluation.baselines.region import ALIGNED, Baseline, BaselineScene
+from vera.evaluation.baselines.obscuring import ALIGNED, Baseline, BaselineScene
 from vera.faces.alignment import align, warp_to_photograph
 from vera.faces.detection import Detector
 from vera.faces.parsing import Parser
@@ -35,7 +35,7 @@ class KSame(Baseline):
     Args:
         detector: face detector, also for the gallery's faces.
         gallery: person to a photograph of theirs; those without a face are counted and left out.
-        k: how many faces are averaged.
+        k: number of faces that are averaged.
         preserve: classes kept bit for bit.
         parser: parser that finds the preserved classes; None where nothing is preserved.
 

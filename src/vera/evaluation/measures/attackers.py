@@ -124,7 +124,7 @@ class RegionAttack(Measure):
     Args:
         judge: judge whose recogniser the attacker uses.
         part: name of the part, one of :data:`REGIONS`.
-        parser: what finds the classes; None for parts that need none.
+        parser: parser that finds the classes; None for parts that need none.
 
     """
 

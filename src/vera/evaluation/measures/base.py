@@ -20,10 +20,10 @@ class Original:
     """One source photograph of the evaluation with its observations.
 
     Attributes:
-        person: whose.
-        group: what the person is known to belong to; None if nothing is known.
+        person: id of the person.
+        group: known group of the person; None if nothing is known.
         photograph: its digest is its key.
-        seen: what the judges saw.
+        seen: the judges' observations of it.
 
     """
 
@@ -42,11 +42,11 @@ class Written:
     """One anonymized photograph, read from the file that was written.
 
     Attributes:
-        original: what it was made from.
-        photograph: decoded from disk.
+        original: the photograph before anonymization.
+        photograph: the output, decoded from its file.
         preserved: ``(H, W)``, what the anonymizer says that it kept.
-        seen: what the judges saw.
-        other_seeds: what they saw in the same photograph under other seeds.
+        seen: the judges' observations of it.
+        other_seeds: their observations of the same photograph under other seeds.
         seeded: whether the anonymizer draws anything from a seed; without one, whoever has the software can make the output again.
 
     """

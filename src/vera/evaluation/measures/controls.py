@@ -77,7 +77,7 @@ class Disentanglement(Collected):
 
         Args:
             moved: name of the code that was redrawn.
-            change: how far each number moved, absolute.
+            change: absolute change of each number.
 
         Raises:
             VeraError: an unknown name, or another number of columns.

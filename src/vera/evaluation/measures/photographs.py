@@ -13,11 +13,9 @@ from vera import distributed as ranks
 from vera.evaluation.measures.base import Measure, Original, Written, computed
 from vera.evaluation.metrics.appearance import AppearanceChange
 from vera.evaluation.metrics.attributes import AttributePreservation
-from vera.evaluation.metrics.discrepancy import MeanDiscrepancy
+from vera.evaluation.metrics.discrepancy import KernelDistance, MeanDiscrepancy
 from vera.evaluation.metrics.frechet import FrechetDistance
-from vera.evaluation.metrics.kernel import KernelDistance
-from vera.evaluation.metrics.lpips_distance import LpipsDistance
-from vera.evaluation.metrics.preservation import Preservation, Replacement
+from vera.evaluation.metrics.preservation import LpipsDistance, Preservation, Replacement
 from vera.evaluation.metrics.utility import LandmarkUtility
 from vera.faces.alignment import align, transform
 from vera.features.efficientnet import EfficientNetLite0
@@ -103,7 +101,7 @@ class Preserved(Measure):
 
     Args:
         metric: agreement in the preserved region; with a network it also measures LPIPS.
-        device: where the network runs.
+        device: device that the network runs on.
 
     """
 

@@ -180,8 +180,8 @@ def nearer(table: Matrix, people: Whole, owners: Whole, hidden: npt.NDArray[np.b
 
     Args:
         table: distances ``(N, M)`` of probes to the gallery's pictures; NaN counts as far away.
-        people: whose the probes are, ``(N,)``.
-        owners: whose the gallery's pictures are, ``(M,)``.
+        people: person of each probe, ``(N,)``.
+        owners: person of each picture in the gallery, ``(M,)``.
         hidden: pictures ``(N, M)`` that a probe is not compared with.
 
     Returns:
@@ -208,7 +208,7 @@ def outcome(ranks: Matrix, people: Whole, *, others: int) -> dict[str, Any]:
 
     Args:
         ranks: other people nearer than the true one, ``(N,)`` from 0 to ``others``; halves are ties.
-        people: whose the probes are, ``(N,)``.
+        people: person of each probe, ``(N,)``.
         others: number of people in the gallery beside the true one.
 
     Raises:

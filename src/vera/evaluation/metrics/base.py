@@ -74,7 +74,7 @@ def share_of_people(hits: npt.ArrayLike, people: npt.ArrayLike) -> Share:
 
     Args:
         hits: outcomes, ``(N,)`` bool; True is counted.
-        people: whose they are, ``(N,)`` numbers.
+        people: person of each outcome, ``(N,)`` numbers.
 
     Returns:
         What :func:`share` returns, and the number of ``people``.

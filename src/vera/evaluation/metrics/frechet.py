@@ -33,11 +33,11 @@ class Statistics:
     """Mean and covariance of one set of images' features, with their provenance.
 
     Attributes:
-        mean: ``(D,)`` float64.
+        mean: mean of the features, ``(D,)`` float64.
         covariance: ``(D, D)`` float64, unbiased.
-        count: of images.
+        count: number of images.
         features: the network's ``name``: which network, after which resize.
-        source: which images, and in which file format they were (``FFHQ 256, PNG``): JPEG moves the distance.
+        source: description of the images with their file format (``FFHQ 256, PNG``): JPEG moves the distance.
 
     """
 

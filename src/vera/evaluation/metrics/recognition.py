@@ -12,7 +12,7 @@ from torch import Tensor
 
 from vera.distributed import Collected, keys
 from vera.evaluation.metrics.base import Groups, check_rows, distances, share, share_of_people
-from vera.evaluation.metrics.over_people import Pairs, verification
+from vera.evaluation.metrics.verification import Pairs, verification
 from vera.faces.recognition import Distance
 from vera.types import Matrix, VeraError
 
@@ -99,7 +99,7 @@ class ReIdentification(Collected):
         """Shares ``rank_<k>``, ``recognised`` for each threshold, the median distance to the own person, counts, and the same by group.
 
         ``over_people``: verification of outputs against the gallery's photographs of the same person and of others
-        (:func:`vera.evaluation.metrics.over_people.verification`). All intervals are over people.
+        (:func:`vera.evaluation.metrics.verification.verification`). All intervals are over people.
         """
         found = self._search()
         everybody = self._summary(found, np.ones(len(found.rank), dtype=bool))

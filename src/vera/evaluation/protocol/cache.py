@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,26 @@ from vera.untrusted import read_arrays
 
 Records = Mapping[Item, Mapping[str, Any]]
 """The ledger's lines."""
+
+
+@dataclass(frozen=True)
+class Observed:
+    """One person before and after a method, as a finished run has recorded it.
+
+    Attributes:
+        person: id of the person.
+        status: status of the method's item: ``written``, ``refused``, ``unusable`` or ``failed``.
+        digests: digests of the source photographs.
+        before: observations of the source photographs.
+        after: observations of the outputs; none where nothing was written.
+
+    """
+
+    person: str
+    status: str
+    digests: Sequence[str]
+    before: Sequence[Observation]
+    after: Sequence[Observation]
 
 
 class ObservationCache:
@@ -95,7 +116,7 @@ def save_seen(path: Path, seen: Sequence[Observation]) -> None:
 
 
 def load_seen(path: Path) -> list[Observation]:
-    """Read them.
+    """Read the observations of one person's photographs.
 
     Raises:
         VeraError: the file is missing or damaged.
@@ -112,6 +133,28 @@ def load_seen(path: Path) -> list[Observation]:
         return [Observation({k: bool(v) for k, v in part["found"].items()}, points, part["embedding"]) for part, points in marks]
     except (ValueError, LookupError, TypeError) as error:
         raise VeraError(f"{path} can't be read ({error}): remove it and run the evaluation again") from error
+
+
+def read_observed(run: Path, method: str) -> list[Observed]:
+    """Observations of everybody in a run whose photographs could be read, before and after one method.
+
+    Args:
+        run: folder of a finished evaluation.
+        method: name of the anonymization method.
+
+    Raises:
+        VeraError: a record or an observation can't be read.
+
+    """
+    with Ledger(run) as ledger:
+        items = ledger.items()
+    files, found = Files(run), []
+    for item, original in items.items():
+        result = items.get(Item(method, item.person))
+        if item.method == ORIGINALS and original["status"] == "written" and result is not None:
+            after = load_seen(files.seen(Item(method, item.person))) if result["status"] == "written" else []
+            found.append(Observed(item.person, str(result["status"]), original["digests"], load_seen(files.seen(item)), after))
+    return found
 
 
 def read_written(path: Path, recorded: str) -> Photograph:

@@ -49,7 +49,7 @@ class Files:
     """Paths of an item's files.
 
     Attributes:
-        root: the run's folder.
+        root: folder of the run.
 
     """
 
@@ -159,7 +159,7 @@ class Method:
     Attributes:
         name: letters, digits and ``. _ + -``.
         anonymizer: judged by what it writes.
-        settings: how it was made, plain values; items made under other settings are made again.
+        settings: settings of the method, plain values; items made under other settings are made again.
         again: the same anonymizer with other seeds, for the diversity of its faces.
         seeded: whether its result depends on a seed.
 
@@ -208,7 +208,7 @@ class Sources:
 
     @cached_property
     def photographs(self) -> list[Photograph]:
-        """Decoded.
+        """The decoded photographs.
 
         Raises:
             VeraError: one can't be read.

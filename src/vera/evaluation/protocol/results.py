@@ -20,7 +20,7 @@ from vera.evaluation.metrics.appearance import skin_tone
 from vera.evaluation.protocol.cache import Records, load_seen, read_written
 from vera.evaluation.protocol.items import ORIGINALS, Files, Item, Method, Sources, digest
 from vera.faces.alignment import align
-from vera.files import plain
+from vera.files import PATH_IN_TEXT, plain
 from vera.types import Matrix, Pixels, tensor_to_image
 
 Curves = dict[str, Matrix]
@@ -31,8 +31,6 @@ SKIN_TONE = "skin_tone"
 STATUSES = ("written", "refused", "unusable", "failed")
 DIGITS = 6
 """DECISION: results are rounded to so many decimals: the same run gives the same text on machines that differ in the last bits."""
-PATH = r"\s*(?<!\w)(?:~|[A-Za-z]:(?=\\))?[/\\]\S*[^\s,;.]"
-"""An absolute path in a text, up to the next space: as far as it can be told without quotes around it."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,7 @@ class AnonymizerResult:
 
     Attributes:
         record: plain values, one line of ``results.jsonl``.
-        curves: for each recogniser.
+        curves: distance curves by the recogniser's name.
 
     """
 
@@ -55,7 +53,7 @@ class Scorer:
     Args:
         people: all people of the evaluation.
         items: records of the finished items, from the ledger.
-        files: where written photographs and observations are.
+        files: paths of written photographs and observations.
         judges: judges that looked at the photographs.
         calibration: calibration of the judges' recognisers.
         measures: measures of photographs, beside those of detectors and recognisers.
@@ -249,4 +247,4 @@ def kind(record: Mapping[str, Any], names: Sequence[str] = ()) -> str:
         return reason.split(":")[0]
     _, refused, last = reason.rpartition("last reason: ")
     text = re.sub(r"^[^:]*: ", "", last) if refused else last  # the verification names the photograph first
-    return re.sub(rf"\s*\(.*?\)|\s*(?<!\w)'.*?'(?!\w)|{PATH}|\s*(?<![\w-])\d[\d.]*", "", text).strip()
+    return re.sub(rf"\s*\(.*?\)|\s*(?<!\w)'.*?'(?!\w)|{PATH_IN_TEXT}|\s*(?<![\w-])\d[\d.]*", "", text).strip()

@@ -5,8 +5,10 @@ It is read from a finished run's folder; nothing is anonymized or looked at agai
 
 from __future__ import annotations
 
+import csv
+import io
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -14,14 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from vera.evaluation.judges import Observation
+from vera.data.people import Person
 from vera.evaluation.metrics.base import distances, share, share_of_people
 from vera.evaluation.metrics.recognition import ReIdentification
-from vera.evaluation.protocol.cache import load_seen
-from vera.evaluation.protocol.items import ORIGINALS, Files, Item, Ledger
+from vera.evaluation.protocol.cache import read_observed
 from vera.evaluation.report.results import read
 from vera.evaluation.report.table import cell, markdown_table
 from vera.faces.recognition import Distance
+from vera.files import write_into_run
 from vera.types import Matrix, VeraError
 
 LEAST = 5
@@ -37,6 +39,15 @@ TITLES = {
     "median_distance": "median distance to the own person ↑",
     "pairs_match": "outputs match each other ↑",
 }
+COMPARED = ("found", "recognised", "rank_1", "pairs_match")
+"""Figures of :data:`TITLES` that are shares and are compared between groups."""
+PAGE, SHEET = "fairness.md", "fairness.csv"
+ABOUT = f"""# By group
+
+Groups come from the table of people; `skin_tone` is measured in each person's first photograph (individual typology angle, which includes
+the picture's light). Intervals are 95 %, over people. Groups of fewer than {LEAST} people are put together as "{OTHERS}". A gap is between
+the two groups that are farthest apart, chosen after looking: of several groups one gap is expected to be large by chance.
+"""
 
 
 @dataclass(frozen=True)
@@ -46,7 +57,7 @@ class Judged:
     Attributes:
         detector: name of the detector by which faces are found.
         recogniser: name of the recogniser by which people are recognised, at its own threshold.
-        distance: the recogniser's.
+        distance: the recogniser's distance.
 
     """
 
@@ -60,9 +71,9 @@ class Outcome:
     """Outcome of one person: status, embeddings and detections before and after.
 
     Attributes:
-        person: id.
-        status: of the anonymizer's item.
-        digests: of the photographs.
+        person: id of the person.
+        status: status of the anonymizer's item.
+        digests: digests of the photographs.
         before: ``(N, D)`` embeddings of the photographs; NaN where there is none.
         after: embeddings of the written outputs, ``(N, D)``; no rows if nothing was written.
         found: whether the face was found, for each of these.
@@ -121,33 +132,21 @@ def read_outcomes(run: Path, anonymizer: str, judged: Judged) -> list[Outcome]:
         VeraError: nobody was, or nobody's face was found.
 
     """
-    with Ledger(run) as ledger:
-        items = ledger.items()
-    files, looked = Files(run), list[tuple[Item, list[Observation], list[Observation]]]()
-    for item in items:
-        result = items.get(Item(anonymizer, item.person))
-        if item.method == ORIGINALS and items[item]["status"] == "written" and result is not None:
-            after = load_seen(files.seen(Item(anonymizer, item.person))) if result["status"] == "written" else []
-            looked.append((item, load_seen(files.seen(item)), after))
-    name = judged.recogniser
-    known = [one.embeddings[name] for _, before, _ in looked for one in before if name in one.embeddings]
+    observed, name = read_observed(run, anonymizer), judged.recogniser
+    known = [one.embeddings[name] for person in observed for one in person.before if name in one.embeddings]
     if not known:
         raise VeraError(f"no face was found in any photograph of '{run}': there is nothing to compare")
     blank = np.full(len(known[0]), np.nan)
-
-    def vectors(seen: Sequence[Observation]) -> Matrix:
-        return np.array([one.embeddings.get(name, blank) for one in seen], dtype=np.float64).reshape(len(seen), len(blank))
-
     return [
         Outcome(
-            person=item.person,
-            status=str(items[Item(anonymizer, item.person)]["status"]),
-            digests=items[item]["digests"],
-            before=vectors(before),
-            after=vectors(after),
-            found=[one.found[judged.detector] for one in after],
+            person=person.person,
+            status=person.status,
+            digests=person.digests,
+            before=np.array([one.embeddings.get(name, blank) for one in person.before], dtype=np.float64).reshape(-1, len(blank)),
+            after=np.array([one.embeddings.get(name, blank) for one in person.after], dtype=np.float64).reshape(-1, len(blank)),
+            found=[one.found[judged.detector] for one in person.after],
         )
-        for item, before, after in looked
+        for person in observed
     ]
 
 
@@ -185,3 +184,106 @@ def _match(vectors: Matrix, distance: Distance, threshold: float) -> bool:
     """Whether all of one person's outputs are taken for one person."""
     table = distances(vectors, vectors, distance)
     return all(bool(table[a, b] < threshold) for a, b in combinations(range(len(table)), 2))
+
+
+@dataclass(frozen=True)
+class FairnessTable:
+    """Outcomes of one anonymizer by group, judged by one recogniser.
+
+    Attributes:
+        title: names of the anonymizer and the recogniser.
+        rows: rows that :func:`by_group` returned.
+        why: reason why there are no rows.
+
+    """
+
+    title: str
+    rows: Sequence[Mapping[str, Any]]
+    why: str = ""
+
+    def gaps(self) -> list[dict[str, Any]]:
+        """The groups with the largest and the smallest share, by column and figure: their ``difference`` and its interval."""
+        found = []
+        for column in dict.fromkeys(row["column"] for row in self.rows if row["column"] != EVERYBODY):
+            named = [row for row in self.rows if row["column"] == column and row["group"] not in (OTHERS, UNKNOWN)]
+            for figure in COMPARED:
+                shares = [(row["group"], row[figure]) for row in named if row[figure] and row[figure]["share"] is not None]
+                if len(shares) < 2:
+                    continue
+                (most, high), (least, low) = (pick(shares, key=lambda one: one[1]["share"]) for pick in (max, min))
+                found.append({"column": column, "figure": figure, "most": most, "least": least, **difference(high, low)})
+        return found
+
+    def markdown(self) -> str:
+        """The table, and under it the gaps."""
+        if not self.rows:
+            return f"## {self.title}\n\nNot measured: {self.why}\n"
+        lines = [f"- {self._spelled(gap)}" for gap in self.gaps()]
+        return f"## {self.title}\n\n{markdown(self.rows)}" + ("\nGaps:\n\n" + "\n".join(lines) + "\n" if lines else "")
+
+    def lines(self) -> Iterator[dict[str, Any]]:
+        """Plain values for a CSV file: a share's ends in columns of their own."""
+        for row in self.rows:
+            line: dict[str, Any] = {"judged": self.title}
+            for name, value in row.items():
+                ends = {f"{name}_{end}": value[end] for end in ("low", "high")} if isinstance(value, Mapping) else {}
+                line |= {name: value["share"] if isinstance(value, Mapping) else value, **ends}
+            yield line
+
+    def _spelled(self, gap: Mapping[str, Any]) -> str:
+        title, points = TITLES[gap["figure"]].rstrip(" ↑↓"), 100 * np.array([gap[key] for key in ("difference", "low", "high")])
+        if not points[0]:
+            return f"{title} by {gap['column']}: none"
+        clear = "" if points[1] > 0 else ", which may be chance"
+        return (
+            f"{title} by {gap['column']}: {points[0]:.1f} points [{points[1]:.1f}, {points[2]:.1f}] "
+            f"between {gap['most']} and {gap['least']}{clear}"
+        )
+
+
+def difference(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, float]:
+    """Difference of two independent shares with its 95 % interval from theirs (Newcombe, 1998, method 10).
+
+    Args:
+        first: a share with its interval, as of :func:`vera.evaluation.metrics.base.share`.
+        second: the share that is subtracted.
+
+    """
+    (a, low_a, high_a), (b, low_b, high_b) = ([float(one[key] or 0.0) for key in ("share", "low", "high")] for one in (first, second))
+    low, high = np.hypot(a - low_a, high_b - b), np.hypot(high_a - a, b - low_b)
+    return {"difference": a - b, "low": float(a - b - low), "high": float(a - b + high)}
+
+
+def write_fairness(run: Path, people: Sequence[Person], anonymizers: Sequence[str], judged: Sequence[Judged]) -> list[Path]:
+    """Write the fairness tables of a finished run; nothing where no two groups have enough people.
+
+    Args:
+        run: folder of the finished run, which gets ``fairness.md`` and ``fairness.csv``.
+        people: everybody in the run, with their groups.
+        anonymizers: names of the anonymizers in the run.
+        judged: detectors and recognisers of the run whose findings are counted.
+
+    """
+    labels = {person.id: dict(person.groups) for person in people if person.groups}
+    counts = Counter((column, label) for own in labels.values() for column, label in own.items())
+    columns = [column for (column, _), count in counts.items() if count >= LEAST]
+    told = {column for column in columns if columns.count(column) > 1}
+    labels = {person: {column: label for column, label in own.items() if column in told} for person, own in labels.items()}
+    if not told:
+        return []
+    tables = []
+    for anonymizer in anonymizers:
+        for one in judged:
+            title = f"{anonymizer}, {one.recogniser}"
+            try:
+                tables.append(FairnessTable(title, by_group(run, labels, anonymizer=anonymizer, judged=one)))
+            except VeraError as error:  # no face in any photograph: the other figures stand
+                tables.append(FairnessTable(title, [], str(error)))
+    lines = [line for table in tables for line in table.lines()]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(dict.fromkeys(column for line in lines for column in line)), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    write_into_run(run / PAGE, "\n".join([ABOUT, *(table.markdown() for table in tables)]).encode())
+    write_into_run(run / SHEET, text.getvalue().encode())
+    return [run / PAGE, run / SHEET]

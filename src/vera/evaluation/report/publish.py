@@ -9,9 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from vera.evaluation.protocol.results import PATH
 from vera.evaluation.report.results import RESULTS, page, read
-from vera.files import write_into_run
+from vera.files import PATH_IN_TEXT, write_into_run
 from vera.types import VeraError
 from vera.untrusted import read_bytes
 
@@ -29,7 +28,7 @@ def publish(run: Path, folder: Path, *, data: str, figures: Mapping[str, str]) -
     Args:
         run: folder of the finished run.
         folder: folder of the experiment, for ``results.jsonl``, the table as ``results.md``, and the figures.
-        data: what the photographs are, in place of the folders they lie in.
+        data: description of the photographs, in place of their folders.
         figures: the run's pictures and the names they get; panels show people and are refused.
 
     Returns:
@@ -70,4 +69,4 @@ def _without_paths(value: Any) -> Any:
         return {_without_paths(key): _without_paths(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_without_paths(item) for item in value]
-    return re.sub(PATH, LEFT_OUT, value).strip() if isinstance(value, str) else value
+    return re.sub(PATH_IN_TEXT, LEFT_OUT, value).strip() if isinstance(value, str) else value

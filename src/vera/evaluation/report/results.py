@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import io
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,25 +13,33 @@ from typing import Any
 import numpy as np
 
 from vera.evaluation.protocol.results import AnonymizerResult, Curves
-from vera.evaluation.report.figures import draw
-from vera.evaluation.report.formats import latex, web_page
+from vera.evaluation.report.figures import draw, panels, save
 from vera.evaluation.report.table import Record, cells, comma_separated, markdown, notes
 from vera.files import write_into_run
-from vera.types import VeraError
+from vera.types import Pixels, VeraError
 from vera.untrusted import field, read_arrays, read_json_lines
 
 MEND = "run the evaluation again, it only repeats the last step"
 FORMS = {"latex": "table.tex", "html": "table.html"}
 """Files of the table in other forms than Markdown."""
+SIGNS = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}", "↑": r"$\uparrow$", "↓": r"$\downarrow$", "Δ": r"$\Delta$", "°": r"$^\circ$", "é": r"\'e", "²": r"$^2$",
+}  # fmt: skip
+STYLE = (
+    "table{border-collapse:collapse}td,th{padding:.2em .6em;border-bottom:1px solid #ccc;text-align:right}td:first-child{text-align:left}"
+)
 RESULTS, CURVES, TABLE, SHEET = "results.jsonl", "distances.npz", "table.md", "table.csv"
 
 
-def write(folder: Path, results: Sequence[AnonymizerResult]) -> list[Path]:
+def write(folder: Path, results: Sequence[AnonymizerResult], faces: Sequence[Sequence[Pixels | None]] = ()) -> list[Path]:
     """Write a run's results, its table and its figures.
 
     Args:
         folder: folder of the run.
         results: one for each anonymizer.
+        faces: rows of ``panels.png``: a person's original face and one of each anonymizer, ``(H, W, 3)`` uint8, None for a refused one.
 
     Returns:
         The files.
@@ -51,7 +61,10 @@ def write(folder: Path, results: Sequence[AnonymizerResult]) -> list[Path]:
     np.savez_compressed(content, **arrays)  # type: ignore[arg-type]
     write_into_run(folder / RESULTS, lines.encode())
     write_into_run(folder / CURVES, content.getvalue())
-    return [folder / RESULTS, folder / CURVES, *_pages(folder, records, [record["anonymizer"] for record in records], curves)]
+    names = [record["anonymizer"] for record in records]
+    if faces:
+        save(panels(faces, ["originals", *names]), folder / "panels.png")
+    return [folder / RESULTS, folder / CURVES, *_pages(folder, records, names, curves)]
 
 
 def check_same_photographs(folder: Path, digest: str) -> None:
@@ -76,7 +89,7 @@ def merge(runs: Sequence[Path], folder: Path, *, form: str = "markdown") -> tupl
     Args:
         runs: folders of finished evaluations.
         folder: folder for the table and the figures.
-        form: of the returned page: ``markdown``; ``latex`` or ``html``, which is also written to the folder.
+        form: format of the returned page: ``markdown``; ``latex`` or ``html``, which is also written to the folder.
 
     Returns:
         The page in its form, and the files.
@@ -140,3 +153,44 @@ def read(run: Path) -> list[tuple[dict[str, Any], dict[str, Curves]]]:
     except (ValueError, KeyError) as error:
         raise VeraError(f"the results in '{run}' are damaged ({error}): {MEND}") from error
     return [(record, curves[record["anonymizer"]]) for record in records]
+
+
+def latex(cells: Sequence[Sequence[str]]) -> str:
+    """A ``tabular`` with rules of the package booktabs.
+
+    Args:
+        cells: texts by row and column; the first row is the header, the first column the titles.
+
+    """
+    rows = [" & ".join(map(_escaped, row)) + r" \\" for row in cells]
+    body = [r"\toprule", rows[0], r"\midrule", *rows[1:], r"\bottomrule"]
+    return "\n".join([rf"\begin{{tabular}}{{l{'r' * (len(cells[0]) - 1)}}}", *body, r"\end{tabular}", ""])
+
+
+def web_page(cells: Sequence[Sequence[str]], notes: str) -> str:
+    """A page of HTML that needs no other file.
+
+    Args:
+        cells: texts by row and column; the first row is the header, the first column the titles.
+        notes: the report's notes as Markdown with lists.
+
+    """
+    header, *rows = ["".join(f"<{tag}>{html.escape(text)}</{tag}>" for text in row) for tag, row in _tagged(cells)]
+    table = "\n".join(["<table>", f"<tr>{header}</tr>", *(f"<tr>{row}</tr>" for row in rows), "</table>"])
+    parts = [_block(part) for part in notes.strip().split("\n\n")]
+    return "\n".join(["<!doctype html>", f'<meta charset="utf-8"><title>VerA: evaluation</title><style>{STYLE}</style>', table, *parts, ""])
+
+
+def _tagged(cells: Sequence[Sequence[str]]) -> list[tuple[str, Sequence[str]]]:
+    return [("th" if number == 0 else "td", row) for number, row in enumerate(cells)]
+
+
+def _block(text: str) -> str:
+    lines = text.splitlines()
+    if all(line.startswith("- ") for line in lines):
+        return "<ul>" + "".join(f"<li>{html.escape(line[2:])}</li>" for line in lines) + "</ul>"
+    return f"<p>{html.escape(text)}</p>"
+
+
+def _escaped(text: str) -> str:
+    return re.sub("|".join(map(re.escape, SIGNS)), lambda sign: SIGNS[sign[0]], text)

@@ -21,7 +21,7 @@ class Figure:
     """One line of the table.
 
     Attributes:
-        title: with an arrow where it is clear which way is better.
+        title: title with an arrow where it is clear which way is better.
         read: a record's value: a number, a share with its interval, a text, or None where nothing could be measured.
 
     """

@@ -35,7 +35,7 @@ class FrechetCurve(Periodic):
         images: generated for a point, and as many of the data (all of them, if there are fewer).
         batch: faces at once on one device.
         keep: number of best checkpoints; 0 for none.
-        features: what the distance is measured on.
+        features: frozen network that the distance is measured on.
 
     """
 

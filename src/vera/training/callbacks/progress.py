@@ -23,7 +23,7 @@ class ImagesBar(pl.Callback):
         self.bar: Progress | None = None
 
     def on_train_start(self, trainer: pl.Trainer, module: Any) -> None:
-        """Show it, in one process of several."""
+        """Show the bar, in one process of several."""
         if trainer.is_global_zero:
             columns = (TextColumn("images"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
             self.bar = Progress(*columns, console=Console(stderr=True))
@@ -31,12 +31,12 @@ class ImagesBar(pl.Callback):
             self.bar.add_task("images", total=module.schedule.total, completed=module.images_seen)
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: Any, outputs: Any, batch: Sample, batch_idx: int) -> None:
-        """Move it."""
+        """Move the bar to the images seen."""
         if self.bar is not None:
             self.bar.update(self.bar.task_ids[0], completed=module.images_seen)
 
     def teardown(self, trainer: pl.Trainer, module: Any, stage: str) -> None:
-        """Leave it as it stands."""
+        """Stop the bar, which stays as it is on the terminal."""
         if self.bar is not None:
             self.bar.stop()
             self.bar = None

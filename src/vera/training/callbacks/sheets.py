@@ -25,7 +25,7 @@ class ContactSheet(Periodic):
     """Callback: every N images a contact sheet of the averaged network's outputs, ``NNNNNNNN.png`` by images seen.
 
     Args:
-        folder: where the files go.
+        folder: folder of the sheets.
         every: images between two sheets.
         faces: number of faces on a sheet.
 

@@ -15,8 +15,8 @@ from vera.bundle import BundleInfo
 from vera.moved import STORED
 from vera.training.export.autoencoder import BankSettings, export_autoencoder
 from vera.training.export.contrastive import export_contrastive
-from vera.training.export.stored import read_config
 from vera.training.runs.record import read_checkpoint
+from vera.training.runs.stored import read_config
 from vera.types import VeraError
 from vera.untrusted import field, shown
 
@@ -29,9 +29,9 @@ class Statement:
     """Statement about the weights by the person who exports them.
 
     Attributes:
-        licence: of the weights.
+        licence: licence of the weights.
         card: the model card, Markdown.
-        data: what the weights were trained on, in words.
+        data: description of the training data.
 
     """
 
@@ -48,7 +48,7 @@ def export(
     Args:
         run: the run's folder (``config.yaml`` and the checkpoint).
         out: the bundle to make.
-        checkpoint: which of the run's: ``last.ckpt``, or one of ``top/``.
+        checkpoint: name of the run's checkpoint: ``last.ckpt``, or one of ``top/``.
         statement: goes into the bundle.
         bank: the identities of an autoencoder; a generator draws its own.
         discriminator: a bundle to make of the discriminator of a generator's run, for training that goes on; None for none.
@@ -107,7 +107,7 @@ def export_generator(state: Mapping[str, Any], out: Path, *, provenance: Mapping
     Args:
         state: ``vera`` of the run's checkpoint.
         out: the bundle to make.
-        provenance: what is known of the weights beside the stage.
+        provenance: origin of the weights beside the stage.
         **stated: licence, card and dtype, see :func:`vera.bundle.save`.
 
     """
@@ -120,7 +120,7 @@ def export_discriminator(checkpoint: Mapping[str, Any], out: Path, *, provenance
     Args:
         checkpoint: the whole of it.
         out: the bundle to make.
-        provenance: what is known of the weights beside the stage, see :func:`export_generator`.
+        provenance: origin of the weights beside the stage, see :func:`export_generator`.
         **stated: licence, card and dtype, see :func:`vera.bundle.save`.
 
     """
@@ -137,7 +137,7 @@ def export_parsing(state: Mapping[str, Any], out: Path, *, provenance: Mapping[s
     Args:
         state: ``vera`` of the run's checkpoint.
         out: the bundle to make.
-        provenance: what is known of the weights beside the stage.
+        provenance: origin of the weights beside the stage.
         **stated: licence, card and dtype, see :func:`vera.bundle.save`.
 
     """

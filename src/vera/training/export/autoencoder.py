@@ -23,7 +23,7 @@ from vera.inversion.mapped import TRUNCATION
 from vera.inversion.objective import InversionObjective
 from vera.inversion.refinement import REFINEMENT
 from vera.mosaic.records import META, labels
-from vera.training.export.stored import build
+from vera.training.runs.stored import build
 from vera.types import VeraError
 from vera.untrusted import field, shown
 
@@ -37,12 +37,12 @@ class BankSettings:
     """Settings of the bank of identities in the bundle.
 
     Attributes:
-        identities: how many.
-        seed: of the mixtures.
+        identities: number of identities.
+        seed: seed of the mixtures.
         pattern: glob of the names of the faces that they are mixed from (a folder of images); None for all of them.
         alike: field of the data's ``meta.jsonl``, such as ``sex``: only faces of equal value are mixed, and each value becomes an
             identity group. None mixes all.
-        truncation: of identities that are drawn from a mapping; None for :data:`vera.inversion.mapped.TRUNCATION`.
+        truncation: truncation of identities that are drawn from a mapping; None for :data:`vera.inversion.mapped.TRUNCATION`.
 
     """
 
@@ -63,7 +63,7 @@ def export_autoencoder(
         state: ``vera`` of its checkpoint.
         out: the bundle to make.
         bank: the identities to mix.
-        provenance: what is known of the weights beside the stage, the faces and the bank.
+        provenance: origin of the weights beside the stage, the faces and the bank.
         **stated: licence, card and dtype, see :func:`vera.bundle.save`.
 
     Raises:
@@ -93,7 +93,7 @@ def _mix(network: Autoencoder, bank: BankSettings, config: Any) -> dict[str, Any
         if OmegaConf.select(config, "datamodule.dataset.pattern") is None:
             raise VeraError("--pattern: this run's faces have no names to choose by; leave it out")
         OmegaConf.update(config, "datamodule.dataset.pattern", bank.pattern)
-    dataset = build(config, "datamodule.dataset", FaceDataset, rooms=("data",), what=CONFIG)  # type: ignore[type-abstract]
+    dataset = build(config, "datamodule.dataset", FaceDataset, packages=("data",), what=CONFIG)  # type: ignore[type-abstract]
     if len(dataset) < PEOPLE:
         raise VeraError(f"the bank mixes {PEOPLE} faces at a time, there are {len(dataset)}: widen --pattern")
     _require_faces(dataset)

@@ -16,7 +16,7 @@ from vera.attributes.encoder import AttributeEncoder, encoder_config
 from vera.generator.network import Generator
 from vera.generator.sampling import sample_codes
 from vera.rng import Draws
-from vera.training.export.stored import build
+from vera.training.runs.stored import build
 from vera.types import VeraError, to_probabilities
 from vera.untrusted import field
 
@@ -35,7 +35,7 @@ def export_contrastive(
         config: configuration of the run; its attributes' encoders are built again from it.
         state: ``vera`` of its checkpoint.
         out: the bundle to make.
-        provenance: what is known of the weights beside the stage and the controls.
+        provenance: origin of the weights beside the stage and the controls.
         **stated: licence, card and dtype, see :func:`vera.bundle.save`.
 
     """
@@ -43,7 +43,7 @@ def export_contrastive(
     network: Any = bundle.rebuild({"class": GENERATOR, "config": stored}, state["ema"], source=SOURCE)
     attributes = field(config, "attributes", Mapping, what=CONFIG)  # type: ignore[type-abstract]
     described = OmegaConf.create({str(name): encoder_config(entry) for name, entry in attributes.items()})
-    encoders = {str(name): build(described, str(name), AttributeEncoder, rooms=("attributes",), what=CONFIG) for name in described}
+    encoders = {str(name): build(described, str(name), AttributeEncoder, packages=("attributes",), what=CONFIG) for name in described}
     controlled = with_controls(network, encoders, faces=FACES, seed=field(config, "seed", int, what=CONFIG))
     fitted = {
         q: {"unit": encoders[place.attribute].quantities[place.number].unit, "explained": _explained(controlled, q)}
@@ -60,7 +60,7 @@ def with_controls(network: Generator, encoders: Mapping[str, AttributeEncoder], 
     Args:
         network: generator with attributes and a mapping.
         encoders: frozen encoder of each attribute, by name; one without quantities (an embedding) gets no control.
-        faces: how many the fit takes.
+        faces: number of faces for the fit.
         seed: seed of the generated faces.
 
     Raises:

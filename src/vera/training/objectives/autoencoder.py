@@ -40,9 +40,9 @@ class AdversarialWeights:
     """Weights of the terms beside those of the reconstruction.
 
     Attributes:
-        adversarial: of the generator's loss against the discriminator, relative to the reconstruction: the gradients of the two
+        adversarial: weight of the generator's loss against the discriminator, relative to the reconstruction: the gradients of the two
             in the last layer have this ratio (Esser et al. 2021, equation 7), whatever the scales of the losses are.
-        mask: of mask consistency of mixed faces.
+        mask: weight of mask consistency of mixed faces.
         r1_image: γ of R1 on the image; the term is ``γ/2 E |∇|²``.
         r1_segmentation: γ of R1 on the segmentation.
 
@@ -188,7 +188,7 @@ def mixed(stream: str, faces: Faces, codes: LatentCodes, draws: Draws) -> Latent
     """Mix latent codes as anonymization does: within each face's group, keeping the photograph's base codes and own rows.
 
     Args:
-        stream: what they are for.
+        stream: name of the random stream of these faces.
         faces: faces that the codes belong to.
         codes: latent codes of all these faces.
         draws: keyed random numbers of the run.

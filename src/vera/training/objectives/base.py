@@ -23,7 +23,7 @@ class Faces:
     """A subset of a batch's faces, decoded on access.
 
     Attributes:
-        sample: as bytes, see :class:`Sample`.
+        sample: images and labels as bytes, see :class:`Sample`.
         indices: global image index of each.
 
     """
@@ -99,12 +99,12 @@ class Phase:
     """One backward pass and one optimizer step of one network.
 
     Attributes:
-        name: for the log.
+        name: name in the log.
         trains: the network whose parameters are trained.
         every: run in every n-th step, its loss times n (lazy regularisation, Karras et al. 2020, section 3.1); 0 for never.
         shrink: run on the first 1/n of the batch.
-        precise: in float32, without autocast, on networks that are not compiled: what is differentiated twice.
-        loss: of a micro-batch, unweighted by ``every``, with what the log shows.
+        precise: whether to compute in float32 with networks that are not compiled, as what is differentiated twice needs.
+        loss: loss of a micro-batch, unweighted by ``every``, with the log's values.
         begin: images seen before it runs.
 
     """
@@ -118,7 +118,7 @@ class Phase:
     begin: int = 0
 
     def due(self, images_seen: int, batch: int) -> bool:
-        """Whether it runs in the step that starts at ``images_seen``; counted in images, so that a resume changes nothing."""
+        """Whether the phase runs in the step that starts at ``images_seen``; counted in images, so that a resume changes nothing."""
         return self.every > 0 and images_seen >= self.begin and (images_seen // batch) % self.every == 0
 
 
@@ -131,9 +131,9 @@ class Objective(Protocol):
         stage: name of the stage, for checkpoints and export.
         networks: networks that take turns, by name, each with its own optimizer and a ``config`` of its constructor's arguments.
         averaged: the one whose average becomes the bundle.
-        phases: of a step, in their order.
+        phases: phases of a step, in their order.
         group: faces that are compared or mixed with each other: a share of the batch is a multiple of it.
-        strength: of the discriminator's augmentation; None without one.
+        strength: strength of the discriminator's augmentation; None without one.
         equal_rates: one learning rate for all parameters, whatever their network asks for.
         draws: source of everything random, set when the run begins.
 
@@ -164,8 +164,8 @@ class AugmentedDiscriminator:
     """Discriminator forward pass with ADA augmentation, the same for real and generated faces.
 
     Attributes:
-        augmentation: what the discriminator sees both sides through; None for nothing.
-        strength: how strongly, adapted to the discriminator's over-fitting; required with an augmentation.
+        augmentation: augmentation of both real and generated images; None for none.
+        strength: strength of it, adapted to the discriminator's over-fitting; required with an augmentation.
 
     """
 
@@ -189,7 +189,7 @@ class AugmentedDiscriminator:
             images: images, values in [-1, 1].
             segmentations: segmentations in 2p - 1, values nominally in [-1, 1].
             draws: keyed random numbers of the run.
-            stream: what these faces are for.
+            stream: name of the random stream of these faces.
             indices: global image indices of the faces.
 
         """

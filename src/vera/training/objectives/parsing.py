@@ -61,4 +61,4 @@ class Parsing(nn.Module):
         return self.corruption(images, faces.sample["labels"], uniform, normal)
 
     def on_step_end(self, terms: Terms, *, images: int) -> None:
-        """Nothing changes but the weights."""
+        """Do nothing: there is no state beside the weights."""

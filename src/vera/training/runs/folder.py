@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from vera.files import printable, write_into_run
 from vera.moved import modernise
-from vera.training.export.stored import read_values
+from vera.training.runs.stored import read_values
 from vera.types import VeraError
 from vera.untrusted import field, read_json, read_text
 
@@ -35,8 +35,8 @@ class Run:
     Attributes:
         folder: below the sweep's, whose name it begins with.
         state: ``finished``; ``failed``; ``unfinished``: stopped, or still at work.
-        why: it failed, in a line.
-        overrides: what was asked of it, by key.
+        why: reason of the failure, in a line.
+        overrides: overrides of the run's command, by key.
         images: seen.
         measures: each one's last logged value; None for one that was not finite.
 
@@ -145,7 +145,7 @@ def finished(folder: Path, config: DictConfig) -> bool:
 
     Args:
         folder: folder of the run.
-        config: what is asked for.
+        config: configuration that is asked for.
 
     Raises:
         VeraError: a finished run of another configuration is there.
@@ -170,7 +170,7 @@ def require_recipe(checkpoint: Path, config: DictConfig) -> None:
 
     Args:
         checkpoint: the run's ``last.ckpt``, or one of ``top``; without a configuration in its folder nothing is compared.
-        config: what is asked for.
+        config: configuration that is asked for.
 
     Raises:
         VeraError: something else differs; the first setting is named.

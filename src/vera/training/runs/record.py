@@ -32,7 +32,7 @@ class Measures(Logger):
     """Logger that keeps the last value of each measure, beside the configured logger.
 
     Args:
-        known: those of the run's earlier starts.
+        known: measures of the run's earlier starts.
 
     """
 

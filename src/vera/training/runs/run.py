@@ -1,10 +1,15 @@
-"""One training run, from a composed configuration; alone, or as a job of a multirun."""
+"""One training run, from a composed configuration; alone, or as a job of a multirun.
+
+It leaves requeueing to the launcher (docs/architecture.md#contract-9): a signal is handed on after everything was saved.
+"""
 
 from __future__ import annotations
 
 import itertools
 import logging
+import os
 import shutil
+import signal
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,8 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
+from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.utilities import rank_zero_only
 
@@ -21,7 +29,6 @@ from vera.files import made_folder, write_whole
 from vera.moved import modernise
 from vera.training.runs.folder import CONFIG, finished, read_record, require_recipe, write_record
 from vera.training.runs.record import LOCK, Measures, alone, read_checkpoint, write_environment
-from vera.training.runs.signals import environment, hand_on, own_processes
 from vera.types import VeraError
 
 log = logging.getLogger(__name__)
@@ -106,9 +113,7 @@ def _trainer(config: DictConfig, callbacks: list[pl.Callback], measures: Measure
     return trainer
 
 
-def _fit(
-    trainer: pl.Trainer, config: DictConfig, module: Any, data: Any, measures: Measures, resume: str | None, *, images: int
-) -> None:
+def _fit(trainer: pl.Trainer, config: DictConfig, module: Any, data: Any, measures: Measures, resume: str | None, *, images: int) -> None:
     """Train on from so many images, and write the run's record however it ends."""
     folder = Path(config.run.folder)
     if _tells():
@@ -204,3 +209,41 @@ def run(config: DictConfig) -> float | None:
     if value is None:
         raise VeraError(f"objective={config.objective} has no last value: name one of {', '.join(sorted(measures))}")
     return value
+
+
+def environment() -> list[SLURMEnvironment]:
+    """Cluster plugins for the Trainer: under srun Lightning's SLURM without its own checkpoints and requeueing, else none.
+
+    Lightning finds SLURM by itself and would take SIGUSR1 before the first step and after the last one.
+    """
+    if TorchElasticEnvironment.detect() or not SLURMEnvironment.detect():
+        return []
+    return [SLURMEnvironment(auto_requeue=False)]
+
+
+def hand_on(number: int) -> None:
+    """Pass the signal that stopped a run on to the launcher, after everything was saved.
+
+    In submitit's jobs that is submitit: at SIGUSR2 it requeues the job and leaves the process. Elsewhere nobody waits.
+
+    Args:
+        number: number of the signal, such as ``signal.SIGUSR2``.
+
+    """
+    if signal.getsignal(number) not in {signal.SIG_DFL, signal.SIG_IGN, signal.default_int_handler, None}:
+        signal.raise_signal(number)
+
+
+@contextmanager
+def own_processes() -> Iterator[None]:
+    """Context of a run's own process group, which is removed at its end so that the next run of a multirun can start others."""
+    names = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+    before = {name: os.environ[name] for name in names if name in os.environ}
+    yield
+    if "LOCAL_RANK" in before:  # somebody else started this process
+        return
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+    for name in names:
+        os.environ.pop(name, None)
+    os.environ.update(before)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from vera.evaluation.metrics.kernel import KernelDistance
+from vera.evaluation.metrics.discrepancy import KernelDistance
 from vera.features.pooled import PooledFeatures
 from vera.types import VeraError
 

@@ -76,14 +76,14 @@ def read_values(path: Path) -> DictConfig:
     return config
 
 
-def build(config: Any, key: str, kind: type[T], *, rooms: tuple[str, ...], what: str) -> T:
+def build(config: Any, key: str, kind: type[T], *, packages: tuple[str, ...], what: str) -> T:
     """Build a part that a run's configuration describes.
 
     Args:
         config: the configuration from :func:`read_config`, or a part of it.
         key: key of the part, levels separated by dots.
-        kind: what the part must be; a protocol stands for its methods.
-        rooms: packages in ``vera`` from which classes may come.
+        kind: class of the part; a protocol stands for its methods.
+        packages: packages in ``vera`` from which classes may come.
         what: the file's name in messages.
 
     Raises:
@@ -100,8 +100,8 @@ def build(config: Any, key: str, kind: type[T], *, rooms: tuple[str, ...], what:
     modernise(described)
     for target in _targets(described):
         found = find_class(target, what=what)
-        if not any(found.__module__.startswith(f"vera.{room}.") for room in rooms):
-            raise VeraError(f"{what} names '{shown(target)}' in '{key}', where only classes of vera.{', vera.'.join(rooms)} belong")
+        if not any(found.__module__.startswith(f"vera.{package}.") for package in packages):
+            raise VeraError(f"{what} names '{shown(target)}' in '{key}', where only classes of vera.{', vera.'.join(packages)} belong")
     methods = [name for name in ("__getitem__", "__len__", "forward") if name in vars(kind)]
     if not all(hasattr(find_class(described[TARGET], what=what), name) for name in methods):
         raise VeraError(f"{what} names '{shown(described[TARGET])}' as '{key}', which is no {kind.__name__}")
