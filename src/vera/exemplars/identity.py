@@ -151,7 +151,7 @@ def draw(rows: npt.NDArray[np.int64], *, seed: int, person: str, number: int, se
         person: id of the person, any text.
         number: number of the draw, from 0; each number gives another face.
         search: number of the search, from 0; faces of further ones are farther from the mean.
-        brown_eyes: see :attr:`Appearance.brown_eyes`.
+        brown_eyes: brown irises instead of blue ones, as :attr:`Appearance.brown_eyes` tells.
 
     """
     rng = np.random.default_rng(derived_seed(seed, person, number, "exemplar"))

@@ -52,7 +52,7 @@ class Light:
         colour: ``(3, 2)``, CIELAB a and b.
         known: ``(2, 2)``: least and greatest x and y of the fitted skin, in rows.
         shine: CIELAB L of the brightest skin.
-        gloss: how far the brightest skin is above the field of lightness, in CIELAB L.
+        gloss: height of the brightest skin above the field of lightness, in CIELAB L.
 
     """
 

@@ -95,7 +95,7 @@ class InvertedResidualNetwork(nn.Module):
         for count, size, stride, expansion, wider in BLOCKS:
             blocks: list[nn.Module] = []
             for number in range(count):
-                made = _Separable if expansion == 1 else _InvertedResidual
+                made = _DepthwiseSeparable if expansion == 1 else _InvertedResidual
                 blocks.append(made(channels, wider, size=size, stride=stride if number == 0 else 1, expansion=expansion))
                 channels = wider
             groups.append(nn.Sequential(*blocks))
@@ -112,7 +112,7 @@ class InvertedResidualNetwork(nn.Module):
         return maps
 
 
-class _Separable(nn.Module):
+class _DepthwiseSeparable(nn.Module):
     """A convolution of each channel, and one across channels."""
 
     def __init__(self, channels: int, wider: int, *, size: int, stride: int, expansion: int) -> None:
