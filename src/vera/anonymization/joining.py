@@ -54,7 +54,9 @@ ALL_SKIN = (Semantic.SKIN, Semantic.NOSE, Semantic.EARS, Semantic.NECK)
 """Classes of kept pixels whose shade the new skin has to meet."""
 
 
-def join(photograph: Photograph, face: AlignedFace, parsed: Floats, image: Floats, covered: Mask, preserved: Mask, *, seed: int) -> Pixels:
+def join(
+    photograph: Photograph, face: AlignedFace, parsed: Floats, image: Floats, covered: Mask, preserved: Mask, *, seed: int | None
+) -> Pixels:
     """Put a fitted face into its photograph.
 
     Args:
@@ -64,7 +66,7 @@ def join(photograph: Photograph, face: AlignedFace, parsed: Floats, image: Float
         image: ``(S, S, 3)`` RGB, 0 to 255: the new face, with skin all over.
         covered: ``(H, W)``: what it covers; not empty.
         preserved: ``(H, W)``: what is kept on purpose.
-        seed: seed of the added grain; the same seed gives the same grain.
+        seed: seed of the added grain; the same seed gives the same grain. None: none is added, as in a clip, where it would flicker.
 
     Returns:
         ``(H, W, 3)`` uint8; equal to the source outside ``covered``, without any of its pixels inside.
@@ -123,16 +125,18 @@ def fine_detail(image: Floats, skin: Mask) -> list[float]:
     return [spread(_octave(grey, sigma)[skin]) for sigma in OCTAVES]
 
 
-def _as_fine(new: Floats, wanted: list[float], skin: Mask, seed: int) -> Floats:
+def _as_fine(new: Floats, wanted: list[float], skin: Mask, seed: int | None) -> Floats:
     """The new face with as much fine detail as the photograph's skin: its own is weakened or strengthened, and grain makes up the rest."""
     present = fine_detail(new, skin)
-    white = np.random.default_rng(seed).standard_normal(new.shape[:2], dtype=np.float32)
+    white = None if seed is None else np.random.default_rng(seed).standard_normal(new.shape[:2], dtype=np.float32)
     change = np.zeros_like(new)
     for sigma, theirs, ours in zip(OCTAVES, wanted, present, strict=False):
         gain = float(np.clip(theirs / max(ours, 1e-3), *DETAIL_GAIN))
-        missing = min(float(np.sqrt(max(theirs**2 - (gain * ours) ** 2, 0.0))), GRAIN_LIMIT)
-        drawn = _octave(white, sigma)
-        change += (gain - 1) * _octave(new, sigma) + (drawn * (missing / max(float(drawn.std()), 1e-6)))[:, :, None]
+        change += (gain - 1) * _octave(new, sigma)
+        if white is not None:
+            missing = min(float(np.sqrt(max(theirs**2 - (gain * ours) ** 2, 0.0))), GRAIN_LIMIT)
+            drawn = _octave(white, sigma)
+            change += (drawn * (missing / max(float(drawn.std()), 1e-6)))[:, :, None]
     return np.asarray(new + change, dtype=np.float32)
 
 

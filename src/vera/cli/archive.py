@@ -27,7 +27,7 @@ from vera.cli.batch import reason, report, summary
 from vera.cli.loading import AnonymizerLoader
 from vera.cli.output import OutputFolder
 from vera.cli.placing import Staging
-from vera.cli.plan import PlannedPerson, choose_formats, entries_of, name_outputs, output_files
+from vera.cli.plan import PlannedPerson, choose_formats, entries_of, name_outputs
 from vera.cli.record import AUDIT, outputs_of
 from vera.cli.rendering import PersonOutcome, PersonTask, PersonWorker
 from vera.cli.stopping import Stopping
@@ -291,7 +291,7 @@ def _standing(earlier: Sequence[dict[str, Any]], audit: dict[str, Any]) -> dict[
 
 
 def _outputs(person: PlannedPerson) -> tuple[str, ...]:
-    return tuple(sorted(file for entry in person.entries for file in output_files(entry.name, dicom=entry.dicom)))
+    return tuple(sorted(file for entry in person.entries for file in entry.outputs))
 
 
 def _say(console: Console, line: str) -> None:

@@ -23,7 +23,7 @@ from vera.data.people import Person, PhotographFile
 from vera.types import VeraError
 
 LONGEST = 1 << 20
-"""DECISION: bytes of a line of a CSV file."""
+"""DECISION: bytes of a line of a CSV file, and of the cells of a row of a Parquet file on average over a batch of rows."""
 BATCH = 8192
 """DECISION: rows of a Parquet file that are Python's objects at a time."""
 PARQUET = b"PAR1"
