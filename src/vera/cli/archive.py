@@ -196,9 +196,14 @@ def planned(index: ManifestIndex, start: int, stop: int, archive: Archive) -> li
 
 
 def _require_no_others(archive: Archive, folders: int) -> None:
-    """Raise a VeraError for people of an earlier call in folders that this one does not fill: they would stay, or be there twice."""
+    """Raise a VeraError for people of an earlier call in folders that this one does not fill: they would stay, or be there twice.
+
+    A numbered folder that is a link is refused, too: it would take people out of the output folder.
+    """
     out, others = archive.out, [archive.out] if archive.per_folder else []
     numbered = [name for name in sorted(os.listdir(out)) if re.fullmatch("[0-9]{5,12}", name)] if out.is_dir() else []
+    if links := [out / name for name in numbered if archive.per_folder and (out / name).is_symlink()]:
+        raise VeraError(f"{links[0]} is a link, and people would be written outside {out}: remove it, or choose another folder with --out")
     others += [out / name for name in numbered if not (archive.per_folder and int(name) < folders)]
     for place in others:
         if files.exists(place / AUDIT):

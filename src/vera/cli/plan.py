@@ -186,9 +186,7 @@ def _clips(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
     if len(entries) > 1:
         raise VeraError(f"{shown(clips[0].path)} is a clip: make a call for it alone, and give the other files the face of --save-identity")
     if clips[0].masks:
-        raise VeraError(
-            f"{shown(clips[0].path)} is a clip, and a drawn mask does not move with the face: name classes or parts"
-        )
+        raise VeraError(f"{shown(clips[0].path)} is a clip, and a drawn mask does not move with the face: name classes or parts")
     return (replace(clips[0], clip=True),)
 
 
