@@ -115,13 +115,12 @@ def recognise(data: bytes, shown: str) -> str:
 
     """
     known = named(data)
-    if known == "video":
-        raise VeraError(f"'{shown}' is a video: give it alone, as the one file of `vera anonymize`, or a frame of it as JPEG, PNG or TIFF")
     if known is None:
         raise VeraError(f"'{shown}' is not an image in a format that VerA reads: give a JPEG, PNG or TIFF file")
     if known in FORMATS or known in EXTRAS or known.startswith(CAMERA_RAW):
         return _camera_raw(data) or known if known == "TIFF" else known
-    raise VeraError(f"'{shown}' cannot be used, {known} is not supported: {EXPORT}")
+    alone = ", or give a short clip alone, as the one file of `vera anonymize`" if known == "video" else ""
+    raise VeraError(f"'{shown}' cannot be used, {known} is not supported: {EXPORT}{alone}")
 
 
 def check_variant(data: bytes, known: str, shown: str) -> None:
