@@ -29,7 +29,7 @@ MOST_PIXELS = MOST_FRAMES * 1920 * 1088
 QUALITY = {"crf": "18", "preset": "medium"}
 """DECISION: of the viewing copy: differences can hardly be seen."""
 WITHOUT_TRACES: dict[str, str] = {"fflags": "+bitexact"}
-"""The container says neither when nor by which library it was written, so that the same frames give the same bytes."""
+"""The container says neither when nor by which version of FFmpeg it was written, so that the same frames give the same bytes."""
 BT709 = 1
 """FFmpeg's number of the colour matrix, primaries and curve of ITU-R BT.709; of its ranges, 1 is the one of video."""
 MOST_LOSS = 8.0

@@ -1,5 +1,6 @@
 """Clips are read frame by frame as they are, and written without loss."""
 
+import re
 from fractions import Fraction
 
 import numpy as np
@@ -51,13 +52,13 @@ def test_frames_and_times_come_back_as_they_are(tmp_path, frames):
     np.testing.assert_array_equal([frame.pixels[..., 0] > 127 for frame in read_clip(tmp_path / "m.mkv", "m").frames], masks)
 
 
-def test_the_same_frames_give_the_same_bytes_without_a_date_or_a_library(tmp_path, frames):
+def test_the_same_frames_give_the_same_bytes_without_a_date_or_a_version(tmp_path, frames):
     for write_clip, suffix in ((write_lossless, "mkv"), (write_viewing_copy, "mp4")):
         for name in ("one", "other"):
             write_clip(tmp_path / f"{name}.{suffix}", frames, TIMES, BASE, comment="made")
         content = (tmp_path / f"one.{suffix}").read_bytes()
         assert content == (tmp_path / f"other.{suffix}").read_bytes()
-        assert b"Lavf" not in content
+        assert not re.search(rb"Lav[fc][0-9]", content)
         assert b"made" in content
 
 
@@ -111,7 +112,7 @@ def test_what_is_no_clip_is_told(tmp_path, frames):
     assert not is_clip(tmp_path / "picture.png")
     assert not is_clip(tmp_path / "missing.mp4")
     (tmp_path / "c.mp4").write_bytes(b"\0\0\0\x18ftypisom" + bytes(40))
-    with pytest.raises(VeraError, match="video is not supported: .*, or give a short clip alone"):
+    with pytest.raises(VeraError, match=r"video is not supported: .*, or give a short clip alone"):
         read_photograph(tmp_path / "c.mp4")
 
 
