@@ -1,6 +1,6 @@
 """Clips: all frames get one new face, and what is measured in each frame is smoothed over time, so that this face does not tremble.
 
-Landmarks follow a polynomial of low degree in a moving window (Savitzky and Golay), which keeps up with a moving head. What is measured
+The motion of the head is taken from all landmarks of a frame, and stays as it is. What is left, the shape of the face, and what is measured
 in the aligned crop, where the head stands still, is averaged by a Gaussian over time.
 """
 
@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from scipy.ndimage import gaussian_filter1d
-from scipy.signal import savgol_filter
 from torch import Tensor
 
 from vera.exemplars.fitting import Subject
@@ -25,28 +24,35 @@ from vera.exemplars.region import face_region
 from vera.faces.detection import DetectedFace
 from vera.types import VeraError
 
+Complex = npt.NDArray[np.complex128]
+"""Places as x + iy, so that a similarity is one product and one sum: ``(N, 68)`` or ``(68,)``."""
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-WINDOW, DEGREE = 9, 2
-"""DECISION: frames and degree of the polynomial that landmarks follow: a third of a second, less than a nod takes."""
 SPREAD = 2.0
-"""DECISION: Gaussian width, in frames, of what is averaged in the aligned crop."""
+"""DECISION: Gaussian width, in frames, of what is averaged over time: a blink is seen, a landmark's error is not."""
+PASSES = 3
+"""Rounds in which the frames are laid over their mean shape."""
 KEYS = 3
 """DECISION: frames in which the search for a different face looks at its candidates; the verification looks at every frame."""
 
 
 def steady_faces(faces: Sequence[DetectedFace]) -> list[DetectedFace]:
-    """The faces of consecutive frames with landmarks that are smooth in time.
+    """The faces of consecutive frames with landmarks that do not tremble.
+
+    The head's motion, a similarity that all 68 landmarks share, stays as it is, however fast; the shape that is left is averaged over time.
 
     Args:
-        faces: the one face of each frame, in the order of time; with too few frames they stay as they are.
+        faces: the one face of each frame, in the order of time.
 
     """
-    window = min(WINDOW, len(faces) - 1 + len(faces) % 2)
-    if window <= DEGREE:
-        return list(faces)
-    smooth = savgol_filter(np.stack([face.landmarks for face in faces]), window, DEGREE, axis=0, mode="interp")
-    return [replace(face, landmarks=landmarks) for face, landmarks in zip(faces, smooth, strict=True)]
+    places = np.stack([face.landmarks[:, 0] + 1j * face.landmarks[:, 1] for face in faces])
+    mean = places[0]
+    for _ in range(PASSES):
+        turn, shift = _similarities(mean, places)
+        shapes = (places - shift) / turn
+        mean = shapes.mean(axis=0)
+    smooth = turn * (_averaged(shapes.real) + 1j * _averaged(shapes.imag)) + shift
+    return [replace(face, landmarks=np.column_stack([place.real, place.imag])) for face, place in zip(faces, smooth, strict=True)]
 
 
 def steady_parses(parses: Sequence[Tensor]) -> list[Tensor]:
@@ -159,6 +165,14 @@ def _averaged_parts(measured: Sequence[Camera | Light]) -> list[tuple[Any, ...]]
     """The fields of each frame's measurement, averaged over time."""
     parts = zip(*(vars(one).values() for one in measured), strict=True)
     return list(zip(*(_averaged(np.stack(part)) for part in parts), strict=True))
+
+
+def _similarities(mean: Complex, places: Complex) -> tuple[Complex, Complex]:
+    """The similarities that lay a shape over each frame's landmarks best: ``turn * mean + shift``, ``(N, 1)`` each."""
+    middle = places.mean(axis=1, keepdims=True)
+    still = mean - mean.mean()
+    turn = ((places - middle) @ still.conj() / (np.abs(still) ** 2).sum())[:, None]
+    return turn, middle - turn * mean.mean()
 
 
 def _averaged(values: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -139,19 +139,22 @@ def test_frames_that_do_not_pass_are_named(clip, renderer, made):
         anonymizer(clip.frames, person="p", clip=True, identity=made.identity)
 
 
-def test_landmarks_follow_a_steady_motion_and_lose_their_noise():
+def test_landmarks_follow_any_motion_of_the_head_and_lose_their_noise():
     rng = np.random.default_rng(0)
-    way = [np.full((68, 2), 0.1 * number**2) for number in range(30)]
-    exact = [face.landmarks for face in steady_faces([DetectedFace((0, 0, 1, 1), points, 1.0) for points in way])]
-    np.testing.assert_allclose(exact, way, atol=1e-9)
-    noise = [rng.normal(0, 1, (68, 2)) for _ in range(30)]
+    shape = rng.normal(0, 50, (68, 2))
+    turns = [s * np.array([[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]]) for s, a in rng.uniform((0.5, -0.5), (2, 0.5), (30, 2))]
+    moved = [shape @ turn.T + rng.normal(0, 100, 2) for turn in turns]
+    exact = [face.landmarks for face in steady_faces([DetectedFace((0, 0, 1, 1), points, 1.0) for points in moved])]
+    np.testing.assert_allclose(exact, moved, atol=1e-9)
+    noise = [shape + rng.normal(0, 1, (68, 2)) for _ in range(30)]
     left = [face.landmarks for face in steady_faces([DetectedFace((0, 0, 1, 1), points, 1.0) for points in noise])]
     assert np.diff(left, axis=0).std() < 0.4 * np.diff(noise, axis=0).std()
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 8])
 def test_few_frames_are_smoothed_as_far_as_they_go(count):
-    faces = [DetectedFace((0, 0, 1, 1), np.full((68, 2), float(number)), 1.0) for number in range(count)]
+    shape = np.random.default_rng(0).normal(0, 9, (68, 2))
+    faces = [DetectedFace((0, 0, 1, 1), shape + number, 1.0) for number in range(count)]
     np.testing.assert_allclose([face.landmarks for face in steady_faces(faces)], [face.landmarks for face in faces], atol=1e-9)
     parses = [torch.full((2, 3, 3), 0.5)] * count
     torch.testing.assert_close(steady_parses(parses), parses)
