@@ -79,7 +79,7 @@ def measured(image: Floats, where: Mask, widths: Sequence[float]) -> Detail | No
 
 
 def with_detail(
-    new: Floats, skin: Mask, features: Mask, plain: Floats, wanted: Detail | None, sharpness: Detail | None, unit: float, *, seed: int
+    new: Floats, skin: Mask, features: Mask, plain: Floats, wanted: Detail | None, sharpness: Detail | None, unit: float, *, seed: int | None
 ) -> Floats:
     """A new face with the photograph's fine detail.
 
@@ -94,12 +94,12 @@ def with_detail(
         wanted: detail of the photograph's skin; None if unknown, which leaves the new skin as it is.
         sharpness: detail of the photograph's eyes, brows and mouth; None if unknown, which leaves those of the new face as they are.
         unit: eye distance in pixels.
-        seed: seed of the grain; the same seed gives the same grain.
+        seed: seed of the grain; the same seed gives the same grain. None: none is added.
 
     """
     widths = octaves(unit)
     own, own_features = (measured(new, where, widths) for where in (skin, features))
-    white = np.random.default_rng(seed).standard_normal(new.shape[:2], dtype=np.float32)
+    white = None if seed is None else np.random.default_rng(seed).standard_normal(new.shape[:2], dtype=np.float32)
     change = np.zeros_like(new)
     for number, width in enumerate(widths):
         detail = _octave(new, width)
@@ -108,10 +108,10 @@ def with_detail(
             gain, grey = 1.0, detail.mean(axis=2)
             if number < len(OCTAVES):
                 gain = float(np.clip(wanted.spread[number] / max(own.spread[number], 1e-3), *GAIN))
-                # Rows have no detail of their own where hair hid their skin.
-                here = gain * np.sqrt(cv2.GaussianBlur(grey * grey, (0, 0), LOCAL * unit))
-                missing = np.sqrt(np.maximum(wanted.spread[number] ** 2 - here**2, 0)).clip(0, GRAIN_LIMIT)
-                if width <= BROADEST_GRAIN * unit:
+                if white is not None and width <= BROADEST_GRAIN * unit:
+                    # Rows have no detail of their own where hair hid their skin.
+                    here = gain * np.sqrt(cv2.GaussianBlur(grey * grey, (0, 0), LOCAL * unit))
+                    missing = np.sqrt(np.maximum(wanted.spread[number] ** 2 - here**2, 0)).clip(0, GRAIN_LIMIT)
                     drawn = _octave(white, width)
                     change += (drawn * plain * missing / max(float(drawn.std()), 1e-6))[..., None]
             strength = gain * np.abs(grey) / max(wanted.strongest[number], 1e-3)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
+from vera.anonymization.clip import each_frame, key_frames, steady_subjects
 from vera.anonymization.exemplar_identity import ExemplarIdentity
 from vera.anonymization.exemplar_search import CANDIDATES, Picture, Search, SearchCandidate
 from vera.anonymization.joining import join
@@ -86,10 +87,15 @@ class ExemplarRenderer:
                 raise VeraError("this identity was drawn by another renderer: use the renderer of the first visit (--renderer)")
             request.identity.require_rows(self.bank)
         with request.clock("fit"):
-            views = [self._view(scene) for scene in request.scenes]
+            seen = each_frame(self._seen, request.scenes, clip=request.clip)
+            if request.clip:
+                steady = steady_subjects([subject for _, subject in seen])
+                seen = [(crop, subject) for (crop, _), subject in zip(seen, steady, strict=True)]
+            views = each_frame(lambda one: self._view(one[0], *one[1]), list(zip(request.scenes, seen, strict=True)), clip=request.clip)
         return ExemplarCase(self, request, views)
 
-    def _view(self, scene: Scene) -> View:
+    def _seen(self, scene: Scene) -> tuple[AlignedFace, Subject]:
+        """The face's crop at the bank's size, and what is measured in it."""
         size, photograph = self.bank.size, scene.photograph
         crop = align(photograph, scene.face.landmarks, size)
         image = ((crop.image + 1) * 127.5).permute(1, 2, 0).numpy()
@@ -110,6 +116,10 @@ class ExemplarRenderer:
                 f"at most {MOST_TURNED:.0f} can be anonymized: give one from the front, or let it be covered (--unsupported cover)",
                 photograph,
             )
+        return crop, subject
+
+    def _view(self, scene: Scene, crop: AlignedFace, subject: Subject) -> View:
+        photograph = scene.photograph
         edge = self.fitter.hair(subject)
         window = Window.around_face(crop, photograph.size)
         region, band = (window.into(_in_photograph(mask, crop, window) > 0.5, photograph.size) for mask in (subject.region, edge.band))
@@ -177,7 +187,12 @@ class ExemplarCase:
         """The photographs with this identity."""
         own = cast(ExemplarIdentity, identity).exemplar
         seed = derived_seed(self.request.seed, self.request.person, "grain")
-        return [self._photograph(view, own, derived_seed(seed, number)) for number, view in enumerate(self.views)]
+        made = []
+        for number, view in enumerate(self.views):
+            made.append(self._photograph(view, own, None if self.request.clip else derived_seed(seed, number)))
+            if self.request.clip and self.request.progress:
+                self.request.progress("rendering frames", number + 1, len(self.views))
+        return made
 
     def facts(self) -> dict[str, Any]:
         """The group, how many candidates were looked at, and the score of the best."""
@@ -211,7 +226,8 @@ class ExemplarCase:
 
     def _started(self) -> Search:
         request = self.request
-        small = [(view, view.subject.at(SEARCH_SIZE), _small(view, SEARCH_SIZE)) for view in self.views]
+        looked_at = [self.views[number] for number in key_frames(len(self.views))] if request.clip else self.views
+        small = [(view, view.subject.at(SEARCH_SIZE), _small(view, SEARCH_SIZE)) for view in looked_at]
         # The recogniser that the bank's rows were chosen by (dlib's) is asked last: the others are harder to leave.
         order = sorted(range(len(request.recognisers)), key=lambda i: request.recognisers[i].name == self.renderer.bank.recogniser)
         return Search(
@@ -228,7 +244,7 @@ class ExemplarCase:
         pixels = (share * face.image + over).clip(0, 255).round().astype(np.uint8)
         return pixels, np.asarray(face.points, dtype=np.float64) * SEARCH_SIZE - 0.5
 
-    def _photograph(self, view: View, own: Exemplar, seed: int) -> Anonymized:
+    def _photograph(self, view: View, own: Exemplar, seed: int | None) -> Anonymized:
         scene, edge = view.scene, view.edge
         face = self.renderer.fitter.fit(own, view.subject, scene.kept_classes, outlined=scene.outlined_classes)
         band = cast(Mask, scene.hair_edge)

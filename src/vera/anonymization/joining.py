@@ -56,7 +56,15 @@ FEATURES = (Semantic.EYES, Semantic.BROWS, Semantic.MOUTH)
 
 
 def join(
-    photograph: Photograph, face: AlignedFace, parsed: Floats, image: Floats, plain: Floats, covered: Mask, preserved: Mask, *, seed: int
+    photograph: Photograph,
+    face: AlignedFace,
+    parsed: Floats,
+    image: Floats,
+    plain: Floats,
+    covered: Mask,
+    preserved: Mask,
+    *,
+    seed: int | None,
 ) -> Pixels:
     """Put a fitted face into its photograph.
 
@@ -68,7 +76,7 @@ def join(
         plain: ``(S, S)`` in [0, 1]: 1 on its skin, 0 on its eyes, brows and mouth.
         covered: ``(H, W)``: what it covers; not empty.
         preserved: ``(H, W)``: what is kept on purpose.
-        seed: seed of the added grain; the same seed gives the same grain.
+        seed: seed of the added grain; the same seed gives the same grain. None: none is added, as in a clip, where it would flicker.
 
     Returns:
         ``(H, W, 3)`` uint8; equal to the source outside ``covered``, without any of its pixels inside.

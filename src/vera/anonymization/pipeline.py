@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from vera.anonymization.audit import Clock, choices, opening, outcome
+from vera.anonymization.clip import each_frame, numbered, steady_faces, steady_parses, told_once
 from vera.anonymization.faceless import FacelessScene, faceless_scene
 from vera.anonymization.renderer import Renderer, Request, SavedIdentity
 from vera.anonymization.request import Options
-from vera.anonymization.scene import Chosen, find_face, set_scene
+from vera.anonymization.scene import Chosen, find_face, parsed_face, scene_of
 from vera.anonymization.series import open_series
 from vera.anonymization.uprightness import uprighted
 from vera.anonymization.verification import Verifier
@@ -108,6 +109,7 @@ class VeraAnonymizer:
         masks: Sequence[Mask | None] | None = None,
         identity: SavedIdentity | None = None,
         progress: Progress | None = None,
+        clip: bool = False,
     ) -> WithIdentity:
         """Anonymize all photographs of one person.
 
@@ -118,6 +120,7 @@ class VeraAnonymizer:
             identity: an identity saved at an earlier visit; it is used exactly as saved, in a single attempt. None: draw one
                 from (seed, person).
             progress: a function that is told of every step; None for no reports.
+            clip: the photographs are the frames of a clip, in the order of time, and what is measured in them is smoothed over time.
 
         Raises:
             VeraError: a photograph or mask that cannot be used.
@@ -135,6 +138,7 @@ class VeraAnonymizer:
             if self.bundle is None:
                 raise VeraError(f"--identity: the method {self.renderer.name} draws no new face, leave it out")
             identity.require_bundle(self.bundle.digest)
+        names = [photograph.name for photograph in photographs]
         clock = Clock()
         told: list[str] = []
         with clock("find"):
@@ -142,24 +146,34 @@ class VeraAnonymizer:
                 upright = [uprighted(self.detector, *given, self.others) for given in zip(photographs, masks, strict=True)]
                 photographs, masks = [one for one, _, _ in upright], [mask for _, mask, _ in upright]
                 told = [sentence for _, _, sentences in upright for sentence in sentences]
-            looked = [self._face(*given) for given in zip(photographs, masks, strict=True)]
+            looked = each_frame(lambda given: self._face(*given), list(zip(photographs, masks, strict=True)), clip=clip)
             found = [one for one in looked if isinstance(one, Chosen)]
             faces = [one.face if isinstance(one, Chosen) else None for one in looked]
+            if clip:
+                faces = list(steady_faces([face for face in faces if face]))
             faceless = {number: one for number, one in enumerate(looked) if not isinstance(one, Chosen)}
         with clock("verify"):
             verifier = Verifier(
                 photographs, faces, detector=self.detector, recognisers=self.recognisers, others=self.others, new_face=draws
             )
-        warnings = told + [warning for one in found for warning in one.warnings] + _one_person(verifier, found)
+        doubts = _one_person(verifier, found)
+        if clip and doubts[1:]:
+            doubts = [f"{doubts[0]} (and {len(doubts) - 1} more pairs of frames)"]
+        warnings = told + [warning for one in found for warning in one.warnings] + doubts
         with clock("regions"):
-            scenes = [
-                set_scene(photograph, face.landmarks, self.parser, mask=mask, options=self.options)
-                for photograph, face, mask in zip(photographs, faces, masks, strict=True)
-                if face
-            ]
+            shown = [(one, mask, face) for one, mask, face in zip(photographs, masks, faces, strict=True) if face]
+            parsed = [parsed_face(one, face.landmarks, self.parser) for one, _, face in shown]
+            if clip:
+                steady = steady_parses([segmentation for _, segmentation in parsed])
+                parsed = [(aligned, segmentation) for (aligned, _), segmentation in zip(parsed, steady, strict=True)]
+            scenes = each_frame(
+                lambda given: scene_of(given[0][0], *given[1], mask=given[0][1], options=self.options),
+                list(zip(shown, parsed, strict=True)),
+                clip=clip,
+            )
         drawn = secrets.randbits(63) if self.options.seed is None and draws else self.options.seed or 0
         seed = identity.seed if identity else drawn
-        request = Request(scenes, seed, person, identity, self.recognisers, verifier.sources, self.options, clock, progress)
+        request = Request(scenes, seed, person, identity, self.recognisers, verifier.sources, self.options, clock, progress, clip)
         case = open_series(self.renderer, request, faceless=faceless, photographs=photographs)
         if draws and case.renderer.info is None:
             draws = verifier.new_face = False
@@ -175,7 +189,7 @@ class VeraAnonymizer:
             bundle=case.renderer.info,
             options=self.options,
             backends=self._backends,
-            warnings=[*warnings, *case.warnings],
+            warnings=told_once([*warnings, *case.warnings], names) if clip else [*warnings, *case.warnings],
         )
         for attempt in range(1, 2 if identity or not draws else self.options.attempts + 1):
             chosen = identity or case.identity(attempt)
@@ -186,10 +200,14 @@ class VeraAnonymizer:
             audit |= outcome(verdict.record, attempt, chosen, searched=case.facts()) | {"seconds": clock.seconds}
             if verdict.passed:
                 return WithIdentity(person, outputs, audit, chosen if draws else None)
-            audit["warnings"].append(f"attempt {attempt} refused: " + "; ".join(verdict.reasons))
+            reasons = told_once(verdict.reasons, names) if clip else verdict.reasons
+            audit["warnings"].append(f"attempt {attempt} refused: " + "; ".join(reasons))
         tried = audit["attempt"]
+        failing = [n for n, name in enumerate(names, 1) if any(reason.startswith(f"{name}: ") for reason in verdict.reasons)]
+        where = f" because of the frames {numbered(failing)}" if clip and failing else ""
         raise Refused(
-            f"'{person}' is refused after {tried} attempt{'s' if tried > 1 else ''}, nothing is written; last reason: {verdict.reasons[0]}",
+            f"'{person}' is refused after {tried} attempt{'s' if tried > 1 else ''}{where}, nothing is written; "
+            f"last reason: {verdict.reasons[0]}",
             audit,
         )
 

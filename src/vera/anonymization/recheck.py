@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from vera.anonymization.clip import steady_faces
 from vera.anonymization.faceless import RENDERED
 from vera.anonymization.request import Options
 from vera.anonymization.scene import find_face
@@ -78,6 +79,8 @@ class Rechecker:
         options = Options(face=chosen["face"], leave_others=chosen["leave_others"], given=where)
         handlings = handlings_of(record)
         faces = [self._face(source, options, handling) for source, handling in zip(sources, handlings, strict=True)]
+        if "clip" in record:
+            faces = list(steady_faces([face for face in faces if face]))
         asked = self.recognisers if recognisers is None else recognisers
         drawn = record["bundle"] is not None
         verifier = Verifier(sources, faces, detector=self.detector, recognisers=asked, others=self.others, new_face=drawn)

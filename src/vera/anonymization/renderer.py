@@ -56,6 +56,7 @@ class Request:
         options: the choices of the call.
         clock: seconds per step, for the audit.
         progress: told of every step; None for nobody.
+        clip: the photographs are the frames of a clip, in the order of time.
 
     """
 
@@ -68,6 +69,7 @@ class Request:
     options: Options
     clock: Clock
     progress: Progress | None = None
+    clip: bool = False
 
 
 class Case(Protocol):

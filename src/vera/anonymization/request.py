@@ -93,6 +93,20 @@ class Options:
                 "--landmarks says where the face is in one photograph: make a call for each, with --save-identity and --identity"
             )
 
+    def require_clip(self) -> None:
+        """Raise a VeraError for a choice that the frames of a clip cannot have."""
+        shapes = [f"--preserve {region}" for region in self.regions if region.is_shape]
+        made = {
+            "--landmarks": self.given is not None,
+            "--face": self.face is not None,
+            "--leave-others": self.leave_others,
+            "--upright auto": self.upright != "refuse",
+            "--unsupported": self.unsupported != "refuse",
+            **dict.fromkeys(shapes, True),
+        }
+        if chosen := [name for name, given in made.items() if given]:
+            raise VeraError(f"{chosen[0]} is for photographs: leave it out for a clip, which must show one upright face in every frame")
+
     def require_inversion(self, kind: str, bundle: Path | str) -> None:
         """Check that there is a way to the photographs' codes, if the bundle's network needs them.
 

@@ -235,8 +235,36 @@ def set_scene(photograph: Photograph, landmarks: Points, parser: Parser, *, mask
         VeraError: a class is not visible, a mask does not fit, or nothing is left to replace (:mod:`vera.anonymization.preservation`).
 
     """
+    return scene_of(photograph, *parsed_face(photograph, landmarks, parser), mask=mask, options=options)
+
+
+def parsed_face(photograph: Photograph, landmarks: Points, parser: Parser) -> tuple[AlignedFace, Tensor]:
+    """Align a face, and parse it: ``(K, S', S')`` class probabilities.
+
+    Args:
+        photograph: the source photograph, ``(H, W, 3)`` uint8.
+        landmarks: ``(68, 2)`` of the chosen face.
+        parser: parser that segments the aligned face.
+
+    """
     face = align(photograph, landmarks, PARSING_SIZE)
-    parsed = parser.parse(face).detach().float().cpu()
+    return face, parser.parse(face).detach().float().cpu()
+
+
+def scene_of(photograph: Photograph, face: AlignedFace, parsed: Tensor, *, mask: Mask | None, options: Options) -> Scene:
+    """Compute the preserved and replaced regions of a face that is aligned and parsed.
+
+    Args:
+        photograph: the source photograph, ``(H, W, 3)`` uint8.
+        face: the aligned face.
+        parsed: ``(K, S', S')`` class probabilities.
+        mask: ``(H, W)``: drawn region to preserve.
+        options: classes and regions to preserve, hair.
+
+    Raises:
+        VeraError: see :func:`set_scene`.
+
+    """
     preserved = preserved_region(photograph, face, parsed, classes=options.preserve, mask=mask, regions=options.regions)
     replaced = replaced_region(photograph, face, parsed, preserved, hair=options.hair)
     kept = dict.fromkeys([*options.preserve, *covered_classes(face, parsed, preserved)])

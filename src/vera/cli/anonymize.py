@@ -64,7 +64,7 @@ class Handling(StrEnum):
 def anonymize(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for NAME.png or NAME.dcm, NAME.preserved.png, audit.json.")],
     photographs: Annotated[
-        list[Path] | None, typer.Argument(metavar="PHOTO...", help="All photographs of ONE person, or the folder of them.")
+        list[Path] | None, typer.Argument(metavar="PHOTO...", help="All photographs of ONE person, the folder of them, or one short clip.")
     ] = None,
     preserve: Annotated[
         list[str] | None,
@@ -209,6 +209,12 @@ def anonymize(
         roles=roles,
         format=format.value if format else None,
     )
+    if any(entry.clip for known in people for entry in known.entries):
+        options.require_clip()
+        if report:
+            raise VeraError("--report is for photographs: leave it out for a clip")
+        if not method and network_kind(bundle, parts["renderer"]) != "ExemplarBank":
+            raise VeraError("a generator works on single photographs: take exemplars for a clip (leave out --renderer and --bundle)")
     sources = [file for known in people for entry in known.entries for file in (entry.path, *entry.masks)]
     sources += [file for file in (manifest, identity, landmarks) if file]
     sources += networks

@@ -27,7 +27,7 @@ from vera.cli.batch import reason, report, summary
 from vera.cli.loading import AnonymizerLoader
 from vera.cli.output import OutputFolder
 from vera.cli.placing import Staging
-from vera.cli.plan import PlannedPerson, choose_formats, entries_of, name_outputs, output_files
+from vera.cli.plan import PlannedPerson, choose_formats, entries_of, name_outputs
 from vera.cli.record import AUDIT, outputs_of
 from vera.cli.rendering import PersonOutcome, PersonTask, PersonWorker
 from vera.cli.stopping import Stopping
@@ -224,9 +224,14 @@ def planned(index: ManifestIndex, start: int, stop: int, archive: Archive) -> li
 
 
 def _require_no_others(archive: Archive, folders: int) -> None:
-    """Raise a VeraError for people of an earlier call in folders that this one does not fill: they would stay, or be there twice."""
+    """Raise a VeraError for people of an earlier call in folders that this one does not fill: they would stay, or be there twice.
+
+    A numbered folder that is a link is refused, too: it would take people out of the output folder.
+    """
     out, others = archive.out, [archive.out] if archive.per_folder else []
     numbered = [name for name in sorted(os.listdir(out)) if re.fullmatch("[0-9]{5,12}", name)] if out.is_dir() else []
+    if links := [out / name for name in numbered if archive.per_folder and (out / name).is_symlink()]:
+        raise VeraError(f"{links[0]} is a link, and people would be written outside {out}: remove it, or choose another folder with --out")
     others += [out / name for name in numbered if not (archive.per_folder and int(name) < folders)]
     for place in others:
         if files.exists(place / AUDIT):
@@ -319,7 +324,7 @@ def _standing(earlier: Sequence[dict[str, Any]], audit: dict[str, Any]) -> dict[
 
 
 def _outputs(person: PlannedPerson) -> tuple[str, ...]:
-    return tuple(sorted(file for entry in person.entries for file in output_files(entry.name, dicom=entry.dicom)))
+    return tuple(sorted(file for entry in person.entries for file in entry.outputs))
 
 
 def _say(console: Console, line: str) -> None:

@@ -18,6 +18,7 @@ from vera.anonymization.request import Options
 from vera.cli.loading import choices, settings_of
 from vera.cli.plan import Entry, PlannedPerson
 from vera.faces.calibration import DEFAULT_FAR
+from vera.faces.clip_file import read_clip
 from vera.faces.masks import read_mask
 from vera.faces.photograph import read_photograph
 from vera.types import AnonymizedPerson, Mask, Photograph, Progress, VeraError
@@ -43,7 +44,14 @@ class PersonAnonymizer:
     def anonymize(
         self, person: PlannedPerson, identity: SavedIdentity | None, progress: Progress
     ) -> tuple[AnonymizedPerson, SavedIdentity | None]:
-        """Read one person's photographs and masks, and anonymize them."""
+        """Read one person's photographs and masks, or the frames of one clip, and anonymize them."""
+        if person.entries[0].clip:
+            (entry,) = person.entries
+            clip = read_clip(entry.path, entry.name)
+            progress(f"{len(clip.frames)} frames: some seconds for each", 0, 0)
+            made = self.anonymizer(clip.frames, person=person.id, identity=identity, progress=progress, clip=True)
+            facts = made.audit | {"clip": {"name": entry.name} | clip.facts(), "warnings": [*clip.warnings, *made.audit["warnings"]]}
+            return replace(made, audit=facts), made.identity
         photographs = [replace(read_photograph(entry.path), name=entry.name) for entry in person.entries]
         masks = [drawn_region(entry, photograph) for entry, photograph in zip(person.entries, photographs, strict=True)]
         result = self.anonymizer(photographs, person=person.id, masks=masks, identity=identity, progress=progress)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -15,13 +15,15 @@ from vera.anonymization.faceless import RENDERED
 from vera.anonymization.recheck import Rechecker
 from vera.anonymization.verification import handling_faults, pixel_faults
 from vera.cli.chain import RECORDS, broken_links, named
+from vera.cli.plan import clip_files
 from vera.cli.record import OUTPUTS, outputs_of
 from vera.cli.schema import departures
 from vera.faces.calibration import DEFAULT_FAR
+from vera.faces.clip_file import read_clip, same_pictures
 from vera.faces.masks import mask_from_text
 from vera.faces.photograph import read_photograph
 from vera.faces.turns import turned
-from vera.types import Anonymized, Photograph, VeraError
+from vera.types import Anonymized, Mask, Photograph, VeraError
 
 PRESERVED = ".preserved.png"
 
@@ -108,6 +110,9 @@ def _person_faults(
     folder: Path, record: Mapping[str, Any], who: str, originals: Originals, rechecker: Callable[[], Rechecker], found: Inspection
 ) -> Iterator[str]:
     """Faults of one person's record and pictures; what could not be checked goes to the notes."""
+    if "clip" in record:
+        yield from _clip_faults(folder, record, who, originals, rechecker, found)
+        return
     if [file["digest"] for file in record["files"]] != [known["digest"] for known in record["photographs"]]:
         yield "its files and its photographs are not the same"
         return
@@ -141,6 +146,61 @@ def _person_faults(
             yield from pixel_faults(source, output)
             yield from _mishandled(output, next(known for known in record["photographs"] if known["name"] == output.name))
         return
+    yield from _judged_again(record, who, pairs, rechecker, found)
+
+
+def _clip_faults(
+    folder: Path, record: Mapping[str, Any], who: str, originals: Originals, rechecker: Callable[[], Rechecker], found: Inspection
+) -> Iterator[str]:
+    """Faults of a clip's record, files and frames."""
+    written = {name: digest for file in record["files"] for name, digest in file["written"].items()}
+    names = clip_files(next((name for name in written if name.endswith(".mp4")), "").removesuffix(".mp4"))
+    digests = {file["digest"] for file in record["files"]} | {known["digest"] for known in record["photographs"]}
+    if set(written) != set(names) or len(record["files"]) != 1 or len(digests) != 1:
+        yield "its files are not those of a clip"
+        return
+    if not record["verification"]["passed"]:
+        yield "the clip is there, but the audit says that it did not pass"
+    found.pictures += 1
+    yield from _changed_files(folder, written)
+    if not all((folder / name).is_file() for name in names):
+        return
+    lossless, viewing, preserved = (read_clip(folder / name, record["clip"]["name"]) for name in names)
+    if not same_pictures(viewing, [frame.pixels for frame in lossless.frames]):
+        yield f"{names[1]} shows other pictures than {names[0]}"
+    if not len(lossless.frames) == len(preserved.frames) == len(record["photographs"]):
+        yield f"{names[0]}, its preserved region and the audit have not as many frames as each other"
+        return
+    outputs = [
+        Anonymized(known["name"], frame.pixels, mask.pixels[:, :, 0] > 127, *_regions(known, known["name"]))
+        for frame, mask, known in zip(lossless.frames, preserved.frames, record["photographs"], strict=True)
+    ]
+    for output, known in zip(outputs, record["photographs"], strict=True):
+        yield from _miscounted(output, known)
+    path = originals.find(record["files"][0])
+    if path is None:
+        missing = f"the source {record['files'][0].get('source', '')} is not there, or is another file now"
+        if originals.whole:
+            yield missing
+        else:
+            found.notes.append(f"{who}: {missing}: say where it is with --sources")
+        return
+    source = read_clip(path, record["clip"]["name"])
+    if [frame.size for frame in source.frames] != [output.image.shape[:2] for output in outputs]:
+        yield "the source has not as many frames, or not their size"
+        return
+    found.compared += 1
+    yield from _judged_again(record, who, list(zip(source.frames, outputs, strict=True)), rechecker, found)
+
+
+def _judged_again(
+    record: Mapping[str, Any],
+    who: str,
+    pairs: Sequence[tuple[Photograph, Anonymized]],
+    rechecker: Callable[[], Rechecker],
+    found: Inspection,
+) -> Iterator[str]:
+    """Faults that pixels and recognisers show, in all photographs of a person or all frames of a clip."""
     again = rechecker()
     if absent := again.absent(record):
         found.notes.append(f"{who}: {', '.join(absent)} took part, and is not asked again: name it with --recogniser")
@@ -171,9 +231,14 @@ def _output(folder: Path, written: Mapping[str, str], photograph: Mapping[str, A
     size = tuple(photograph["size"])
     if not image.shape[:2] == preserved.shape == size:
         raise VeraError(f"{name} and {mask} have not the size {size[0]} x {size[1]} that the audit says")
-    regions = photograph.get("regions", {})
+    return Anonymized(photograph["name"], image, preserved, *_regions(photograph, name))
+
+
+def _regions(photograph: Mapping[str, Any], name: str) -> tuple[Mask, Mask | None]:
+    """The replaced region, empty where the audit does not say it, and the hair edge."""
+    size, regions = tuple(photograph["size"]), photograph.get("regions", {})
     replaced, edge = (mask_from_text(text, size, f"of {name}") if (text := regions.get(one)) else None for one in ("replaced", "hair_edge"))
-    return Anonymized(photograph["name"], image, preserved, np.zeros(size, dtype=bool) if replaced is None else replaced, edge)
+    return np.zeros(size, dtype=bool) if replaced is None else replaced, edge
 
 
 def _source(path: Path | None, photograph: Mapping[str, Any]) -> Photograph | None:

@@ -16,7 +16,7 @@ from vera.cli.chain import APART, RECORDS, chain_of, digest_of
 from vera.cli.lock import LOCK, locked
 from vera.cli.pictures import stage_person
 from vera.cli.placing import Move, Staging, place_together, recover
-from vera.cli.plan import PlannedPerson, digest, output_files, report_files, shown
+from vera.cli.plan import PlannedPerson, digest, report_files, shown
 from vera.cli.record import AUDIT, VERSION, Obstacle, outputs_of
 from vera.cli.stopping import Stopping
 from vera.types import Anonymized, AnonymizedPerson, VeraError
@@ -332,7 +332,7 @@ class OutputFolder(contextlib.AbstractContextManager["OutputFolder"]):
         return (name for number in range(len(self.people) if self.report else 0) for name in report_files(number + 1))
 
     def _pictures(self) -> Iterator[str]:
-        return (file for person in self.people for entry in person.entries for file in output_files(entry.name, dicom=entry.dicom))
+        return (file for person in self.people for entry in person.entries for file in entry.outputs)
 
     @contextlib.contextmanager
     def _one_sentence(self, advice: str) -> Iterator[None]:

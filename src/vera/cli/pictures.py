@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vera.cli.placing import Staging
-from vera.cli.plan import output_files
-from vera.types import AnonymizedPerson, VeraError
+from vera.cli.plan import clip_files, output_files
+from vera.types import Anonymized, AnonymizedPerson, VeraError
 
 if TYPE_CHECKING:
     from vera.faces.dicom_instance import Origin
@@ -38,6 +39,10 @@ def stage_person(
     from vera.cli.instances import write_instance  # only now, since it brings Pillow
 
     staging.make()
+    if "clip" in record:
+        (file,) = record["files"]
+        file["written"] = _stage_clip(result.photographs, staging.new, record["clip"], record["digital_source_type"] if mark else None)
+        return
     given = origins or [None] * len(result.photographs)
     own = [known.get("digital_source_type", record["digital_source_type"]) for known in record["photographs"]]
     seed = record.get("seed")  # none without a new face: then nothing but the UIDs is random
@@ -46,6 +51,44 @@ def stage_person(
         known = {"person": result.person, "source": file["digest"], "number": number}
         write = partial(write_instance, origin=origin, seed=secret, **known) if origin else None
         file["written"] = _stage(photograph, staging.new, own[number - 1] if mark else None, write)
+
+
+def _stage_clip(frames: Sequence[Anonymized], folder: Path, facts: dict[str, Any], source_type: str | None) -> dict[str, str]:
+    """Write a clip without loss, to be looked at, and its preserved region, and see that all of them read back as they are.
+
+    Args:
+        frames: the anonymized frames.
+        folder: folder for the files.
+        facts: name and times of the clip, as the audit says them.
+        source_type: IPTC's term for how the pictures came about; None for no mark.
+
+    Returns:
+        The files' names and SHA-256.
+
+    Raises:
+        VeraError: they read back differently.
+
+    """
+    from vera.faces.clip_file import read_clip, same_pictures, write_lossless, write_viewing_copy
+    from vera.faces.marking import TOOL
+
+    lossless, viewing, preserved = (folder / name for name in clip_files(facts["name"]))
+    times, time_base = facts["times"], Fraction(facts["time_base"])
+    comment = f"{TOOL}, {source_type}" if source_type else ""
+    images, masks = [frame.image for frame in frames], [frame.preserved for frame in frames]
+    write_lossless(lossless, images, times, time_base, comment=comment)
+    write_viewing_copy(viewing, images, times, time_base, comment=comment)
+    write_lossless(preserved, masks, times, time_base)
+    written = {file: read_clip(file, file.stem) for file in (lossless, viewing, preserved)}
+    sound = (
+        len(written[lossless].frames) == len(written[preserved].frames) == len(frames)
+        and all(np.array_equal(read.pixels, image) for read, image in zip(written[lossless].frames, images, strict=True))
+        and all(np.array_equal(read.pixels[:, :, 0] > 127, mask) for read, mask in zip(written[preserved].frames, masks, strict=True))
+        and same_pictures(written[viewing], images)
+    )
+    if not sound:
+        raise VeraError(f"{facts['name']} reads back differently from what was written: check the disk of {folder.parents[1]}")
+    return {file.name: clip.frames[0].digest for file, clip in written.items()}
 
 
 def _stage(photograph: Any, folder: Path, source_type: str | None, write: Callable[[Path, Any], None] | None) -> dict[str, str]:

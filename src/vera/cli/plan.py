@@ -31,6 +31,7 @@ class Entry:
         digest: SHA-256 of the photograph's file, where it is known already.
         dicom: the output is ``name.dcm`` instead of ``name.png``.
         view: side from which it was taken (:data:`vera.data.manifest.VIEWS`); empty where the manifest does not say so.
+        clip: it is a short video, and the outputs are ``name.mkv``, ``name.mp4`` and ``name.preserved.mkv``.
 
     """
 
@@ -41,6 +42,12 @@ class Entry:
     digest: str | None = None
     dicom: bool = False
     view: str = ""
+    clip: bool = False
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """File names of the outputs."""
+        return clip_files(self.name) if self.clip else output_files(self.name, dicom=self.dicom)
 
 
 @dataclass(frozen=True)
@@ -166,7 +173,21 @@ def plan_photographs(
         for path, role, group, known in zip(photographs, roles or [""] * len(photographs), groups, digests, strict=True)
     )
     known = person or unnamed(digests)
-    return name_outputs([PlannedPerson(known, known, entries)], rename=rename)
+    return name_outputs([PlannedPerson(known, known, _clips(entries))], rename=rename)
+
+
+def _clips(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
+    """The entries, marked where they are clips; a clip is the only entry, and nothing is drawn into it."""
+    from vera.faces.clip_file import is_clip, require_av  # only now, since it brings numpy and Pillow
+
+    if not (clips := [entry for entry in entries if is_clip(entry.path)]):
+        return entries
+    require_av()
+    if len(entries) > 1:
+        raise VeraError(f"{shown(clips[0].path)} is a clip: make a call for it alone, and give the other files the face of --save-identity")
+    if clips[0].masks:
+        raise VeraError(f"{shown(clips[0].path)} is a clip, and a drawn mask does not move with the face: name classes or parts")
+    return (replace(clips[0], clip=True),)
 
 
 def plan_manifest(manifest: Path, *, rename: bool) -> list[PlannedPerson]:
@@ -205,6 +226,8 @@ def choose_formats(people: Sequence[PlannedPerson], wanted: str | None, *, leave
     """
     from vera.faces.image_file import is_dicom  # only now, since it brings Pillow
 
+    if wanted and any(entry.clip for person in people for entry in person.entries):
+        raise VeraError("--format is of photographs: a clip becomes a Matroska file without loss, and an MP4 file to look at; leave it out")
     chosen = [
         replace(
             person,
@@ -240,7 +263,7 @@ def name_outputs(people: list[PlannedPerson], *, rename: bool) -> list[PlannedPe
         people = numbered
     taken: dict[str, Path] = {}
     for entry in (entry for person in people for entry in person.entries):
-        for file in output_files(entry.name):
+        for file in entry.outputs if entry.clip else output_files(entry.name):
             other = taken.setdefault(unicodedata.normalize("NFC", file.casefold()), entry.path)
             if other is not entry.path:
                 raise VeraError(
@@ -263,6 +286,11 @@ def shown(path: Path | str) -> str:
 def output_files(name: str, *, dicom: bool = False) -> tuple[str, str]:
     """File names of an output: the photograph (``.dcm`` with ``dicom``) and its preserved region."""
     return f"{name}.{'dcm' if dicom else 'png'}", f"{name}.preserved.png"
+
+
+def clip_files(name: str) -> tuple[str, str, str]:
+    """File names of a clip's outputs: without loss, to be looked at, and its preserved region."""
+    return f"{name}.mkv", f"{name}.mp4", f"{name}.preserved.mkv"
 
 
 def report_files(number: int) -> tuple[str, str, str]:

@@ -1,7 +1,7 @@
 """``audit.json`` as it is read again: the record of an output folder, checked before anything in it is believed.
 
 Its names lead to files that may be replaced, so a record is used only if it is a file of this user's, no link, and shaped as VerA writes
-it: every name is that of a PNG, DICOM or HTML file in the folder itself, with the SHA-256 of its content. A file is then touched only
+it: every name is that of a picture, clip or HTML file in the folder itself, with the SHA-256 of its content. A file is then touched only
 if its bytes still have that digest.
 """
 
@@ -19,8 +19,8 @@ VERSION = 2
 """Version of the audit's form (``assets/audit/schema.json``). Version 1 had no key ``audit_version``, no chain and no masks."""
 LARGEST = 2**28
 """DECISION: bytes of an audit that is read; a manifest of 10,000 people makes a tenth of it."""
-OUTPUTS = (".png", ".dcm", ".html")
-"""Endings of the names of outputs: pictures, and reports."""
+OUTPUTS = (".png", ".dcm", ".mkv", ".mp4", ".html")
+"""Endings of the names of outputs: pictures, clips, and reports."""
 STATUSES = ("written", "refused", "failed", "placing")
 STAGING = re.compile(r"\.vera-staging-[0-9a-f]{16}")
 """Names of the hidden folders in which a person's files wait, see :mod:`vera.cli.placing`."""

@@ -24,6 +24,10 @@ from vera.types import VeraError
 
 LONGEST = 1 << 20
 """DECISION: bytes of a line of a CSV file."""
+LONGEST_CELL = 1 << 13
+"""DECISION: bytes of a cell of a Parquet file: twice the longest path. A batch of rows has at most as many times this."""
+LARGEST_COLUMN = 1 << 27
+"""DECISION: bytes of one column in one group of rows of a Parquet file, which may be one page, and is then read as a whole."""
 BATCH = 8192
 """DECISION: rows of a Parquet file that are Python's objects at a time."""
 PARQUET = b"PAR1"
@@ -238,11 +242,14 @@ class CsvRows:
 class ParquetRows:
     """A Parquet file of texts, read batch by batch; a row's place is its number.
 
+    What could fill the memory is refused: large groups of rows by the file's metadata, long cells by the dictionaries that the columns are
+    read as, in which a text that is repeated stands once.
+
     Args:
         path: the file, all its columns texts.
 
     Raises:
-        VeraError: pyarrow is not installed, the file is damaged, a column holds no texts, or two have one name.
+        VeraError: pyarrow is not installed, the file is damaged, a column holds no texts, two have one name, or one is too large.
 
     """
 
@@ -265,8 +272,16 @@ class ParquetRows:
         for column in schema:
             if not (kinds.is_string(column.type) or kinds.is_large_string(column.type) or kinds.is_null(column.type)):
                 raise VeraError(f"{path} has {column.type} in the column '{files.printable(column.name)}': save all columns as texts")
-        counts = [self._file.metadata.row_group(number).num_rows for number in range(self._file.num_row_groups)]
-        self._ends = np.cumsum(counts)
+        groups = [self._file.metadata.row_group(number) for number in range(self._file.num_row_groups)]
+        largest = max((group.column(at).total_uncompressed_size for group in groups for at in range(group.num_columns)), default=0)
+        if largest > LARGEST_COLUMN:
+            raise VeraError(
+                f"{path} has more than {LARGEST_COLUMN >> 20} MiB in one column of a group of rows: save it in smaller groups, "
+                "and make sure that it holds paths and names, no pictures"
+            )
+        self._ends = np.cumsum([group.num_rows for group in groups])
+        texts = [column.name for column in schema if not kinds.is_null(column.type)]
+        self._file = parquet.ParquetFile(path, memory_map=True, read_dictionary=texts)
 
     def __iter__(self) -> Iterator[Row]:
         import pyarrow
@@ -274,7 +289,7 @@ class ParquetRows:
         place = 0
         try:
             for batch in self._file.iter_batches(batch_size=BATCH, use_threads=False):
-                for cells in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                for cells in zip(*map(self._texts, batch.columns), strict=True):
                     yield Row(place, place + 1, [cell or "" for cell in cells])
                     place += 1
         except (pyarrow.ArrowException, OSError) as error:
@@ -289,11 +304,24 @@ class ParquetRows:
             for batch in self._file.iter_batches(batch_size=BATCH, row_groups=[group], use_threads=False):
                 here = wanted[np.searchsorted(wanted, at) : np.searchsorted(wanted, at + batch.num_rows)]
                 if len(here):
-                    columns = [column.to_pylist() for column in batch.take(here - at).columns]
+                    columns = [self._texts(column) for column in batch.take(here - at).columns]
                     rows = ([cell or "" for cell in cells] for cells in zip(*columns, strict=True))
                     found |= dict(zip(here.tolist(), rows, strict=True))
                 at += batch.num_rows
         return [found[place] for place in places]
+
+    def _texts(self, column: Any) -> list[str | None]:
+        """A column of a batch, whose texts are not too long."""
+        from pyarrow import compute
+
+        if not hasattr(column, "dictionary"):  # a column without any text
+            return list(column.to_pylist())
+        longest = compute.max(compute.binary_length(column.dictionary)).as_py() or 0
+        if longest > LONGEST_CELL:
+            raise VeraError(
+                f"{self.path} has a cell of {longest:,} bytes, at most {LONGEST_CELL:,} are a path or a name: save no pictures in it"
+            )
+        return list(column.dictionary_decode().to_pylist())
 
 
 def _begins(path: Path, start: bytes) -> bool:

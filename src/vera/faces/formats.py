@@ -49,6 +49,8 @@ SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
     (0, b"%!PS", "EPS"),
     (0, b"\xc5\xd0\xd3\xc6", "EPS"),
     (0, b"%PDF", "PDF"),
+    (0, b"\x1a\x45\xdf\xa3", "video"),
+    (8, b"AVI LIST", "video"),
     (0, b"GIF8", "GIF"),
     (0, b"\x00\x00\x00\x0cjP  ", "JPEG 2000"),
     (0, b"\xff\x4f\xff\x51", "JPEG 2000"),
@@ -79,6 +81,8 @@ BRANDS = (
 )
 """Kinds of ISO media files (``ftyp`` at byte 4) by their major brand; any other one is a video."""
 
+START = 256
+"""Bytes from which every format is told."""
 FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {0xF7}
 """JPEG markers that open a frame header."""
 REFUSED_FRAMES = {0xC3: "lossless JPEG", 0xCB: "lossless JPEG", 0xF7: "JPEG-LS"}
@@ -86,6 +90,17 @@ SUBFILE_TYPE, OLD_SUBFILE_TYPE, BITS, PHOTOMETRIC, SAMPLE_FORMAT, PLANES, DNG_VE
 """TIFF tags."""
 FILTER_MOSAICS = frozenset({32803, 34892})
 """Photometric interpretations of TIFF-like camera raw files: a mosaic of colour filters, and linear raw."""
+
+
+def named(data: bytes) -> str | None:
+    """The name of a file's format in :data:`SIGNATURES` or :data:`BRANDS`; None for an unknown one.
+
+    Args:
+        data: the file's bytes, or its first :data:`START` at least.
+
+    """
+    known = next((name for offset, first, name in SIGNATURES if data[offset : offset + len(first)] == first), None)
+    return BRANDS.get(data[8:12], "video") if known is None and data[4:8] == b"ftyp" else known
 
 
 def recognise(data: bytes, shown: str) -> str:
@@ -99,14 +114,13 @@ def recognise(data: bytes, shown: str) -> str:
         VeraError: the format is not supported, or this is no image; the message names the format where it is known.
 
     """
-    known = next((name for offset, first, name in SIGNATURES if data[offset : offset + len(first)] == first), None)
-    if known is None and data[4:8] == b"ftyp":
-        known = BRANDS.get(data[8:12], "video")
+    known = named(data)
     if known is None:
         raise VeraError(f"'{shown}' is not an image in a format that VerA reads: give a JPEG, PNG or TIFF file")
     if known in FORMATS or known in EXTRAS or known.startswith(CAMERA_RAW):
         return _camera_raw(data) or known if known == "TIFF" else known
-    raise VeraError(f"'{shown}' cannot be used, {known} is not supported: {EXPORT}")
+    alone = ", or give a short clip alone, as the one file of `vera anonymize`" if known == "video" else ""
+    raise VeraError(f"'{shown}' cannot be used, {known} is not supported: {EXPORT}{alone}")
 
 
 def check_variant(data: bytes, known: str, shown: str) -> None:

@@ -60,6 +60,12 @@ def test_grain_is_added_where_detail_is_missing():
     assert added[0] > 2 * added[1]
 
 
+def test_without_a_seed_there_is_no_grain():
+    flat = np.full((SIDE, SIDE, 3), 128, np.float32)
+    wanted = measured(noise(3), EVERYWHERE, octaves(UNIT))
+    np.testing.assert_allclose(with_detail(flat, EVERYWHERE, NOWHERE, SKIN, wanted, None, UNIT, seed=None), flat, atol=1e-3)
+
+
 def test_features_are_no_sharper_than_the_photographs():
     drawn = np.full((SIDE, SIDE, 3), 180, np.float32)
     drawn[40:80, 40:80] = 60

@@ -98,5 +98,12 @@ def run(manifest, out, engine, **options):
     anonymize(Archive(Path(manifest), Path(out), LOADER, **options), engine)
 
 
-if __name__ == "__main__":  # python -m tests.unit.cli.painters MANIFEST OUT: a driver that a test kills
-    run(*sys.argv[1:3], pool(seconds=0.02), per_folder=8)
+def ray_engine(**painter):
+    from vera.cli.ray_engine import RayEngine
+
+    start = partial(PersonWorker, partial(Painter, **painter), mark=True)
+    return RayEngine(start, workers=2, threads=1, lost=unfinished)
+
+
+if __name__ == "__main__":  # python -m tests.unit.cli.painters MANIFEST OUT [ray]: a driver that a test kills
+    run(*sys.argv[1:3], ray_engine(seconds=0.2) if sys.argv[3:] else pool(seconds=0.02), per_folder=8)

@@ -89,6 +89,17 @@ def test_people_of_other_folders_neither_stay_nor_are_doubled(tmp_path):
         run(manifest, tmp_path / "whole", Inline(Painter()), per_folder=2)
 
 
+def test_a_folder_that_is_a_link_is_not_followed(tmp_path):
+    manifest, elsewhere = people(tmp_path / "in", 3), tmp_path / "elsewhere"
+    (tmp_path / "out").mkdir()
+    elsewhere.mkdir()
+    (tmp_path / "out" / "00001").symlink_to(elsewhere)
+    with pytest.raises(VeraError, match="00001 is a link, and people would be written outside"):
+        run(manifest, tmp_path / "out", Inline(Painter()), per_folder=2)
+    assert not list(elsewhere.iterdir())
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["00001"]
+
+
 def test_a_table_may_tell_views_and_no_roles(tmp_path):
     people(tmp_path, 1)
     (tmp_path / "views.csv").write_text("person,path,view\na,p0-before.png, Profile \n")

@@ -100,6 +100,32 @@ def test_a_parquet_file_with_two_columns_of_one_name(tmp_path):
         ManifestIndex(tmp_path / "two.parquet")
 
 
+@pytest.mark.parametrize(("rows", "said"), [(3, "a cell of 10,000,000 bytes"), (14, "more than 128 MiB in one column of a group of rows")])
+def test_a_parquet_file_with_pictures_in_its_cells(tmp_path, rows, said):
+    pyarrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed (extra archives)")
+    from pyarrow import parquet
+
+    texts = pyarrow.array([f"{number:08d}" + "x" * 9_999_992 for number in range(rows)])
+    table = pyarrow.table({"person": ["a"] * rows, "role": ["r"] * rows, "path": texts})
+    parquet.write_table(table, tmp_path / "large.parquet", compression="snappy")
+    del table, texts
+    with pytest.raises(VeraError, match=said):
+        ManifestIndex(tmp_path / "large.parquet")
+    assert pyarrow.total_allocated_bytes() < 50_000_000
+
+
+def test_a_long_cell_that_is_repeated_is_never_written_out(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed (extra archives)")
+    from pyarrow import parquet
+
+    count = 20_000  # 200 GB, if each row had its own
+    repeated = pyarrow.DictionaryArray.from_arrays(pyarrow.array([0] * count, pyarrow.int32()), pyarrow.array(["x" * 10_000_000]))
+    table = pyarrow.table({"person": ["a"] * count, "role": ["r"] * count, "path": repeated})
+    parquet.write_table(table, tmp_path / "p.parquet", store_schema=False)
+    with pytest.raises(VeraError, match="a cell of 10,000,000 bytes"):
+        ManifestIndex(tmp_path / "p.parquet")
+
+
 def test_names_must_differ_in_a_folder_only(table):
     path = table([("a", "r", "x/1.jpg", ""), ("b", "r", "y/1.png", ""), ("a", "r", "x/2.jpg", "")])
     assert len(ManifestIndex(path, per_folder=1)) == len(ManifestIndex(path, named=False)) == 2
