@@ -18,7 +18,7 @@ WIDTH = 40
 class Darkest:
     """The middle of what is dark, where MediaPipe's network would give an iris."""
 
-    def setInput(self, blob):  # noqa: N802, OpenCV's name
+    def setInput(self, blob):
         self.crop = blob[0].mean(axis=0)
 
     def forward(self, name):
