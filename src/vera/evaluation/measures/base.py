@@ -98,7 +98,8 @@ def computed(metric: Any) -> dict[str, Any]:
         metric: metric of this package, or any ``torchmetrics.Metric`` of a number.
 
     """
-    better = {True: "more", False: "less"}.get(getattr(metric, "higher_is_better", None))
+    higher = getattr(metric, "higher_is_better", None)
+    better = None if higher is None else "more" if higher else "less"
     try:
         found = metric.compute()
     except VeraError as error:

@@ -75,7 +75,9 @@ class IrisPosition:
         scale = SIDE / (WIDTH * width)
         shift = (SIDE - 1) / 2 - scale * turn @ corners.mean(axis=0)
         place = np.column_stack([scale * turn, shift])
-        crop = cv2.warpAffine(pixels, place, (SIDE, SIDE), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE)
+        crop: Pixels = np.asarray(
+            cv2.warpAffine(pixels, place, (SIDE, SIDE), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE), np.uint8
+        )
         iris = self._forward(np.ascontiguousarray(crop[:, ::-1]) if mirrored else crop).reshape(POINTS, 3)[0, :2]
         off = (iris - SIDE / 2) / (scale * width)
         return np.asarray([-off[0] if mirrored else off[0], off[1]], dtype=np.float64)
