@@ -49,7 +49,7 @@ class IrisPosition:
             raise VeraError(f"'{path}' gives {found.size} numbers, not {POINTS} points: it is not MediaPipe's iris network")
 
     def __call__(self, pixels: Pixels, landmarks: Points) -> Matrix:
-        """Where both irises lie, ``(2, 2)``: of the left and the right eye in the photograph, along and across the line of its corners.
+        """Positions of both irises, ``(2, 2)``: of the left and the right eye in the photograph, along and across the line of its corners.
 
         In widths of the eye, from the middle between its corners: 0 is the middle, -0.5 and 0.5 are the corners (left, right).
 
