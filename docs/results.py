@@ -21,10 +21,12 @@ ABOUT = """# Results
 
 Every figure that the experiments stored, made by `python docs/results.py` from their `results*.jsonl`. Each experiment's page says what
 was measured, how, and what would contradict it. Published figures of other tools are not here: [Peers](peers.md). A result belongs to the
-commit that measured it; what ships now may differ until it is measured again.
+commit that measured it; what ships now may differ until it is measured again. Results of bundles that are gone leave the tree.
 """
 LEFT_OUT = ("versions", "provenance", "measured_by", "config", "made_by", "sessions")
 """Parts of a line that are no figures."""
+EQUAL = {"bf07ca762b377978": "default before its axes of refinement were added, all other tensors equal"}
+"""Bundles that do not ship, and to which shipped one their networks are equal."""
 SIDE = 6
 """Lines up to this number stand beside each other, one column each."""
 
@@ -40,7 +42,7 @@ def section(path: Path) -> str:
     title = re.search(r"^# (.+)$", (home / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert title, f"{home}/README.md has no title"
     where = f"[`{home.name}`](../experiments/{home.name})" + ("" if path.name == "results.jsonl" else f", {path.name}")
-    parts = [f"## {title[1]}", f"{where}. {measured(lines)}"]
+    parts = [f"## {title[1]}", " ".join([f"{where}. {measured(lines)}", *bundles(lines)])]
     if all("measures" in line for line in lines):
         names = [line["anonymizer"] for line in lines]
         parts += [markdown(lines, names), notes(lines, names)]
@@ -57,6 +59,15 @@ def measured(lines: Sequence[Mapping[str, Any]]) -> str:
     commits = sorted({session["git"]["commit"][:9] + ("+" if session["git"]["changed"] else "") for session in sessions if session["git"]})
     when = f"Measured {', '.join(dates)}" if dates else "The date was not recorded"
     return when + (f", by commit {', '.join(commits)} (+: with changes)." if commits else ".")
+
+
+def bundles(lines: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Sentences on the bundles that were measured: which of them ship, and which do not."""
+    shipped = {json.loads(path.read_text())["digest"][:16]: path.parent.name for path in (ROOT / "src/vera/assets").glob("*/bundle.json")}
+    used = [line.get("bundle") or line.get("made_by", {}).get("bundle") for line in lines]
+    for digest in sorted({str(one)[:16] for one in used if one}):
+        name = f"the shipped {shipped[digest]}" if digest in shipped else EQUAL.get(digest, "no longer shipped")
+        yield f"Bundle `{digest}`: {name}."
 
 
 def plain_tables(lines: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -39,7 +39,7 @@ def main() -> int:
     options.add_argument("--roles", default="neutral,smiling")
     options.add_argument("--renderers", default="exemplars", help="exemplars, generator or both; the first one is judged")
     options.add_argument("--leave-out-donors", action="store_true", help="for the bank's donors: no row that a person went into is used")
-    options.add_argument("--out", type=Path, default=Path("outputs/paired"), help="shared with baselines: nothing is made twice")
+    options.add_argument("--out", type=Path, default=Path("outputs/paired"), help="what was finished there is not made again")
     options.add_argument("--limit", type=int, help="only the first N people")
     options.add_argument("--shard", help="NUMBER/COUNT: only make this share of the people, beside processes that make the others")
     options.add_argument("--pairs", type=Path, help="LFW's pairs.txt: what the recogniser's thresholds stand for")

@@ -19,7 +19,7 @@ from vera.features.pooled import Lite0Features
 from vera.types import Semantic, VeraError
 
 CONF = Path(__file__).parents[2] / "conf"
-NEEDS_A_FILE = {"fid": "inception", "kid": "inception", "lpips": "alexnet", "age": "age", "cmmd": "clip"}
+NEEDS_A_FILE = {"fid": "inception", "kid": "inception", "lpips": "alexnet", "age": "age", "gaze": "iris", "cmmd": "clip"}
 
 OURS = {"vera": None, "generator": "generator"}
 """The renderer of each of our own anonymizers."""

@@ -241,6 +241,7 @@ READS = {
     "data/shard_index.py": "headers of a tar file, which is not read as a whole",
     "data/shards.py": "places in a tar file, checked against its size",
     "evaluation/metrics/age.py": NETWORK,
+    "evaluation/metrics/gaze.py": NETWORK,
     "training/runs/folder.py": "text that vera.untrusted has read",
     "exemplars/bank.py": "images in tensors of a bundle",
     "exemplars/building.py": "mosaics of one's own",
@@ -271,7 +272,7 @@ WRITING = re.compile(
 )
 READING = re.compile(
     r".+\.read_(text|bytes)|(json|yaml|np|torch|OmegaConf|onnx|pickle)\.(load|loads|safe_load|load_from_string)|(.*\b)?(safe_open|load_file)"
-    r"|csv\.\w*[rR]eader|(Image|tarfile|zipfile)\.open|(\w+\.)?InferenceSession|cv2\.imread"
+    r"|csv\.\w*[rR]eader|(Image|tarfile|zipfile)\.open|(\w+\.)?InferenceSession|cv2\.(imread|dnn\.read\w+)"
 )
 MODE = re.compile(r"[rwaxbt+]{1,3}")
 

@@ -21,7 +21,7 @@ from vera.types import Anonymized, Pixels, VeraError
 METHODS = ("cover", "blur", "pixelate")
 BLUR = 0.5
 """DECISION: standard deviation of the blur in eye distances: eyes, nose and mouth run into each other. At half of it a recogniser still
-matched one output in seven (experiments/baselines)."""
+matched one output in seven (experiments/baselines, commit d9225ae)."""
 BLOCK = 0.5
 """DECISION: side of a block in eye distances: about five across a face, some thirty colours in all."""
 

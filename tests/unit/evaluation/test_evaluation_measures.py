@@ -10,6 +10,7 @@ from vera.evaluation.measures.base import Original, Written, computed
 from vera.evaluation.measures.photographs import AttributesKept, OfCrops, Useful
 from vera.evaluation.metrics.attributes import AttributePreservation
 from vera.evaluation.metrics.preservation import LpipsDistance
+from vera.evaluation.report.table import figures
 from vera.faces.photograph import photograph_from_pixels
 from vera.types import VeraError
 
@@ -58,7 +59,7 @@ def test_sets_of_crops_come_in_batches_the_last_one_smaller():
         measure.original(written(shade).original)
         measure.written(written(shade))
     measure.written(written(face=False))
-    assert measure.result() == {"value": 4, "images": 3, "without_face": 1, "crop": 16}
+    assert measure.result() == {"value": 4, "better": None, "images": 3, "without_face": 1, "crop": 16}
     given = {real: torch.cat([images for (images,), options in metric.calls if options == {"real": real}]) for real in (True, False)}
     assert given[True].shape == (3, 3, 16, 16)
     np.testing.assert_allclose(given[True][:, 0, 8, 8], torch.tensor([10, 20, 30]) / 127.5 - 1, atol=1e-6)
@@ -87,7 +88,7 @@ def test_attributes_only_where_the_first_detector_found_a_face_before_and_after(
     for one in (written(), written(found=False), written(face=False)):
         measure.written(one)
     ((arguments, options),) = metric.calls
-    assert options == {"size": (SIDE, SIDE), "ages": (100, 110)}
+    assert options == {"size": (SIDE, SIDE), "ages": (100, 110), "irises": None}
     np.testing.assert_array_equal(arguments[0], landmarks())
 
 
@@ -117,10 +118,32 @@ def test_utility_gets_both_crops_of_one_place_and_landmarks_there():
     assert 5 < eyes[1] < 8
 
 
-def test_a_figure_of_too_few_photographs_says_why():
-    def compute():
-        raise VeraError("too few")
+class Figure:
+    """A metric of one figure."""
 
-    assert computed(compute) == {"value": None, "why": "too few"}
-    assert computed(lambda: {"mean": 2.0, "std": 1.0}) == {"value": 2.0, "mean": 2.0, "std": 1.0}
-    assert computed(lambda: {"share": 0.5}) == {"share": 0.5}
+    higher_is_better = None
+
+    def __init__(self, found):
+        self.found = found
+
+    def compute(self):
+        if isinstance(self.found, VeraError):
+            raise self.found
+        return self.found
+
+
+def test_a_figure_of_too_few_photographs_says_why():
+    assert computed(Figure(VeraError("too few"))) == {"value": None, "better": None, "why": "too few"}
+    assert computed(Figure({"mean": 2.0, "std": 1.0})) == {"value": 2.0, "better": None, "mean": 2.0, "std": 1.0}
+    assert computed(Figure({"share": 0.5})) == {"share": 0.5}
+
+
+@pytest.mark.parametrize(("higher", "better", "arrow"), [(True, "more", " ↑"), (False, "less", " ↓"), (None, None, "")])
+def test_a_single_figure_has_its_metrics_direction(higher, better, arrow):
+    metric = Figure(torch.tensor(0.5))
+    metric.higher_is_better = higher
+    found = computed(metric)
+    assert found == {"value": 0.5, "better": better}
+    empty = {"written": 1, "all": 1, "refused": 0, "unusable": 0, "failed": 0}
+    record = {"people": empty, "measures": {"likeness": found}, "seconds_a_photograph": None, "provenance": []}
+    assert f"likeness{arrow}" in [figure.title for figure in figures([record])]

@@ -13,8 +13,8 @@ from vera.evaluation.metrics.recognition import ReIdentification
 from vera.evaluation.metrics.verification import Pairs, verification
 from vera.types import VeraError
 
-TRUTH = {"auc": 0.9230, "eer": 0.1606, "0.01": 0.4764}
-"""Of :func:`drawn` with noise 0.8: mean over 20 sets of 800 people."""
+TRUTH = {"auc": 0.92195, "eer": 0.16155, "0.01": 0.47825}
+"""Of :func:`drawn` with noise 0.8: of four million pairs of one person and as many of two, no two of which share a person."""
 
 
 def drawn(rng, people, each=2, noise=0.8):
@@ -143,5 +143,5 @@ def test_the_bootstraps_intervals_cover_the_truth():
 
 @pytest.mark.slow
 def test_the_bootstraps_intervals_cover_the_truth_as_often_as_they_say():
-    covered = coverage(1000, 100, 200)
-    assert all(0.92 <= share <= 0.98 for share in covered.values()), covered  # 93 to 97 %, and the error of 1000 samples
+    covered = coverage(1000, 60, 100)
+    assert all(0.93 <= share <= 0.97 for share in covered.values()), covered

@@ -40,7 +40,11 @@ def record(name="blur", *, count=3, threshold=0.6, digest="d1", commit="c1", cha
         "photographs": 8,
         "why": {"too alike": 1},
         "seconds_a_photograph": {"median": 0.25, "all": 2.0},
-        "measures": {"recognition/dlib": recognition, "frechet_lite0": {"value": 12.5}, "kid": {"value": None, "why": "too few images"}},
+        "measures": {
+            "recognition/dlib": recognition,
+            "frechet_lite0": {"value": 12.5, "better": "less"},
+            "kid": {"value": None, "why": "too few images"},
+        },
         "data": {"people": 5, "photographs": 5, "unusable": 0, "left_out": {}, "digest": digest},
         "provenance": [{"vera": "0.1.0", "git": {"commit": commit, "changed": changed}}],
         "measured_by": {"vera": "0.1.0", "git": {"commit": measured, "changed": changed}},

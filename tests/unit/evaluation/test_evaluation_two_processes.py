@@ -89,7 +89,7 @@ def results(items):
         metrics["calibration"].update(np.linalg.norm(before[one] - after[one], axis=1), [i % 3 == 0])
         metrics["detection"].update([i % 4 != 0], people[one], groups[one])
         metrics["preservation"].update(pixels[0, i], pixels[1, i], mask)
-        metrics["attributes"].update(marks[0, i], marks[1, i], size=(200, 200))
+        metrics["attributes"].update(marks[0, i], marks[1, i], size=(200, 200), irises=(marks[0, i, :2] / 99, marks[1, i, :2] / 99))
         metrics["diversity"].update(np.stack([before[i], after[i]]))
         metrics["segmentation"].update(AlignedFace(images[0, i], np.eye(2, 3), marks[0, i]), masks[i])
         metrics["utility"].update(images[1, one], images[0, one], torch.from_numpy(marks[0, one]), people[one])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -85,18 +85,25 @@ class Measure(ABC):
 
     def result(self) -> dict[str, Any]:
         """Plain values, over all processes: each must call it."""
-        return computed(self.metric.compute)
+        return computed(self.metric)
 
 
-def computed(compute: Callable[[], Any]) -> dict[str, Any]:
+def computed(metric: Any) -> dict[str, Any]:
     """A metric's figures as a dictionary; of too few photographs, ``value`` None and ``why``.
 
-    A single number, or the figure called ``mean``, also becomes ``value``: the report shows it in a line of its own, as less is better.
+    A single number, or the figure called ``mean``, also becomes ``value``: the report shows it in a line of its own, with the direction
+    ``better`` (``more`` or ``less``) of the metric's ``higher_is_better``; None where the metric does not say.
+
+    Args:
+        metric: metric of this package, or any ``torchmetrics.Metric`` of a number.
+
     """
+    higher = getattr(metric, "higher_is_better", None)
+    better = None if higher is None else "more" if higher else "less"
     try:
-        found = compute()
+        found = metric.compute()
     except VeraError as error:
-        return {"value": None, "why": str(error)}
-    if isinstance(found, Mapping):
-        return dict(found) if "mean" not in found else {"value": found["mean"], **found}
-    return {"value": float(found)}
+        return {"value": None, "better": better, "why": str(error)}
+    if not isinstance(found, Mapping):
+        return {"value": float(found), "better": better}
+    return {"value": found["mean"], "better": better, **found} if "mean" in found else dict(found)

@@ -20,7 +20,7 @@ from vera.evaluation.metrics.utility import LandmarkUtility
 from vera.faces.alignment import align, transform
 from vera.features.efficientnet import EfficientNetLite0
 from vera.features.pooled import Lite0Features
-from vera.types import Pixels, Points, VeraError
+from vera.types import Matrix, Pixels, Points, VeraError
 
 CROP = 256
 """DECISION: side of the aligned faces that distances of sets of images compare."""
@@ -78,7 +78,7 @@ class OfCrops(Measure):
         counts = {"images": ranks.total(self.count, self.device), "without_face": ranks.total(self.without_face, self.device)}
         if isinstance(self.metric, FrechetDistance):
             counts["dimensions"] = self.metric.features.dimension
-        return {**computed(self.metric.compute), **counts, "crop": self.size}
+        return {**computed(self.metric), **counts, "crop": self.size}
 
     def _wait(self, side: str, images: tuple[Tensor, ...]) -> None:
         self.waiting[side].append(images)
@@ -158,19 +158,26 @@ class Looks(Measure):
 
 
 class AttributesKept(Measure):
-    """Measure how well pose, expression and age are kept, where a face is found before and after; other cases are counted.
+    """Measure how well pose, expression, age and gaze are kept, where a face is found before and after; other cases are counted.
 
     Args:
-        metric: differences of pose, expression and age.
+        metric: differences of pose, expression, age and gaze.
         age: estimates years from pixels and landmarks; without it age is not measured.
+        gaze: finds the irises from pixels and landmarks; without it gaze is not measured.
 
     """
 
     name = "attributes"
 
-    def __init__(self, metric: AttributePreservation, *, age: Callable[[Pixels, Points], float] | None = None) -> None:
+    def __init__(
+        self,
+        metric: AttributePreservation,
+        *,
+        age: Callable[[Pixels, Points], float] | None = None,
+        gaze: Callable[[Pixels, Points], Matrix] | None = None,
+    ) -> None:
         self.metric: Any = metric
-        self.age = age
+        self.age, self.gaze = age, gaze
         self.without_pose = 0
 
     def reset(self) -> None:
@@ -183,17 +190,17 @@ class AttributesKept(Measure):
         before, after = written.original, written
         if not (all(list(one.seen.found.values())[:1] == [True] for one in (before, after))):  # landmarks are the first detector's
             return
-        ages = None
+        looked = [(one.photograph.pixels, one.seen.landmarks) for one in (before, after)]
         try:
-            if self.age is not None:
-                ages = (self.age(before.photograph.pixels, before.seen.landmarks), self.age(after.photograph.pixels, after.seen.landmarks))
-            self.metric.update(before.seen.landmarks, after.seen.landmarks, size=before.photograph.size, ages=ages)
+            ages = None if self.age is None else tuple(self.age(*one) for one in looked)
+            irises = None if self.gaze is None else tuple(self.gaze(*one) for one in looked)
+            self.metric.update(looked[0][1], looked[1][1], size=before.photograph.size, ages=ages, irises=irises)
         except VeraError:  # one photograph's landmarks must not stop every resume
             self.without_pose += 1
 
     def result(self) -> dict[str, Any]:
         """Figures of :meth:`AttributePreservation.compute`, and the number of photographs without pose, expression or age."""
-        return computed(self.metric.compute) | {"without_pose": ranks.total(self.without_pose)}
+        return computed(self.metric) | {"without_pose": ranks.total(self.without_pose)}
 
 
 class Useful(Measure):
@@ -234,7 +241,7 @@ class Useful(Measure):
     def result(self) -> dict[str, Any]:
         """Figures of :meth:`LandmarkUtility.compute`."""
         self._flush()
-        return computed(self.metric.compute)
+        return computed(self.metric)
 
     def _flush(self) -> None:
         if self.waiting:

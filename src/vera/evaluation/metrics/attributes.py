@@ -1,4 +1,4 @@
-"""Attribute preservation: does the anonymized face look the same way, with the same expression, at the same age?"""
+"""Attribute preservation: does the anonymized face look the same way, with the same expression and gaze, at the same age?"""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import torch
 
 from vera.distributed import Collected
 from vera.faces.landmarks import require_landmarks
-from vera.types import Points, VeraError
+from vera.types import Matrix, Points, VeraError
 
-ABSENT = ("gaze",)
-"""Attributes of the field's tables for which no backend exists here: named in every result, not left out silently."""
+GAZES = ("left_along", "left_across", "right_along", "right_across")
+"""Positions of the irises, as :class:`vera.evaluation.metrics.gaze.IrisPosition` gives them: eyes as seen in the photograph."""
 
 
 class AttributePreservation(Collected):
-    """Differences of pose and expression, from landmarks, and of age where a network's estimates are given.
+    """Differences of pose and expression, from landmarks, and of age and gaze where a network's estimates are given.
 
     The measure is only as steady as the landmarks: the same figures between two detections of untouched photographs are its noise.
     """
@@ -27,10 +27,18 @@ class AttributePreservation(Collected):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        for name in ("turn", "before", "after", "years"):
+        for name in ("turn", "before", "after", "years", "iris_before", "iris_after"):
             self.add_column(name, torch.float64)
 
-    def update(self, original: Points, anonymized: Points, *, size: tuple[int, int], ages: tuple[float, float] | None = None) -> None:
+    def update(
+        self,
+        original: Points,
+        anonymized: Points,
+        *,
+        size: tuple[int, int],
+        ages: tuple[float, float] | None = None,
+        irises: tuple[Matrix, Matrix] | None = None,
+    ) -> None:
         """Add one photograph in which a face was found before and after.
 
         Args:
@@ -38,6 +46,7 @@ class AttributePreservation(Collected):
             anonymized: and after, in the same photograph's pixels.
             size: the photograph's ``(H, W)``.
             ages: estimates before and after, in years (:class:`vera.evaluation.metrics.age.OnnxAge`).
+            irises: positions ``(2, 2)`` before and after (:class:`vera.evaluation.metrics.gaze.IrisPosition`).
 
         Raises:
             VeraError: landmarks that are not 68 finite points.
@@ -48,23 +57,30 @@ class AttributePreservation(Collected):
         self.append("before", before)
         self.append("after", after)
         self.append("years", [abs(ages[1] - ages[0]) if ages is not None else np.nan])
+        for name, places in zip(("iris_before", "iris_after"), irises or (np.full(len(GAZES), np.nan),) * 2, strict=True):
+            self.append(name, np.ravel(places))
 
     def compute(self) -> dict[str, Any]:
-        """``pose_degrees`` (mean and 95th percentile), each measure of the ``expression``, ``age_years``, what is ``absent``.
+        """``pose_degrees`` (mean and 95th percentile), each measure of the ``expression``, ``gaze``, ``age_years``, what is ``absent``.
 
         An expression measure has its mean absolute difference, in eye distances, and over the photographs the correlation of before
-        and after (None where one of them does not vary).
+        and after (None where one of them does not vary). ``gaze`` has the same of the irises' positions along and across the eyes, both
+        eyes together, in widths of the eye. What no network was given for is named in ``absent``, not left out silently.
         """
         turn = np.sort(self.column("turn"))
         years = np.sort(self.column("years"))
         years = years[np.isfinite(years)]
         before, after = (self.column(name).reshape(-1, len(MEASURES)) for name in ("before", "after"))
-        absent = [*ABSENT, *([] if len(years) else ["age"])]
+        irises = [self.column(name).reshape(-1, len(GAZES)) for name in ("iris_before", "iris_after")]
+        seen = np.isfinite(irises).all(axis=(0, 2))
+        gaze = {way: _agreement(*(side[seen][:, start::2].ravel() for side in irises)) for start, way in enumerate(("along", "across"))}
+        absent = [name for name, count in (("gaze", int(seen.sum())), ("age", len(years))) if not count]
         return {
             "photographs": len(turn),
             "pose_degrees": float(turn.mean()) if len(turn) else None,
             "pose_degrees_p95": float(np.percentile(turn, 95)) if len(turn) else None,
             "expression": {name: _agreement(before[:, i], after[:, i]) for i, name in enumerate(MEASURES)},
+            "gaze": gaze if seen.any() else None,
             "age_years": float(years.mean()) if len(years) else None,
             "absent": absent,
         }

@@ -74,11 +74,12 @@ def figures(records: Sequence[Record]) -> list[Figure]:
             at(f"{spelled(name)} change, eye distances ↓", "attributes", "expression", name, "mean_difference")
             for name in dict.fromkeys(n for r in records for n in _path(r, "attributes", "expression") or ())
         ),
+        *(at(f"iris position {way} the eye, eye widths ↓", "attributes", "gaze", way, "mean_difference") for way in ("along", "across")),
         at("age change, years ↓", "attributes", "age_years"),
         at("landmark error learnt from these faces, eye distances ↓", "utility", "learnt_from_anonymized"),
         at("learnt from the originals", "utility", "learnt_from_real"),
         at("of a mean face", "utility", "mean_face"),
-        *(at(f"{spelled(name)} ↓", name, "value") for name in of_sets(records)),
+        *(at(f"{spelled(name)}{_arrow(records, name)}", name, "value") for name in of_sets(records)),
         Figure("seconds a photograph (median) ↓", lambda r: (r["seconds_a_photograph"] or {}).get("median")),
         Figure("made on", _machine),
     ]
@@ -183,6 +184,12 @@ def named(records: Iterable[Record], prefix: str) -> list[str]:
 def of_sets(records: Iterable[Record]) -> list[str]:
     """Measures with one ``value``: distances of sets of images, LPIPS, and any metric that gives a single number or a ``mean``."""
     return list(dict.fromkeys(name for r in records for name, found in r["measures"].items() if "value" in found))
+
+
+def _arrow(records: Iterable[Record], name: str) -> str:
+    """The arrow after a measure's title: the direction that its metric states; empty where none does, as in earlier versions."""
+    stated = {record["measures"].get(name, {}).get("better") for record in records} - {None}
+    return {"more": " ↑", "less": " ↓"}[stated.pop()] if len(stated) == 1 else ""
 
 
 def spelled(name: str) -> str:
