@@ -95,8 +95,9 @@ def _draw(network: Autoencoder, bank: BankSettings, config: Any) -> dict[str, An
         kept, found = bank.apart.choose(network, dataset)
         if len(kept) < BLENDED:
             raise VeraError(
-                f"{len(kept)} of {bank.identities} identities are {bank.apart.least} or farther from every training face, and a new face "
-                f"mixes {BLENDED}: lower --min-distance, or draw more --identities ({found})"
+                f"{len(kept)} of {bank.identities} identities are far enough from every training face ({found['identities_too_near']} are "
+                f"nearer, {found['identities_without_a_face']} show no face), and a new face mixes {BLENDED}: lower --min-distance, or "
+                "draw more --identities"
             )
         network.keep_identities(kept)
         drawn |= {"identities": len(kept), "apart": found}
