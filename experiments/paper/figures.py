@@ -1,4 +1,4 @@
-"""What a study of the paper's pipeline measured: how far each stage's losses fell, the anonymized faces, and the ablations.
+"""Figures of a study of the paper's pipeline: how far each stage's losses fell, the anonymized faces, and the ablations.
 
 python experiments/paper/figures.py DIR [--publish]
 

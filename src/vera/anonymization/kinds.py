@@ -165,7 +165,7 @@ def store_groups(path: Path, *, detector: Detector, recogniser: DlibRecogniser) 
 
 
 def _stated(info: BundleInfo, recogniser: Recogniser) -> dict[str, Any]:
-    """What embeddings are of: compared before they are used."""
+    """Bundle, recogniser and weights that embeddings are of, and from how many faces: compared before they are used."""
     weights = getattr(recogniser, "digest", None)  # other recognisers do not say it: the faces are drawn for them
     return {"bundle": info.digest, "recogniser": recogniser.name, "weights": weights, "portraits": PORTRAITS}
 

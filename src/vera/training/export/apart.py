@@ -1,4 +1,4 @@
-"""Which identities of a bank are far from the faces that a generator was trained on, as a recogniser sees them."""
+"""Keep the identities of a bank that are far from the faces that a generator was trained on, as a recogniser sees them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Apart:
 
         Args:
             network: frozen generator with a bank.
-            faces: the training data.
+            faces: the faces that the generator was trained on.
 
         Returns:
             Indices of the rows, and what was found, for the bundle's provenance.
