@@ -10,6 +10,7 @@ import json
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import torch
 
 from benchmarks.memory import peak_bytes
 from benchmarks.networks import configuration, ours, published
-from benchmarks.operations import flops
+from benchmarks.operations import flops, seconds_in_products
 from benchmarks.provenance import provenance
 from benchmarks.timing import interleaved, matrix_product
 from vera.data.sample import Sample
@@ -154,7 +155,14 @@ def main() -> int:
             iteration[name][unit] += found[unit]
         numbers = {unit: round(number, 5) for unit, number in iteration[name].items()}
         tell("training iteration", name, **numbers, images_per_second=round(chosen.batch / numbers["seconds"], 4))
-    tell("matrix product", "none", flops_per_second=round(matrix_product(device, dtype)))
+    best = matrix_product(device, dtype)
+    tell("matrix product", "none", flops_per_second=round(best))
+    if device.type == "cpu" and torch.get_num_threads() == 1:
+        for measure, call in (("forward", Pair.forward), ("forward and backward", Pair.both_ways)):
+            once = partial(call, pairs[OURS])
+            asked, (inside, everything) = flops(once), seconds_in_products(once)
+            shares = {"share_of_the_time": inside / everything, "share_of_the_matrix_product": asked / inside / best}
+            tell(f"convolutions of {measure}", OURS, seconds=round(inside, 5), **{name: round(share, 4) for name, share in shares.items()})
 
     memory = {}
     for name, one in pairs.items():

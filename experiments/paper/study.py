@@ -6,7 +6,8 @@ python experiments/paper/study.py paper512 --out DIR data=CelebAMask-HQ held_out
 python experiments/paper/study.py tiny --out DIR --list             show the commands, run none
 
 The same command goes on after an interruption. DIR/study.json records each finished step with the digests of the bundles that it took
-and made: a step is passed over only where its command and these digests are the same, and nothing is overwritten where they are not.
+and made, and its seconds: a step is passed over only where its command and these digests are the same, and nothing is overwritten where
+they are not. figures.py beside this script makes a table of what the study measured.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import json
 import shlex
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +94,7 @@ def take(step: dict[str, Any], out: Path) -> None:
     wanted = {"command": step["command"], "takes": digests(out, step["takes"])}
     if name in record:
         made = digests(out, step["makes"])
-        if record[name] != wanted | {"makes": made}:
+        if {key: value for key, value in record[name].items() if key != "seconds"} != wanted | {"makes": made}:
             raise VeraError(f"the step '{name}' of '{out}' was made by another command or from other bundles: choose another --out")
         sys.stdout.write(f"{name}: done{''.join(f', {key} {value[:12]}' for key, value in made.items())}\n")
         return
@@ -100,8 +102,9 @@ def take(step: dict[str, Any], out: Path) -> None:
     sys.stdout.write(f"{name}: {command}\n")
     sys.stdout.flush()
     out.mkdir(parents=True, exist_ok=True)
+    started = time.monotonic()
     run(shlex.split(command))
-    record[name] = wanted | {"makes": digests(out, step["makes"])}
+    record[name] = wanted | {"makes": digests(out, step["makes"]), "seconds": round(time.monotonic() - started, 1)}
     write_whole(path, (json.dumps(record, indent=2) + "\n").encode())
 
 

@@ -1,7 +1,8 @@
 """Bundles: a trained network on disk, the only hand-off between stages and to the user.
 
 A bundle is a folder: ``weights.safetensors`` (bfloat16, or float32 where it must be exact), ``bundle.json`` (class, its
-constructor's arguments, provenance, licence, digest) and ``MODEL_CARD.md``.
+constructor's arguments, provenance, licence, digest) and ``MODEL_CARD.md``. One with identity groups may hold ``groups.json``, too
+(:mod:`vera.anonymization.kinds`), which the digest does not cover: it states the digest.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ import pytest
 import skimage.data
 from PIL import Image, ImageOps
 
-from vera.bundle import default_bundle
+from vera.bundle import controlled_bundle, default_bundle
 from vera.cli.schema import validator
 from vera.faces.detection import DlibDetector
 from vera.faces.photograph import photograph_from_pixels, read_photograph
@@ -266,3 +266,22 @@ def test_a_pair_of_dicom_photographs_becomes_a_pair_of_dicom_photographs(vera, p
         assert np.array_equal(made.pixels[kept], pixels[kept])
         assert not np.array_equal(made.pixels, pixels)
         assert b"Jane" not in (out / f"{name}.dcm").read_bytes()
+
+
+@pytest.mark.slow
+def test_the_shipped_generator_after_stage_2_anonymizes_by_optimisation(vera, portrait, tmp_path):
+    """Attribute codes stay the photograph's, identities come from its mapping; what is written is checked again from the files."""
+    source, out = save(portrait, tmp_path / "photographs" / "a.png"), tmp_path / "out"
+    choices = ["--preserve", "mouth", "--person", "a", "--seed", 3, "--bundle", controlled_bundle(), "--refine-steps", 60]
+    code, _, stderr = vera("anonymize", source, *choices, "--out", out)
+    assert code == 0, stderr
+    assert "inverting by 60 steps of optimisation, about" in stderr
+    (person,) = json.loads((out / "audit.json").read_text())["people"]
+    assert person["bank"] == {"identities": 512, "seed": 0}
+    assert person["verification"]["passed"]
+    original, made, preserved = decoded(source), decoded(out / "a.png"), decoded(out / "a.preserved.png")[..., 0] > 0
+    assert preserved.any()
+    assert (made == original)[preserved].all()
+    assert (made != original).any(axis=2).mean() > 0.1
+    code, said, stderr = vera("verify", out, "--sources", source.parent)
+    assert code == 0, said + stderr

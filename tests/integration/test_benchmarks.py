@@ -14,7 +14,7 @@ from benchmarks import busy
 from benchmarks.generator import Pair, made_up
 from benchmarks.memory import peak_bytes
 from benchmarks.networks import configuration, ours, published
-from benchmarks.operations import flops
+from benchmarks.operations import flops, seconds_in_products
 from benchmarks.start import CALLS
 from benchmarks.timing import interleaved
 
@@ -45,6 +45,10 @@ def test_the_benchmark_reports_lines_and_ratios():
     expected = d + r1 / 16 + g + path / 4 + measured["average", "vera"]["seconds"]
     assert measured["training iteration", "vera"]["seconds"] == pytest.approx(expected, abs=1e-4)
     assert measured["training iteration", "vera"]["flops"] < measured["training iteration", "reference"]["flops"]
+    for what in ("forward", "forward and backward"):
+        inside = measured[f"convolutions of {what}", "vera"]
+        assert 0 < inside["share_of_the_time"] < 1
+        assert inside["share_of_the_matrix_product"] > 0
     memory = [measured["memory of the local generators", name]["peak_bytes"] for name in ("vera", "reference")]
     assert last["summary"]["local_memory"] == pytest.approx(memory[0] / memory[1], abs=1e-3)
 
@@ -132,6 +136,13 @@ def test_operations_of_a_gradient_penalty():
 
     once = 2 * 2 * 8 * 4 * 9 * 100
     assert flops(penalty) == 6 * once  # forward, its gradient, two second derivatives of that, two first ones
+
+
+def test_the_time_in_products_is_not_counted_twice_and_leaves_out_the_rest():
+    a = torch.randn(700, 700)
+    with_products, everything = seconds_in_products(lambda: (a @ a).sin())
+    assert 0 < with_products < everything
+    assert seconds_in_products(lambda: a.sin())[0] == 0
 
 
 def test_calls_take_turns_after_one_that_does_not_count():

@@ -9,7 +9,7 @@ import pytest
 import torch
 from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
-from tests.reference.checkpoint import NARROW, TINY, content, networks
+from tests.reference.checkpoint import made_up
 from tests.unit.anonymization.conftest import Detector, Parser, Recogniser, face_points
 
 from vera import bundle
@@ -18,6 +18,7 @@ from vera.anonymization.pipeline import VeraAnonymizer
 from vera.anonymization.request import Options
 from vera.faces.photograph import photograph_from_pixels
 from vera.features.perceptual import PerceptualDistance
+from vera.generator.network import Generator
 from vera.inversion.autoencoder import Autoencoder
 from vera.inversion.mapped import MappedGenerator
 from vera.training.export.api import Statement, export
@@ -52,13 +53,25 @@ def untrained(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def generator_of_stage_2(tmp_path_factory):
+    """A bundle of a generator with attribute codes that knows nothing: stage 3 puts an encoder in front of it."""
+    config = OmegaConf.to_container(composed("unused", "experiment=smoke_generator").generator)
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("start") / "generator"
+    bundle.save(folder, Generator(**{**config, "attributes": {"pose": 8}}), provenance={}, licence="CC0", card="#", dtype=torch.float32)
+    return folder
+
+
 def weights(path):
     checkpoint = torch.load(path, weights_only=True)
     return {**checkpoint["state_dict"], **{f"ema/{k}": v for k, v in checkpoint["vera"]["ema"].items()}}, checkpoint
 
 
-def test_interrupted_and_resumed_equals_uninterrupted_and_the_generator_stays(tmp_path, untrained, monkeypatch):
-    whole = inverted(tmp_path / "whole", untrained, "images=48")
+@pytest.mark.parametrize("start", ["untrained", "generator_of_stage_2"])
+def test_interrupted_and_resumed_equals_uninterrupted_and_the_generator_stays(tmp_path, request, start, monkeypatch):
+    start = request.getfixturevalue(start)
+    whole = inverted(tmp_path / "whole", start, "images=48")
     invert, calls = Inversion.invert, []
 
     def interrupted(self, faces):
@@ -69,21 +82,23 @@ def test_interrupted_and_resumed_equals_uninterrupted_and_the_generator_stays(tm
 
     monkeypatch.setattr(Inversion, "invert", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        inverted(tmp_path / "part", untrained, "images=48")
+        inverted(tmp_path / "part", start, "images=48")
     monkeypatch.undo()
-    assert weights(tmp_path / "part" / "last.ckpt")[1]["vera"]["images_seen"] == 24
-    resumed = inverted(tmp_path / "resumed", untrained, "images=48", f"run.resume={tmp_path / 'part' / 'last.ckpt'}")
+    half, early = weights(tmp_path / "part" / "last.ckpt")
+    assert early["vera"]["images_seen"] == 24
+    resumed = inverted(tmp_path / "resumed", start, "images=48", f"run.resume={tmp_path / 'part' / 'last.ckpt'}")
     expected, first = weights(whole)
     got, second = weights(resumed)
     assert first["vera"]["images_seen"] == second["vera"]["images_seen"] == 48
     assert expected.keys() == got.keys()
     assert all(torch.equal(expected[name], got[name]) for name in expected)
 
-    start = bundle.load(untrained).state_dict()
-    average = first["vera"]["ema"]
-    assert all(torch.equal(average[name], start[name]) for name in start if name.startswith("generator."))
-    assert all(torch.equal(first["state_dict"][f"game.network.{name}"], start[name]) for name in start if name.startswith("generator."))
-    assert not torch.equal(average["encoder.to_steps.weight"], start["encoder.to_steps.weight"])
+    network = bundle.load(start)
+    frozen = getattr(network, "generator", network).state_dict()
+    for name, tensor in frozen.items():
+        assert torch.equal(first["vera"]["ema"][f"generator.{name}"], tensor), name
+        assert torch.equal(first["state_dict"][f"game.network.generator.{name}"], tensor), name
+    assert not torch.equal(expected["ema/encoder.to_steps.weight"], half["ema/encoder.to_steps.weight"])
 
 
 def test_it_learns_what_an_untrained_generator_makes(tmp_path, untrained):
@@ -112,22 +127,27 @@ def rows(folder):
 
 def test_a_converted_generator_gets_an_encoder_and_anonymizes(tmp_path, vera):
     """From a made-up checkpoint in the form of SemanticStyleGAN's authors: random weights, 64 px."""
-    options, published = {**TINY, "size": 64}, tmp_path / "published"
-    random, _ = networks(options, NARROW)
-    torch.save(content({key: value for key, value in options.items() if key != "channel_multiplier"}, random), tmp_path / "x.pt")
-    code, _, said = vera("convert", "semanticstylegan", tmp_path / "x.pt", "--out", published)
+    published = tmp_path / "published"
+    code, _, said = vera("convert", "semanticstylegan", made_up(tmp_path / "x.pt", 64), "--out", published)
     assert code == 0, said
-    inverted(tmp_path / "run", published, "stage.size=64", "images=48", "trainer.log_every_n_steps=1", "~callbacks.sheet")
+    few = ["stage.size=64", "data.dataset.count=48", "images=48"]
+    inverted(tmp_path / "run", published, *few, "trainer.log_every_n_steps=1", "~callbacks.sheet")
     frozen, average = bundle.load(published).state_dict(), weights(tmp_path / "run" / "last.ckpt")[1]["vera"]["ema"]
     assert all(torch.equal(average[f"generator.{name}"], frozen[name]) for name in frozen)
     terms = rows(tmp_path / "run")[0].keys()
     assert {"generated/1/codes", "generated/2/codes", "real/1/pixel"} <= terms
     (tmp_path / "card.md").write_text("# made up")
     stated = ("--data", "drawn", "--licence", "none", "--card", tmp_path / "card.md")
-    code, _, said = vera("export", tmp_path / "run", "--out", tmp_path / "made", *stated, "--identities", 8, "--truncation", 0.6)
+    code, _, said = vera("export", tmp_path / "run", "--out", tmp_path / "made", *stated, "--identities", 8, "--truncation", 0.6, "--axes")
     assert code == 0, said
     network = bundle.load(tmp_path / "made")
     assert network.truncation == 0.6
+    assert network.axes.shape == (28, 6, 6)
+    wanted = ["--identities", 8, "--min-distance", 0.6]
+    code, _, said = vera("export", tmp_path / "run", "--out", tmp_path / "none", *stated, *wanted)
+    assert code == 2
+    assert "no face is found in the run's training data" in said, "dlib finds no drawn face"
+    assert not (tmp_path / "none").exists()
     assert network.info.provenance["bank"] == {"identities": 8, "drawn_from": "mapping", "truncation": 0.6, "seed": 0}
     drawn = MappedGenerator(bundle.load(published))
     assert network.bank.std() == pytest.approx(float(drawn.bank.std()), rel=0.5)

@@ -2,13 +2,17 @@
 
 import csv
 import json
+import os
 import shlex
+import signal
+import subprocess
 from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_module
 
 from vera import bundle
+from vera.training.module import StageModule
 
 EXPERIMENT = "paper"
 LITTLE = ["~callbacks.sheet", "~callbacks.progress", "trainer.log_every_n_steps=1"]
@@ -26,10 +30,11 @@ def study(script, vera, monkeypatch):
         ran.append(words)
         if words[0] == "vera":
             curve = ["~callbacks.curve"] if "experiment=smoke_inversion" not in words else []
-            code, _, said = vera(*words[1:], *([*LITTLE, *curve] if words[1] == "train" else []))
-            assert code == 0, said
+            code, _, call.said = vera(*words[1:], *([*LITTLE, *curve] if words[1] == "train" else []))
         else:
-            assert drawn.main(words[2:]) == 0
+            code, call.said = drawn.main(words[2:]), ""
+        if code:
+            raise subprocess.CalledProcessError(code, words)
 
     monkeypatch.setattr(made, "run", run)
 
@@ -40,10 +45,10 @@ def study(script, vera, monkeypatch):
     return call
 
 
-def test_the_chain_ends_in_anonymized_faces_and_goes_on_where_it_was(study, tmp_path, capfd):
+def test_the_chain_ends_in_anonymized_faces_and_goes_on_where_it_was(study, script, tmp_path, capfd):
     out = tmp_path / "study"
     code, ran = study("tiny", "--out", out, *FACES)
-    assert (code, len(ran)) == (0, 7)
+    assert (code, len(ran)) == (0, 7), study.said
     made = bundle.load(out / "bundle")
     assert made.mapped
     assert made.generator.attributes
@@ -54,13 +59,20 @@ def test_the_chain_ends_in_anonymized_faces_and_goes_on_where_it_was(study, tmp_
     results = json.loads((out / "anonymized" / "results.json").read_text())
     assert results["regions kept"] == "2 of 2", results
     assert results["output to its source"] > 1.5 * results["a person's other picture"], results
+    capfd.readouterr()
+    assert script("figures").main([str(out)]) == 0
+    *stages, drawn = map(json.loads, capfd.readouterr().out.splitlines())
+    assert {line["stage"] for line in stages} == {"1", "2", "3"}
+    assert all(line["last over first"] == pytest.approx(line["last"] / line["first"], rel=0.01) for line in stages)
+    assert drawn["output to its source"] == results["output to its source"]
     record = json.loads((out / "study.json").read_text())
     assert record["stage 3"]["takes"] == record["attributes"]["makes"]
     code, ran = study("tiny", "--out", out, *FACES)
     assert (code, ran) == (0, []), "all is done"
     del record["bundle"], record["anonymized"]
     (out / "study.json").write_text(json.dumps(record))
-    assert "exists: a bundle is never overwritten" in _failure(study, "tiny", "--out", out, *FACES)
+    assert study("tiny", "--out", out, *FACES)[0] == 1
+    assert "exists: a bundle is never overwritten" in study.said
     assert study("tiny", "--out", out, *FACES[1:])[0] == 2, "other values are another study"
     assert "made by another command" in capfd.readouterr().err
 
@@ -72,10 +84,26 @@ def losses(run, name):
     return sum(values[:3]) / 3, sum(values[-3:]) / 3
 
 
-def _failure(study, *arguments):
-    with pytest.raises(AssertionError) as failed:
-        study(*arguments)
-    return str(failed.value)
+@pytest.mark.slow
+def test_a_study_interrupted_in_each_stage_makes_the_same_bundles_and_pictures(study, tmp_path, monkeypatch):
+    assert study("tiny", "--out", tmp_path / "whole", *FACES)[0] == 0
+    step, interrupted = StageModule.training_step, []
+
+    def stopped(self, *given):
+        if self.objective.stage not in interrupted:
+            interrupted.append(self.objective.stage)
+            os.kill(os.getpid(), signal.SIGINT)
+        return step(self, *given)
+
+    monkeypatch.setattr(StageModule, "training_step", stopped)
+    ended = [study("tiny", "--out", tmp_path / "part", *FACES)[0] for _ in range(4)]
+    assert ended == [1, 1, 1, 0]
+    assert interrupted == ["generator", "contrastive", "inversion"]
+    whole, part = (json.loads((tmp_path / name / "study.json").read_text()) for name in ("whole", "part"))
+    for name in whole:
+        assert whole[name] | {"seconds": 0} == part[name] | {"seconds": 0}, f"{name}: commands and digests of bundles"
+    for picture in (tmp_path / "whole" / "anonymized").iterdir():
+        assert picture.read_bytes() == (tmp_path / "part" / "anonymized" / picture.name).read_bytes()
 
 
 @pytest.mark.parametrize("name", ["paper512", "ablations", "tiny", "ablations_tiny"])

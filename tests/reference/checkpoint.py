@@ -34,6 +34,14 @@ def networks(options, widest=512, seed=0):
     return generator, roughened(discriminator, seed + 1)
 
 
+def made_up(path, size=TINY["size"]):
+    """Write a generator's checkpoint as the published code does: random weights, so that its pictures mean nothing."""
+    options = {**TINY, "size": size}
+    generator, _ = networks(options, NARROW)
+    torch.save(content({key: value for key, value in options.items() if key != "channel_multiplier"}, generator), path)
+    return path
+
+
 def content(options, generator, discriminator=None, **changes):
     """What the published code hands to ``torch.save``."""
     args = Namespace(**{**options, "residual_refine": True, "iter": 150000, "path": "data/lmdb", "lr": 0.002, "ckpt": None, **changes})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -11,6 +11,11 @@ from typer.core import TyperGroup
 from vera.cli.app import PLAIN
 from vera.cli.exemplars import CARD, exemplars
 from vera.cli.texts import Command
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+    from vera.training.export.apart import Apart
 
 
 class RunByDefault(TyperGroup):
@@ -29,6 +34,14 @@ export = typer.Typer(
     **PLAIN,
 )
 export.command("exemplars", cls=Command)(exemplars)
+
+
+@export.command("groups", cls=Command)
+def export_groups(
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="The bundle of an autoencoder whose bank has identity groups.")],
+) -> None:
+    """Store what dlib's recogniser sees in a bundle's identity groups beside it: `vera anonymize` need not draw them at each start."""
+    typer.echo(f"{_store_groups(bundle)}")
 
 
 @export.command("run", cls=Command)
@@ -52,7 +65,12 @@ def export_run(
             min=0, max=4, metavar="PSI", help="Truncation of identities drawn from a generator (stage 3 on a generator); 0.7 by default."
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the mixtures.")] = 0,
+    min_distance: Annotated[
+        float | None,
+        typer.Option(min=0, max=2, metavar="D", help="Keep only drawn identities that dlib puts D or farther from every training face."),
+    ] = None,
+    axes: Annotated[bool, typer.Option("--axes", help="Learn axes for --refine-steps (identities drawn from a generator).")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the identities.")] = 0,
     checkpoint: Annotated[
         str, typer.Option(metavar="NAME", help="Checkpoint in the run's folder; top/NAME.ckpt are the best ones.")
     ] = "last.ckpt",
@@ -62,20 +80,57 @@ def export_run(
     exact: Annotated[bool, typer.Option("--float32", help="Keep the weights exact, twice as large: for training that goes on.")] = False,
 ) -> None:
     """Write the averaged network of a training run as a bundle; an autoencoder, with a bank of identities mixed from its data."""
+    from rich.console import Console
+
+    from vera.bundle import read
+    from vera.cli.batch import progress_bar
     from vera.training.export.api import Statement
     from vera.training.export.api import export as write
     from vera.training.export.autoencoder import BankSettings
+    from vera.types import VeraError
     from vera.untrusted import read_text
 
     text = read_text(card, what=f"the model card {card}", limit=CARD)
-    written = write(
-        run,
-        out,
-        checkpoint=checkpoint,
-        statement=Statement(licence=licence, card=text, data=data),
-        bank=BankSettings(identities=identities, seed=seed, pattern=pattern, alike=alike, truncation=truncation),
-        discriminator=discriminator,
-        exact=exact,
-    )
+    with progress_bar(Console(stderr=True)) as progress:
+        apart = None if min_distance is None else _apart(min_distance, progress)
+        bank = BankSettings(identities, seed=seed, pattern=pattern, alike=alike, truncation=truncation, axes=axes, apart=apart)
+        written = write(
+            run,
+            out,
+            checkpoint=checkpoint,
+            statement=Statement(licence=licence, card=text, data=data),
+            bank=bank,
+            discriminator=discriminator,
+            exact=exact,
+        )
     for info in written:
         typer.echo(f"{info.path}: digest {info.digest}")
+        if read(info.path)["config"].get("kinds"):
+            try:
+                typer.echo(f"{_store_groups(info.path)}: what dlib sees in its identity groups")
+            except VeraError as error:
+                typer.echo(f"its identity groups can't be told apart by their faces: {error}", err=True)
+
+
+def _store_groups(bundle: Path) -> Path:
+    from vera.anonymization.kinds import store_groups
+    from vera.faces.detection import DlibDetector
+    from vera.faces.recognition import DlibRecogniser
+
+    return store_groups(bundle, detector=DlibDetector(), recogniser=DlibRecogniser())
+
+
+def _apart(least: float, bar: Progress) -> Apart:
+    """The comparison with the training faces, by dlib, that shows its progress."""
+    from vera.faces.detection import DlibDetector
+    from vera.faces.recognition import DlibRecogniser
+    from vera.training.export.apart import Apart
+
+    tasks: dict[str, TaskID] = {}
+
+    def told(what: str, done: int, total: int) -> None:
+        if what not in tasks:
+            tasks[what] = bar.add_task(what, total=total)
+        bar.update(tasks[what], completed=done)
+
+    return Apart(least, DlibDetector(), DlibRecogniser(), told)

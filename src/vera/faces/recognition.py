@@ -9,6 +9,7 @@ person", but too easy for saying "another person". Between the two thresholds no
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,6 +18,7 @@ import numpy.typing as npt
 from vera.faces.calibration import DEFAULT_FAR, calibrated
 from vera.faces.detection import crop_around, dlib_weights, load_dlib
 from vera.faces.landmarks import LEFT_EYE, RIGHT_EYE
+from vera.files import digest
 from vera.types import Pixels, Points, VeraError
 
 Embedding = npt.NDArray[np.float64]
@@ -24,6 +26,7 @@ Embedding = npt.NDArray[np.float64]
 Distance = str | Callable[[Embedding, Embedding], float]
 """scipy's name of a distance (``euclidean``, ``cosine``: fast), or a recogniser's own."""
 
+WEIGHTS = "dlib_face_recognition_resnet_model_v1.dat"
 CHIP = 150
 """Side in pixels of the crop dlib's network takes."""
 PADDING = 0.25
@@ -115,7 +118,12 @@ class DlibRecogniser:
         from vera.faces.dlib_resnet import DlibResNet  # takes seconds to import: PyTorch
 
         self._dlib: Any = load_dlib()
-        self._network = DlibResNet(dlib_weights("dlib_face_recognition_resnet_model_v1.dat"))
+        self._network = DlibResNet(dlib_weights(WEIGHTS))
+
+    @cached_property
+    def digest(self) -> str | None:
+        """SHA-256 of the weights: embeddings that are kept are compared with those of the same weights only."""
+        return digest(dlib_weights(WEIGHTS))
 
     def embed(self, pixels: Pixels, landmarks: Points) -> Embedding:
         """The face at these landmarks as a vector; see :meth:`Recogniser.embed`.

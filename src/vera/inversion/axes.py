@@ -55,9 +55,9 @@ def learn_axes(
 
 
 def _gradient(network: BankedGenerator, objective: InversionObjective, local: Tensor, end: Tensor) -> Float[Tensor, "r d"]:
-    none = network.generator.no_attributes(1, local)
+    attributes = network.usual_codes(1).attributes
     with torch.no_grad():
-        wanted = network.generator(LatentCodes(end, none))
-    codes = LatentCodes(local.requires_grad_(True), none)
+        wanted = network.generator(LatentCodes(end, attributes))
+    codes = LatentCodes(local.requires_grad_(True), attributes)
     losses, _ = objective(network.generator(codes), codes, wanted.image.clamp(-1, 1), one_hot(wanted.segmentation))
     return torch.autograd.grad(losses.sum(), codes.local)[0][0]

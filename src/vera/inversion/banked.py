@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -89,6 +89,25 @@ class BankedGenerator(nn.Module):
         self.bank, self.mean = identities.clone(), mean.clone()
         self.config["bank"] = len(identities)
         self._name_kinds(kinds)
+
+    def keep_identities(self, chosen: Sequence[int]) -> None:
+        """Keep these rows of the bank only.
+
+        Args:
+            chosen: indices of rows, rising.
+
+        Raises:
+            VeraError: nothing would be left of an identity group.
+
+        """
+        counts: dict[str, int] = {}
+        start = 0
+        for kind in self.kinds:
+            end = start + self.config["kinds"][kind]
+            counts[kind], start = sum(start <= number < end for number in chosen), end
+            if not counts[kind]:
+                raise VeraError(f"no identity of the group '{kind}' is left: draw more, or keep more")
+        self.fill_bank(self.bank[list(chosen)], self.mean, kinds=counts or None)
 
     def take_axes(self, axes: Float[Tensor, "r d d"] | None) -> None:
         """Set the axes that refinement moves along; None for the codes' own coordinates."""

@@ -1,11 +1,16 @@
 """The kind of identity that a person gets where nobody says."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
 
+from vera import bundle
 from vera.anonymization import kinds
-from vera.anonymization.kinds import Kinds, apart
+from vera.anonymization.kinds import GROUPS, Kinds, apart, store_groups
+from vera.faces.detection import DlibDetector
+from vera.faces.recognition import DlibRecogniser
 from vera.inversion.autoencoder import Autoencoder
 from vera.types import LatentCodes, Semantic, VeraError
 
@@ -75,3 +80,98 @@ def test_distances_are_in_units_of_those_between_the_kinds():
     usual = {"a": np.array([0.0, 0.0]), "b": np.array([2.0, 0.0])}
     assert apart(np.array([2.0, 2.0]), usual) == {"a": 2.0, "b": 1.0}
     assert apart(np.array([1.0]), {"a": np.array([1.0])}) == {"a": 0.0}
+
+
+class Stated(Seeing):
+    """Says which weights it has, as dlib's recogniser does."""
+
+    digest = "1" * 64
+
+
+@pytest.fixture
+def stored(network, tmp_path):
+    """A bundle with its groups' embeddings, and how to ask it for the group of a person whom the recogniser sees as the first."""
+    path = tmp_path / "bundle"
+    bundle.save(path, network, provenance={}, licence="none", card="#")
+    store_groups(path, detector=Detector(face_points()), recogniser=Stated([1, 0], [0, 1]))
+
+    def ask(recogniser, embedding=(1.0, 0.0)):
+        reader = Kinds(bundle.load(path), detector=Detector(face_points()), recogniser=recogniser)
+        return reader.views(skin(0.0), [np.array(embedding)])[0], recogniser.seen
+
+    return path / GROUPS, ask
+
+
+def test_stored_embeddings_are_what_the_recogniser_would_see_and_it_sees_nothing(stored):
+    _, ask = stored
+    assert ask(Stated([1, 0], [0, 1])) == ({"a": 0.0, "b": 1.0}, 0)
+
+
+def test_embeddings_of_other_weights_or_another_recogniser_are_not_used(stored):
+    _, ask = stored
+    other = Stated([0, 1], [1, 0])
+    other.digest = "2" * 64
+    assert ask(other) == ({"a": 1.0, "b": 0.0}, 2 * kinds.PORTRAITS)
+    assert ask(Seeing([0, 1], [1, 0])) == ({"a": 1.0, "b": 0.0}, 2 * kinds.PORTRAITS), "it does not say which weights it has"
+
+
+def rewritten(file, **changes):
+    """The record with these changes, and a digest that fits them."""
+    record = json.loads(file.read_text()) | changes
+    file.write_text(json.dumps(record | {"digest": kinds._digest(record)}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"bundle": "0" * 64}, "belongs to another bundle: remove this file"),
+        ({"embeddings": {"a": [1.0, 0.0]}}, "2 numbers for each identity group"),
+        ({"embeddings": {"a": [1.0, 0.0], "b": [1.0, 0.0, 0.0]}}, "2 numbers for each identity group"),
+        ({"embeddings": {"a": [1.0, 0.0], "b": "x"}}, "2 numbers for each identity group"),
+        ({"embeddings": [1.0]}, "'embeddings' is a list"),
+    ],
+)
+def test_damaged_embeddings_are_refused_in_one_sentence(stored, changes, said):
+    file, ask = stored
+    rewritten(file, **changes)
+    with pytest.raises(VeraError, match=said):
+        ask(Stated([1, 0]))
+
+
+def test_altered_embeddings_and_what_is_no_record_are_refused(stored):
+    file, ask = stored
+    file.write_text(file.read_text().replace("1.0", "0.5"))
+    with pytest.raises(VeraError, match="is altered"):
+        ask(Stated([1, 0]))
+    file.write_text("{")
+    with pytest.raises(VeraError, match=r"groups\.json is damaged"):
+        ask(Stated([1, 0]))
+
+
+def test_a_file_is_not_overwritten_and_a_bundle_without_groups_gets_none(stored, network, tmp_path):
+    file, _ = stored
+    parts = {"detector": Detector(face_points()), "recogniser": Stated([1, 0])}
+    with pytest.raises(VeraError, match=r"cannot write '.*groups\.json': File exists"):
+        store_groups(file.parent, **parts)
+    network.fill_bank(network.bank, network.mean)
+    bundle.save(tmp_path / "one", network, provenance={}, licence="none", card="#")
+    with pytest.raises(VeraError, match="are of one kind: there is nothing to tell apart"):
+        store_groups(tmp_path / "one", **parts)
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    """The shipped bundle's groups, to be seen by dlib."""
+    return Kinds(bundle.load(bundle.default_bundle()), detector=DlibDetector(), recogniser=DlibRecogniser())
+
+
+def test_the_shipped_bundle_holds_embeddings_of_the_shipped_recogniser(shipped):
+    assert shipped._stored(128).keys() == {"female", "male"}
+
+
+@pytest.mark.slow
+def test_they_are_what_dlib_sees_in_its_groups(shipped):
+    held, seen = shipped._stored(128), shipped.embedded()
+    between = shipped.recogniser.distance(held["female"], held["male"])
+    for kind, vector in seen.items():
+        assert shipped.recogniser.distance(held[kind], vector) < 0.02 * between, kind

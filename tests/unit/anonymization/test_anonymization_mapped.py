@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.reference.checkpoint import NARROW, content, networks
-from tests.reference.checkpoint import TINY as PUBLISHED
+from tests.reference.checkpoint import made_up
 
 from vera import bundle
 from vera.anonymization import interface
@@ -28,11 +27,7 @@ from .conftest import TINY, Detector, Parser, Recogniser, face_points
 
 
 def converted(folder, size=64):
-    """A made-up checkpoint in the published form, converted: random weights, its pictures mean nothing."""
-    options = {**PUBLISHED, "size": size}
-    made, _ = networks(options, NARROW)
-    torch.save(content({key: value for key, value in options.items() if key != "channel_multiplier"}, made), folder / "x.pt")
-    return load_generator(read_checkpoint(folder / "x.pt"), "g_ema")
+    return load_generator(read_checkpoint(made_up(folder / "x.pt", size)), "g_ema")
 
 
 def of_stage_2(**more):

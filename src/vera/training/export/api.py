@@ -79,8 +79,8 @@ def export(
     }
     stage = state["stage"]
     if stage in ("generator", "contrastive"):
-        if bank.pattern is not None or bank.truncation is not None:
-            raise VeraError("--pattern and --truncation are for a bank of identities; a generator draws its own: leave them out")
+        if bank.pattern is not None or bank.truncation is not None or bank.apart is not None or bank.axes:
+            raise VeraError("--pattern, --truncation, --min-distance and --axes are for a bank; a generator draws its own: leave them out")
         if stage == "contrastive":
             written = [export_contrastive(config, state, out, provenance=provenance, **stated)]
         else:
