@@ -78,19 +78,23 @@ def test_a_pair_in_and_a_pair_out_without_the_patient(vera, studio, pair, tmp_pa
 
 
 @pytest.mark.parametrize("sop_class", [uid.VLPhotographicImageStorage, uid.SecondaryCaptureImageStorage])
-def test_what_is_written_is_valid(vera, studio, tmp_path, sop_class):
-    for program in ("dciodvfy", "dcmdump"):
+def test_a_pair_is_valid_for_dicom3tools_and_readable_by_dcmtk(vera, studio, tmp_path, sop_class):
+    for program in ("dciodvfy", "dcmdump", "dcmj2pnm"):
         if not shutil.which(program):
             pytest.skip(f"{program} (Debian's dicom3tools and dcmtk) is not installed")
-    source, jpeg, out = tmp_path / "a.dcm", tmp_path / "b.dcm", tmp_path / "out"
-    source.write_bytes(dicom(sop_class=sop_class))
-    jpeg.write_bytes(dicom_of_jpeg(sop_class=sop_class))
-    assert vera("anonymize", source, jpeg, "--out", out)[0] == 0
-    for made in (out / "a.dcm", out / "b.dcm"):
+    before, after, out = tmp_path / "before.dcm", tmp_path / "after.dcm", tmp_path / "out"
+    before.write_bytes(dicom(sop_class=sop_class, study=STUDY, series=SERIES))
+    after.write_bytes(dicom_of_jpeg(sop_class=sop_class, study=STUDY, series=SERIES))
+    assert vera("anonymize", before, after, "--out", out)[0] == 0
+    for value, made in ((40, out / "before.dcm"), (41, out / "after.dcm")):
         checked = subprocess.run(["dciodvfy", made], capture_output=True, text=True, check=False)
         assert "Error" not in checked.stderr + checked.stdout, checked.stderr
         assert checked.returncode == 0
-        subprocess.run(["dcmdump", made], capture_output=True, check=True)
+        dump = subprocess.run(["dcmdump", "+L", made], capture_output=True, text=True, check=True).stdout
+        assert not [text for text in JANE.values() if len(text) > 1 and text in dump]
+        subprocess.run(["dcmj2pnm", "+on", made, tmp_path / "shown.png"], capture_output=True, check=True)
+        shown = np.asarray(Image.open(tmp_path / "shown.png").convert("RGB"))
+        np.testing.assert_array_equal(shown, np.full((6, 5, 3), value, dtype=np.uint8))
         with pydicom.config.strict_reading():
             dataset = pydicom.dcmread(made)
             for element in dataset.iterall():
