@@ -271,7 +271,8 @@ def test_a_pair_of_dicom_photographs_becomes_a_pair_of_dicom_photographs(vera, p
         assert np.array_equal(made.pixels[kept], pixels[kept])
         assert not np.array_equal(made.pixels, pixels)
         content = (out / f"{name}.dcm").read_bytes()
-        assert not [text for text in (*JANE.values(), "1.2.3.471147", "1.2.3.471148", "EXAMPLE CLINIC") if len(text) > 1 and text.encode() in content]
+        secrets = [*(text for text in JANE.values() if len(text) > 1), "1.2.3.471147", "1.2.3.471148", "EXAMPLE CLINIC"]
+        assert not [text for text in secrets if text.encode() in content]
     if dicom_tools.ABSENT:
         pytest.skip(f"not judged by other programs: {', '.join(dicom_tools.ABSENT)} not installed (Debian's dicom3tools and dcmtk)")
     for name in sources:

@@ -155,7 +155,7 @@ def check_credentials(certificate: Path | None, key: Path | None, *, mark: bool)
 
 
 def _definition(source_type: str) -> dict[str, Any]:
-    """What the manifest says: the picture was made by this tool in this way.
+    """The manifest's statement: the picture was made by this tool in this way.
 
     ``c2pa.created``, since the other first action, ``c2pa.opened``, must name the source and its digest, which would link the picture to
     the patient's photograph.
@@ -184,15 +184,14 @@ def _read_key(path: Path) -> Any:
     content = read_bytes(path, limit=LIMIT, what=shown)
     try:
         return load_pem_private_key(content, None)
-    except TypeError:  # it is protected
-        pass
+    except TypeError:  # as cryptography says that it is protected
+        phrase = os.environ.get(PASSPHRASE, "").encode()
     except (ValueError, UnsupportedAlgorithm):
         raise VeraError(f"{shown} holds no private key in PEM form: give a file that holds one") from None
-    phrase = os.environ.get(PASSPHRASE)
     if not phrase:
         raise VeraError(f"{shown} is protected by a passphrase: set the variable {PASSPHRASE} to it, or give a key without one")
     try:
-        return load_pem_private_key(content, phrase.encode())
+        return load_pem_private_key(content, phrase)
     except (ValueError, UnsupportedAlgorithm):
         raise VeraError(f"{shown} is not opened by the passphrase in {PASSPHRASE}: set the right one") from None
 
