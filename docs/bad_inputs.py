@@ -97,6 +97,11 @@ OUTCOMES: dict[str, dict[str, str]] = {
         "test_a_closed_mouth_has_no_teeth_and_whole_lips": "teeth are refused in one sentence, lips are whole",
         "test_a_shape_belongs_to_one_photograph": "refused with several photographs",
     },
+    "tests/unit/faces/test_faces_content_credentials.py": {
+        "test_what_cannot_sign_is_one_sentence_that_says_nothing_of_the_key": "exit code 2, one sentence, before any work",
+        "test_both_files_or_none_and_only_with_the_mark": "exit code 2, one sentence, before any work",
+        "test_without_the_extra_it_is_named": "exit code 2, names the extra",
+    },
     "tests/unit/cli/test_cli_landmarks.py": {
         "test_a_face_that_cannot_be_there_is_refused": "exit code 2, one sentence, no image",
         "test_others_are_refused_unless_they_may_stay": "exit code 2, unless --leave-others says that they stay",
@@ -257,7 +262,16 @@ OTHERS: dict[str, set[str]] = {
         "test_a_built_srgb_profile_is_littlecms_own",
         "test_a_large_picture_is_converted_in_strips_as_a_whole_one",
     },
+    "tests/unit/faces/test_faces_content_credentials.py": {
+        "test_a_signed_picture_is_trusted_by_who_trusts_the_authority",
+        "test_the_manifest_says_what_the_xmp_says_and_nothing_else",
+        "test_pixels_and_all_other_chunks_stay",
+        "test_a_changed_picture_is_no_longer_valid",
+        "test_a_protected_key_is_opened_by_the_environments_passphrase",
+        "test_credentials_hold_no_key_and_notice_a_changed_certificate",
+    },
     "tests/unit/faces/test_faces_regions.py": {
+        "test_a_fold_under_the_chin_leaves_no_piece_of_it_on_the_neck",
         "test_each_region_lies_where_it_should",
         "test_a_turned_head_turns_its_regions",
         "test_regions_do_not_overlap",

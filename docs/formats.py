@@ -293,7 +293,7 @@ def page() -> str:
 
 TAIL = """
 Colour spaces by name: Adobe RGB in EXIF (JPEG, TIFF, WebP), `cICP` (PNG), the numbers of ITU-T H.273 (HEIC, AVIF), Color Space (DICOM).
-Which lossless settings of ImageMagick and dcmtk come back exactly is tested, too, where these programs are installed.
+Files that ImageMagick and dcmtk wrote, and the samples of pydicom, have a table of their own: [other programs](other_programs.md).
 
 DICOM photographs are of the classes *VL Photographic Image* and *Secondary Capture*, with one frame of 8 bits, uncompressed or with a
 baseline JPEG within. YBR_FULL and YBR_FULL_422 are converted to RGB. Other classes, encodings (JPEG 2000, JPEG-LS, RLE, deflated) and

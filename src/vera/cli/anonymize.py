@@ -107,6 +107,13 @@ def anonymize(
     mark: Annotated[
         bool, typer.Option("--mark/--no-mark", help="Write into each PNG, as XMP, that it was made by an algorithm and by which tool.")
     ] = True,
+    c2pa_certificate: Annotated[
+        Path | None,
+        typer.Option(metavar="PEM", help="Sign each PNG by a C2PA manifest: your certificate, then its issuers'; needs --c2pa-key."),
+    ] = None,
+    c2pa_key: Annotated[
+        Path | None, typer.Option(metavar="PEM", help="The certificate's private key; a passphrase is read from VERA_C2PA_PASSPHRASE.")
+    ] = None,
     report: Annotated[
         bool, typer.Option("--report", help="Write a contact sheet and a page for each person: PASS, REVIEW or REFUSED, and why.")
     ] = False,
@@ -164,6 +171,7 @@ def anonymize(
     from vera.cli.output import OutputFolder
     from vera.cli.plan import files_within, network_kind, parse_preserve, plan_call
     from vera.cli.roles import photographs_of
+    from vera.faces.content_credentials import check_credentials
     from vera.faces.given_face import read_given
     from vera.types import VeraError
 
@@ -178,6 +186,8 @@ def anonymize(
     classes, regions, masks = parse_preserve(preserve or ())
     photographs, roles = photographs_of(photographs or (), masks=masks, out=out)
     given = read_given(landmarks) if landmarks else None
+    credentials = check_credentials(c2pa_certificate, c2pa_key, mark=mark)
+    signing = [file for file in (c2pa_certificate, c2pa_key) if file]
     kept = Options(preserve=classes, regions=regions, hair=hair, refine_steps=refine_steps or 0)
     options = replace(kept, face=face, given=given, leave_others=leave_others, upright=upright.value, kind=kind, seed=seed)
     options = replace(options, unsupported=unsupported.value)
@@ -195,7 +205,8 @@ def anonymize(
         options.require_fits(2)
         loader = AnonymizerLoader(options, device.value, bundle, **parts, recognisers=tuple(recogniser or ()), far=far)
         told: dict[str, Any] = {"rename": rename, "format": format.value if format else None, "overwrite": overwrite, "mark": mark}
-        archive = Archive(table, out, loader, per_folder=per_folder, sources=tuple(networks), **told)
+        told["credentials"] = credentials
+        archive = Archive(table, out, loader, per_folder=per_folder, sources=(*signing, *networks), **told)
         anonymize_archive(archive, workers=workers or 1, threads=threads, ray=engine == EngineName.ray, address=address)
         return
     people = plan_call(
@@ -208,17 +219,18 @@ def anonymize(
         identity=identity or save_identity,
         roles=roles,
         format=format.value if format else None,
+        signed=credentials is not None,
     )
     if any(entry.clip for known in people for entry in known.entries):
         options.require_clip()
-        if report:
-            raise VeraError("--report is for photographs: leave it out for a clip")
+        if report or credentials:
+            raise VeraError(f"{'--report' if report else '--c2pa-certificate'} is for photographs: leave it out for a clip")
         if not method and network_kind(bundle, parts["renderer"]) != "ExemplarBank":
             raise VeraError("a generator works on single photographs: take exemplars for a clip (leave out --renderer and --bundle)")
     sources = [file for known in people for entry in known.entries for file in (entry.path, *entry.masks)]
-    sources += [file for file in (manifest, identity, landmarks) if file]
-    sources += networks
-    with OutputFolder(out, people, sources=sources, overwrite=overwrite, identity=save_identity, mark=mark, report=report) as folder:
+    sources += [*signing, *(file for file in (manifest, identity, landmarks) if file), *networks]
+    folded: dict[str, Any] = {"identity": save_identity, "mark": mark, "report": report, "credentials": credentials}
+    with OutputFolder(out, people, sources=sources, overwrite=overwrite, **folded) as folder:
         from vera.cli import batch  # only now torch and the networks: all that was refused so far was refused at once
         from vera.cli.assembly import assemble, load_identity
 

@@ -16,7 +16,7 @@ from datetime import timedelta
 from functools import partial
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -35,6 +35,9 @@ from vera.cli.workers import Pool
 from vera.data.manifest_index import ManifestIndex
 from vera.processes import processors
 from vera.types import Refused, VeraError
+
+if TYPE_CHECKING:
+    from vera.faces.content_credentials import Credentials
 
 TOGETHER = 10_000
 """DECISION: most people of one folder. Its audit is written anew with each person, and is held in memory."""
@@ -68,6 +71,7 @@ class Archive:
         mark: whether pictures say how they came about.
         loader: the anonymizer that the workers load.
         sources: further files that are read in this call.
+        credentials: files that pictures are signed with; None signs nothing.
 
     """
 
@@ -80,6 +84,7 @@ class Archive:
     overwrite: bool = False
     mark: bool = True
     sources: tuple[Path, ...] = ()
+    credentials: Credentials | None = None
 
 
 @dataclass
@@ -151,7 +156,7 @@ def anonymize_archive(archive: Archive, *, workers: int, threads: int | None, ra
 
     """
     each = threads or (1 if address else max(1, processors() // workers))
-    start = partial(PersonWorker, replace(archive.loader, threads=each), mark=archive.mark)
+    start = partial(PersonWorker, replace(archive.loader, threads=each), mark=archive.mark, credentials=archive.credentials)
     if ray:
         from vera.cli.ray_engine import RayEngine
 
@@ -220,7 +225,9 @@ def planned(index: ManifestIndex, start: int, stop: int, archive: Archive) -> li
             entries = [replace(entry, name=f"{count + at:04d}") for at, entry in enumerate(entries, 1)]
         count += len(entries)
         people.append(PlannedPerson(person.id, f"person-{number:04d}" if archive.rename else person.id, tuple(entries)))
-    return choose_formats(name_outputs(people, rename=False), archive.format, leave_others=archive.loader.options.leave_others)
+    options = archive.loader.options
+    named = name_outputs(people, rename=False)
+    return choose_formats(named, archive.format, leave_others=options.leave_others, signed=archive.credentials is not None)
 
 
 def _require_no_others(archive: Archive, folders: int) -> None:
@@ -251,10 +258,11 @@ def _fill(
     advance: Callable[[], None],
 ) -> None:
     """Write the people of one folder, and its audit."""
-    audit: dict[str, Any] = {"vera": __version__, "settings": {**archive.loader.settings, "mark": archive.mark}, "people": []}
     sources = [file for person in people for entry in person.entries for file in (entry.path, *entry.masks)]
     read = [*sources, archive.manifest, *archive.sources]
-    with OutputFolder(place, people, sources=read, overwrite=archive.overwrite, mark=archive.mark) as folder:
+    marking: dict[str, Any] = {"mark": archive.mark, "credentials": archive.credentials}
+    with OutputFolder(place, people, sources=read, overwrite=archive.overwrite, **marking) as folder:
+        audit: dict[str, Any] = {"vera": __version__, "settings": {**archive.loader.settings, **folder.settings}, "people": []}
         earlier = _standing(folder.earlier, audit)
         tasks = [
             PersonTask(person, place, Staging(place).path.name, {name: known.get(name) for name in TRAVELS} if known else None)

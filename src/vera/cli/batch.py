@@ -62,7 +62,7 @@ def run(
 
     """
     console = Console(stderr=True, quiet=watch is not None)
-    audit: dict[str, Any] = {"vera": __version__, "settings": {**anonymizer.settings, "mark": folder.mark}, "people": []}
+    audit: dict[str, Any] = {"vera": __version__, "settings": {**anonymizer.settings, **folder.settings}, "people": []}
     first: Exception | None = None
     with progress_bar(console) as progress:
         task = progress.add_task("people", total=len(people))

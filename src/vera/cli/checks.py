@@ -271,7 +271,7 @@ def insightface() -> Finding:
 
 
 def file_formats() -> Iterator[Finding]:
-    """Libraries of the file formats that need an extra."""
+    """Libraries of the file formats, and of signatures in them, that need an extra."""
 
     def heic() -> str:
         import pillow_heif
@@ -290,10 +290,16 @@ def file_formats() -> Iterator[Finding]:
 
         return f"pydicom {pydicom.__version__}"
 
+    def c2pa() -> str:
+        import c2pa
+
+        return f"c2pa-python {metadata.version('c2pa-python')}, c2pa-rs {c2pa.sdk_version()}"
+
     for part, trial, extra, licence in (
         ("files: HEIC, AVIF", heic, "heic", "BSD-3-Clause; its wheels carry LGPL and GPL libraries"),
         ("files: camera raw", raw, "raw", "MIT; LibRaw: LGPL-2.1 or CDDL-1.0"),
         ("files: DICOM", dicom, "dicom", "MIT"),
+        ("files: C2PA manifests", c2pa, "c2pa", "MIT or Apache-2.0"),
     ):
         remedy = f"run `pip install 'vera-anonymization[{extra}]'`"
         yield attempt(part, trial, licence=licence, otherwise="optional", remedy=remedy)

@@ -22,6 +22,7 @@ from vera.cli.stopping import Stopping
 from vera.types import Anonymized, AnonymizedPerson, VeraError
 
 if TYPE_CHECKING:
+    from vera.faces.content_credentials import Credentials
     from vera.faces.dicom_instance import Origin
 
 Reporter = Callable[[Path, Sequence[Anonymized]], dict[str, str]]
@@ -46,10 +47,11 @@ class OutputFolder(contextlib.AbstractContextManager["OutputFolder"]):
         identity: file for the new face.
         mark: write into each picture how it came about (:mod:`vera.faces.marking`), as its record's ``digital_source_type`` says.
         report: write a report of each person beside the pictures, also of a refused one (:mod:`vera.cli.person_report`).
+        credentials: files that pictures are signed with (:mod:`vera.faces.content_credentials`); None signs nothing.
 
     Raises:
-        VeraError: on entering: the folder can't be written or another call is writing there, it holds outputs of an earlier call or
-            files of others with the same names, or an output would overwrite a source.
+        VeraError: the credentials can't be used; on entering: the folder can't be written or another call is writing there, it holds
+            outputs of an earlier call or files of others with the same names, or an output would overwrite a source.
 
     """
 
@@ -63,9 +65,11 @@ class OutputFolder(contextlib.AbstractContextManager["OutputFolder"]):
         identity: Path | None = None,
         mark: bool = True,
         report: bool = False,
+        credentials: Credentials | None = None,
     ) -> None:
         self.path, self.people, self.identity, self.overwrite = path, people, identity, overwrite
         self.mark, self.report = mark, report
+        self.signer = credentials.signer() if credentials else None
         self.sources = list(sources)
         self.earlier: list[dict[str, Any]] = []
         self.stopping = Stopping()
@@ -94,6 +98,11 @@ class OutputFolder(contextlib.AbstractContextManager["OutputFolder"]):
     def __exit__(self, *what: Any) -> None:
         with self.stopping.held():
             self._left.close()
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The choices of the whole call that are this folder's, as the audit says them."""
+        return {"mark": self.mark} | ({"c2pa_certificate": self.signer.fingerprint} if self.signer else {})
 
     def write_person(
         self,
@@ -125,7 +134,7 @@ class OutputFolder(contextlib.AbstractContextManager["OutputFolder"]):
 
         """
         with self._staged() as (staging, parts):
-            stage_person(staging, result, record, origins, mark=self.mark)
+            stage_person(staging, result, record, origins, mark=self.mark, signer=self.signer)
             if report:
                 record["report"] = report(staging.new, result.photographs)
             identity: list[Move] = []

@@ -16,11 +16,18 @@ from vera.cli.plan import clip_files, output_files
 from vera.types import Anonymized, AnonymizedPerson, VeraError
 
 if TYPE_CHECKING:
+    from vera.faces.content_credentials import ManifestSigner
     from vera.faces.dicom_instance import Origin
 
 
 def stage_person(
-    staging: Staging, result: AnonymizedPerson, record: dict[str, Any], origins: Sequence[Origin | None] | None, *, mark: bool
+    staging: Staging,
+    result: AnonymizedPerson,
+    record: dict[str, Any],
+    origins: Sequence[Origin | None] | None,
+    *,
+    mark: bool,
+    signer: ManifestSigner | None = None,
 ) -> None:
     """Write a verified person's images into a new hidden folder, decode them again and compare.
 
@@ -30,9 +37,10 @@ def stage_person(
         record: entry of the audit; its ``files`` are in the result's order, and get the names and digests of the staged files.
         origins: facts of the sources for outputs in DICOM, None for those in PNG; None: all are PNG.
         mark: write into each picture how it came about, as the record's ``digital_source_type`` says.
+        signer: signer that puts a C2PA manifest into each marked PNG; None for no manifests.
 
     Raises:
-        VeraError: what was decoded is not what was to be written.
+        VeraError: what was decoded is not what was to be written, or it can't be signed.
         OSError: they can't be written.
 
     """
@@ -50,7 +58,7 @@ def stage_person(
     for number, (file, photograph, origin) in enumerate(zip(record["files"], result.photographs, given, strict=True), 1):
         known = {"person": result.person, "source": file["digest"], "number": number}
         write = partial(write_instance, origin=origin, seed=secret, **known) if origin else None
-        file["written"] = _stage(photograph, staging.new, own[number - 1] if mark else None, write)
+        file["written"] = _stage(photograph, staging.new, own[number - 1] if mark else None, write, signer)
 
 
 def _stage_clip(frames: Sequence[Anonymized], folder: Path, facts: dict[str, Any], source_type: str | None) -> dict[str, str]:
@@ -91,7 +99,9 @@ def _stage_clip(frames: Sequence[Anonymized], folder: Path, facts: dict[str, Any
     return {file.name: clip.frames[0].digest for file, clip in written.items()}
 
 
-def _stage(photograph: Any, folder: Path, source_type: str | None, write: Callable[[Path, Any], None] | None) -> dict[str, str]:
+def _stage(
+    photograph: Any, folder: Path, source_type: str | None, write: Callable[[Path, Any], None] | None, signer: ManifestSigner | None
+) -> dict[str, str]:
     """Write a photograph, marked if it has a source type, and its preserved region, and see that they read back as they are.
 
     Args:
@@ -99,23 +109,25 @@ def _stage(photograph: Any, folder: Path, source_type: str | None, write: Callab
         folder: folder for the files.
         source_type: IPTC's term for how the picture came about; None for no mark.
         write: function that writes the photograph as a DICOM file; None for PNG.
+        signer: signer that puts a C2PA manifest into a marked PNG; None for no manifest.
 
     Returns:
         The files' names and SHA-256.
 
     Raises:
-        VeraError: they read back differently.
+        VeraError: they read back differently, or the picture can't be signed.
 
     """
     from vera.faces.marking import packet
-    from vera.faces.photograph import read_photograph, write_png
+    from vera.faces.photograph import encoded_png, read_photograph, replace_file, write_png
 
     as_colours = np.repeat(photograph.preserved[:, :, None] * np.uint8(255), 3, axis=2)
     image, preserved = (folder / name for name in output_files(photograph.name, dicom=write is not None))
     if write:
         write(image, photograph)
     else:
-        write_png(image, photograph.image, xmp=packet(source_type) if source_type else None)
+        content = encoded_png(photograph.image, xmp=packet(source_type) if source_type else None)
+        replace_file(image, signer.sign(content, source_type) if signer and source_type else content)
     write_png(preserved, photograph.preserved)
     digests = {}
     for file, pixels in ((image, photograph.image), (preserved, as_colours)):

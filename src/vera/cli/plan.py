@@ -118,6 +118,7 @@ def plan_call(
     identity: Path | None,
     format: str | None,
     roles: Sequence[str] = (),
+    signed: bool = False,
 ) -> list[PlannedPerson]:
     """The people of one call with the formats of their outputs, checked against the options; for the command line and the page alike.
 
@@ -131,6 +132,7 @@ def plan_call(
         identity: an identity file that is read or written; it belongs to one person.
         format: ``png`` or ``dicom`` for all outputs; None: DICOM for photographs in DICOM files.
         roles: role of each photograph; none for photographs without roles.
+        signed: outputs get C2PA manifests, so that none may be DICOM.
 
     Raises:
         VeraError: the options don't fit the photographs, or what :func:`plan` and :func:`choose_formats` raise.
@@ -138,7 +140,7 @@ def plan_call(
     """
     options.require_fits(2 if manifest else len(photographs))
     people = plan(photographs, manifest, person=person, masks=masks, rename=rename, identity=identity, roles=roles)
-    return choose_formats(people, format, leave_others=options.leave_others)
+    return choose_formats(people, format, leave_others=options.leave_others, signed=signed)
 
 
 def plan_photographs(
@@ -212,16 +214,17 @@ def entries_of(person: Person) -> list[Entry]:
     ]
 
 
-def choose_formats(people: Sequence[PlannedPerson], wanted: str | None, *, leave_others: bool) -> list[PlannedPerson]:
+def choose_formats(people: Sequence[PlannedPerson], wanted: str | None, *, leave_others: bool, signed: bool = False) -> list[PlannedPerson]:
     """Choose between PNG and DICOM for each output.
 
     Args:
         people: people of the plan, with their photographs.
         wanted: ``png`` or ``dicom`` for all outputs; None: DICOM for photographs in DICOM files.
         leave_others: other faces stay, so that no output may be DICOM.
+        signed: outputs get C2PA manifests, so that none may be DICOM.
 
     Raises:
-        VeraError: DICOM is to be written, and pydicom is not installed, or other faces stay.
+        VeraError: DICOM is to be written, and pydicom is not installed, other faces stay, or it is to be signed.
 
     """
     from vera.faces.image_file import is_dicom  # only now, since it brings Pillow
@@ -242,6 +245,8 @@ def choose_formats(people: Sequence[PlannedPerson], wanted: str | None, *, leave
         raise VeraError(
             "--leave-others leaves faces recognisable, and a DICOM output is marked as free of them: crop it, or use --format png"
         )
+    if dicom and signed:
+        raise VeraError("a DICOM file has no place for a C2PA manifest: use --format png, or leave --c2pa-certificate and --c2pa-key out")
     return chosen
 
 

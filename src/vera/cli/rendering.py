@@ -20,6 +20,7 @@ from vera.cli.plan import PlannedPerson
 
 if TYPE_CHECKING:
     from vera.cli.assembly import PersonAnonymizer
+    from vera.faces.content_credentials import Credentials
 
 
 @dataclass(frozen=True)
@@ -63,10 +64,15 @@ class PersonWorker:
     Args:
         load: function that loads the anonymizer.
         mark: write into each picture how it came about.
+        credentials: files that pictures are signed with, the same on all machines; None signs nothing.
+
+    Raises:
+        VeraError: the anonymizer or the credentials can't be loaded.
 
     """
 
-    def __init__(self, load: Callable[[], PersonAnonymizer], *, mark: bool) -> None:
+    def __init__(self, load: Callable[[], PersonAnonymizer], *, mark: bool, credentials: Credentials | None = None) -> None:
+        self.signer = credentials.signer() if credentials else None
         self.anonymizer, self.mark = load(), mark
 
     def __call__(self, task: PersonTask) -> PersonOutcome:
@@ -80,7 +86,7 @@ class PersonWorker:
         try:
             result, _, origins = render(person, sources, self.anonymizer, record, tell=lambda *step: None)
             record["seconds_in_all"] = round(time.perf_counter() - started, 2)
-            stage_person(staging, result, record, origins, mark=self.mark)
+            stage_person(staging, result, record, origins, mark=self.mark, signer=self.signer)
         except Exception as error:  # as in vera.cli.batch: one person's fault does not stop the others
             staging.discard()
             record = unwritten(error, person, sources, record, started)

@@ -165,11 +165,11 @@ class Parts:
         return self._smooth(np.vstack([line - up, (line + 0.03 * self.unit * self.down)[::-1]]))
 
     def chin(self) -> Mask:
-        """The chin."""
+        """The chin: one piece, also where the parser sees the neck in a fold under it."""
         jaw, lip = self.points[6:11] + 0.06 * self.unit * self.down, self.points[57]
         fold = lip + 0.3 * (self.points[8] - lip)
         corners = [fold + part * self.unit * self.across for part in (-0.36, -0.18, 0.0, 0.18, 0.36)]
-        return self._smooth(np.vstack([jaw, corners[::-1]])) & ~self._is(Semantic.MOUTH, Semantic.NECK, Semantic.CLOTHES)
+        return largest(self._smooth(np.vstack([jaw, corners[::-1]])) & ~self._is(Semantic.MOUTH, Semantic.NECK, Semantic.CLOTHES))
 
     def forehead(self) -> Mask:
         """The skin above the brows."""

@@ -3,14 +3,13 @@
 import io
 import json
 import re
-import shutil
-import subprocess
 
 import numpy as np
 import pydicom
 import pytest
 from PIL import Image
 from pydicom import uid
+from tests.reference import dicom_tools
 from tests.reference.clinic_files import JANE, dicom, dicom_of_jpeg, heic
 from tests.reference.image_bytes import encoded
 from tests.unit.anonymization.conftest import Detector, Parser, Recogniser, face_points
@@ -78,19 +77,17 @@ def test_a_pair_in_and_a_pair_out_without_the_patient(vera, studio, pair, tmp_pa
 
 
 @pytest.mark.parametrize("sop_class", [uid.VLPhotographicImageStorage, uid.SecondaryCaptureImageStorage])
-def test_what_is_written_is_valid(vera, studio, tmp_path, sop_class):
-    for program in ("dciodvfy", "dcmdump"):
-        if not shutil.which(program):
-            pytest.skip(f"{program} (Debian's dicom3tools and dcmtk) is not installed")
-    source, jpeg, out = tmp_path / "a.dcm", tmp_path / "b.dcm", tmp_path / "out"
-    source.write_bytes(dicom(sop_class=sop_class))
-    jpeg.write_bytes(dicom_of_jpeg(sop_class=sop_class))
-    assert vera("anonymize", source, jpeg, "--out", out)[0] == 0
-    for made in (out / "a.dcm", out / "b.dcm"):
-        checked = subprocess.run(["dciodvfy", made], capture_output=True, text=True, check=False)
-        assert "Error" not in checked.stderr + checked.stdout, checked.stderr
-        assert checked.returncode == 0
-        subprocess.run(["dcmdump", made], capture_output=True, check=True)
+def test_a_pair_is_valid_for_dicom3tools_and_readable_by_dcmtk(vera, studio, tmp_path, sop_class):
+    if dicom_tools.ABSENT:
+        pytest.skip(f"{', '.join(dicom_tools.ABSENT)} not installed (Debian's dicom3tools and dcmtk)")
+    before, after, out = tmp_path / "before.dcm", tmp_path / "after.dcm", tmp_path / "out"
+    before.write_bytes(dicom(sop_class=sop_class, study=STUDY, series=SERIES))
+    after.write_bytes(dicom_of_jpeg(sop_class=sop_class, study=STUDY, series=SERIES))
+    assert vera("anonymize", before, after, "--out", out)[0] == 0
+    for value, made in ((40, out / "before.dcm"), (41, out / "after.dcm")):
+        assert dicom_tools.errors(made) == []
+        assert not [text for text in JANE.values() if len(text) > 1 and text in dicom_tools.dump(made)]
+        np.testing.assert_array_equal(dicom_tools.pixels(made), np.full((6, 5, 3), value, dtype=np.uint8))
         with pydicom.config.strict_reading():
             dataset = pydicom.dcmread(made)
             for element in dataset.iterall():

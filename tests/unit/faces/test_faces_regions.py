@@ -69,6 +69,15 @@ def test_regions_do_not_overlap(points, labels):
     assert (count > 1).sum() <= 0.02 * (count > 0).sum()
 
 
+def test_a_fold_under_the_chin_leaves_no_piece_of_it_on_the_neck(points, labels):
+    whole = Parts(points, labels).mask("chin")
+    bottom = np.nonzero(whole)[0].max()
+    labels[bottom - 4 : bottom - 1] = Semantic.NECK
+    chin = Parts(points, labels).mask("chin")
+    assert chin.any()
+    np.testing.assert_array_equal(chin, whole & (np.arange(SIZE[0])[:, None] < bottom - 4))
+
+
 def test_lips_and_teeth_are_the_mouth(points, labels):
     parts = Parts(points, labels)
     np.testing.assert_array_equal(parts.mask("lips") | parts.mask("teeth"), labels == Semantic.MOUTH)
