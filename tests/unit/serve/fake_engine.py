@@ -45,6 +45,8 @@ class FakeEngine:
                 written[name] = hashlib.sha256(name.encode()).hexdigest()
             record["files"].append({"written": written})
         (job.out / "audit.json").write_text("{}")
+        (job.out / "person-0001.report.html").write_text("PASS")
+        record["report"] = {"person-0001.report.html": hashlib.sha256(b"PASS").hexdigest()}
         if job.keep_identity:
             job.keep_identity.write_bytes(b"face")
         return {"record": record, "rings": [[] for _ in job.photographs]}
