@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -14,7 +15,6 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 needs_chromium = pytest.mark.skipif(
     CHROMIUM is None, reason="Chromium is not installed (apt-get install chromium): no browser to test the page with"
 )
-TOKEN = "a-token-of-the-browser-tests"
 PATIENCE = 600_000
 """Milliseconds: two cores may have other work."""
 
@@ -29,12 +29,13 @@ def chromium():
 
 
 @contextlib.contextmanager
-def opened_page(browser, address):
+def opened_page(browser, address, token):
     """The opened page with a new person; a script error, a breach of the page's policy or a request to elsewhere fails the test.
 
     Args:
         browser: of :func:`chromium`.
         address: of the server, without a path.
+        token: what opens it.
 
     """
     context = browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-US", device_scale_factor=1)
@@ -43,7 +44,7 @@ def opened_page(browser, address):
     shown.on("pageerror", lambda error: faults.append(str(error)))
     shown.on("request", lambda request: faults.append(request.url) if not request.url.startswith((address, "blob:", "data:")) else None)
     shown.on("console", lambda message: faults.append(message.text) if "Content Security Policy" in message.text else None)
-    shown.goto(f"{address}/?token={TOKEN}")
+    shown.goto(f"{address}/?token={token}")
     shown.wait_for_selector("#people button")
     shown.click("#add-person")  # those of other tests are still there
     yield shown
@@ -65,8 +66,6 @@ def upload(shown, photographs):
 
 def run(shown, verdict):
     """Anonymize, and wait for the verdict, a pattern."""
-    import re
-
     shown.click("#run")
     shown.wait_for_selector("#s-result:not([hidden])")
     assert re.match(verdict, shown.inner_text("#verdict-word"))

@@ -3,10 +3,10 @@
 import contextlib
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
+import threading
 import urllib.request
 
 TOKEN = "a-token-of-the-tests-of-the-page"
@@ -20,7 +20,7 @@ def free_port():
 
 @contextlib.contextmanager
 def serving(*more, env=None):
-    """A server that is ready: its address and its process; SIGINT ends it, unless it has ended."""
+    """A server that is ready: its address and its process; SIGTERM ends it, unless it has ended."""
     port = free_port()
     command = [sys.executable, "-m", "vera.cli", "serve", "--port", str(port), "--token", TOKEN, *map(str, more)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True, env={**os.environ, **(env or {})}) as server:
@@ -29,7 +29,7 @@ def serving(*more, env=None):
             yield f"http://127.0.0.1:{port}", server
         finally:
             if server.poll() is None:
-                server.send_signal(signal.SIGINT)
+                server.terminate()  # SIGINT is ignored where a shell started the tests in the background
             server.wait(timeout=600)
 
 
@@ -55,3 +55,10 @@ def resident(process):
     """Bytes of a process in memory, on Linux."""
     with open(f"/proc/{process}/status") as told:
         return next(int(line.split()[1]) * 1024 for line in told if line.startswith("VmRSS:"))
+
+
+def wait_for(asked):
+    """Wait until a function gives something true; the test's own limit of time is the only one."""
+    while not (found := asked()):
+        threading.Event().wait(0.02)
+    return found

@@ -1,8 +1,9 @@
 """The page's two processes do not grow from call to call.
 
-.venv/bin/python -m pytest -m slow tests/integration/test_serve_memory.py    prints the figures, too
+.venv/bin/python -m pytest -m slow --log-cli-level=info tests/integration/test_serve_memory.py    prints the figures
 """
 
+import logging
 import sys
 
 import pytest
@@ -19,7 +20,7 @@ FEW, MANY, GROWTH = 5, 50, 1.10
 
 
 @pytest.mark.parametrize("choices", [{"method": "cover"}, {"seed": 3}], ids=["cover", "exemplars"])
-def test_memory_after_50_jobs_is_that_after_5(tmp_path, choices, capsys):
+def test_memory_after_50_jobs_is_that_after_5(tmp_path, choices):
     """Each job is a new person, as in a clinic: photograph, call, ZIP, and closed."""
     Image.fromarray(skimage.data.astronaut()[0:320, 80:380]).save(tmp_path / "before.png")
     photograph = (tmp_path / "before.png").read_bytes()
@@ -32,7 +33,8 @@ def test_memory_after_50_jobs_is_that_after_5(tmp_path, choices, capsys):
             ask(address, "DELETE", f"p{job}")
             used[job] = {"server": resident(server.pid), "worker": max(map(resident, children(server.pid)))}
             if job in (1, FEW, 10, 20, 30, 40, MANY):
-                with capsys.disabled():
-                    print(f"after {job} jobs: {', '.join(f'{name} {size / 2**20:.0f} MiB' for name, size in used[job].items())}", flush=True)
+                logging.getLogger(__name__).info(
+                    "after %d jobs: %s", job, {name: f"{size / 2**20:.0f} MiB" for name, size in used[job].items()}
+                )
     for name in ("server", "worker"):
         assert used[MANY][name] < GROWTH * used[FEW][name], used

@@ -1,14 +1,16 @@
 """The page in Debian's Chromium, with an engine that draws in a moment: accessibility, tabs, cancelling, a lost connection."""
 
-import socket
 import threading
 
 import pytest
-from tests.integration.browsing import TOKEN, chromium, needs_chromium, opened_page, paint, run, upload
+from tests.integration.browsing import chromium, needs_chromium, opened_page, paint, run, upload
 from tests.integration.painted_engine import PaintedEngine, picture
+from tests.integration.serving import TOKEN, free_port
 
-axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed: no check by axe-core")
-uvicorn = pytest.importorskip("uvicorn")
+pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed: no check by axe-core")
+
+import uvicorn
+from axe_playwright_python.sync_playwright import Axe
 
 from vera.serve.app import Server
 from vera.serve.security import Access, hosts_of
@@ -23,9 +25,7 @@ class Served:
     """A server in a thread, which can be stopped and started again at the same port."""
 
     def __init__(self, folder):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.folder, self.address = folder, f"http://127.0.0.1:{self.port}"
         self.server = self.renew()
 
@@ -65,7 +65,7 @@ def browser():
 
 @pytest.fixture
 def page(browser, served):
-    with opened_page(browser, served.address) as shown:
+    with opened_page(browser, served.address, TOKEN) as shown:
         yield shown
 
 
@@ -89,7 +89,7 @@ def check(page, step):
         page.set_viewport_size({"width": width, "height": 900})
         page.select_option("#language", language)
         page.wait_for_selector(f"html[lang={language}]")
-        for violation in axe.Axe().run(page, options=RULES).response["violations"]:
+        for violation in Axe().run(page, options=RULES).response["violations"]:
             nodes = [f"{node['target']}: {node['failureSummary']}" for node in violation["nodes"]]
             found.append(f"{step}, {colours}, {language}, {width}: {violation['id']}: {nodes}")
         if not page.evaluate("document.documentElement.scrollWidth <= innerWidth"):
@@ -224,7 +224,7 @@ def test_two_tabs_work_at_once(page, photographs, served):
 
 
 def test_a_lost_connection_is_told_and_comes_back(browser, served, photographs):
-    with opened_page(browser, served.address) as page:
+    with opened_page(browser, served.address, TOKEN) as page:
         upload(page, photographs("before.png"))
         paint(page, [(0.4, 0.4), (0.6, 0.45)])
         served.stop()

@@ -37,7 +37,8 @@ def pack(path: Path, out: Path, names: Sequence[str], *, identity: Path | None, 
     paths = [(name, out / name) for name in names] + ([("face.identity", identity)] if identity else [])
     part = part_of(path)
     try:
-        with part.open("xb", opener=_private) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:  # PNG is compressed already
+        # Stored, not compressed: PNG is compressed already.
+        with open(part, "xb", opener=_private) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
             for name, source in paths:
                 with source.open("rb") as content, archive.open(_entry(name, source.stat().st_size), "w") as entry:
                     shutil.copyfileobj(content, entry)

@@ -62,7 +62,12 @@ def test_scripts_need_three_calls(stranger, server):
     assert stranger.put("/api/people/s1/photographs/a.jpg", content=b"a photograph", headers=own).status_code == 201
     told = stranger.post("/api/people/s1/run?wait=true", json={"seed": 1}, headers=own).json()
     assert told["state"] == "written"
-    assert names(stranger.get("/api/people/s1/result.zip", headers=own)) == ["a.png", "a.preserved.png", "audit.json", "person-0001.report.html"]
+    assert names(stranger.get("/api/people/s1/result.zip", headers=own)) == [
+        "a.png",
+        "a.preserved.png",
+        "audit.json",
+        "person-0001.report.html",
+    ]
     assert stranger.delete("/api/people/s1", headers=own).status_code == 204
     assert not [path for path in server.patients.folder.rglob("*") if path.is_file()]
 
