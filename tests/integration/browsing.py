@@ -66,8 +66,9 @@ def upload(shown, photographs):
 
 def run(shown, verdict):
     """Anonymize, and wait for the verdict, a pattern."""
+    shown.evaluate("document.getElementById('verdict-word').textContent = ''")  # of an earlier call
     shown.click("#run")
-    shown.wait_for_selector("#s-result:not([hidden])")
+    shown.wait_for_selector("#verdict-word:not(:empty)")
     assert re.match(verdict, shown.inner_text("#verdict-word"))
 
 

@@ -104,20 +104,20 @@ class PageEngine:
             person = replace(planned, entries=entries)
             sources = [*job.photographs, *(mask for masks in painted for mask in masks), *([job.identity] if job.identity else [])]
             identity = load_identity(job.identity)
-            written = {"identity": job.keep_identity, "mark": choices.mark, "report": True}
-            with OutputFolder(job.out, [person], sources=sources, overwrite=False, **written) as folder:
+            kept = job.keep_identity
+            with OutputFolder(job.out, [person], sources=sources, overwrite=False, identity=kept, mark=choices.mark, report=True) as folder:
                 made = self._anonymizer(options, choices.method)
                 failure: Exception | None = None
                 try:
-                    batch.run([person], folder, made, identity=identity, save_identity=job.keep_identity, watch=tell)
+                    batch.run([person], folder, made, identity=identity, save_identity=kept, watch=tell)
                 except Exception as error:  # the record says it
                     failure = error
             audit = read_audit(job.out / AUDIT)
             if audit is None:
                 raise failure or VeraError("no audit was written: make the call again")
             (record,) = audit["people"]
-            kept = [read_mask_file(job.out, file["written"]) for file in record["files"] if file["written"]]
-            return {"record": record, "rings": kept}
+            outlines = [read_mask_file(job.out, file["written"]) for file in record["files"] if file["written"]]
+            return {"record": record, "rings": outlines}
 
     def _anonymizer(self, options: Options, method: str | None) -> PersonAnonymizer:
         if method not in self._made:
