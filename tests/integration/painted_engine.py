@@ -4,23 +4,27 @@ import numpy as np
 from PIL import Image
 from tests.unit.serve.fake_engine import RECOGNISER, FakeEngine
 
-SIZE = (400, 300)
-"""Height and width of all its pictures."""
+SIZE, LARGE = (400, 300), (5800, 8700)
+"""Height and width of all its pictures, and of those in files called `large`: 50 megapixels."""
 
 
-def picture(shade):
-    rows, columns = np.mgrid[0 : SIZE[0], 0 : SIZE[1]]
-    return Image.fromarray(np.stack([rows % 256, columns % 256, np.full(SIZE, shade)], axis=2).astype(np.uint8))
+def picture(shade, size=SIZE):
+    rows = np.arange(size[0], dtype=np.uint8)[:, None]  # from 0 to 255, again and again
+    columns = np.arange(size[1], dtype=np.uint8)[None, :]
+    return Image.fromarray(np.stack(np.broadcast_arrays(rows, columns, np.uint8(shade)), axis=2))
 
 
 class PaintedEngine(FakeEngine):
-    """Shows two faces in files called `two`, turned ones in `turned`; the person `review` gets a warning."""
+    """Shows two faces in files called `two`, turned ones in `turned`, 50 megapixels in `large`; the person `review` gets a warning."""
 
     def look(self, photograph, view, *, tell):
         found = super().look(photograph, view, tell=tell)
-        picture(80).save(view, "JPEG")
-        faces = [{"box": [90, 100, 210, 260], "outline": []}, {"box": [10, 10, 60, 70], "outline": []}]
-        found |= {"size": list(SIZE), "faces": faces[: 2 if "two" in photograph.name else 1], "warnings": []}
+        size = LARGE if "large" in photograph.name else SIZE
+        picture(80, size).save(view, "JPEG")
+        wide, high = size[1] / SIZE[1], size[0] / SIZE[0]
+        boxes = [[90 * wide, 100 * high, 210 * wide, 260 * high], [10, 10, 60, 70]]
+        faces = [{"box": box, "outline": []} for box in boxes]
+        found |= {"size": list(size), "faces": faces[: 2 if "two" in photograph.name else 1], "warnings": []}
         if "turned" in photograph.name:
             found |= {"turned": f"'{photograph.name}' is turned by 90 degrees: turn it upright", "warnings": ["it is dark"], "further": 1}
         return found

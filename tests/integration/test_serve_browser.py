@@ -110,6 +110,7 @@ def test_a_photograph_without_a_face_is_refused_in_words(page, tmp_path):
     assert "no face found" in page.inner_text("#verdict-said")
 
 
+@pytest.mark.slow
 def test_a_photograph_of_50_megapixels_is_painted_at_its_full_size(page, tmp_path):
     height, width = 5800, 8700
     grey = np.linspace(60, 200, width, dtype=np.uint8)

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 from tests.integration.browsing import chromium, needs_chromium, opened_page, paint, run, upload
-from tests.integration.painted_engine import PaintedEngine, picture
+from tests.integration.painted_engine import LARGE, PaintedEngine, picture
 from tests.integration.serving import TOKEN, free_port
 
 pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed: no check by axe-core")
@@ -193,6 +193,20 @@ def test_results_are_compared_zoomed_and_made_again(page, photographs):
     with page.expect_request("**/run") as asked:
         page.click("#run")
     assert (asked.value.post_data_json["use_identity"], "seed" in asked.value.post_data_json) == (True, False)
+
+
+def test_a_photograph_of_50_megapixels_is_painted_in_its_own_pixels(page, photographs):
+    upload(page, photographs("large.png"))
+    page.click("#painter button[data-text=one_to_one]")
+    paint(page, [(0.5, 0.45), (0.505, 0.45)])
+    assert page.evaluate("document.querySelector('#painter .sheet').style.width") == f"{LARGE[1]}px"
+    with page.expect_request("**/run") as asked:
+        run(page, "PASS")
+    (stroke,) = asked.value.post_data_json["drawn"]["1"]
+    assert stroke["radius"] == 12.0  # half of the width that is set, at 1:1
+    assert abs(stroke["points"][0][0] - 0.5 * LARGE[1]) <= 1
+    assert abs(stroke["points"][-1][0] - 0.505 * LARGE[1]) <= 1
+    assert all(abs(y - 0.45 * LARGE[0]) <= 1 for _, y in stroke["points"])
 
 
 def test_two_tabs_work_at_once(page, photographs, served):
