@@ -75,7 +75,7 @@ def run(shown, verdict):
 def paint(shown, places):
     """Paint one line with the brush through places, in shares of the picture's width and height."""
     shown.click("button[data-tool=brush]")
-    shown.locator("#painter .bar").scroll_into_view_if_needed()
+    shown.evaluate("document.querySelector('#painter .stage').scrollIntoView({ block: 'center' })")
     sheet = shown.locator("#painter .sheet").bounding_box()
     first, *others = [(sheet["x"] + sheet["width"] * x, sheet["y"] + sheet["height"] * y) for x, y in places]
     shown.mouse.move(*first)
