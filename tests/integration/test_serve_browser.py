@@ -1,6 +1,6 @@
 """The page in Debian's Chromium, with the shipped engine: the whole way of a pair, painted; its pictures go into the manual.
 
-VERA_SCREENSHOTS=docs .venv/bin/python -m pytest -m 'slow or not slow' tests/integration/test_serve_browser.py    makes these pictures anew
+VERA_SCREENSHOTS=docs .venv/bin/python -m pytest -m slow tests/integration/test_serve_browser.py    makes these pictures anew
 """
 
 import io
