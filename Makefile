@@ -31,9 +31,10 @@ demo: $(READY)
 
 # Two workers for the two cores of a small machine: WORKERS=8 make test  takes more, WORKERS=0 runs the tests in one process. A worker
 # that is done takes half of what another has left, so that neither waits. tests/conftest.py deals out the threads.
+# The end names failures, errors, and what was skipped: the page's tests where there is no Chromium (apt-get install chromium).
 WORKERS ?= 2
 test: lint
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal -r fEs
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow || { test $$? -eq 5 && echo "no test is marked slow yet: nothing was run"; }  # 5: none collected

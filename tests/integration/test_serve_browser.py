@@ -4,72 +4,43 @@ VERA_SCREENSHOTS=docs .venv/bin/python -m pytest -m slow tests/integration/test_
 """
 
 import io
-import os
-import re
-import shutil
-import signal
-import socket
-import subprocess
-import sys
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
 import skimage.data
 from PIL import Image, ImageEnhance
+from tests.integration.browsing import chromium, needs_chromium, opened_page, paint, review, run, screenshot, upload
+from tests.integration.serving import TOKEN, serving
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: no browser to test the page with")
-pytest.importorskip("starlette", reason="the extra `web` is not installed: no page to test")
-pytest.importorskip("uvicorn", reason="the extra `web` is not installed: no page to test")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (apt-get install chromium): no browser to test the page with"),
-]
-TOKEN = "a-token-of-the-browser-tests"
-PATIENCE = 600_000
-"""Milliseconds: two cores may have other work."""
+from vera.faces.photograph import write_png
+from vera.serve.strokes import paint as painted
+from vera.serve.strokes import read_strokes
+
+pytestmark = needs_chromium
+OUTPUTS = [f"000{number}{ending}" for number in (1, 2) for ending in (".png", ".preserved.png")]
+REPORT = ["person-0001.report.html", "person-0001.sheet.png"]
 
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
-    """`vera serve` as a process of its own: its address and its folder."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    """`vera serve` as a process of its own; at its end no photograph is left."""
     folder = tmp_path_factory.mktemp("served") / "private"
-    command = [sys.executable, "-m", "vera.cli", "serve", "--port", str(port), "--folder", str(folder), "--token", TOKEN]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as server:
-        assert f"http://127.0.0.1:{port}/?token={TOKEN}" in server.stdout.readline()
-        yield f"http://127.0.0.1:{port}", folder
-        server.send_signal(signal.SIGINT)
-        server.wait(timeout=60)
-    assert not [path for path in folder.rglob("*") if path.name != ".vera-serve-lock"]
+    with serving("--folder", folder) as (address, _):
+        yield address
+    assert [path.name for path in folder.rglob("*")] == [".vera-serve-lock"]
 
 
 @pytest.fixture(scope="module")
 def browser():
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with chromium() as opened:
         yield opened
-        opened.close()
 
 
 @pytest.fixture
 def page(browser, served):
-    """The opened page; a script error or a request to elsewhere fails the test."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-US", device_scale_factor=1)
-    shown, faults = context.new_page(), []
-    shown.set_default_timeout(PATIENCE)
-    shown.on("pageerror", lambda error: faults.append(str(error)))
-    shown.on("request", lambda request: faults.append(request.url) if not request.url.startswith((served[0], "blob:", "data:")) else None)
-    shown.goto(f"{served[0]}/?token={TOKEN}")
-    shown.wait_for_selector("#people button")
-    shown.click("#add-person")  # those of other tests are still there
-    yield shown
-    context.close()
-    assert not faults
+    with opened_page(browser, served, TOKEN) as shown:
+        yield shown
 
 
 @pytest.fixture
@@ -82,80 +53,51 @@ def pair(tmp_path):
     return [tmp_path / "before.png", tmp_path / "after.png"]
 
 
-def picture(shown, name, selector):
-    """A picture for the manual, where one is wanted."""
-    if folder := os.environ.get("VERA_SCREENSHOTS"):
-        shown.locator(selector).screenshot(path=Path(folder) / f"{name}.png")
-
-
-def upload(shown, photographs):
-    shown.locator("#files").set_input_files(photographs)
-    shown.locator("#cards svg").nth(len(photographs) - 1).wait_for()
-
-
 def wait_for_pictures(shown):
     """The page's policy forbids the browser to wait for an expression, so it is asked again and again."""
     while not shown.evaluate("[...document.querySelectorAll('#compare img')].every((image) => image.complete && image.naturalWidth)"):
         shown.wait_for_timeout(50)
 
 
-def run(shown, verdicts=("PASS", "REVIEW")):
-    shown.click("#run")
-    shown.wait_for_selector("#s-result:not([hidden])")
-    assert re.match("|".join(verdicts), shown.inner_text("#verdict-word"))
+def unpacked(content):
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
 
 
-def review(shown):
-    """Confirm the checklist, and give the ZIP's bytes."""
-    for box in shown.locator("#checklist input").all():
-        box.check()
-    shown.fill("#reviewer", "Dr Ito")
-    with shown.expect_download() as download:
-        shown.click("#confirm")
-    return Path(download.value.path()).read_bytes()
+def assert_equal(files, folder):
+    """The ZIP's files are those of a folder of `vera anonymize`, byte for byte; the audit differs in its seconds."""
+    for name in (*OUTPUTS, *REPORT):
+        assert files[name] == (folder / name).read_bytes(), name
+    assert set(files) == {*OUTPUTS, *REPORT, "audit.json", "review.json"}
 
 
-def test_the_whole_way_of_a_pair_gives_what_the_command_line_gives(page, pair, tmp_path, vera):
+def test_the_whole_way_of_a_painted_pair_gives_what_the_command_line_gives(page, pair, tmp_path, vera):
     upload(page, pair)
-    picture(page, "serve_1_photographs", "main > section:nth-of-type(1)")
-    page.check("#regions input[value=mouth]")
-    picture(page, "serve_2_keep", "#s-keep")
-    page.click("summary")
-    page.fill("#seed", "3")
-    page.fill("#person", "a")
-    run(page)
-    wait_for_pictures(page)
-    picture(page, "serve_5_result", "#s-result")
-    packed = zipfile.ZipFile(io.BytesIO(review(page)))
-    keep = ["--preserve", "mouth", "--person", "a", "--seed", "3", "--rename", "--out", tmp_path / "out"]
+    paint(page, [(0.48, 0.42), (0.52, 0.43)])
+    page.locator("#tabs button").nth(1).click()
+    paint(page, [(0.47, 0.42), (0.51, 0.44)])
+    page.check("input[name=way][value=cover]")
+    with page.expect_request("**/run") as asked:
+        run(page, "PASS|REVIEW")
+    sent = asked.value.post_data_json
+    masks = []
+    for number, path in enumerate(pair, 1):
+        width, height = Image.open(path).size
+        masks.append(path.with_suffix(".mask.png"))
+        mask = painted(read_strokes(sent["drawn"][str(number)]), (height, width))
+        write_png(masks[-1], mask)
+        assert mask[round(0.42 * height), round(0.48 * width)]
+        assert 0 < mask.mean() < 0.02
+    files = unpacked(review(page))
+    keep = ["--preserve", ",".join(map(str, masks)), "--method", "cover", "--rename", "--report", "--out", tmp_path / "out"]
     left, _, told = vera("anonymize", *pair, *keep)
     assert left == 0, told
-    for name in ("0001.png", "0001.preserved.png", "0002.png", "0002.preserved.png"):
-        assert packed.read(name) == (tmp_path / "out" / name).read_bytes(), name
-    assert {"audit.json", "review.json"} < set(packed.namelist())
-
-
-def test_a_painted_mask_is_kept_where_it_was_painted(page, pair):
-    upload(page, pair[:1])
-    page.click("button[data-tool=brush]")
-    page.locator("#painter .bar").scroll_into_view_if_needed()
-    sheet = page.locator("#painter .sheet").bounding_box()
-    at = [(sheet["x"] + sheet["width"] * x, sheet["y"] + sheet["height"] * y) for x, y in ((0.48, 0.42), (0.52, 0.43))]
-    page.mouse.move(*at[0])
-    page.mouse.down()
-    page.mouse.move(*at[1], steps=4)
-    page.mouse.up()
-    page.check("input[name=way][value=cover]")
-    run(page)
-    packed = zipfile.ZipFile(io.BytesIO(review(page)))
-    kept = np.asarray(Image.open(io.BytesIO(packed.read("0001.preserved.png")))) > 127
-    result = np.asarray(Image.open(io.BytesIO(packed.read("0001.png"))).convert("RGB"))
-    source = np.asarray(Image.open(pair[0]).convert("RGB"))
-    height, width = kept.shape
-    assert kept[round(0.42 * height), round(0.48 * width)]
-    assert not kept[round(0.30 * height), round(0.48 * width)]
-    assert 0 < kept.mean() < 0.02
-    assert (result[kept] == source[kept]).all()
+    assert_equal(files, tmp_path / "out")
+    for number, path in enumerate(pair, 1):
+        kept = np.asarray(Image.open(io.BytesIO(files[f"000{number}.preserved.png"]))) > 127
+        result = np.asarray(Image.open(io.BytesIO(files[f"000{number}.png"])).convert("RGB"))
+        assert (kept == (np.asarray(Image.open(masks[number - 1])) > 127)).all()
+        assert (result[kept] == np.asarray(Image.open(path).convert("RGB"))[kept]).all()
 
 
 def test_a_photograph_without_a_face_is_refused_in_words(page, tmp_path):
@@ -164,27 +106,56 @@ def test_a_photograph_without_a_face_is_refused_in_words(page, tmp_path):
     upload(page, [path])
     assert "No face found" in page.inner_text("#cards")
     assert path.name in page.inner_text("#cards")
-    run(page, ("REFUSED",))
+    run(page, "REFUSED")
     assert "no face found" in page.inner_text("#verdict-said")
 
 
-def test_a_call_is_cancelled_and_two_tabs_see_it(page, pair, served):
-    upload(page, pair[:1])
-    other = page.context.new_page()
-    other.goto(served[0])
+@pytest.mark.slow
+def test_a_photograph_of_50_megapixels_is_painted_at_its_full_size(page, tmp_path):
+    height, width = 5800, 8700
+    grey = np.linspace(60, 200, width, dtype=np.uint8)
+    canvas = Image.fromarray(np.broadcast_to(grey[None, :, None], (height, width, 3)).copy())
+    face = Image.fromarray(skimage.data.astronaut()[0:320, 80:380]).resize((3000, 3200), Image.Resampling.BICUBIC)
+    canvas.paste(face, (2800, 1200))
+    canvas.save(tmp_path / "large.jpg", quality=90)
+    upload(page, [tmp_path / "large.jpg"])
+    page.click("#painter button[data-text=one_to_one]")
+    page.locator("#radius").fill("3")
+    paint(page, [(0.5, 0.4), (0.505, 0.4)])
+    page.check("input[name=way][value=cover]")
+    run(page, "PASS|REVIEW")
+    files = unpacked(review(page))
+    kept = np.asarray(Image.open(io.BytesIO(files["0001.preserved.png"]))) > 127
+    result = np.asarray(Image.open(io.BytesIO(files["0001.png"])))
+    assert kept.shape == (height, width)
+    rows = np.flatnonzero(kept.any(axis=1))
+    assert rows[-1] - rows[0] < 6  # a line of three pixels
+    assert (result[kept] == np.asarray(Image.open(tmp_path / "large.jpg"))[kept]).all()
+
+
+@pytest.mark.slow
+def test_the_whole_way_with_a_new_face_and_its_pictures_for_the_manual(page, pair, tmp_path, vera):
+    upload(page, pair)
+    screenshot(page, "serve_1_photographs", "main > section:nth-of-type(1)")
+    page.check("#regions input[value=mouth]")
+    paint(page, [(0.62, 0.3), (0.64, 0.3)])
+    page.wait_for_selector("#regions input[value=mouth]")
+    screenshot(page, "serve_2_keep", "#s-keep")
+    page.click("#undo")
+    page.click("summary")
+    page.fill("#seed", "3")
+    page.fill("#person", "a")
+    screenshot(page, "serve_3_face", "#s-face")
     page.click("#run")
-    other.wait_for_selector("text=is being made")
-    page.click("#cancel")
-    page.wait_for_selector("text=Cancelled. Nothing was written.")
-    other.wait_for_selector("#people >> text=cancelled")
-
-
-def test_small_screens_dark_mode_and_german(page):
-    page.emulate_media(color_scheme="dark")
-    page.set_viewport_size({"width": 390, "height": 844})
-    page.select_option("#language", "de")
-    page.wait_for_selector("text=Fotos auswählen")
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    has_name = "(one) => one.textContent.trim() || one.ariaLabel || one.labels?.length"
-    controls = "[...document.querySelectorAll('button, input, select')]"
-    assert page.evaluate(f"{controls}.filter((one) => !({has_name})(one)).map((one) => one.id)") == []
+    page.wait_for_selector("#progress-said:has-text('/')")
+    screenshot(page, "serve_4_run", "#s-run")
+    page.wait_for_selector("#s-result:not([hidden])")
+    assert page.inner_text("#verdict-word").startswith(("PASS", "REVIEW"))
+    wait_for_pictures(page)
+    screenshot(page, "serve_5_result", "#s-result")
+    screenshot(page, "serve_6_review", "#s-review")
+    files = unpacked(review(page))
+    keep = ["--preserve", "mouth", "--person", "a", "--seed", "3", "--rename", "--report", "--out", tmp_path / "out"]
+    left, _, told = vera("anonymize", *pair, *keep)
+    assert left == 0, told
+    assert_equal(files, tmp_path / "out")

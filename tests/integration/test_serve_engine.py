@@ -1,4 +1,4 @@
-"""The page's engine and `vera anonymize` write the same: images and regions byte for byte, and the same records but for seconds."""
+"""The page's engine and `vera anonymize` write the same: images, regions and report byte for byte, and the same records but for seconds."""
 
 import json
 
@@ -40,11 +40,15 @@ def both(engine, vera, portrait, choices, *arguments):
     """Make one call by the engine and by the command line, and compare; what the engine gives."""
     steps = []
     page, line = (portrait.parent / name for name in ("page", "line"))
-    job = Job((portrait,), (1,), (None,), read_choices(choices), page)
+    view = portrait.parent / "view.jpg"
+    found = engine.look(portrait, view, tell=lambda *step: None)
+    assert (found["size"], len(found["faces"]), found["turned"]) == ([320, 300], 1, None)
+    assert Image.open(view).size == (300, 320)
+    job = Job((portrait,), (1,), (view,), (None,), read_choices(choices), page)
     made = engine.run(job, tell=lambda *step: steps.append(step))
-    left, _, told = vera("anonymize", portrait, *arguments, "--rename", "--out", line)
+    left, _, told = vera("anonymize", portrait, *arguments, "--rename", "--report", "--out", line)
     assert (left, made["record"]["status"]) == (0, "written"), told
-    for name in ("0001.png", "0001.preserved.png"):
+    for name in ("0001.png", "0001.preserved.png", "person-0001.report.html", "person-0001.sheet.png"):
         assert (page / name).read_bytes() == (line / name).read_bytes()
     assert records(page) == records(line)
     settings = [json.loads((folder / "audit.json").read_text("utf-8"))["settings"] for folder in (page, line)]
@@ -61,9 +65,6 @@ def test_a_painted_mask_and_a_named_region_under_a_cover(engine, vera, portrait)
     assert kept[131, 147]
     assert not kept[131, 153]
     assert made["rings"][0]
-    found = engine.look(portrait, portrait.parent / "view.jpg", tell=lambda *step: None)
-    assert (found["size"], len(found["faces"]), found["turned"]) == ([320, 300], 1, None)
-    assert Image.open(portrait.parent / "view.jpg").size == (300, 320)
 
 
 @pytest.mark.slow

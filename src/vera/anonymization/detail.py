@@ -79,7 +79,15 @@ def measured(image: Floats, where: Mask, widths: Sequence[float]) -> Detail | No
 
 
 def with_detail(
-    new: Floats, skin: Mask, features: Mask, plain: Floats, wanted: Detail | None, sharpness: Detail | None, unit: float, *, seed: int | None
+    new: Floats,
+    skin: Mask,
+    features: Mask,
+    plain: Floats,
+    wanted: Detail | None,
+    sharpness: Detail | None,
+    unit: float,
+    *,
+    seed: int | None,
 ) -> Floats:
     """A new face with the photograph's fine detail.
 

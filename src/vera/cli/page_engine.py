@@ -104,19 +104,20 @@ class PageEngine:
             person = replace(planned, entries=entries)
             sources = [*job.photographs, *(mask for masks in painted for mask in masks), *([job.identity] if job.identity else [])]
             identity = load_identity(job.identity)
-            with OutputFolder(job.out, [person], sources=sources, overwrite=False, identity=job.keep_identity, mark=choices.mark) as folder:
+            kept = job.keep_identity
+            with OutputFolder(job.out, [person], sources=sources, overwrite=False, identity=kept, mark=choices.mark, report=True) as folder:
                 made = self._anonymizer(options, choices.method)
                 failure: Exception | None = None
                 try:
-                    batch.run([person], folder, made, identity=identity, save_identity=job.keep_identity, watch=tell)
+                    batch.run([person], folder, made, identity=identity, save_identity=kept, watch=tell)
                 except Exception as error:  # the record says it
                     failure = error
             audit = read_audit(job.out / AUDIT)
             if audit is None:
                 raise failure or VeraError("no audit was written: make the call again")
             (record,) = audit["people"]
-            kept = [read_mask_file(job.out, file["written"]) for file in record["files"] if file["written"]]
-            return {"record": record, "rings": kept}
+            outlines = [read_mask_file(job.out, file["written"]) for file in record["files"] if file["written"]]
+            return {"record": record, "rings": outlines}
 
     def _anonymizer(self, options: Options, method: str | None) -> PersonAnonymizer:
         if method not in self._made:
@@ -129,8 +130,11 @@ class PageEngine:
         files = [uploaded] if uploaded else []
         strokes = dict(job.choices.drawn).get(job.numbers[position])
         if strokes:
-            photograph = job.photographs[position]
-            mask = paint(strokes, read_photograph(photograph).size)
+            photograph, view = job.photographs[position], job.views[position]
+            if not view.is_file():
+                raise VeraError(f"'{photograph.name}' was not looked at, so nothing can be painted on it: remove it, and add it again")
+            with Image.open(view) as shown:  # its header tells the photograph's size without decoding either
+                mask = paint(strokes, (shown.height, shown.width))
             if not mask.any():
                 raise VeraError(f"the mask painted on '{photograph.name}' is empty: paint what is to be kept, or undo all strokes")
             files.append(photograph.parent / ".painted.png")  # as no photograph can be called

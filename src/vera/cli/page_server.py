@@ -103,6 +103,7 @@ def _listening(address: str, port: int) -> socket.socket:
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         opened.bind((address, port))
+        opened.listen()  # a browser that is quicker than the server waits, instead of being refused
     except OSError as error:
         opened.close()
         raise VeraError(f"{address}:{port} can't be used ({error.strerror}): choose another with --port") from error

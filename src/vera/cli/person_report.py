@@ -15,13 +15,13 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from vera import __version__, files
+from vera.anonymization.assessment import PASS, REFUSED, REVIEW, assess
 from vera.cli.plan import Entry, PlannedPerson, report_files, shown
 from vera.cli.roles import role_of
 from vera.data.manifest import VIEWS
 from vera.types import Anonymized, Semantic
 
 TEMPLATES = Path(__file__).parents[1] / "assets" / "report"
-PASS, REVIEW, REFUSED = "PASS", "REVIEW", "REFUSED"
 MEANINGS = {
     PASS: "All photographs passed the verification and were written. Nothing in particular must be looked at.",
     REVIEW: "All photographs passed the verification and were written. A person must look at the points below.",
@@ -85,9 +85,11 @@ def write_report(
 
 def page(person: PlannedPerson, number: int, record: Mapping[str, Any], labels: Sequence[str], sheet: bytes) -> str:
     """The report's HTML."""
-    told = [neutral(text, person, number) for text in _messages(record)]
-    points = list(dict.fromkeys(told))
-    verdict = REFUSED if record["status"] != "written" else REVIEW if points else PASS
+    assessed = assess(record)
+    verdict = assessed.verdict
+    reasons = [record["reason"], *record.get("verification", {}).get("reasons", ())] if verdict == REFUSED else []
+    told = [neutral(text, person, number) for text in (*reasons, *assessed.warnings)]
+    points = list(dict.fromkeys([*told, *assessed.narrow]))  # the latter are made of numbers and a recogniser's name
     judged = record.get("verification", {})
     options = record.get("options", {})
     how = {
@@ -163,13 +165,6 @@ def _secrets(person: PlannedPerson) -> set[str]:
         names |= {path.stem, path.parent.name}
     found = names | {word for name in names for word in re.split(r"[\W_]+", name)}
     return {name for name in found if len(name) >= LEAST and name.lower() not in ORDINARY and role_of(name) != name.lower()}
-
-
-def _messages(record: Mapping[str, Any]) -> list[str]:
-    """Reasons of a refusal, or points to look at; not the reasons of earlier attempts."""
-    if record["status"] != "written":
-        return [record["reason"], *record.get("verification", {}).get("reasons", ())]
-    return [warning for warning in record.get("warnings", ()) if not warning.startswith("attempt ")]
 
 
 def _photographs(record: Mapping[str, Any], labels: Sequence[str]) -> list[dict[str, str]]:

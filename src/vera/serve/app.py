@@ -21,8 +21,8 @@ from starlette.routing import Route
 
 from vera import __version__
 from vera.files import printable
-from vera.serve.archive import zipped
-from vera.serve.bodies import Limits, read_body
+from vera.serve.archive import pack
+from vera.serve.bodies import Limits, Uploads, read_body
 from vera.serve.choices import LONGEST, read_choices
 from vera.serve.engine import Engine
 from vera.serve.jobs import Jobs
@@ -64,6 +64,7 @@ class Server:
         self.access, self.limits = access, limits or Limits()
         self.jobs = Jobs(make_engine)
         self.patients = Patients(folder, self.jobs, self.limits)
+        self.uploads = Uploads(folder, self.limits, self.patients.stored)
         self.page = {path.name: path.read_bytes() for path in (package_files("vera.serve") / "page").iterdir() if path.is_file()}
         person = "/api/people/{key}"
         routes = [
@@ -86,7 +87,7 @@ class Server:
             Route(person + "/results/{name}", self.result),
             Route(person + "/result.zip", self.download),
         ]
-        handlers: Any = {VeraError: _bad_input, HTTPException: _told}
+        handlers: Any = {VeraError: _bad_input, HTTPException: _told, OSError: _unwritten}
         self.app = Starlette(routes=routes, middleware=[Middleware(Guard, access=access)], exception_handlers=handlers)
 
     def close(self) -> None:
@@ -151,10 +152,10 @@ class Server:
 
     async def put_photograph(self, request: Request) -> Response:
         """Add a photograph: the body is the file."""
-        content = await read_body(request, min(self.limits.upload, self.limits.stored - self.patients.stored()), self.limits)
-        if not content:
-            raise VeraError("the photograph's file is empty: copy it again from the camera or the archive")
-        picture = await self.patients.add(request.path_params["key"], request.path_params["name"], content)
+        async with self.uploads.receive(request, self.limits.upload) as came:
+            if not came.size:
+                raise VeraError("the photograph's file is empty: copy it again from the camera or the archive")
+            picture = self.patients.add(request.path_params["key"], request.path_params["name"], came)
         return JSONResponse(picture.told(), status_code=201)
 
     async def delete_photograph(self, request: Request) -> Response:
@@ -185,16 +186,15 @@ class Server:
     async def put_mask(self, request: Request) -> Response:
         """A drawn mask as an image file, white for what is kept; an empty body takes it away."""
         patient, picture = self._picture(request)
-        content = await read_body(request, self.limits.upload, self.limits)
-        picture.mask = await self.patients.add_file(patient, f"mask-{picture.number}", content) if content else None
+        async with self.uploads.receive(request, self.limits.upload) as came:
+            self.patients.add_mask(patient, picture, came)
         return Response(status_code=204)
 
     async def put_identity(self, request: Request) -> Response:
         """The file of a face of an earlier visit; an empty body takes it away."""
         patient = self._patient(request)
-        content = await read_body(request, IDENTITY_LIMIT, self.limits)
-        patient.identity = await self.patients.add_file(patient, "earlier.identity", content) if content else None
-        self.patients.changed()
+        async with self.uploads.receive(request, IDENTITY_LIMIT) as came:
+            self.patients.add_identity(patient, came)
         return Response(status_code=204)
 
     # The call
@@ -226,7 +226,7 @@ class Server:
             raise VeraError(f"not all of the {CHECKS} points were confirmed: confirm each, or do not publish")
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         outcome = patient.outcome or {}
-        patient.review = {
+        review = {
             "reviewer": name.strip(),
             "time": now,
             "checklist": "SAFETY.md",
@@ -234,8 +234,11 @@ class Server:
             "vera": __version__,
             "verdict": outcome["verdict"],
         }
+        async with patient.packing:
+            patient.review = review
+            patient.download.unlink(missing_ok=True)  # of an earlier review
         self.patients.changed()
-        return JSONResponse(patient.review)
+        return JSONResponse(review)
 
     async def result(self, request: Request) -> Response:
         """An image of the result."""
@@ -249,10 +252,14 @@ class Server:
         patient = self._written(request)
         if patient.review is None and "authorization" not in request.headers:
             raise HTTPException(409, "nobody has reviewed the result: confirm the checklist first")
-        names = [name for file in (patient.outcome or {})["files"] for name in file] + ["audit.json"]
+        outcome = patient.outcome or {}
+        names = [name for file in outcome["files"] for name in file] + ["audit.json", *outcome["report"]]
         kept = patient.kept_identity if patient.choices and patient.choices.keep_identity else None
-        content = await asyncio.to_thread(zipped, patient.out, names, identity=kept, review=patient.review)
-        return Response(content, media_type="application/zip", headers={"content-disposition": 'attachment; filename="anonymized.zip"'})
+        async with patient.packing:  # it is made once, however often it is asked for
+            path = patient.download
+            if not path.is_file():
+                await asyncio.to_thread(pack, path, patient.out, names, identity=kept, review=patient.review)
+        return FileResponse(path, media_type="application/zip", filename="anonymized.zip")
 
     # What requests name
 
@@ -281,6 +288,11 @@ class Server:
 
 async def _bad_input(request: Request, error: VeraError) -> Response:
     return JSONResponse({"error": str(error)}, status_code=422)
+
+
+async def _unwritten(request: Request, error: OSError) -> Response:
+    said = f"the files of this person can't be read or written ({error.strerror}): free some space on the disk, and load the page again"
+    return JSONResponse({"error": said}, status_code=507)
 
 
 async def _told(request: Request, error: HTTPException) -> Response:

@@ -1,10 +1,15 @@
-"""Read the body of a request: no more bytes than allowed, and no slower."""
+"""Read the body of a request: no more bytes than allowed, and no slower. Texts come into memory, files go to the disk piece by piece."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
+import secrets
 import time
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -21,7 +26,7 @@ class Limits:
         whole: seconds for a whole body.
         photographs: most photographs of one person.
         people: most people at a time.
-        stored: most bytes of all uploads together.
+        stored: most bytes of all uploads together, those that are still on their way among them.
 
     """
 
@@ -34,8 +39,79 @@ class Limits:
     stored: int = 8 * 2**30
 
 
+@dataclass
+class StoredFile:
+    """A file of an upload.
+
+    Attributes:
+        path: where it lies.
+        size: its bytes, which count towards ``Limits.stored``.
+
+    """
+
+    path: Path
+    size: int
+
+
+class Uploads:
+    """Files on their way to this server. None is ever in memory as a whole, however many come at once.
+
+    Args:
+        folder: private folder, in which unfinished files lie under hidden names.
+        limits: how large and how slow they may be.
+        stored: function that gives the bytes of all files that are kept already.
+
+    """
+
+    def __init__(self, folder: Path, limits: Limits, stored: Callable[[], int]) -> None:
+        self.folder, self.limits, self.stored = folder, limits, stored
+        self.arriving = 0
+
+    @contextlib.asynccontextmanager
+    async def receive(self, request: Request, most: int) -> AsyncIterator[StoredFile]:
+        """Write a request's body to a new file, which is removed at the end of the context unless it was moved.
+
+        Args:
+            request: the request whose body was not read yet.
+            most: most bytes that it may have.
+
+        Raises:
+            HTTPException: as of :func:`pieces`, or 413 where all uploads together have too many bytes.
+
+        """
+        came = StoredFile(self.folder / f".incoming-{secrets.token_hex(8)}", 0)
+        try:
+            with os.fdopen(os.open(came.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                async for piece in pieces(request, most, self.limits):
+                    came.size += len(piece)
+                    self.arriving += len(piece)
+                    if self.arriving + self.stored() > self.limits.stored:
+                        full = f"all uploads together would have more than {self.limits.stored:,} bytes"
+                        raise HTTPException(413, f"{full}: close people that are done, or wait for other uploads")
+                    await asyncio.to_thread(file.write, piece)
+            yield came
+        finally:
+            self.arriving -= came.size
+            came.path.unlink(missing_ok=True)
+
+
 async def read_body(request: Request, most: int, limits: Limits) -> bytes:
-    """A request's body.
+    """A request's body as bytes, for short texts.
+
+    Args:
+        request: the request whose body was not read yet.
+        most: most bytes that it may have.
+        limits: how slow it may be.
+
+    Raises:
+        HTTPException: as of :func:`pieces`.
+
+    """
+    return b"".join([piece async for piece in pieces(request, most, limits)])
+
+
+async def pieces(request: Request, most: int, limits: Limits) -> AsyncIterator[bytes]:
+    """A request's body, piece by piece.
 
     Args:
         request: the request whose body was not read yet.
@@ -52,19 +128,19 @@ async def read_body(request: Request, most: int, limits: Limits) -> bytes:
     too_large = HTTPException(413, f"the upload is larger than {most:,} bytes, the most that is taken")
     if said is not None and int(said) > most:
         raise too_large
-    parts, size, end = [], 0, time.monotonic() + limits.whole
+    size, end = 0, time.monotonic() + limits.whole
     stream = request.stream()
-    try:
-        while True:
-            patience = min(limits.silence, end - time.monotonic())
-            part = await asyncio.wait_for(anext(stream), timeout=max(patience, 0.001))
-            size += len(part)
-            if size > most:
-                raise too_large
-            parts.append(part)
-    except StopAsyncIteration:
-        return b"".join(parts)
-    except TimeoutError as error:
-        raise HTTPException(408, "the upload is too slow: send it again") from error
-    except ClientDisconnect as error:
-        raise HTTPException(400, "the upload was broken off") from error
+    while True:
+        patience = min(limits.silence, end - time.monotonic())
+        try:
+            piece = await asyncio.wait_for(anext(stream), timeout=max(patience, 0.001))
+        except StopAsyncIteration:
+            return
+        except TimeoutError as error:
+            raise HTTPException(408, "the upload is too slow: send it again") from error
+        except ClientDisconnect as error:
+            raise HTTPException(400, "the upload was broken off") from error
+        size += len(piece)
+        if size > most:
+            raise too_large
+        yield piece

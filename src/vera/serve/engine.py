@@ -20,9 +20,10 @@ class Job:
     Attributes:
         photographs: files of the person's photographs, in their order.
         numbers: number of each photograph, to which ``choices.drawn`` refers.
+        views: the picture of each photograph that :meth:`Engine.look` wrote; strokes are in its pixels.
         masks: file of a drawn region of each photograph; None for none.
         choices: the user's choices on the page.
-        out: folder for the outputs; it is not there yet.
+        out: folder for the outputs and the report; it is not there yet.
         identity: file of a face of an earlier visit; None for none.
         keep_identity: file that takes the new face; None for none.
 
@@ -30,6 +31,7 @@ class Job:
 
     photographs: tuple[Path, ...]
     numbers: tuple[int, ...]
+    views: tuple[Path, ...]
     masks: tuple[Path | None, ...]
     choices: Choices
     out: Path

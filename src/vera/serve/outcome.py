@@ -4,35 +4,29 @@ from __future__ import annotations
 
 from typing import Any
 
-NARROW = 1.05
-"""DECISION: an output that is less than this many times the needed distance from its source is to be looked at twice."""
+from vera.anonymization.assessment import assess
 
 
 def outcome_of(record: dict[str, Any]) -> dict[str, Any]:
-    """A record's verdict and numbers.
-
-    PASS: verified, no warning, and every distance well above what is needed. REVIEW: verified, with a warning or a narrow distance.
-    REFUSED: nothing was written.
+    """A record's verdict (:mod:`vera.anonymization.assessment`) and its numbers.
 
     Args:
         record: a person's record of the audit.
 
     """
     judged = [_judged(one) for one in (record.get("verification") or {}).get("recognisers", [])]
-    warnings = [str(warning) for warning in record.get("warnings", [])]
-    narrow = any(one["nearest"] is None or one["nearest"] < NARROW * one["needed"] for one in judged)
-    written = record["status"] == "written"
+    assessed = assess(record)
     return {
-        "verdict": ("REVIEW" if warnings or narrow else "PASS") if written else "REFUSED",
-        "narrow": narrow,
+        "verdict": assessed.verdict,
         "seed": record.get("seed"),
         "identity": record.get("identity"),
         "attempt": record.get("attempt"),
         "seconds": record.get("seconds_in_all"),
         "reason": record.get("reason"),
-        "warnings": warnings,
+        "warnings": [*assessed.warnings, *assessed.narrow],
         "recognisers": judged,
         "files": [list(file["written"]) for file in record["files"]],
+        "report": list(record.get("report", {})),
     }
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import shutil
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from vera.files import printable, write_new
-from vera.serve.bodies import Limits
+from vera.files import printable
+from vera.serve.bodies import Limits, StoredFile
 from vera.serve.choices import Choices
 from vera.serve.engine import Job
 from vera.serve.jobs import RUN, Jobs, Task
@@ -33,20 +34,24 @@ class Picture:
     Attributes:
         number: its number, from 1, which it keeps.
         name: name of its file.
-        path: file of the picture.
-        stored: number of its bytes.
+        file: file of the uploaded picture.
         look: result of :meth:`vera.serve.engine.Engine.look`; None until then.
         problem: why it can't be used; None for nothing.
+        mask: a drawn region that was uploaded; None for none.
 
     """
 
     number: int
     name: str
-    path: Path
-    stored: int
+    file: StoredFile
     look: dict[str, Any] | None = None
     problem: str | None = None
-    mask: Path | None = None
+    mask: StoredFile | None = None
+
+    @property
+    def path(self) -> Path:
+        """The photograph's file."""
+        return self.file.path
 
     @property
     def view(self) -> Path:
@@ -72,7 +77,7 @@ class Patient:
     key: str
     folder: Path
     pictures: dict[int, Picture] = field(default_factory=dict)
-    identity: Path | None = None
+    identity: StoredFile | None = None
     state: str = "open"
     step: dict[str, Any] | None = None
     message: str | None = None
@@ -83,6 +88,7 @@ class Patient:
     runs: int = 0
     numbers: int = 0
     task: Task | None = None
+    packing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def out(self) -> Path:
@@ -94,14 +100,10 @@ class Patient:
         """The new face of the last call, where it is kept."""
         return self.folder / f"face-{self.runs}.identity"
 
-    def picture(self, number: int) -> Picture:
-        """A photograph by its number.
-
-        Raises:
-            KeyError: there is none.
-
-        """
-        return self.pictures[number]
+    @property
+    def download(self) -> Path:
+        """The ZIP of the last call, one before the review and one after it."""
+        return self.folder / f"download-{self.runs}{'-reviewed' if self.review else ''}.zip"
 
     def told(self) -> dict[str, Any]:
         """Plain values for the page."""
@@ -163,13 +165,13 @@ class Patients:
         self.known[key] = patient
         return patient
 
-    async def add(self, key: str, name: str, content: bytes) -> Picture:
+    def add(self, key: str, name: str, came: StoredFile) -> Picture:
         """Keep a photograph, and have it looked at.
 
         Args:
             key: key of the person.
             name: name of the file, without folders.
-            content: all bytes of the file.
+            came: the file that was uploaded; it is moved from there.
 
         Raises:
             VeraError: the name can't be used, there are too many photographs, or the person's call is being made.
@@ -183,9 +185,8 @@ class Patients:
         patient.numbers += 1
         folder = patient.folder / f"{patient.numbers}"
         folder.mkdir(mode=0o700)
-        picture = Picture(patient.numbers, name, folder / name, len(content))
-        patient.pictures[picture.number] = picture  # before the file is there, so that its bytes are counted
-        await asyncio.to_thread(write_new, picture.path, content, private=True)
+        picture = Picture(patient.numbers, name, _moved(came, folder / name))
+        patient.pictures[picture.number] = picture
         task = self.jobs.submit("look", picture.path, picture.view)
         self._when_done(task, lambda result: self._looked(patient, picture, result))
         self.changed()
@@ -193,15 +194,31 @@ class Patients:
 
     def stored(self) -> int:
         """Bytes of all uploads."""
-        return sum(picture.stored for patient in self.known.values() for picture in patient.pictures.values())
+        pictures = [picture for patient in self.known.values() for picture in patient.pictures.values()]
+        files = [*(picture.file for picture in pictures), *(picture.mask for picture in pictures)]
+        return sum(file.size for file in (*files, *(patient.identity for patient in self.known.values())) if file)
 
-    async def add_file(self, patient: Patient, name: str, content: bytes) -> Path:
-        """Keep a mask or a face of an earlier visit in a person's folder."""
-        path = patient.folder / name
-        path.unlink(missing_ok=True)
-        await asyncio.to_thread(write_new, path, content, private=True)
+    def add_mask(self, patient: Patient, picture: Picture, came: StoredFile) -> None:
+        """Keep a photograph's mask; an empty file takes it away.
+
+        Raises:
+            VeraError: the person's call is being made.
+
+        """
+        self._require_idle(patient)
+        picture.mask = _moved(came, patient.folder / f"mask-{picture.number}") if came.size else None
         self.changed()
-        return path
+
+    def add_identity(self, patient: Patient, came: StoredFile) -> None:
+        """Keep the file of a face of an earlier visit; an empty one takes it away.
+
+        Raises:
+            VeraError: the person's call is being made.
+
+        """
+        self._require_idle(patient)
+        patient.identity = _moved(came, patient.folder / "earlier.identity") if came.size else None
+        self.changed()
 
     def run(self, patient: Patient, choices: Choices) -> Task:
         """Put a person's call into the queue; an earlier result goes.
@@ -220,14 +237,15 @@ class Patients:
             raise VeraError(f"there is no photograph {strange[0]} to paint on: load the page again")
         self._drop_result(patient)
         patient.runs += 1
-        patient.choices, patient.state = choices, "waiting"
+        patient.choices, patient.state = replace(choices, drawn=()), "waiting"  # the strokes are many, and the job has them
         job = Job(
             photographs=tuple(picture.path for picture in patient.pictures.values()),
             numbers=tuple(numbers),
-            masks=tuple(picture.mask for picture in patient.pictures.values()),
+            views=tuple(picture.view for picture in patient.pictures.values()),
+            masks=tuple(picture.mask.path if picture.mask else None for picture in patient.pictures.values()),
             choices=choices,
             out=patient.out,
-            identity=patient.identity if choices.use_identity else None,
+            identity=patient.identity.path if patient.identity and choices.use_identity else None,
             keep_identity=patient.kept_identity if choices.keep_identity else None,
         )
         loop = asyncio.get_running_loop()
@@ -272,7 +290,8 @@ class Patients:
 
     def _drop_result(self, patient: Patient) -> None:
         shutil.rmtree(patient.out, ignore_errors=True)
-        patient.kept_identity.unlink(missing_ok=True)
+        for left in (patient.kept_identity, *patient.folder.glob("download-*.zip")):
+            left.unlink(missing_ok=True)
         patient.outcome = patient.review = patient.message = patient.step = None
         patient.rings, patient.state = [], "open"
 
@@ -313,6 +332,12 @@ class Patients:
             patient.message = self.cleaned(made["record"].get("reason") or "") or None
             patient.outcome["reason"] = patient.message
         self.changed()
+
+
+def _moved(came: StoredFile, path: Path) -> StoredFile:
+    """An uploaded file at its place."""
+    os.replace(came.path, path)
+    return StoredFile(path, came.size)
 
 
 def check_name(name: str) -> None:

@@ -24,8 +24,8 @@ class FakeEngine:
 
     def run(self, job, *, tell):
         person = job.choices.person
-        for step in range(600 if person == "slow" else 2):
-            tell("drawing", step, 600)
+        for step in range(10**6 if person == "slow" else 2):  # a slow call ends only by being cancelled
+            tell("drawing", step % 600, 600)
             time.sleep(0.05 if person == "slow" else 0)
         if person == "die":
             import os
@@ -45,6 +45,8 @@ class FakeEngine:
                 written[name] = hashlib.sha256(name.encode()).hexdigest()
             record["files"].append({"written": written})
         (job.out / "audit.json").write_text("{}")
+        (job.out / "person-0001.report.html").write_text("PASS")
+        record["report"] = {"person-0001.report.html": hashlib.sha256(b"PASS").hexdigest()}
         if job.keep_identity:
             job.keep_identity.write_bytes(b"face")
         return {"record": record, "rings": [[] for _ in job.photographs]}

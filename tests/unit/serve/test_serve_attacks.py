@@ -15,7 +15,7 @@ import pytest
 from tests.unit.serve.conftest import ACCESS, LIMITS, TOKEN
 
 from vera.serve.app import CHECKS, KINDS
-from vera.serve.archive import zipped
+from vera.serve.archive import pack
 from vera.serve.folder import PrivateFolder
 from vera.types import VeraError
 
@@ -142,7 +142,8 @@ def test_a_name_with_html_is_only_ever_data(page):
 @pytest.mark.parametrize("name", ["../a.png", "/a.png", "a\\b.png", ".a", "b/../../a.png"])
 def test_a_zip_has_no_name_that_leads_out(tmp_path, name):
     with pytest.raises(VeraError, match="leads out"):
-        zipped(tmp_path, [name], identity=None, review=None)
+        pack(tmp_path / "made.zip", tmp_path, [name], identity=None, review=None)
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_upload_that_is_too_large_is_refused_before_it_is_kept(page, server):
@@ -155,8 +156,63 @@ def test_an_upload_that_is_too_large_is_refused_before_it_is_kept(page, server):
     for number in range(2):
         assert page.put(f"/api/people/q{number}/photographs/a.jpg", content=b"x" * 2000).status_code == 201
     assert page.put(f"{KEY}/photographs/a.jpg", content=b"x" * 1500).status_code == 413  # all uploads together
+    assert page.put("/api/people/q0/photographs/1/mask", content=b"x" * 1500).status_code == 413  # a mask, too
+    assert page.put("/api/people/q0/photographs/1/mask", content=b"x" * 900).status_code == 204
+    assert page.put("/api/people/q0/identity", content=b"x" * 200).status_code == 413
+    assert not list(server.patients.folder.glob(".incoming-*"))
     assert page.post("/api/people/q0/run", content=b" " * (LIMITS.json + 1)).status_code == 413
     assert page.post("/api/people/q0/run", content=b"[" * 2000).status_code == 422
+
+
+def bodies(parts):
+    """A request whose body comes in these parts."""
+    from starlette.requests import Request
+
+    left = iter(parts)
+
+    async def receive():
+        part = next(left, None)
+        return {"type": "http.request", "body": part or b"", "more_body": part is not None}
+
+    return Request({"type": "http", "method": "PUT", "headers": []}, receive)
+
+
+def test_many_uploads_at_once_fill_neither_memory_nor_disk(tmp_path):
+    """With the token somebody could send many files at a time: none is held in memory, and all together have a limit."""
+    import asyncio
+    import tracemalloc
+
+    from starlette.exceptions import HTTPException
+
+    from vera.serve.bodies import Limits, Uploads
+
+    piece, count = b"x" * 2**16, 32
+    uploads = Uploads(tmp_path, Limits(stored=20 * count * len(piece)), lambda: 0)
+    on_disk = []
+
+    async def upload(pieces):
+        try:
+            async with uploads.receive(bodies([piece] * pieces), 2**30) as came:
+                on_disk.append(sum(path.stat().st_size for path in tmp_path.iterdir()))
+                await asyncio.sleep(0)
+                return came.size
+        except HTTPException as error:
+            return error.status_code
+
+    async def all_at_once(pieces):
+        return await asyncio.gather(*(upload(pieces) for _ in range(count)))
+
+    tracemalloc.start()
+    try:
+        assert asyncio.run(all_at_once(16)) == [16 * len(piece)] * count
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < 16 * len(piece) * count / 4
+    assert max(on_disk) > 16 * len(piece)
+    assert 413 in asyncio.run(all_at_once(64))
+    assert max(on_disk) <= uploads.limits.stored
+    assert (uploads.arriving, list(tmp_path.iterdir())) == (0, [])
 
 
 @pytest.mark.parametrize(("silence", "whole"), [(0.05, 9.0), (9.0, 0.05)])

@@ -46,8 +46,11 @@ def test_the_whole_way_of_a_pair(page, wait):
     assert page.post(f"{KEY}/review", json={"reviewer": " ", "checked": ALL}).status_code == 422
     assert page.post(f"{KEY}/review", json={"reviewer": "Dr Ito", "checked": ALL}).status_code == 200
     packed = page.get(f"{KEY}/result.zip")
-    outputs = ["before.png", "before.preserved.png", "after.png", "after.preserved.png", "audit.json"]
+    outputs = ["before.png", "before.preserved.png", "after.png", "after.preserved.png", "audit.json", "person-0001.report.html"]
     assert names(packed) == [*outputs, "face.identity", "review.json"]
+    assert page.post(f"{KEY}/review", json={"reviewer": "Dr Abe", "checked": ALL}).status_code == 200
+    with zipfile.ZipFile(io.BytesIO(page.get(f"{KEY}/result.zip").content)) as archive:
+        assert json.loads(archive.read("review.json"))["reviewer"] == "Dr Abe"  # not the ZIP of the review before
     told = run(page, wait, seed=6)  # another face: the review was of the other one
     assert (told["outcome"]["seed"], told["reviewed"]) == (6, False)
     assert page.delete(f"{KEY}/photographs/2").status_code == 204
@@ -59,7 +62,12 @@ def test_scripts_need_three_calls(stranger, server):
     assert stranger.put("/api/people/s1/photographs/a.jpg", content=b"a photograph", headers=own).status_code == 201
     told = stranger.post("/api/people/s1/run?wait=true", json={"seed": 1}, headers=own).json()
     assert told["state"] == "written"
-    assert names(stranger.get("/api/people/s1/result.zip", headers=own)) == ["a.png", "a.preserved.png", "audit.json"]
+    assert names(stranger.get("/api/people/s1/result.zip", headers=own)) == [
+        "a.png",
+        "a.preserved.png",
+        "audit.json",
+        "person-0001.report.html",
+    ]
     assert stranger.delete("/api/people/s1", headers=own).status_code == 204
     assert not [path for path in server.patients.folder.rglob("*") if path.is_file()]
 

@@ -41,7 +41,8 @@ function rebuildIf(element, signature, build) {
 }
 async function ask(method, path, body, raw = false) {
   const headers = method === "GET" ? {} : { "x-vera-mark": MARK };
-  const answer = await fetch(path, { method, headers, body: raw || body === undefined ? body : JSON.stringify(body) });
+  const answer = await fetch(path, { method, headers, body: raw || body === undefined ? body : JSON.stringify(body) })
+    .catch(() => { throw new Error(t("lost")); });
   if (answer.ok) return answer;
   let said = `${answer.status}`;
   try { said = (await answer.json()).error; } catch { /* an answer without a sentence: its number has to do */ }
@@ -422,7 +423,7 @@ function renderResult(person) {
       const several = outcome.recognisers.some((one) => one.between != null), columns = ["nearest", "needed", ...(several ? ["between", "alike"] : [])];
       const head = make("tr", {}, ...["recogniser", ...columns].map((key) => make("th", { scope: "col" }, t(key))));
       const rows = outcome.recognisers.map((one) => make("tr", {}, make("th", { scope: "row" }, one.name), ...columns.map((key) => cell(one[key]))));
-      parts.push(make("div", { class: "facts-scroll" }, make("table", {}, make("thead", {}, head), make("tbody", {}, ...rows))));
+      parts.push(make("div", { class: "facts-scroll", tabindex: "0", role: "group", "aria-label": t("distances") }, make("table", {}, make("thead", {}, head), make("tbody", {}, ...rows))));
     }
     if (outcome?.warnings.length) parts.push(make("h3", {}, t("warnings")), make("ul", {}, ...outcome.warnings.map((warning) => make("li", {}, warning))));
     if (written && outcome.seed != null) parts.push(make("p", { class: "hint" }, t("seed_is", { seed: outcome.seed, seconds: outcome.seconds?.toFixed(1) })));
@@ -539,9 +540,12 @@ function listen() {
     if (!shownKey && people.length) return show(people[0].key);
     render();
   });
-  news.addEventListener("error", () => {
+  news.addEventListener("error", async () => {
+    const ended = news.readyState === EventSource.CLOSED && (await fetch("/api/state").catch(() => null))?.status === 401;
+    $("lost").dataset.text = ended ? "ended" : "lost";  // a server that was started anew does not know this page
+    $("lost").textContent = t($("lost").dataset.text);
     $("lost").hidden = false;
-    if (news.readyState === EventSource.CLOSED) setTimeout(listen, 2000);
+    if (news.readyState === EventSource.CLOSED && !ended) setTimeout(listen, 2000);
   });
 }
 await speak(navigator.language.startsWith("de") ? "de" : "en");
