@@ -29,7 +29,7 @@ Complex = npt.NDArray[np.complex128]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 SPREAD = 2.0
-"""DECISION: Gaussian width, in frames, of what is averaged over time: a blink is seen, a landmark's error is not."""
+"""DECISION: Gaussian width, in frames, of the average over time: a blink is seen, a landmark's error is not."""
 PASSES = 3
 """Rounds in which the frames are laid over their mean shape."""
 KEYS = 3
@@ -72,7 +72,7 @@ def steady_subjects(subjects: Sequence[Subject]) -> list[Subject]:
     """Measurements of consecutive frames, averaged over time; complexion, beard, hair and toning are one for the whole clip.
 
     Args:
-        subjects: what is known of the face in each frame, in the order of time.
+        subjects: measurements of the face in each frame, in the order of time.
 
     """
     points = _averaged(np.stack([subject.points for subject in subjects]))
@@ -110,7 +110,7 @@ def each_frame(do: Callable[[Item], Result], frames: Sequence[Item], *, clip: bo
 
     Args:
         do: function of one frame.
-        frames: what it is called with.
+        frames: items that it is called with, one a frame.
         clip: False: these are single photographs, and the first error is raised as it is.
 
     Raises:

@@ -256,7 +256,7 @@ def scene_of(photograph: Photograph, face: AlignedFace, parsed: Tensor, *, mask:
 
     Args:
         photograph: the source photograph, ``(H, W, 3)`` uint8.
-        face: the aligned face.
+        face: the face, aligned for the parser.
         parsed: ``(K, S', S')`` class probabilities.
         mask: ``(H, W)``: drawn region to preserve.
         options: classes and regions to preserve, hair.

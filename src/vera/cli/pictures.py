@@ -65,7 +65,7 @@ def _stage_clip(frames: Sequence[Anonymized], folder: Path, facts: dict[str, Any
     """Write a clip without loss, to be looked at, and its preserved region, and see that all of them read back as they are.
 
     Args:
-        frames: the anonymized frames.
+        frames: the anonymized frames, in the order of time.
         folder: folder for the files.
         facts: name and times of the clip, as the audit says them.
         source_type: IPTC's term for how the pictures came about; None for no mark.

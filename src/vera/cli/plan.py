@@ -31,7 +31,7 @@ class Entry:
         digest: SHA-256 of the photograph's file, where it is known already.
         dicom: the output is ``name.dcm`` instead of ``name.png``.
         view: side from which it was taken (:data:`vera.data.manifest.VIEWS`); empty where the manifest does not say so.
-        clip: it is a short video, and the outputs are ``name.mkv``, ``name.mp4`` and ``name.preserved.mkv``.
+        clip: True for a short video; its outputs are ``name.mkv``, ``name.mp4`` and ``name.preserved.mkv``.
 
     """
 

@@ -44,7 +44,7 @@ class Clip:
         frames: frames in the order of time, upright, 8 bits, RGB; all have the digest of the file.
         times: time of each frame in units of ``time_base``, the first one 0.
         time_base: seconds.
-        warnings: what somebody should look at, or know.
+        warnings: sentences about things that somebody should look at, or know.
 
     """
 
@@ -119,8 +119,8 @@ def write_lossless(path: Path, frames: Iterable[Pixels | Mask], times: Sequence[
         path: file to write; it must not be there.
         frames: ``(H, W, 3)`` uint8 RGB each, or ``(H, W)`` bool (white = True).
         times: time of each frame, in units of ``time_base``.
-        time_base: seconds.
-        comment: how the pictures came about; empty for none.
+        time_base: unit of time in seconds.
+        comment: sentence on how the pictures came about; empty for none.
 
     Raises:
         OSError: it can't be written.
@@ -136,8 +136,8 @@ def write_viewing_copy(path: Path, frames: Iterable[Pixels], times: Sequence[int
         path: file to write; it must not be there.
         frames: ``(H, W, 3)`` uint8 RGB each.
         times: time of each frame, in units of ``time_base``.
-        time_base: seconds.
-        comment: how the pictures came about; empty for none.
+        time_base: unit of time in seconds.
+        comment: sentence on how the pictures came about; empty for none.
 
     Raises:
         OSError: it can't be written.

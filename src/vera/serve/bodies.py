@@ -44,8 +44,8 @@ class StoredFile:
     """A file of an upload.
 
     Attributes:
-        path: where it lies.
-        size: its bytes, which count towards ``Limits.stored``.
+        path: place of the file.
+        size: number of its bytes, which count towards ``Limits.stored``.
 
     """
 
@@ -58,7 +58,7 @@ class Uploads:
 
     Args:
         folder: private folder, in which unfinished files lie under hidden names.
-        limits: how large and how slow they may be.
+        limits: limits of their size and slowness.
         stored: function that gives the bytes of all files that are kept already.
 
     """
@@ -101,7 +101,7 @@ async def read_body(request: Request, most: int, limits: Limits) -> bytes:
     Args:
         request: the request whose body was not read yet.
         most: most bytes that it may have.
-        limits: how slow it may be.
+        limits: limits of its slowness.
 
     Raises:
         HTTPException: as of :func:`pieces`.
