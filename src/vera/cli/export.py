@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -91,8 +92,8 @@ def export_run(
     from vera.untrusted import read_text
 
     text = read_text(card, what=f"the model card {card}", limit=CARD)
-    with progress_bar(Console(stderr=True)) as progress:
-        apart = None if min_distance is None else _apart(min_distance, progress)
+    with nullcontext() if min_distance is None else progress_bar(Console(stderr=True)) as progress:
+        apart = None if min_distance is None or progress is None else _apart(min_distance, progress)
         bank = BankSettings(identities, seed=seed, pattern=pattern, alike=alike, truncation=truncation, axes=axes, apart=apart)
         written = write(
             run,
