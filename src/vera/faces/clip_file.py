@@ -222,7 +222,7 @@ def _write(
     with _as_os_error(), av.open(path, "w", container_options=WITHOUT_TRACES) as container:
         if comment:
             container.metadata["comment"] = comment
-        stream = None
+        stream: Any = None
         for pixels, time in zip(frames, times, strict=True):
             grey = pixels.ndim == 2
             if stream is None:

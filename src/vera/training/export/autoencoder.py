@@ -149,7 +149,7 @@ def _stage(state: Mapping[str, Any], network: Autoencoder) -> str:
 
 def _faces(config: Any) -> FaceDataset:
     """The run's data set."""
-    return build(config, "datamodule.dataset", FaceDataset, rooms=("data",), what=CONFIG)  # type: ignore[type-abstract]
+    return build(config, "datamodule.dataset", FaceDataset, packages=("data",), what=CONFIG)  # type: ignore[type-abstract]
 
 
 def _require_faces(dataset: FaceDataset) -> None:
