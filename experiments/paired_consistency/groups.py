@@ -16,6 +16,7 @@ from pathlib import Path
 from vera.evaluation.protocol.results import rounded
 from vera.evaluation.report.groups import LEAST, Judged, by_group, markdown
 from vera.evaluation.report.results import read
+from vera.files import write_into_run
 
 HERE = Path(__file__).parent
 JUDGED = Judged("dlib-hog-68", "dlib-resnet-128", "euclidean")
