@@ -181,7 +181,7 @@ OUTCOMES: dict[str, dict[str, str]] = {
     },
     "tests/unit/anonymization/test_anonymization_exemplar_identity.py": {
         "test_an_identity_has_the_shapes_and_ranges_of_a_drawn_one": NOT_READ,
-        "test_an_identity_of_the_earlier_format_is_refused": NOT_READ,
+        "test_an_identity_of_an_earlier_format_is_refused": NOT_READ,
         "test_an_identitys_facts_have_their_ranges": NOT_READ,
         "test_any_bytes_are_an_identity_or_one_sentence": "an identity, or one sentence",
     },

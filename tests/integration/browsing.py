@@ -75,7 +75,14 @@ def run(shown, verdict):
 def paint(shown, places):
     """Paint one line with the brush through places, in shares of the picture's width and height."""
     shown.click("button[data-tool=brush]")
-    shown.evaluate("document.querySelector('#painter .stage').scrollIntoView({ block: 'center' })")
+    shown.evaluate(
+        """([x, y]) => {
+            const stage = document.querySelector("#painter .stage"), sheet = stage.querySelector(".sheet");
+            stage.scrollIntoView({ block: "center" });
+            stage.scrollTo(sheet.offsetWidth * x - stage.clientWidth / 2, sheet.offsetHeight * y - stage.clientHeight / 2);
+        }""",
+        list(places[0]),
+    )
     sheet = shown.locator("#painter .sheet").bounding_box()
     first, *others = [(sheet["x"] + sheet["width"] * x, sheet["y"] + sheet["height"] * y) for x, y in places]
     shown.mouse.move(*first)

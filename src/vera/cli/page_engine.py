@@ -133,7 +133,7 @@ class PageEngine:
             photograph, view = job.photographs[position], job.views[position]
             if not view.is_file():
                 raise VeraError(f"'{photograph.name}' was not looked at, so nothing can be painted on it: remove it, and add it again")
-            with Image.open(view) as shown:  # its header tells the photograph's size without decoding either
+            with Image.open(view, formats=("JPEG",)) as shown:  # its header tells the photograph's size without decoding either
                 mask = paint(strokes, (shown.height, shown.width))
             if not mask.any():
                 raise VeraError(f"the mask painted on '{photograph.name}' is empty: paint what is to be kept, or undo all strokes")

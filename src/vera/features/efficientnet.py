@@ -7,6 +7,7 @@ test holds both to the same numbers. Parts have timm's names, so that bundles of
 from __future__ import annotations
 
 import importlib.util
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -149,8 +150,11 @@ class _InvertedResidual(nn.Module):
 
 def _convolution(inputs: int, outputs: int, *, size: int = 1, stride: int = 1, groups: int = 1) -> nn.Conv2d:
     if stride == 1:
-        return nn.Conv2d(inputs, outputs, size, padding=size // 2, groups=groups, bias=False)
-    return _Halving(inputs, outputs, size, stride=stride, groups=groups, bias=False)
+        made = nn.Conv2d(inputs, outputs, size, padding=size // 2, groups=groups, bias=False)
+    else:
+        made = _Halving(inputs, outputs, size, stride=stride, groups=groups, bias=False)
+    nn.init.normal_(made.weight, std=math.sqrt(2 * groups / (size * size * outputs)))  # features of random weights keep their scale
+    return made
 
 
 class _Halving(nn.Conv2d):
