@@ -1,5 +1,6 @@
 """The workers share the cores; shapes and types at the boundaries of these packages are checked in tests, and only there."""
 
+import logging
 import os
 import sys
 import warnings
@@ -34,8 +35,13 @@ def vera(monkeypatch, capfd):
 
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["vera", *map(str, arguments)])
+        before = logging.root.handlers[:]
         with pytest.raises(SystemExit) as left:
             main()
+        # A process of its own ends here; in this one Hydra's log would go on into the folder of an earlier test.
+        for handler in [one for one in logging.root.handlers if one not in before]:
+            logging.root.removeHandler(handler)
+            handler.close()
         out, err = capfd.readouterr()
         return left.value.code or 0, out, err
 
