@@ -7,13 +7,14 @@ python docs/measured.py --check   exit code 1 if the table is not what the resul
 from __future__ import annotations
 
 import json
-import re
 import sys
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-MARKED = re.compile(r"(<!-- measured: python docs/measured.py -->\n).*?(<!-- end of measured -->)", re.DOTALL)
+sys.path[:0] = [] if str(ROOT) in sys.path else [str(ROOT)]
+
+from docs.marked import settle_table  # noqa: E402
 
 
 def stored(experiment: str) -> list[dict[str, Any]]:
@@ -96,14 +97,7 @@ def table() -> str:
 
 def main() -> int:
     """Write or check the table."""
-    page = ROOT / "README.md"
-    text = page.read_text(encoding="utf-8")
-    made, found = MARKED.subn(lambda mark: mark[1] + table() + mark[2], text)
-    assert found == 1, "README.md lost the marks of the table"
-    if "--check" in sys.argv[1:]:
-        return int(made != text)
-    page.write_text(made, encoding="utf-8")
-    return 0
+    return settle_table(ROOT / "README.md", "measured", table(), check="--check" in sys.argv[1:])
 
 
 if __name__ == "__main__":

@@ -7,15 +7,17 @@ python docs/published.py --check   exit code 1 if the table is not what the file
 from __future__ import annotations
 
 import csv
-import re
 import sys
 from pathlib import Path
 
-from vera.evaluation.report.table import markdown_table
-
 HERE = Path(__file__).parent
+sys.path[:0] = [] if str(HERE.parent) in sys.path else [str(HERE.parent)]
+
+from docs.marked import settle_table  # noqa: E402
+
+from vera.evaluation.report.table import markdown_table  # noqa: E402
+
 QUOTED, PAGE = HERE / "published.csv", HERE / "peers.md"
-MARKED = re.compile(r"(<!-- published: python docs/published.py -->\n).*?(<!-- end of published -->)", re.DOTALL)
 COLUMNS = ("tool", "figure", "value", "on", "said_in", "page")
 
 
@@ -33,13 +35,7 @@ def table() -> str:
 
 def main() -> int:
     """Write or check the table."""
-    text = PAGE.read_text(encoding="utf-8")
-    made, found = MARKED.subn(lambda mark: mark[1] + table() + mark[2], text)
-    assert found == 1, "docs/peers.md lost the marks of the table"
-    if "--check" in sys.argv[1:]:
-        return int(made != text)
-    PAGE.write_text(made, encoding="utf-8")
-    return 0
+    return settle_table(PAGE, "published", table(), check="--check" in sys.argv[1:])
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ python experiments/paper/study.py tiny --out DIR --list             show the com
 
 The same command goes on after an interruption. DIR/study.json records each finished step with the digests of the bundles that it took
 and made, and its seconds: a step is passed over only where its command and these digests are the same, and nothing is overwritten where
-they are not. figures.py beside this script makes a table of what the study measured.
+they are not. figures.py beside this script prints a table of the results.
 """
 
 from __future__ import annotations

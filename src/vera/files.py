@@ -114,7 +114,7 @@ def finish(part: Path, path: Path) -> None:
         OSError: it can't be written.
 
     """
-    _sync_file(part)
+    sync_file(part)
     os.replace(part, path)
     sync_folder(path.parent)
 
@@ -160,7 +160,7 @@ def new_folder(path: Path) -> Iterator[Path]:
     try:
         yield part
         for file in part.rglob("*"):
-            sync_folder(file) if file.is_dir() else _sync_file(file)
+            sync_folder(file) if file.is_dir() else sync_file(file)
         sync_folder(part)
         os.rename(part, path)  # fails where a file or a folder with content came meanwhile
     except BaseException:
@@ -367,7 +367,16 @@ def _write_by(move: Callable[[Path, Path], None], path: Path, content: bytes, *,
     return path
 
 
-def _sync_file(path: Path) -> None:
+def sync_file(path: Path) -> None:
+    """Wait until a file's content is on the disk.
+
+    Args:
+        path: file that some other code has written.
+
+    Raises:
+        OSError: it can't be opened, or the disk fails.
+
+    """
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

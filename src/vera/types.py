@@ -120,6 +120,8 @@ BARE_FACE = (Semantic.SKIN, Semantic.EYES, Semantic.BROWS, Semantic.MOUTH, Seman
 """Classes of the face without ears and without what is worn."""
 FACE_SKIN = (Semantic.SKIN, Semantic.NOSE)
 """Classes that show bare skin of the face."""
+FACE_FEATURES = (Semantic.EYES, Semantic.BROWS, Semantic.MOUTH)
+"""Classes of the bare face that are no skin."""
 
 
 @dataclass(frozen=True, repr=False)

@@ -22,7 +22,7 @@ def converted(vera, tmp_path, size):
 
 @pytest.fixture
 def anonymized(vera, tmp_path):
-    """Anonymize the astronaut: (exit code, the person's record, names of what was written, what was said)."""
+    """Anonymize the astronaut: (exit code, the person's record, names of the outputs, text on stderr)."""
 
     def run(bundle, *options):
         Image.fromarray(skimage.data.astronaut()[:320, 80:380]).save(tmp_path / "photograph.png")

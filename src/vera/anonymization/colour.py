@@ -13,7 +13,6 @@ MIN_PIXELS = 200
 """DECISION: fewer pixels of the same class than this say nothing about the photograph's colours."""
 GAIN = (0.95, 1.2)
 """DECISION: limits of the contrast change."""
-"""Classes whose median colour is a face's tone."""
 SHIFT_LIMIT = 45.0
 """DECISION: most the colours are shifted (Lab units): more comes from a wrong segmentation, not from light or complexion."""
 OCTAVES = (0.0, 1.0, 2.0)

@@ -12,12 +12,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from vera.anonymization.colour import spread
+from vera.anonymization.colour import MIN_PIXELS, OCTAVES, spread
 from vera.anonymization.placement import Floats
 from vera.types import Mask
 
-OCTAVES = (0.0, 1.0, 2.0)
-"""Lower Gaussian width in pixels of each octave that gets the photograph's spread; the upper one is twice as wide (1 for the first)."""
 BROADEST = 0.04
 """DECISION: largest lower width, in eye distances, of the octaves in which detail is limited: freckles are smaller, features larger."""
 GAIN = (0.2, 1.3)
@@ -30,8 +28,6 @@ LOCAL = 0.06
 """Gaussian width, in eye distances, of the neighbourhood whose detail decides how much grain is added."""
 STRONGEST = 97.0
 """DECISION: percentile of the photograph's detail that the new face's levels off at: freckles and moles where it has none."""
-LEAST_PIXELS = 200
-"""Pixels below which nothing is known of a surface's detail."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +45,7 @@ class Detail:
 
 
 def octaves(unit: float) -> list[float]:
-    """Lower Gaussian widths in pixels: those of :data:`OCTAVES`, and doubled ones up to :data:`BROADEST`.
+    """Lower Gaussian widths in pixels: those in which skin gets the photograph's spread, and doubled ones up to :data:`BROADEST`.
 
     Args:
         unit: eye distance in pixels.
@@ -66,11 +62,11 @@ def measured(image: Floats, where: Mask, widths: Sequence[float]) -> Detail | No
 
     Args:
         image: ``(h, w, 3)`` RGB, 0 to 255.
-        where: ``(h, w)``: its pixels; with fewer than :data:`LEAST_PIXELS` nothing is known, and the result is None.
+        where: ``(h, w)``: its pixels; with fewer than :data:`MIN_PIXELS` nothing is known, and the result is None.
         widths: lower Gaussian width of each octave, in pixels.
 
     """
-    if int(where.sum()) < LEAST_PIXELS:
+    if int(where.sum()) < MIN_PIXELS:
         return None
     grey = image.mean(axis=2)
     found = [_octave(grey, width)[where] for width in widths]

@@ -14,7 +14,7 @@ import torch
 from vera.anonymization.detail import measured, octaves, with_detail
 from vera.anonymization.placement import Floats, Window, dilate, eye_distance, to_window
 from vera.anonymization.screened_poisson import FIXED, screened_poisson
-from vera.types import FACE_SKIN, AlignedFace, Mask, Photograph, Pixels, Semantic
+from vera.types import FACE_FEATURES, FACE_SKIN, AlignedFace, Mask, Photograph, Pixels, Semantic
 
 # DECISION: all lengths below are fractions of the distance between the eyes, unless they say pixels.
 MARGIN = 0.2
@@ -51,8 +51,6 @@ FEATURE_BORDER = 0.04
 """How far around eyes, brows and mouth their detail is measured."""
 ALL_SKIN = (Semantic.SKIN, Semantic.NOSE, Semantic.EARS, Semantic.NECK)
 """Classes of kept pixels whose shade the new skin has to meet."""
-FEATURES = (Semantic.EYES, Semantic.BROWS, Semantic.MOUTH)
-"""Classes whose sharpness is measured by itself."""
 
 
 def join(
@@ -89,7 +87,7 @@ def join(
     named = np.round(labels[..., 0])
     pixels = photograph.pixels[window.slices].astype(np.float32)
     skin = region & ~dilate(~region, DETAIL_INSET * unit) & (named == Semantic.SKIN)
-    features = region & dilate(np.isin(named, FEATURES), FEATURE_BORDER * unit)
+    features = region & dilate(np.isin(named, FACE_FEATURES), FEATURE_BORDER * unit)
     wanted, sharpness = (measured(pixels, where, octaves(unit)) for where in (skin, features))
     # From here on the source is known outside the covered region only.
     source = np.where(region[:, :, None], 0, pixels)

@@ -127,11 +127,7 @@ def _person_faults(
         output = _output(folder, file["written"], photograph)
         source = _source(originals.find(file), photograph)
         if source is None:
-            missing = f"the source {file.get('source', '')} of {photograph['name']} is not there, or is another file now"
-            if originals.whole:
-                yield missing
-            else:
-                found.notes.append(f"{who}: {missing}: say where the photographs are with --sources")
+            yield from _without_source(file, f" of {photograph['name']}", "where the photographs are", who, originals, found)
             yield from _mishandled(output, photograph)
             continue
         found.compared += 1
@@ -179,11 +175,7 @@ def _clip_faults(
         yield from _miscounted(output, known)
     path = originals.find(record["files"][0])
     if path is None:
-        missing = f"the source {record['files'][0].get('source', '')} is not there, or is another file now"
-        if originals.whole:
-            yield missing
-        else:
-            found.notes.append(f"{who}: {missing}: say where it is with --sources")
+        yield from _without_source(record["files"][0], "", "where it is", who, originals, found)
         return
     source = read_clip(path, record["clip"]["name"])
     if [frame.size for frame in source.frames] != [output.image.shape[:2] for output in outputs]:
@@ -191,6 +183,17 @@ def _clip_faults(
         return
     found.compared += 1
     yield from _judged_again(record, who, list(zip(source.frames, outputs, strict=True)), rechecker, found)
+
+
+def _without_source(
+    file: Mapping[str, Any], shown: str, where: str, who: str, originals: Originals, found: Inspection
+) -> Iterator[str]:
+    """A fault where all sources were given and one is missing; otherwise a note on how to give it."""
+    missing = f"the source {file.get('source', '')}{shown} is not there, or is another file now"
+    if originals.whole:
+        yield missing
+    else:
+        found.notes.append(f"{who}: {missing}: say {where} with --sources")
 
 
 def _judged_again(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import cv2
@@ -26,15 +26,13 @@ from vera.mosaic.masks import with_features
 from vera.mosaic.partners import PARTS
 from vera.mosaic.points import BROWS, EYES, extend
 from vera.mosaic.warping import Target, eroded, filled, resample, softened
-from vera.types import Mask, Points, Semantic, VeraError
+from vera.types import FACE_FEATURES, Mask, Points, Semantic, VeraError
 
 Floats = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.uint8]
 
 FOREHEAD_CLASSES = (Semantic.SKIN, Semantic.BROWS, Semantic.EYES, Semantic.NOSE, Semantic.GLASSES)
 """Classes that the rays to the hairline may cross."""
-FEATURES = (Semantic.EYES, Semantic.BROWS, Semantic.MOUTH)
-"""Classes that are no skin, and whose detail is their own."""
 EYES_FOLLOW = 0.7
 """DECISION: share of the change of colour that eyes take: their white is no skin, and would turn blue or yellow."""
 SOFT_BORDER = 0.006
@@ -91,10 +89,9 @@ class Subject:
         """The same face in a smaller crop: what is measured stays, pictures shrink."""
         image = cv2.resize(self.image, (size, size), interpolation=cv2.INTER_AREA)
         labels, region = (cv2.resize(a.astype(np.uint8), (size, size), interpolation=cv2.INTER_NEAREST) for a in (self.labels, self.region))
-        return Subject(
-            np.asarray(image, np.float32), np.asarray(labels, np.uint8), self.points, self.camera, self.smile, self.light,
-            region.astype(np.bool_), self.tone, self.beard, self.hair, self.toning,
-        )  # fmt: skip
+        return replace(
+            self, image=np.asarray(image, np.float32), labels=np.asarray(labels, np.uint8), region=np.asarray(region, dtype=np.bool_)
+        )
 
 
 @dataclass(frozen=True)
@@ -103,16 +100,23 @@ class NewFace:
 
     Attributes:
         image: ``(S, S, 3)`` RGB, 0 to 255; skin goes on beyond the region.
-        plain: ``(S, S)`` in [0, 1]: 1 on skin, 0 on eyes, brows and mouth.
         labels: ``(S, S)`` class numbers.
         points: ``(68, 2)`` landmarks in units of the crop.
 
     """
 
     image: Floats
-    plain: Floats
     labels: Labels
     points: Points
+
+    @property
+    def plain(self) -> Floats:
+        """``(S, S)`` in [0, 1]: 1 on plain skin, 0 on eyes, brows, mouth and nostrils; the search for a face does without it."""
+        size = len(self.labels)
+        height = np.array([0, NOSTRILS * eye_distance(self.points)])
+        nostrils = filled(np.vstack([self.points[31:36] - height, (self.points[31:36] + height)[::-1]]), size)
+        border = SOFT_BORDER * size
+        return softened(eroded(~np.isin(self.labels, FACE_FEATURES) & ~nostrils, round(border)), border)[..., 0]
 
 
 def observe(bank: ExemplarBank, image: Floats, labels: Labels, landmarks: Points) -> Subject:
@@ -204,7 +208,7 @@ class Fitter:
         flesh = softened(~np.isin(labels, (Semantic.EYES, Semantic.MOUTH)), border)[..., 0]
         lit = with_shine_of(lit, own, subject.light, flesh)
         image = to_rgb(lit if subject.toning is None else toned(lit, subject.toning))
-        return NewFace(image.clip(0, 255), _plain(labels, points), labels, points[:68])
+        return NewFace(image.clip(0, 255), labels, points[:68])
 
     def hair(self, subject: Subject) -> HairEdge:
         """The photograph's hair that lies over any new face."""
@@ -251,15 +255,6 @@ def _with_brown_irises(lab: Floats, points: Points) -> Floats:
         brown = np.dstack([BROWN[0] * lab[..., 0], np.full_like(lab[..., 0], BROWN[1]), np.full_like(lab[..., 0], BROWN[2])])
         lab = np.asarray((1 - share[..., None]) * lab + share[..., None] * brown, np.float32)
     return lab
-
-
-def _plain(labels: Labels, points: Points) -> Floats:
-    """``(S, S)``: 1 on plain skin, 0 on eyes, brows, mouth and nostrils."""
-    size = len(labels)
-    height = np.array([0, NOSTRILS * eye_distance(points)])
-    nostrils = filled(np.vstack([points[31:36] - height, (points[31:36] + height)[::-1]]), size)
-    border = SOFT_BORDER * size
-    return softened(eroded(~np.isin(labels, FEATURES) & ~nostrils, round(border)), border)[..., 0]
 
 
 def _labels(points: Points, subject: Subject) -> Labels:

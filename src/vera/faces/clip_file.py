@@ -7,7 +7,6 @@ in RGB, which keeps every bit, and as H.264 to be looked at.
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -242,11 +241,7 @@ def _write(
             container.mux(stream.encode(frame))
         if stream is not None:
             container.mux(stream.encode(None))
-    descriptor = os.open(path, os.O_RDONLY)  # as with pictures: the bytes are on the disk before the file gets its name
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    files.sync_file(path)  # as with pictures: the bytes are on the disk before the file gets its name
 
 
 @contextlib.contextmanager

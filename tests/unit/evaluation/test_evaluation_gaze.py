@@ -16,7 +16,7 @@ WIDTH = 40
 
 
 class Darkest:
-    """The middle of what is dark, where MediaPipe's network would give an iris."""
+    """A stand-in for MediaPipe's network: the centre of the dark pixels is the iris."""
 
     def setInput(self, blob):
         self.crop = blob[0].mean(axis=0)

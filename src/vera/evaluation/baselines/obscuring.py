@@ -86,7 +86,7 @@ class Baseline(ABC):
         """Paint over all photographs of one person; drawn ``masks`` are kept beside the classes.
 
         Raises:
-            Refused: no face is found in a photograph, or what is to be kept is not seen there.
+            Refused: no face is found in a photograph, or it does not show the region to keep.
 
         """
         drawn = [None] * len(photographs) if masks is None else masks
