@@ -15,7 +15,7 @@ import torch.nn.functional as F
 
 from vera.anonymization.clip import each_frame, key_frames, steady_subjects
 from vera.anonymization.exemplar_identity import ExemplarIdentity
-from vera.anonymization.exemplar_search import CANDIDATES, Picture, Search, SearchCandidate
+from vera.anonymization.exemplar_search import Picture, Search, SearchCandidate
 from vera.anonymization.joining import join
 from vera.anonymization.placement import Window, to_window
 from vera.anonymization.renderer import Request, SavedIdentity
@@ -25,7 +25,7 @@ from vera.bundle import BundleInfo
 from vera.exemplars.bank import ExemplarBank
 from vera.exemplars.fitting import Fitter, Subject, observe
 from vera.exemplars.hair import HairEdge
-from vera.exemplars.identity import STUBBLE, Appearance, Exemplar, deal, draw, pool
+from vera.exemplars.identity import STUBBLE, Appearance, Exemplar, deal, descendant, draw, pool
 from vera.exemplars.pose import eye_distance
 from vera.faces.alignment import align, resample, transform
 from vera.faces.marking import COMPOSITE_WITH_SYNTHETIC
@@ -180,8 +180,8 @@ class ExemplarCase:
         with self.request.clock("search"):
             while len(self._taken) < attempt and (candidate := next(self._found, None)):
                 self._taken.append(candidate)
-        number = self._taken[-1].number
-        return ExemplarIdentity(self._draw(number), self.renderer.info.digest, self.request.seed, number)
+        found = self._taken[-1]
+        return ExemplarIdentity(found.exemplar, self.renderer.info.digest, self.request.seed, found.number)
 
     def render(self, identity: SavedIdentity) -> list[Anonymized]:
         """The photographs with this identity."""
@@ -213,10 +213,11 @@ class ExemplarCase:
         hair = float(np.mean([view.subject.hair for view in self.views]))
         return Appearance(sex, tone, float(bank.facts["age_head"] @ read), max(beard, STUBBLE), hair)
 
-    def _draw(self, number: int) -> Exemplar:
-        search = number // CANDIDATES
-        seed, person, brown = self.request.seed, self.request.person, self.appearance.brown_eyes
-        return draw(self._dealt(search), seed=seed, person=person, number=number, search=search, brown_eyes=brown)
+    def _draw(self, number: int, stage: int, parent: Exemplar | None) -> Exemplar:
+        """The identity of a candidate of the search; in its later rounds, rows of a larger pool and faces farther from the mean join."""
+        seed, person, brown, search = self.request.seed, self.request.person, self.appearance.brown_eyes, stage // 2
+        drawn = draw(self._dealt(search), seed=seed, person=person, number=number, search=search, brown_eyes=brown)
+        return drawn if parent is None else descendant(parent, drawn, seed=seed, person=person, number=number)
 
     def _deal(self, search: int) -> npt.NDArray[np.int64]:
         """The rows that a search mixes."""
@@ -231,7 +232,8 @@ class ExemplarCase:
         # The recogniser that the bank's rows were chosen by (dlib's) is asked last: the others are harder to leave.
         order = sorted(range(len(request.recognisers)), key=lambda i: request.recognisers[i].name == self.renderer.bank.recogniser)
         return Search(
-            lambda number: [self._picture(self._draw(number), *one) for one in small],
+            self._draw,
+            lambda exemplar: [self._picture(exemplar, *one) for one in small],
             [request.recognisers[number] for number in order],
             [request.sources[number] for number in order],
             progress=request.progress,

@@ -8,14 +8,19 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from vera.anonymization.verification import Embedding
+from vera.exemplars.identity import Exemplar
 from vera.faces.recognition import Recogniser
 from vera.types import Pixels, Points, Progress
 
 CANDIDATES = 16
-"""DECISION: candidates of one search."""
-WANTED = (1.25, 1.2, 1.12, 1.12, 1.12)
+"""DECISION: candidates that are drawn before any is chosen."""
+CHILDREN = 8
+"""DECISION: candidates of each further round."""
+PARENTS = 4
+"""DECISION: candidates that those of the next round are made from: the farthest from the person so far."""
+WANTED = (1.25, 1.25, 1.25, 1.2, 1.2, 1.15, 1.12)
 """DECISION: distance to the sources, in thresholds of the recogniser, that a candidate must have by every recogniser, in each
-search: some people are hard to leave."""
+round: some people are hard to leave."""
 
 Picture = tuple[Pixels, Points]
 """A small photograph ``(S, S, 3)`` uint8 RGB with a new face, and the face's landmarks ``(68, 2)`` in its pixels."""
@@ -26,15 +31,19 @@ class SearchCandidate:
     """A face that the search looks at.
 
     Attributes:
-        number: number of the draw, from 0.
+        number: number of the candidate, from 0.
+        exemplar: the identity.
         pictures: one for each of the person's photographs.
+        look: embedding in the first photograph by the first recogniser.
         score: least distance to a source by the recognisers that have judged it, in their thresholds.
         judges: positions of these recognisers.
 
     """
 
     number: int
+    exemplar: Exemplar
     pictures: Sequence[Picture]
+    look: Embedding
     score: float = np.inf
     judges: set[int] = field(default_factory=set)
 
@@ -42,12 +51,14 @@ class SearchCandidate:
 class Search:
     """Candidates, best first; all that is drawn and judged is drawn and judged when it is asked for.
 
-    The first recogniser judges all candidates of a search. Those that it puts far from the sources are shown to the other
-    recognisers, the most distinctive one first: the one that lies farthest from the mean candidate. So two seeds do not end at much the
-    same face. When no candidate is far enough by all recognisers, a further search follows, with a lower demand.
+    The first recogniser judges all candidates. Those that it puts far from the sources are shown to the other recognisers, the most
+    distinctive one first: the one that lies farthest from the mean candidate. So two seeds do not end at much the same face. When no
+    candidate is far enough by all recognisers, further rounds follow, as in a genetic algorithm: each candidate of theirs takes some
+    traits of one of the best so far, and the others are drawn anew.
 
     Args:
-        render: makes the pictures of a candidate from its number.
+        draw: the identity of a candidate from its number, its round, and the identity that it descends from (None in the first round).
+        render: makes the pictures of an identity.
         recognisers: one recogniser or more, the one that is hardest to deceive first.
         sources: embeddings of the sources: for each recogniser, for each photograph, those of its views.
         progress: told of every candidate.
@@ -56,37 +67,50 @@ class Search:
 
     def __init__(
         self,
-        render: Callable[[int], Sequence[Picture]],
+        draw: Callable[[int, int, Exemplar | None], Exemplar],
+        render: Callable[[Exemplar], Sequence[Picture]],
         recognisers: Sequence[Recogniser],
         sources: Sequence[Sequence[Sequence[Embedding]]],
         *,
         progress: Progress | None = None,
     ) -> None:
-        self.render, self.recognisers, self.sources, self.progress = render, list(recognisers), list(sources), progress
+        self.draw, self.render, self.progress = draw, render, progress
+        self.recognisers, self.sources = list(recognisers), list(sources)
         self.rendered = 0
 
     def __iter__(self) -> Iterator[SearchCandidate]:
         """Candidates that are far enough, and at the end the others by their scores."""
         left: list[SearchCandidate] = []
-        looks: list[Embedding] = []
-        for wanted in WANTED:
-            for _ in range(CANDIDATES):
-                left.append(SearchCandidate(self.rendered, self.render(self.rendered)))
-                looks.append(self._judge(left[-1], 0))
-                self.rendered += 1
-                if self.progress:
-                    self.progress("searching for a different face", self.rendered, CANDIDATES)
-            for candidate in self._most_distinctive_first(left, looks):
+        parents: list[Exemplar | None] = [None]
+        for number, wanted in enumerate(WANTED):
+            left += [self._candidate(number, parents[i % len(parents)]) for i in range(CHILDREN if number else CANDIDATES)]
+            for candidate in _most_distinctive_first(left, self.recognisers[0]):
                 if self._far_enough(candidate, wanted):
                     left.remove(candidate)
                     yield candidate
+            parents = [candidate.exemplar for candidate in self._farthest(left)]
         for candidate in left:
             self._far_enough(candidate, -np.inf)
         yield from sorted(left, key=lambda candidate: (-candidate.score, candidate.number))
 
-    def _most_distinctive_first(self, candidates: Sequence[SearchCandidate], looks: Sequence[Embedding]) -> list[SearchCandidate]:
-        mean = np.mean(looks, axis=0)
-        return sorted(candidates, key=lambda candidate: -self.recognisers[0].distance(looks[candidate.number], mean))
+    def _candidate(self, number: int, parent: Exemplar | None) -> SearchCandidate:
+        """The next candidate of a round, rendered and judged by the first recogniser."""
+        exemplar = self.draw(self.rendered, number, parent)
+        made = SearchCandidate(self.rendered, exemplar, self.render(exemplar), np.zeros(0))
+        made.look = self._judge(made, 0)
+        self.rendered += 1
+        if self.progress:
+            self.progress("searching for a different face", self.rendered, CANDIDATES)
+        return made
+
+    def _farthest(self, candidates: Sequence[SearchCandidate]) -> list[SearchCandidate]:
+        """The :data:`PARENTS` farthest from the sources by all recognisers; each is shown to the others only if it may be among them."""
+        best: list[SearchCandidate] = []
+        for candidate in sorted(candidates, key=lambda one: (-one.score, one.number)):
+            if len(best) < PARENTS or self._far_enough(candidate, best[-1].score):
+                self._far_enough(candidate, -np.inf)
+                best = sorted([*best, candidate], key=lambda one: (-one.score, one.number))[:PARENTS]
+        return best
 
     def _far_enough(self, candidate: SearchCandidate, wanted: float) -> bool:
         """Whether every recogniser puts a candidate this far; it is shown to no further one after the first that does not."""
@@ -103,3 +127,8 @@ class Search:
         candidate.score = min(candidate.score, float(nearest / recogniser.refusal_threshold))
         candidate.judges.add(number)
         return seen[0]
+
+
+def _most_distinctive_first(candidates: Sequence[SearchCandidate], recogniser: Recogniser) -> list[SearchCandidate]:
+    mean = np.mean([candidate.look for candidate in candidates], axis=0)
+    return sorted(candidates, key=lambda candidate: -recogniser.distance(candidate.look, mean))

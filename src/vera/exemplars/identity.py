@@ -39,6 +39,8 @@ POOL = 32
 recoloured, look grey."""
 DEALT = 8
 """DECISION: rows of the pool that one search mixes, dealt anew for each seed: otherwise the search ends at much the same face for all."""
+NEW_ROW, NEW_TRAIT = 0.5, 0.4
+"""DECISION: chances that a row, and that each other trait of a descendant is not its parent's."""
 FEWEST = 6
 SPREAD_OF_POOL = 8.0
 """DECISION: where the bank has few rows of a complexion, those farther than this from the :data:`FEWEST` nearest (CIELAB units) are not
@@ -136,10 +138,13 @@ def pool(bank: ExemplarBank, wanted: Appearance, *, search: int = 0, leave_out: 
 
 
 def deal(rows: npt.NDArray[np.int64], *, seed: int, person: str, search: int) -> npt.NDArray[np.int64]:
-    """The rows of a pool that one search mixes: :data:`DEALT` of them in the pool's order, a function of (seed, person, search)."""
-    rng = np.random.default_rng(derived_seed(seed, person, search, "deal"))
-    dealt = rng.choice(len(rows), min(DEALT, len(rows)), replace=False)
-    return np.asarray(rows[np.sort(dealt)], dtype=np.int64)
+    """The rows of a pool that one search mixes: :data:`DEALT` of them in the pool's order, a function of (seed, person, search).
+
+    As with cards: seeds that follow one another get rows of one shuffle, so no two of them share a row until the pool is used up.
+    """
+    hands = max(len(rows) // DEALT, 1)
+    shuffled = np.random.default_rng(derived_seed(seed // hands, person, search, "deal")).permutation(len(rows))
+    return np.asarray(rows[np.sort(shuffled[DEALT * (seed % hands) :][:DEALT])], dtype=np.int64)
 
 
 def draw(rows: npt.NDArray[np.int64], *, seed: int, person: str, number: int, search: int = 0, brown_eyes: bool = False) -> Exemplar:
@@ -166,6 +171,36 @@ def draw(rows: npt.NDArray[np.int64], *, seed: int, person: str, number: int, se
         parts=np.asarray(parts, dtype=np.int64),
         exaggeration=float(rng.uniform(*EXAGGERATION)) * (1 + FARTHER * search),
         brown_eyes=brown_eyes,
+    )
+
+
+def descendant(parent: Exemplar, drawn: Exemplar, *, seed: int, person: str, number: int) -> Exemplar:
+    """An identity with most traits of one, and some of another.
+
+    Args:
+        parent: the identity that it resembles.
+        drawn: the one that gives a row, and each of its other traits by chance.
+        seed: 0 to 2^63 - 1.
+        person: id of the person, any text.
+        number: number of the draw, from 0; each number gives another face.
+
+    """
+    rng = np.random.default_rng(derived_seed(seed, person, number, "descendant"))
+    rows, new = parent.rows.copy(), np.setdiff1d(drawn.rows, parent.rows)
+    eyes = PARTS.index("eyes")
+    # The row of the eyes is the one that fits best: it stays, and its eyes with it.
+    others = np.flatnonzero(np.arange(len(rows)) != parent.parts[eyes])
+    if len(new) and rng.random() < NEW_ROW:
+        rows[rng.choice(others)] = rng.choice(new)
+    parts = np.where(rng.random() < NEW_TRAIT, drawn.parts, parent.parts)
+    parts[eyes] = parent.parts[eyes]
+    return Exemplar(
+        rows=rows,
+        weights=drawn.weights if rng.random() < NEW_TRAIT else parent.weights,
+        shapes=np.where(rng.random((len(REGIONS), 1)) < NEW_TRAIT, drawn.shapes, parent.shapes),
+        parts=parts,
+        exaggeration=drawn.exaggeration if rng.random() < NEW_TRAIT else parent.exaggeration,
+        brown_eyes=parent.brown_eyes,
     )
 
 

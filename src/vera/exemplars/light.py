@@ -26,7 +26,7 @@ DARKEST = 5.0
 """Lightness under which a factor says nothing."""
 KEPT_PERCENT = 80
 """DECISION: share of the skin's pixels that are fitted; the others (shine, moles, beard, a parser's mistakes) are outliers."""
-SAMPLES = 20_000
+SAMPLES = 6_000
 """Pixels that a fit looks at, at most."""
 EDGES = (3, 97)
 """DECISION: percentiles of the fitted pixels' places beyond which a field goes on as it is there: a quadratic one would run away, and

@@ -153,7 +153,8 @@ def _convolution(inputs: int, outputs: int, *, size: int = 1, stride: int = 1, g
         made = nn.Conv2d(inputs, outputs, size, padding=size // 2, groups=groups, bias=False)
     else:
         made = _Halving(inputs, outputs, size, stride=stride, groups=groups, bias=False)
-    nn.init.normal_(made.weight, std=math.sqrt(2 * groups / (size * size * outputs)))  # features of random weights keep their scale
+    if not made.weight.is_meta:  # there, it would do nothing but import torch's compiler, for seconds
+        nn.init.normal_(made.weight, std=math.sqrt(2 * groups / (size * size * outputs)))  # features of random weights keep their scale
     return made
 
 

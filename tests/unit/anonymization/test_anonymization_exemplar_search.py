@@ -5,7 +5,7 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from vera.anonymization.exemplar_search import CANDIDATES, WANTED, Search
+from vera.anonymization.exemplar_search import CANDIDATES, CHILDREN, PARENTS, WANTED, Search
 
 
 class Scores:
@@ -24,10 +24,18 @@ class Scores:
         return float(abs(a[0] - b[0]))
 
 
-def search(*recognisers, photographs=1):
-    return Search(
-        lambda number: [(np.int64(number), None)] * photographs, recognisers, [[[np.array([0.0])]] for _ in recognisers], progress=None
-    )
+ALL = CANDIDATES + CHILDREN * (len(WANTED) - 1)
+
+
+def search(*recognisers, photographs=1, descends=None):
+    """A search for candidates that are their numbers; ``descends`` takes each candidate's round and parent."""
+
+    def drawn(number, stage, parent):
+        if descends is not None:
+            descends.append((stage, parent))
+        return number
+
+    return Search(drawn, lambda number: [(np.int64(number), None)] * photographs, recognisers, [[[np.array([0.0])]] for _ in recognisers])
 
 
 def test_the_most_distinctive_of_those_far_enough_comes_first():
@@ -44,12 +52,22 @@ def test_a_candidate_is_as_far_as_the_nearest_recogniser_says():
     assert (first.number, first.score) == (3, 2.0)
 
 
-def test_a_further_search_asks_for_less():
-    between = (WANTED[0] + WANTED[1]) / 2
-    quick = Scores(lambda number: between if number == CANDIDATES + 2 else 0.1)
-    one = search(quick)
-    assert next(iter(one)).number == CANDIDATES + 2
-    assert one.rendered == 2 * CANDIDATES
+def test_a_further_round_descends_from_the_farthest():
+    """Also when only the second recogniser says which those are."""
+    quick, slow = Scores(lambda number: 1.0 + number / 1000), Scores(lambda number: 1.24 - number / 1000)
+    descends = []
+    list(search(quick, slow, descends=descends))
+    assert descends[:CANDIDATES] == [(0, None)] * CANDIDATES
+    best = sorted(range(CANDIDATES), key=lambda number: -min(1.0 + number / 1000, 1.24 - number / 1000))[:PARENTS]
+    assert [parent for _, parent in descends[CANDIDATES : CANDIDATES + CHILDREN]] == [*best, *best]
+    assert {stage for stage, _ in descends[CANDIDATES : CANDIDATES + CHILDREN]} == {1}
+
+
+def test_a_later_round_asks_for_less():
+    least = (WANTED[-2] + WANTED[-1]) / 2
+    one = search(Scores(lambda number: least if number == ALL - 2 else 0.1))
+    assert next(iter(one)).number == ALL - 2
+    assert one.rendered == ALL
 
 
 @pytest.mark.parametrize("photographs", [1, 2])
@@ -57,7 +75,7 @@ def test_without_a_far_one_all_are_looked_at_and_the_farthest_comes_first(photog
     quick, slow = Scores(lambda number: number / 1000), Scores(lambda number: 1.0)
     one = search(quick, slow, photographs=photographs)
     found = list(one)
-    assert one.rendered == len(found) == len(WANTED) * CANDIDATES
+    assert one.rendered == len(found) == ALL
     assert [candidate.number for candidate in found] == list(range(len(found) - 1, -1, -1))
     assert slow.shown == photographs * len(found)
 

@@ -65,6 +65,13 @@ def test_anonymizing_imports_no_framework_of_training(modules):
     assert not set(done.stderr.split()) & OF_TRAINING
 
 
+def test_loading_the_face_parser_imports_no_compiler():
+    """torch imports its compiler (and sympy with it, which takes seconds) where a tensor without memory is filled by chance."""
+    code = f"from vera.faces.parser_choice import choose_parser; choose_parser(None, device='cpu'); {IMPORTED}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "sympy" not in done.stderr.split()
+
+
 @pytest.mark.slow
 def test_a_whole_call_imports_no_framework_of_training(tmp_path):
     skimage_data = pytest.importorskip("skimage.data")

@@ -6,10 +6,11 @@ from tests.reference.drawn_bank import SIZE, drawn_face
 
 from vera import bundle
 from vera.exemplars.fitting import Fitter, _with_brown_irises, observe
-from vera.exemplars.identity import Appearance, deal, draw, pool
+from vera.exemplars.identity import Appearance, deal, descendant, draw, pool
 from vera.exemplars.layout import INNER_LIPS, MOUTH, Frontal, mouth_is_open, opening_of, target
 from vera.exemplars.pose import eye_distance, fit_camera
 from vera.mosaic.colour import to_lab, to_rgb
+from vera.mosaic.partners import PARTS
 from vera.mosaic.points import EYES, extend
 from vera.types import Semantic, VeraError
 
@@ -135,6 +136,28 @@ def test_a_deal_is_a_function_of_seed_person_and_search():
     for other in ({"seed": 2}, {"person": "q"}, {"search": 1}):
         assert not np.array_equal(first, deal(rows, **{"seed": 1, "person": "p", "search": 0, **other}))
     assert sorted(deal(rows[:4], seed=1, person="p", search=0)) == [0, 1, 2, 3]
+
+
+def test_seeds_that_follow_one_another_share_no_row_until_the_pool_is_used_up():
+    hands = [set(deal(np.arange(28), seed=seed, person="p", search=0).tolist()) for seed in range(4)]
+    assert len(hands[0] | hands[1] | hands[2]) == 24
+    assert hands[3] not in hands[:3]
+
+
+def test_a_descendant_has_traits_of_its_parent_and_of_another_and_no_other_eyes():
+    parent, drawn = (draw(np.arange(9), seed=0, person="p", number=number) for number in (0, 1))
+    children = [descendant(parent, drawn, seed=0, person="p", number=number) for number in range(40)]
+    eyes = PARTS.index("eyes")
+    for child in children:
+        assert set(child.rows) <= {*parent.rows, *drawn.rows}
+        assert len(set(child.rows)) == len(child.rows) == len(parent.rows)
+        assert child.rows[child.parts[eyes]] == parent.rows[parent.parts[eyes]]
+        assert child.exaggeration in (parent.exaggeration, drawn.exaggeration)
+        for shape, one, other in zip(child.shapes, parent.shapes, drawn.shapes, strict=True):
+            assert (shape == one).all() or (shape == other).all()
+    kept = np.mean([(child.shapes == parent.shapes).all(axis=1) for child in children])
+    assert 0.5 < kept < 0.75
+    assert len({child.rows.tobytes() + child.shapes.tobytes() for child in children}) > 20
 
 
 @pytest.mark.parametrize("role", [0, 1])
