@@ -26,6 +26,10 @@ LEAST_CHANGED = 0.9
 """DECISION: least share of the replaced region's pixels that differ visibly from the source."""
 VISIBLE = 2
 """Grey levels, in at least one channel, from which a pixel counts as changed."""
+PLACES = {"an eye": (range(36, 42), range(42, 48)), "the nose": (range(30, 31),), "a corner of the mouth": (range(48, 49), range(54, 55))}
+"""Landmarks of the old face whose means must be covered or preserved."""
+MOST_MISPLACED = 1
+"""DECISION: how many of these five may lie elsewhere: detectors differ by a little."""
 CONTEXT = 0.6
 """Margin around the landmarks that a recogniser is given, as a share of their extent."""
 MIRRORED = np.array(
@@ -79,7 +83,8 @@ class Verifier:
     Requirements: a face is found in every output where a new one was drawn; every recogniser puts every output at its refusal threshold
     or farther from every source of the person (over mirrored and rescaled views); every two outputs of a new face are closer to each
     other than the threshold, for every recogniser; every pixel outside the replaced region is the source's; at least
-    :data:`LEAST_CHANGED` of the replaced pixels changed; no face that any detector finds anywhere in an output, in any quarter turn, is
+    :data:`LEAST_CHANGED` of the replaced pixels changed; eyes, nose and mouth of the old face, as a further detector sees them, are
+    covered or preserved; no face that any detector finds anywhere in an output, in any quarter turn, is
     the person to any recogniser. Faces that stay by choice (bystanders) are only refused below the plain threshold: they are other
     people, whom a wider one would take for the person more often.
 
@@ -107,6 +112,7 @@ class Verifier:
         self.new_face = new_face
         self.photographs, self.faces = list(photographs), list(faces)
         self.detector, self.recognisers, self.others = detector, list(recognisers), list(others)
+        self.seen = [search_turns(self.others, photograph, turns=(UPRIGHT,)) if face else [] for photograph, face in self._pairs()]
         self.sources = [
             [embeddings(recogniser, photograph.pixels, face.landmarks, scales=(1.0,)) if face else [] for photograph, face in self._pairs()]
             for recogniser in self.recognisers
@@ -138,8 +144,11 @@ class Verifier:
         reasons: list[str] = []
         how = list(handlings) or [RENDERED] * len(outputs)
         shares = [_changed(photograph, output) for photograph, output in zip(self.photographs, outputs, strict=True)]
-        for photograph, face, output, handling, share in zip(self.photographs, self.faces, outputs, how, shares, strict=True):
+        for photograph, face, seen, output, handling, share in zip(
+            self.photographs, self.faces, self.seen, outputs, how, shares, strict=True
+        ):
             reasons += pixel_faults(photograph, output) + handling_faults(output, handling, face_found=face is not None)
+            reasons += misplaced(output, face, seen) if face else []
             if handling == RENDERED and share < LEAST_CHANGED:
                 reasons.append(f"{output.name}: only {share:.0%} of the replaced region really changed")
         looks = [self._look(output, face) for output, face in zip(outputs, self.faces, strict=True)]
@@ -267,6 +276,36 @@ def pixel_faults(photograph: Photograph, output: Anonymized) -> list[str]:
         found.append(f"{output.name}: {count} pixels outside the replaced region changed")
     if count := int((output.preserved & covered).sum()):
         found.append(f"{output.name}: {count} preserved pixels are in the replaced region")
+    return found
+
+
+def misplaced(output: Anonymized, face: DetectedFace, seen: Sequence[TurnedFind]) -> list[str]:
+    """Say whether the new face lies beside the old one, as wrong landmarks place it: a sentence for each detector that sees so.
+
+    Args:
+        output: the output with its regions.
+        face: the source's face by the landmarks that the output was made with.
+        seen: upright finds of further detectors in the source; of each, the one that lies nearest to the face is looked at.
+
+    """
+    covered = output.preserved | output.replaced if output.hair_edge is None else output.preserved | output.replaced | output.hair_edge
+    height, width = covered.shape
+    found = []
+    for detector in sorted({find.detector for find in seen}):
+        old = max((find.face for find in seen if find.detector == detector), key=lambda one: overlap(one.box, face.box))
+        if overlap(old.box, face.box) == 0:
+            continue  # another person's
+        bare = []
+        for name, places in PLACES.items():
+            for place in places:
+                x, y = np.round(old.landmarks[list(place)].mean(axis=0)).astype(int)
+                if 0 <= x < width and 0 <= y < height and not covered[y, x]:
+                    bare.append(name)
+        if len(bare) > MOST_MISPLACED:
+            found.append(
+                f"{output.name}: the new face does not lie where {detector} sees the old one ({', '.join(dict.fromkeys(bare))} is not "
+                "covered): the landmarks are wrong, give better ones (--landmarks)"
+            )
     return found
 
 

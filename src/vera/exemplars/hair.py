@@ -29,6 +29,10 @@ LEAST_CONTRAST = 22.0
 """DECISION: CIELAB distance between hair and skin below which colours do not tell them apart."""
 NEARER = 0.7
 """DECISION: share of the distance to the skin's colour below which a pixel has the hair's: skin in the shade of a fringe is skin."""
+LEAST_HUE = 8.0
+"""DECISION: distance in the two colour axes of CIELAB below which hues do not tell hair from skin."""
+STRIP = 0.06
+"""DECISION: width, in units of the side, of the strip along the hairline in which hair can turn out to be skin."""
 LEAST_HAIR = 0.01
 """Share of the crop that must be hair for its colour to be known."""
 SHADE = (0.2, 0.5)
@@ -54,7 +58,9 @@ class HairEdge(NamedTuple):
 
 
 def with_fringe(lab: Floats, labels: npt.NDArray[np.uint8], landmarks: Points) -> npt.NDArray[np.uint8]:
-    """Class numbers in which a fringe that the parser took for forehead is hair: above the brows, skin of the hair's colour.
+    """Class numbers with a mended hairline: above the brows, skin of the hair's colour is hair, and hair of the skin's hue is skin.
+
+    A parser takes a fringe for forehead, and skin beside the hair for hair: kept, it would be a second hairline.
 
     Args:
         lab: ``(S, S, 3)`` CIELAB of the crop.
@@ -75,10 +81,20 @@ def with_fringe(lab: Floats, labels: npt.NDArray[np.uint8], landmarks: Points) -
         return labels
     smooth = cv2.GaussianBlur(lab, (0, 0), SPECK * size / 2)
     to_hair, to_skin = (np.linalg.norm(smooth - colour, axis=2) for colour in (hair_colour, skin_colour))
-    fringe = (to_hair < NEARER * to_skin) & above & np.isin(labels, (Semantic.SKIN, Semantic.BROWS))
-    width = max(1, round(SPECK * size))
-    fringe = cv2.morphologyEx(fringe.astype(np.uint8), cv2.MORPH_OPEN, np.ones((width, width), np.uint8)) > 0
-    return np.where(fringe, np.uint8(Semantic.HAIR), labels)
+    fringe = _without_specks((to_hair < NEARER * to_skin) & above & np.isin(labels, (Semantic.SKIN, Semantic.BROWS)))
+    mended = np.where(fringe, np.uint8(Semantic.HAIR), labels)
+    if np.linalg.norm(skin_colour[1:] - hair_colour[1:]) < LEAST_HUE:
+        return mended
+    # Shine on hair is as light as skin, and skin in the shade as dark as hair: lightness alone says nothing here.
+    hue_to_hair, hue_to_skin = (np.linalg.norm(smooth[..., 1:] - colour[1:], axis=2) for colour in (hair_colour, skin_colour))
+    bare = (hue_to_skin < NEARER * hue_to_hair) & (to_skin < to_hair) & above & hair
+    bare &= _dilated(mended == Semantic.SKIN, round(STRIP * size))
+    return np.where(_without_specks(bare), np.uint8(Semantic.SKIN), mended)
+
+
+def _without_specks(mask: Mask) -> Mask:
+    width = max(1, round(SPECK * len(mask)))
+    return np.asarray(cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, np.ones((width, width), np.uint8)) > 0, dtype=np.bool_)
 
 
 def hair_edge(image: Floats, labels: npt.NDArray[np.uint8], region: Mask, over: Mask) -> HairEdge:

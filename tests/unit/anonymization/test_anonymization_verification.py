@@ -9,7 +9,7 @@ from vera.anonymization.verification import MIRRORED, Verifier
 from vera.faces.detection import DlibDetector
 from vera.faces.photograph import photograph_from_pixels
 from vera.faces.recogniser_choice import embedded_recognisers
-from vera.faces.turns import quick_detectors
+from vera.faces.turns import TurnedFind, quick_detectors
 from vera.types import Anonymized
 
 from .conftest import Detector, Recogniser, face_points
@@ -64,6 +64,17 @@ def test_a_face_nobody_finds_is_refused(photograph, replaced):
     for detector in (Detector(), Detector(face_points((20.0, 20.0), 0.3))):
         verdict = verifier(photograph, detector=detector).judge([output(photograph, replaced, 40)])
         assert any("no face is found" in reason for reason in verdict.reasons)
+
+
+@pytest.mark.parametrize(("moved", "right"), [((0.0, 0.0), True), ((70.0, 0.0), False), ((0.0, -70.0), False), ((500.0, 0.0), True)])
+def test_a_face_beside_the_old_one_is_refused(photograph, replaced, moved, right):
+    """As wrong landmarks put it there; a face that another detector sees somewhere else is somebody else's."""
+    judge = verifier(photograph)
+    (face,) = Detector(face_points() + np.array(moved)).detect(photograph)
+    judge.seen = [[TurnedFind(face, 0, "second")]]
+    verdict = judge.judge([output(photograph, replaced, 40)])
+    assert verdict.passed == right, verdict.reasons
+    assert right or "does not lie where second sees the old one" in verdict.reasons[0]
 
 
 def test_outputs_that_do_not_match_each_other_are_refused(photograph, replaced):

@@ -144,6 +144,26 @@ def test_a_fringe_that_the_parser_takes_for_forehead_is_hair(hair, found):
     np.testing.assert_array_equal(changed[~fringe], given[~fringe])
 
 
+@pytest.mark.parametrize(("strip_colour", "found"), [((55, 11, 15), True), ((60, 3, 4), False)])
+def test_a_strip_of_skin_that_the_parser_takes_for_hair_is_skin(strip_colour, found):
+    """Skin in the shade is; shine on hair, as light as skin but of the hair's hue, is not."""
+    _, labels, marks = drawn_face(5)
+    brow = int(marks[17:27, 1].min() * SIZE)
+    given = labels.copy()
+    given[: brow - 6][given[: brow - 6] == Semantic.SKIN] = Semantic.HAIR
+    given[: brow - 10] = Semantic.HAIR
+    lab = np.full((SIZE, SIZE, 3), (65.0, 12, 17), np.float32)
+    lab[given == Semantic.HAIR] = (20, 3, 4)
+    strip = np.zeros((SIZE, SIZE), dtype=bool)
+    strip[brow - 10 : brow - 6, SIZE // 2 - 12 : SIZE // 2 + 12] = True
+    strip &= given == Semantic.HAIR
+    lab[strip] = strip_colour
+    changed = with_fringe(lab, given, marks)
+    assert strip.sum() > 40
+    assert (changed[strip] == Semantic.SKIN).mean() == pytest.approx(float(found), abs=0.3)
+    np.testing.assert_array_equal(changed[~strip], given[~strip])
+
+
 def test_without_hair_there_is_no_edge():
     image, labels, marks = drawn_face(51)
     alpha, _, band = edge_of(image, np.where(labels == Semantic.HAIR, Semantic.BACKGROUND, labels).astype(np.uint8), marks)
