@@ -63,17 +63,17 @@ def test_interrupted_and_resumed_equals_uninterrupted(tmp_path, monkeypatch):
 
 
 def test_the_smoke_experiment_learns_and_becomes_a_bundle(tmp_path):
-    last = train(composed(tmp_path / "run", "batch_size=16", "trainer.log_every_n_steps=1"))
+    last = train(composed(tmp_path / "run", "batch_size=8", "images=800", "trainer.log_every_n_steps=1"))
     with (tmp_path / "run" / "metrics.csv").open() as stream:
         losses = [float(row["loss/perceptual"]) for row in csv.DictReader(stream) if row["loss/perceptual"]]
-    assert sum(losses[-5:]) < 0.5 * sum(losses[:5])
+    assert sum(losses[-5:]) < 0.7 * sum(losses[:5])
     assert last.is_file()
-    assert sorted(p.name for p in (tmp_path / "run").glob("*.png"))[-1].startswith("00004")
+    assert sorted(p.name for p in (tmp_path / "run").glob("*.png"))[-1].startswith("00000800")
 
     (info,) = export(tmp_path / "run", tmp_path / "bundle", **OPTIONS)
     network = bundle.load(tmp_path / "bundle")
     assert network.bank.shape == (4, 28, 8)
-    assert info.provenance["images_seen"] == 4000
+    assert info.provenance["images_seen"] == 800
     average = weights(last)[1]["vera"]["ema"]
     assert torch.equal(network.encoder.to_base.weight, average["encoder.to_base.weight"].to(torch.bfloat16).float())
 
