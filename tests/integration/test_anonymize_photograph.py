@@ -108,7 +108,7 @@ def test_a_pair_is_verified_and_kept_bit_for_bit(vera, portrait, tmp_path, rende
 
 @pytest.mark.parametrize(
     ("renderer", "name", "mode", "options"),
-    [("exemplars", "grey.png", "L", {}), ("generator", "cmyk.jpg", "CMYK", {"quality": 90})],
+    [("exemplars", "grey.png", "L", {}), pytest.param("generator", "cmyk.jpg", "CMYK", {"quality": 90}, marks=pytest.mark.slow)],
 )
 def test_every_kind_of_source_is_kept_bit_for_bit_and_python_gives_the_same(vera, portrait, tmp_path, renderer, name, mode, options):
     from vera import anonymize
