@@ -6,7 +6,7 @@ Both run with this interpreter's packages; each imports its own ``src/vera`` and
 behind (run folders, checkpoints, bundles, sweeps, evaluations, stored results) is also read by NEW: old runs must stay of use.
 
 Both sides compute at the same time, one thread each; what needs no process of its own shares one, since a start takes longer than the
-shortened runs.
+shortened runs. Some eleven minutes of processor time in all.
 """
 
 from __future__ import annotations
