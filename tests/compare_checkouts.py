@@ -3,25 +3,34 @@
     python tests/compare_checkouts.py OLD NEW [--skip pictures traces2 ...] [--stages generator parser ...]
 
 Both run with this interpreter's packages; each imports its own ``src/vera`` and ``conf``. Exit code 1 on any difference. What OLD leaves
-behind (run folders, checkpoints, bundles, sweeps, evaluations, stored results) is also read by NEW: old runs must stay of use. Some
-twenty minutes on one core.
+behind (run folders, checkpoints, bundles, sweeps, evaluations, stored results) is also read by NEW: old runs must stay of use.
+
+Both sides compute at the same time, one thread each; what needs no process of its own shares one, since a start takes longer than the
+shortened runs. Some eleven minutes of processor time in all.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
 import hashlib
 import importlib.util
+import io
 import json
 import os
+import runpy
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+
+import torch
 
 CHECKOUT = "VERA_COMPARED_CHECKOUT"
 """Environment variable: with it this script is the ``vera`` command of that checkout, for its own processes and those that they start."""
@@ -35,6 +44,8 @@ STAGES = {
 }
 """The smoke run of each stage, shortened."""
 QUICK = ["~callbacks.progress", "~callbacks.throughput", "trainer.log_every_n_steps=1"]
+FURTHER = "images=64"
+"""How long a resumed run is."""
 TWO = ["trainer=ddp_gan", "trainer.accelerator=cpu", "trainer.devices=2"]
 EXPORTED = ("autoencoder", "generator", "contrastive", "parser")
 CHANGES = ("seconds", "seconds_in_all", "versions", "git", "at", "started", "command", "software", "chain")
@@ -42,7 +53,7 @@ CHANGES = ("seconds", "seconds_in_all", "versions", "git", "at", "started", "com
 
 
 def vera() -> None:
-    """Be the command line of the checkout that the environment names; ``-c CODE`` runs code there."""
+    """Be the command line of the checkout that the environment names; ``-c NAME ARGUMENT...`` runs one of :data:`WITHIN` there."""
     checkout = Path(os.environ[CHECKOUT])
     sys.path.insert(0, str(checkout / "src"))
     conf = checkout / "conf"
@@ -53,11 +64,70 @@ def vera() -> None:
     assert Path(package.__file__).is_relative_to(checkout), package.__file__
     sys.modules["vera.conf"] = importlib.util.module_from_spec(spec)
     if sys.argv[1] == "-c":
-        exec(sys.argv[2], {"ARGUMENTS": sys.argv[3:]})  # code of this file, below
+        WITHIN[sys.argv[2]](*sys.argv[3:])
         return
     from vera.cli import main
 
     main()
+
+
+def load_bundles() -> None:
+    """Print the digest, the class and the loaded numbers of each shipped bundle."""
+    from vera import bundle
+
+    found = {}
+    for path in sorted(Path(bundle.__file__).parent.glob("assets/*/bundle.json")):
+        network = bundle.load(path.parent)
+        found[path.parent.name] = [bundle.read(path.parent)["digest"], type(network).__qualname__, digest(network.state_dict())]
+    sys.stdout.write(json.dumps(found))
+
+
+def save_untrained(folder: str) -> None:
+    """Save the autoencoder that the inversion starts from."""
+    from hydra import compose, initialize_config_module
+    from omegaconf import OmegaConf
+
+    from vera import bundle
+    from vera.inversion.autoencoder import Autoencoder
+
+    with initialize_config_module("vera.conf", version_base="1.3"):
+        config: Any = OmegaConf.to_container(compose("train", ["run.folder=unused", "generator=tiny", "encoder=tiny"]))
+    torch.manual_seed(0)
+    network = Autoencoder(generator=config["generator"], encoder=config["encoder"], bank=0)
+    bundle.save(Path(folder), network, provenance={}, licence="CC0-1.0", card="#", dtype=torch.float32)
+
+
+def run_commands(commands: str) -> None:
+    """Run commands one after the other, and print their standard outputs; all is JSON."""
+    from vera.cli import main
+
+    told = []
+    for words in json.loads(commands):
+        sys.argv, said = ["vera", *words], io.StringIO()
+        with contextlib.redirect_stdout(said):
+            try:
+                main()
+            except SystemExit as left:
+                if left.code:
+                    sys.stderr.write(f"vera {' '.join(words)}\n")
+                    raise
+        told.append(said.getvalue())
+    sys.stdout.write(json.dumps(told))
+
+
+def run_demo(script: str, out: str) -> None:
+    """Run the checkout's own demo: a pair of photographs, anonymized by both renderers, and measured."""
+    sys.argv = [script, "--out", out]
+    runpy.run_path(script, run_name="__main__")
+
+
+WITHIN: dict[str, Callable[..., None]] = {
+    "bundles": load_bundles,
+    "untrained": save_untrained,
+    "commands": run_commands,
+    "demo": run_demo,
+}
+"""What runs with a checkout's ``vera``, besides its commands."""
 
 
 def call(checkout: Path, *arguments: object) -> str:
@@ -75,45 +145,25 @@ def call(checkout: Path, *arguments: object) -> str:
     return done.stdout
 
 
-TENSORS = """
-import hashlib, json, sys
-import torch
-from pathlib import Path
-def digest(tensors):
+def several(checkout: Path, commands: list[list[object]]) -> list[str]:
+    """Run commands of a checkout in one process; their standard outputs."""
+    outputs = call(checkout, "-c", "commands", json.dumps([list(map(str, words)) for words in commands])).splitlines()[-1]
+    return list(json.loads(outputs))
+
+
+def digest(tensors: Mapping[str, torch.Tensor]) -> str:
+    """A digest of names, types, shapes and all bits."""
     total = hashlib.sha256()
     for name in sorted(tensors):
         value = tensors[name].contiguous()
         total.update(f"{name} {value.dtype} {tuple(value.shape)}".encode() + value.reshape(-1).view(torch.uint8).numpy().tobytes())
     return total.hexdigest()[:16]
-"""
-BUNDLES = f"""{TENSORS}
-from vera import bundle
-found = {{}}
-for path in sorted(Path(bundle.__file__).parent.glob("assets/*/bundle.json")):
-    network = bundle.load(path.parent)
-    found[path.parent.name] = [bundle.read(path.parent)["digest"], type(network).__qualname__, digest(network.state_dict())]
-print(json.dumps(found))
-"""
-CHECKPOINT = f"""{TENSORS}
-saved = torch.load(ARGUMENTS[0], weights_only=True, map_location="cpu")
-print(json.dumps([digest(saved["vera"]["ema"]), saved["vera"]["images_seen"]]))
-"""
-UNTRAINED = """
-import torch
-from hydra import compose, initialize_config_module
-from omegaconf import OmegaConf
-from vera import bundle
-from vera.inversion.autoencoder import Autoencoder
-with initialize_config_module("vera.conf", version_base="1.3"):
-    config = OmegaConf.to_container(compose("train", ["run.folder=unused", "generator=tiny", "encoder=tiny"]))
-torch.manual_seed(0)
-network = Autoencoder(generator=config["generator"], encoder=config["encoder"], bank=0)
-bundle.save(ARGUMENTS[0], network, provenance={}, licence="CC0-1.0", card="#", dtype=torch.float32)
-"""
 
 
-DEMO = "import runpy, sys; sys.argv = ARGUMENTS; runpy.run_path(ARGUMENTS[0], run_name='__main__')"
-"""The checkout's own demo: a pair of photographs, anonymized by both renderers, and measured."""
+def averaged(run: Path) -> str:
+    """The averaged network at the end of a run, and the images that it had seen."""
+    saved = torch.load(run / "last.ckpt", weights_only=True, map_location="cpu")["vera"]
+    return f"{digest(saved['ema'])} {saved['images_seen']}"
 
 
 def short(value: object) -> str:
@@ -123,7 +173,7 @@ def short(value: object) -> str:
 
 def bundles(checkout: Path) -> dict[str, str]:
     """The shipped bundles: their digests, and the numbers that are loaded."""
-    return {f"bundle {name}": short(facts) for name, facts in json.loads(call(checkout, "-c", BUNDLES)).items()}
+    return {f"bundle {name}": short(facts) for name, facts in json.loads(call(checkout, "-c", "bundles").splitlines()[-1]).items()}
 
 
 def trace(folder: Path) -> dict[str, list[str]]:
@@ -133,52 +183,56 @@ def trace(folder: Path) -> dict[str, list[str]]:
     return {name: [row[name] for row in rows] for name in rows[0] if not name.startswith(("speed/", "memory/"))}
 
 
+def training(stage: str, folder: Path, start: Path, *further: str) -> list[object]:
+    """The command of a stage's smoke run."""
+    overrides = [*STAGES[stage], *QUICK, *further, f"run.folder={folder}", f"hydra.run.dir={folder}/hydra"]
+    return ["train", *overrides, *([f"stage.start={start}"] if stage == "inversion" else [])]
+
+
 def traces(checkout: Path, scratch: Path, stages: list[str], start: Path, processes: int) -> dict[str, str]:
     """Each stage's smoke run: every logged number, and the averaged network at the end."""
+    folders = {stage: scratch / f"{stage}{processes}" for stage in stages}
+    if processes == 1:
+        several(checkout, [training(stage, folder, start) for stage, folder in folders.items()])
+    else:  # Lightning starts the second process by the first one's command line
+        for stage, folder in folders.items():
+            call(checkout, *training(stage, folder, start, *TWO))
     found = {}
-    for stage in stages:
-        folder = scratch / f"{stage}{processes}"
-        overrides = [*STAGES[stage], *QUICK, *(TWO if processes == 2 else []), f"run.folder={folder}", f"hydra.run.dir={folder}/hydra"]
-        call(checkout, "train", *overrides, *([f"stage.start={start}"] if stage == "inversion" else []))
+    for stage, folder in folders.items():
         found |= {f"{stage}, {processes} processes: {name}": short(values) for name, values in trace(folder).items()}
-        found[f"{stage}, {processes} processes: averaged network"] = call(checkout, "-c", CHECKPOINT, folder / "last.ckpt").strip()
+        found[f"{stage}, {processes} processes: averaged network"] = averaged(folder)
     return found
 
 
 def exports(checkout: Path, scratch: Path, old: Path, stages: list[str]) -> dict[str, str]:
     """Bundles from the runs of the old checkout."""
-    found = {}
     (scratch / "card.md").write_text("# card\n")
-    for stage in stages:
-        out = scratch / f"bundle-{stage}"
-        stated = ["--data", "procedural", "--licence", "CC0-1.0", "--card", scratch / "card.md", "--float32"]
-        call(checkout, "export", old / f"{stage}1", "--out", out, *stated)
-        found[f"export {stage}"] = str(json.loads((out / "bundle.json").read_text())["digest"])[:16]
-    return found
+    outs = {stage: scratch / f"bundle-{stage}" for stage in stages}
+    stated = ["--data", "procedural", "--licence", "CC0-1.0", "--card", scratch / "card.md", "--float32"]
+    several(checkout, [["export", old / f"{stage}1", "--out", out, *stated] for stage, out in outs.items()])
+    return {f"export {stage}": str(json.loads((out / "bundle.json").read_text())["digest"])[:16] for stage, out in outs.items()}
 
 
 def resumes(checkout: Path, scratch: Path, old: Path, stages: list[str], start: Path) -> dict[str, str]:
     """Runs that go on from the old checkout's checkpoints."""
-    found = {}
-    for stage in stages:
-        folder = scratch / f"{stage}-resumed"
-        overrides = [*STAGES[stage], *QUICK, "images=64", f"run.resume={old / f'{stage}1' / 'last.ckpt'}", f"run.folder={folder}"]
-        call(checkout, "train", *overrides, f"hydra.run.dir={folder}/hydra", *([f"stage.start={start}"] if stage == "inversion" else []))
-        found[f"resume {stage}"] = call(checkout, "-c", CHECKPOINT, folder / "last.ckpt").strip()
-    return found
+    folders = {stage: scratch / f"{stage}-resumed" for stage in stages}
+    further = {stage: [FURTHER, f"run.resume={old / f'{stage}1' / 'last.ckpt'}"] for stage in stages}
+    several(checkout, [training(stage, folder, start, *further[stage]) for stage, folder in folders.items()])
+    return {f"resume {stage}": averaged(folder) for stage, folder in folders.items()}
 
 
 def reports(checkout: Path, scratch: Path, stored: Path, sweep: Path) -> dict[str, str]:
     """Tables of the results that the old checkout has stored, and of a sweep that it ran."""
-    found = {}
+    folders = {"of a sweep": sweep}
     for path in sorted(stored.glob("experiments/**/results.jsonl")):
         lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
         if all({"measures", "anonymizer", "provenance"} <= set(line) for line in lines):
-            folder = scratch / path.parent.relative_to(stored / "experiments")
-            folder.mkdir(parents=True, exist_ok=True)  # results may lie beside folders of further results
-            (folder / "results.jsonl").write_bytes(path.read_bytes())
-            found[f"report {folder.relative_to(scratch)}"] = short(call(checkout, "report", folder))
-    return found | {"report of a sweep": short(call(checkout, "report", sweep))}
+            name = path.parent.relative_to(stored / "experiments")
+            folders[str(name)] = scratch / name
+            (scratch / name).mkdir(parents=True, exist_ok=True)  # results may lie beside folders of further results
+            (scratch / name / "results.jsonl").write_bytes(path.read_bytes())
+    tables = several(checkout, [["report", folder] for folder in folders.values()])
+    return {f"report {name}": short(table) for name, table in zip(folders, tables, strict=True)}
 
 
 def astronaut(folder: Path) -> Path:
@@ -191,25 +245,22 @@ def astronaut(folder: Path) -> Path:
     return photograph
 
 
-def evaluations(checkout: Path, scratch: Path, old: Path) -> dict[str, str]:
-    """An evaluation of one's own, and the old checkout's, gone on with: nothing of it may be made again."""
-    photograph = astronaut(scratch)
+def evaluation(checkout: Path, scratch: Path, begun: Path | None = None) -> dict[str, str]:
+    """An evaluation of one's own; or the old checkout's, gone on with: nothing of it may be made again."""
+    name, folder = "evaluation gone on with" if begun else "evaluation", scratch / "evaluation"
     table = scratch / "pairs.csv"
-    table.write_text(f"person,role,path\na,before,{photograph.name}\na,after,{photograph.name}\n")
-    found = {}
-    for name in ("evaluation", "evaluation gone on with"):
-        folder = scratch / name.replace(" ", "_")
-        if name != "evaluation":
-            shutil.copytree(old / "evaluation", folder)
-        items = _items(folder)
-        call(checkout, "evaluate", f"people.path={table}", "anonymizer=[blur,pixelate]", "preserve=[mouth]", f"run.folder={folder}")
-        for line in (json.loads(line) for line in (folder / "results.jsonl").read_text(encoding="utf-8").splitlines()):
-            figures = {key: line[key] for key in ("people", "photographs", "measures")}
-            found |= {f"{name} {line['anonymizer']} {key}": short(value) for key, value in _steady(figures, str(scratch))}
-        found[f"{name}: items made"] = str(_items(folder) - items)
-        told = call(checkout, "report", folder).splitlines()
-        steady = [line for line in told if "seconds" not in line and "states of the code" not in line]  # differ by nature
-        found[f"{name}: report"] = short("\n".join(steady).replace(str(scratch), ""))
+    table.write_text("person,role,path\n" + "".join(f"a,{role},{astronaut(scratch).name}\n" for role in ("before", "after")))
+    if begun:
+        shutil.copytree(begun, folder)
+    items, found = _items(folder), {}
+    evaluate = ["evaluate", f"people.path={table}", "anonymizer=[blur,pixelate]", "preserve=[mouth]", f"run.folder={folder}"]
+    told = several(checkout, [evaluate, ["report", folder]])[1].splitlines()
+    for line in (json.loads(line) for line in (folder / "results.jsonl").read_text(encoding="utf-8").splitlines()):
+        figures = {key: line[key] for key in ("people", "photographs", "measures")}
+        found |= {f"{name} {line['anonymizer']} {key}": short(value) for key, value in _steady(figures, str(scratch))}
+    found[f"{name}: items made"] = str(_items(folder) - items)
+    steady = [line for line in told if "seconds" not in line and "states of the code" not in line]  # differ by nature
+    found[f"{name}: report"] = short("\n".join(steady).replace(str(scratch), ""))
     return found
 
 
@@ -220,24 +271,27 @@ def _items(folder: Path) -> int:
 
 
 def pictures(checkout: Path, scratch: Path) -> dict[str, str]:
-    """What each way of anonymizing makes of a portrait, and random faces."""
-    photograph = astronaut(scratch)
-    ways: dict[str, list[object]] = {name: ["--renderer", name, "--seed", 4] for name in ("exemplars", "generator")}
-    ways["cover"] = ["--method", "cover"]
-    found = {}
-    for name, way in ways.items():
-        call(checkout, "anonymize", photograph, *way, "--person", "p", "--preserve", "mouth", "--out", scratch / name)
-        audit = json.loads(next((scratch / name).rglob("audit*.json")).read_text(encoding="utf-8"))
-        found |= {f"audit {name} {key}": short(value) for key, value in _steady(audit, str(scratch))}
-    call(checkout, "sample", "--n", 2, "--out", scratch / "drawn")
-    return _images(scratch) | found
+    """A portrait that is covered, and random faces."""
+    cover = ["anonymize", astronaut(scratch), "--method", "cover", "--person", "p", "--preserve", "mouth", "--out", scratch / "cover"]
+    several(checkout, [cover, ["sample", "--n", 2, "--out", scratch / "drawn"]])
+    return _images(scratch) | _audits(scratch)
 
 
 def demo(checkout: Path, scratch: Path) -> dict[str, str]:
-    """What ``make demo`` writes."""
-    call(checkout, "-c", DEMO, checkout / "experiments" / "demo" / "run.py", "--out", scratch)
+    """What ``make demo`` writes: a pair by both renderers, and what is measured of it."""
+    call(checkout, "-c", "demo", checkout / "experiments" / "demo" / "run.py", scratch)
     measured = json.loads((scratch / "measured.json").read_text(encoding="utf-8"))
-    return _images(scratch) | {f"demo {key}": short(value) for key, value in _steady(measured, str(scratch))}
+    return _images(scratch) | _audits(scratch) | {f"demo {key}": short(value) for key, value in _steady(measured, str(scratch))}
+
+
+def _audits(folder: Path) -> dict[str, str]:
+    """Digests of the values of the audits in a folder, but for those that differ by nature."""
+    found = {}
+    for path in sorted(folder.rglob("audit*.json")):
+        audit = json.loads(path.read_text(encoding="utf-8"))
+        name = f"audit {folder.name} {path.relative_to(folder)}"
+        found |= {f"{name} {key}": short(value) for key, value in _steady(audit, str(folder))}
+    return found
 
 
 def _images(folder: Path) -> dict[str, str]:
@@ -258,14 +312,14 @@ def _steady(value: Any, scratch: str, name: str = "") -> Iterator[tuple[str, Any
         yield name, json.loads(json.dumps(value).replace(scratch, ""))
 
 
-def compared(checkout: Path, root: Path, own: Path, wanted: list[str], stages: list[str], stored: Path) -> dict[str, str]:
-    """All results of one side. Those of the old one are kept beside its files, and not made again where they are.
+def compared(check: str, checkout: Path, root: Path, own: Path, stages: list[str], stored: Path) -> dict[str, str]:
+    """The results of one check on one side. Those of the old one are kept beside its files, and not made again where they are.
 
     Args:
+        check: name of the check.
         checkout: what computes.
         root: the comparison's folder; the old checkout's files are in ``old``.
         own: this side's folder.
-        wanted: names of the checks.
         stages: names of the training stages.
         stored: the old checkout, whose stored results are read.
 
@@ -279,43 +333,54 @@ def compared(checkout: Path, root: Path, own: Path, wanted: list[str], stages: l
         "exports": lambda folder: exports(checkout, folder, old / "traces1", exported),
         "resumes": lambda folder: resumes(checkout, folder, old / "traces1", stages, start),
         "reports": lambda folder: reports(checkout, folder, stored, sweep),
-        "evaluations": lambda folder: evaluations(checkout, folder, old / "evaluations"),
+        "evaluation": lambda folder: evaluation(checkout, folder),
+        "continued": lambda folder: evaluation(checkout, folder, old / "evaluation" / "evaluation"),
         "pictures": lambda folder: pictures(checkout, folder),
         "demo": lambda folder: demo(checkout, folder),
     }
-    found: dict[str, str] = {}
-    for check in wanted:
-        kept, folder = own / f"{check}.json", own / check
-        if own != old or not kept.is_file():
-            sys.stderr.write(f"{checkout}: {check}\n")
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(parents=True)
-            if check in ("traces1", "traces2") and not start.exists():
-                call(checkout, "-c", UNTRAINED, start)
-            if check == "reports" and not sweep.exists():
-                call(checkout, "train", "-m", *STAGES["autoencoder"], *QUICK, "images=16", "seed=0,1", f"hydra.sweep.dir={sweep}")
-            kept.write_text(json.dumps(work[check](folder)))
-        found |= json.loads(kept.read_text())
-    return found
+    kept, folder = own / f"{check}.json", own / check
+    if own != old or not kept.is_file():
+        began = time.monotonic()
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        kept.write_text(json.dumps(work[check](folder)))
+        sys.stderr.write(f"{checkout}: {check} in {time.monotonic() - began:.0f} s\n")
+    return dict(json.loads(kept.read_text()))
+
+
+def prepare(old: Path, root: Path, wanted: list[str]) -> None:
+    """Make what both sides read, by the old checkout: a bundle to start from, and a sweep."""
+    start, sweep = root / "start", root / "sweep"
+    if {"traces1", "traces2"} & set(wanted) and not start.exists():
+        call(old, "-c", "untrained", start)
+    if "reports" in wanted and not sweep.exists():
+        call(old, "train", "-m", *STAGES["autoencoder"], *QUICK, "images=16", "seed=0,1", f"hydra.sweep.dir={sweep}")
 
 
 def main() -> int:
     """Compare, print a table, and say by the exit code whether all is equal."""
-    checks = ("bundles", "traces1", "traces2", "exports", "resumes", "reports", "evaluations", "pictures", "demo")
+    checks = ("bundles", "traces1", "traces2", "exports", "resumes", "reports", "evaluation", "continued", "pictures", "demo")
+    needs = {"exports": "traces1", "resumes": "traces1", "continued": "evaluation"}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("old", type=Path)
     parser.add_argument("new", type=Path)
-    parser.add_argument("--skip", nargs="*", choices=checks, default=[], help="checks that are left out; exports and resumes need traces1")
+    parser.add_argument("--skip", nargs="*", choices=checks, default=[], help="checks that are left out, and those that need them")
     parser.add_argument("--stages", nargs="*", choices=list(STAGES), default=list(STAGES))
     parser.add_argument("--all", action="store_true", help="show equal lines, too")
     parser.add_argument("--keep", type=Path, help="folder for what is written; the old results in it are not made again")
     given = parser.parse_args()
-    wanted = [check for check in checks if check not in given.skip and not (check in ("exports", "resumes") and "traces1" in given.skip)]
+    wanted = [check for check in checks if not {check, needs.get(check)} & set(given.skip)]
     with tempfile.TemporaryDirectory(prefix="compare-") as temporary:
         root = given.keep.resolve() if given.keep else Path(temporary)
         stored = given.old.resolve()
-        old = compared(stored, root, root / "old", wanted, given.stages, stored)
-        new = compared(given.new.resolve(), root, root / "new", wanted, given.stages, stored)
+        prepare(stored, root, wanted)
+        sides = {root / "old": stored, root / "new": given.new.resolve()}
+        old: dict[str, str] = {}
+        new: dict[str, str] = {}
+        with ThreadPoolExecutor(2) as pool:
+            for check in wanted:  # a check may read what the old side has left in earlier ones
+                work = [pool.submit(compared, check, checkout, root, own, given.stages, stored) for own, checkout in sides.items()]
+                old, new = (found | side.result() for found, side in zip((old, new), work, strict=True))
     names = list(dict.fromkeys([*old, *new]))
     differing = [name for name in names if old.get(name) != new.get(name)]
     for name in names if given.all else differing:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from multiprocessing.process import BaseProcess
 
 
 def processors() -> int:
@@ -14,11 +17,12 @@ def processors() -> int:
 
 def end_with_parent() -> None:
     """Let this process end at once when the one that started it is gone, killed or not; it holds its parent's files otherwise."""
-    threading.Thread(target=_wait_for_parent, daemon=True).start()
+    from multiprocessing import parent_process  # takes a while; every command counts processors, and few have a parent to wait for
+
+    if (parent := parent_process()) is not None:
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
 
-def _wait_for_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)  # at once: a next call may already be at work in the same folders
+def _end_with(parent: BaseProcess) -> None:
+    parent.join()
+    os._exit(1)  # at once: a next call may already be at work in the same folders

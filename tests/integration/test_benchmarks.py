@@ -29,6 +29,7 @@ def stage():
     return configuration(size=64, classes=13, narrow=32, compiled=False, checkpointing=False)
 
 
+@pytest.mark.slow
 def test_the_benchmark_reports_lines_and_ratios():
     command = [sys.executable, "-m", "benchmarks.generator", "--size", "64", "--narrow", "32", "--repeats", "1", "--against", "reference"]
     done = subprocess.run([*command, "--threads", "1"], cwd=ROOT, capture_output=True, text=True, check=False)

@@ -44,10 +44,14 @@ def everything(path):
     return tensors, {k: v for k, v in checkpoint["vera"].items() if k != "ema"}
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
-def test_preempted_and_resumed_equals_uninterrupted(tmp_path, monkeypatch, number):
-    whole = train(composed(tmp_path / "whole", "images=48", *QUIET, *BUSY))
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The checkpoint of an uninterrupted run."""
+    return train(composed(tmp_path_factory.mktemp("whole"), "images=48", *QUIET, *BUSY))
 
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_preempted_and_resumed_equals_uninterrupted(tmp_path, monkeypatch, whole, number):
     generate = Adversaries.generate
 
     def preempted(self, faces):
@@ -78,7 +82,7 @@ def test_preempted_and_resumed_equals_uninterrupted(tmp_path, monkeypatch, numbe
 
 def test_accumulated_micro_batches_equal_the_whole_batch(tmp_path):
     runs = [
-        train(composed(tmp_path / str(size), "images=32", DOUBLE, *LARGE_EPS, f"stage.per_device={size}", *QUIET, *BUSY)) for size in (4, 8)
+        train(composed(tmp_path / str(size), "images=16", DOUBLE, *LARGE_EPS, f"stage.per_device={size}", *QUIET, *BUSY)) for size in (4, 8)
     ]
     (first, _), (second, _) = map(everything, runs)
     assert_equal_runs(first, second)

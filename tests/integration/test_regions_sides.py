@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from skimage.data import astronaut
-from tests.unit.cli.test_cli_regions import STORED
+from tests.unit.cli.test_regions import STORED
 
 from vera.cli.regions import preview
 from vera.faces.region_choice import NAMES

@@ -109,9 +109,8 @@ def test_a_job_of_submitit_that_is_pre_empted_goes_on_by_itself(tmp_path, axes, 
     assert starts(sweep) == {path.name: 1 + (path == folder) for path in folder.parent.glob("*seed*")}
 
 
-@pytest.mark.parametrize(
-    ("axes", "then"), [(["seed=0,1"], "basic"), pytest.param(["seed=0,1,2", "optim.lr=1e-3,4e-3"], "parallel", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("axes", "then"), [(["seed=0,1"], "basic"), (["seed=0,1,2", "optim.lr=1e-3,4e-3"], "parallel")])
 def test_a_job_of_joblib_that_is_stopped_does_not_lose_the_others(tmp_path, axes, then, vera, again):
     sweep, command = tmp_path / "multirun" / "pool", ["sweep=base", "sweep.name=pool", *axes]
     process = start(tmp_path, *command, "hydra/launcher=parallel")

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from PIL import Image
 
+import vera.anonymization.interface
+import vera.cli.evaluation  # noqa: F401 - both, so that all modules that import detectors and recognisers hold the real ones
 from vera.data.procedural import Attributes, draw_attributes, render
 from vera.faces.alignment import resample
 from vera.faces.detection import DetectedFace, Finds

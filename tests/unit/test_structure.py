@@ -121,6 +121,18 @@ def test_no_module_repeats_its_packages_name():
     assert not repeated
 
 
+def test_no_test_file_repeats_its_folders_name():
+    files = (ROOT / "tests").rglob("*.py")
+    assert not [path for path in files if re.match(f"(test_)?{path.parent.name}(_|$)", path.stem)]
+
+
+def test_the_test_files_that_the_docs_name_are_there():
+    present = ["/" + path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").rglob("test_*.py")]
+    for page in (ROOT / "docs").glob("*.md"):
+        for name in re.findall(r"`([\w/]*test_\w+\.py)", page.read_text(encoding="utf-8")):
+            assert any(path.endswith(f"/{name}") for path in present), f"{page.name} names {name}"
+
+
 def test_a_class_name_means_one_thing():
     homes = {}
     for path in SOURCES:

@@ -156,9 +156,9 @@ def replaced_region(photograph: Photograph, face: AlignedFace, parsed: Tensor, p
     """The aligned crop ∩ the dilated face (hair by option), minus the preserved region.
 
     A parser's mistake must not leave a piece of the source: the landmarks' hull (jaw, cheeks, brows) always belongs to the face,
-    whatever the parser says, and holes are filled. Only hair that surely hangs over the hull stays, and none from the brows to the mouth
-    and over the chin, where it is a beard. Of all else only what touches the hull or the forehead above it counts,
-    and ears and the like near it, so that another person's face in the same crop is left alone.
+    whatever the parser says, and holes are filled. Hair over the hull stays only where the parser is sure of it, and never between the
+    brows and the mouth or over the chin, where it is a beard. Outside the hull only parts that touch it, or the forehead above it,
+    belong to the face, and ears and such parts near it: another person's face in the same crop is left alone.
 
     Args:
         photograph: the source photograph, ``(H, W, 3)`` uint8.

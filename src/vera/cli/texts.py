@@ -10,8 +10,6 @@ from typing import Any
 
 from typer.core import TyperCommand
 
-from vera.files import printable
-
 
 class Command(TyperCommand):
     """A command whose texts are checked before it runs. Every command of ``vera`` is one."""
@@ -41,6 +39,8 @@ def check_text(text: str, what: str) -> None:
         what: the option or argument, for the message.
 
     """
+    from vera.files import printable  # only here: a wrong option is refused before any text is checked
+
     for part in text.split(","):
         if printable(part) != part and not os.path.exists(part):
             from vera.types import VeraError

@@ -1,4 +1,4 @@
-"""``vera verify``: is an output folder still what its audit says, and what its sources are?"""
+"""``vera verify``: compare an output folder with its audit and with the source photographs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pivotal tuning (Roich et al. 2021): a copy of the generator whose renderer is fitted to photographs, after their codes or with them."""
+"""Pivotal tuning (Roich et al. 2021): fit a copy of the renderer to photographs, after their latent codes or with them."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def tune(
     remembers the person. Photographs that are given together share it.
 
     Args:
-        network: its generator stays as it is.
+        network: network whose generator is copied; it does not change.
         images: aligned faces, values in [-1, 1].
         segmentations: class probabilities of these faces, sum 1 over the classes.
-        codes: the pivots, refined already; or codes that move in the same steps: with a small budget that reaches further.
+        codes: refined latent codes (the pivots), or codes that are optimised in the same steps, which is better if steps are few.
         objective: reconstruction loss that is minimised.
-        steps: budget; 0 gives the copy without noise.
+        steps: number of steps of the optimiser; 0 gives the copy without noise.
         rate: peak learning rate; it ramps as in :func:`vera.inversion.refinement.refine`.
         limit: largest change of each tensor, as a share of its own norm.
         progress: a function that is called with the number of each finished step; None for no reports.

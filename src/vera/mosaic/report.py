@@ -33,7 +33,7 @@ def write_report(out: Path, bank: Bank, recogniser: Recogniser) -> Record:
     Args:
         out: the data set's folder.
         bank: the people behind it.
-        recogniser: the one that mosaics were selected with.
+        recogniser: recogniser that mosaics were selected with.
 
     Returns:
         What is written to ``report.json``.
@@ -78,7 +78,7 @@ def write_report(out: Path, bank: Bank, recogniser: Recogniser) -> Record:
 
 
 def sheet(pictures: Sequence[Pixels], *, columns: int = SHEET) -> Pixels:
-    """Pictures of one size in rows."""
+    """Arrange pictures ``(H, W, 3)`` of one size in rows; places that are left over are white."""
     blank = np.full_like(pictures[0], 255)
     padded = [*pictures, *[blank] * (-len(pictures) % columns)]
     rows = [np.concatenate(padded[n : n + columns], axis=1) for n in range(0, len(padded), columns)]
@@ -86,7 +86,7 @@ def sheet(pictures: Sequence[Pixels], *, columns: int = SHEET) -> Pixels:
 
 
 def spread(values: Sequence[float] | npt.NDArray[np.float64]) -> dict[str, float] | None:
-    """Minimum, percentiles and maximum; None of nothing."""
+    """Minimum, percentiles and maximum; None if there are no values."""
     if not len(values):
         return None
     names = ("min", "p5", "median", "p95", "max")

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 
 class _Gather(torch.autograd.Function):
-    """Every process gets all rows; backwards, each row's gradients from all processes are summed where the row came from."""
+    """Forward: the rows of all processes. Backward: each row's gradients from all processes, summed in the process that gave it."""
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor) -> Tensor:
@@ -31,9 +31,8 @@ class _Gather(torch.autograd.Function):
 def gather(rows: Shaped[Tensor, "b *n"]) -> Shaped[Tensor, "m *n"]:
     """Concatenate the rows of all processes, those of process 0 first; without several processes the rows are returned unchanged.
 
-    When every process computes the same mean loss from what it gathers, a row's gradient is the sum over R processes of the same
-    number: R times the loss's. DistributedDataParallel takes the *mean* of the parameters' gradients, and so what one process would
-    have computed comes out.
+    Each of R processes computes the same mean loss from all rows, so a row receives R times the gradient of that loss.
+    DistributedDataParallel then takes the *mean* of the parameters' gradients, which is what one process would have computed.
     """
     if not (dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):
         return rows
@@ -44,7 +43,7 @@ def gather(rows: Shaped[Tensor, "b *n"]) -> Shaped[Tensor, "m *n"]:
 class Standardise(nn.BatchNorm1d):
     """BatchNorm whose batch is the faces of all processes, on every device (torch's SyncBatchNorm runs on GPUs only).
 
-    Faces that a device takes in several turns (``per_device``) are standardised turn by turn.
+    With gradient accumulation (``per_device``) each micro-batch is standardised by itself.
     """
 
     def forward(self, input: Float[Tensor, "b n"]) -> Float[Tensor, "b n"]:

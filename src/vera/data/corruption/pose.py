@@ -21,8 +21,8 @@ class Pose:
         rotation: degrees in the image plane, either way.
         scale: logarithm (base 2), either way: 0.5 is 0.7 to 1.4 times as large.
         shift: parts of the frame's side, either way.
-        tilt: perspective: by how much the depth differs from the frame's middle to its edge.
-        bend: deviation of a smooth displacement, in parts of the frame's side: other proportions.
+        tilt: perspective: relative difference in depth between the frame's middle and its edge, either way.
+        bend: standard deviation of a smooth displacement that changes proportions, in parts of the frame's side.
 
     """
 
@@ -42,7 +42,19 @@ class Pose:
 def move(x: Tensor, labels: Tensor, n: Numbers, probability: float, pose: Pose) -> tuple[Tensor, Tensor]:
     """Apply all pose changes in one resampling: bilinear for pixels, nearest for labels.
 
-    What enters the frame is mirrored (as alignment does at a photograph's edge) or drawn out from the border, in both alike.
+    Where the result shows what lies outside the frame, pixels and labels are mirrored, as alignment does at a photograph's edge, or
+    repeat the border.
+
+    Args:
+        x: ``(B, 3, S, S)`` images.
+        labels: ``(B, S, S)`` class numbers.
+        n: random numbers of the batch.
+        probability: probability of each of the five changes, 0 to 1.
+        pose: strengths of the changes.
+
+    Returns:
+        The changed images and labels, shapes as given.
+
     """
     turned, scaled, shifted, tilted, bent = (n.when(probability) for _ in range(5))
     angle = torch.where(turned, n.between(-pose.rotation, pose.rotation), 0) * (math.pi / 180)

@@ -1,4 +1,4 @@
-"""The outputs of another tool, read from a folder, so that it stands in the same table (docs/peers.md)."""
+"""Read the outputs of another tool from a folder, to compare it in the same tables (docs/peers.md)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from vera.files import digest
 from vera.types import Anonymized, AnonymizedPerson, Mask, Photograph, Pixels, Refused, VeraError
 
 RATIO = 0.01
-"""DECISION: a picture whose sides are within so much of the photograph's proportions may be scaled to its size."""
+"""DECISION: largest relative difference in aspect ratio at which a picture may be scaled to its photograph's size."""
 
 
 class Outputs:
@@ -27,7 +27,7 @@ class Outputs:
     Args:
         root: folder of the outputs.
         pattern: path of an output under it, with ``{person}`` and ``{name}`` (the photograph's file name without its ending).
-        preserved: path of the kept region's mask (white = kept), with the same two; None: the tool claims to keep nothing.
+        preserved: path of the kept region's mask (white = kept), with the same placeholders; None: the tool claims to keep nothing.
         resize: scale pictures of another size but the same proportions to the photograph's; otherwise they are an error.
 
     Raises:
@@ -47,13 +47,13 @@ class Outputs:
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """The settings and a digest of the folder's file names and sizes: other outputs are judged again."""
+        """The settings and a digest of the folder's files: outputs that changed are evaluated again."""
         files = sorted((str(f.relative_to(self.root)), f.stat().st_size, digest(f)) for f in self.root.rglob("*") if f.is_file())
         settings = {"pattern": self.pattern, "preserved": self.preserved, "resize": self.resize}
         return settings | {"outputs": hashlib.sha256(repr(files).encode()).hexdigest()}
 
     def __call__(self, photographs: Sequence[Photograph], *, person: str, masks: Sequence[Mask | None] | None = None) -> AnonymizedPerson:
-        """Read the outputs of one person's photographs; drawn ``masks`` are the tool's affair and take no part.
+        """Read the outputs of one person's photographs; drawn ``masks`` are ignored, since the tool has done its work.
 
         Raises:
             Refused: the folder has no output of a photograph.

@@ -40,16 +40,21 @@ class ProceduralProbe(AttributeEncoder):
         self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(before * side**2, len(NAMES)))
 
     def forward(self, images: Float[Tensor, "b 3 s s"], segmentations: Float[Tensor, "b k s s"]) -> Float[Tensor, "b v"]:
-        """``(B, 3)``; the segmentation takes no part."""
+        """Yaw, smile and light, ``(B, 3)``; the segmentation is not used."""
         low, high = (images.new_tensor([pair[end] for pair in RANGES.values()]) for end in (0, 1))
         values: Tensor = (low + high) / 2 + (high - low) / 2 * self.layers(images)
         return values
 
     def learn(self, *, faces: int, epochs: int, seed: int) -> dict[str, float]:
-        """Train on labelled faces; a fifth as many others say how well it reads.
+        """Train on procedural faces, and test on a fifth as many others.
+
+        Args:
+            faces: number of training faces.
+            epochs: number of passes over them.
+            seed: seed of the weights, the faces and their order.
 
         Returns:
-            R² of each number on faces that it was not trained on.
+            R² of each of :data:`NAMES` on the test faces.
 
         """
         with torch.random.fork_rng(devices=[]):

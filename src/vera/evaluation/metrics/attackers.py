@@ -1,6 +1,6 @@
 """Attackers: people who hold anonymized photographs and a list of suspects, and rank the suspects by distance.
 
-An attacker's outcome is the rank of the true person in the list, its share at rank 1 and 5, and how many bits about the person it gives.
+An attacker's outcome is the rank of the true person in the list, its share at rank 1 and 5, and the bits of information about the person.
 Equal distances share their ranks, so that an attacker who sees no difference ranks by chance.
 """
 
@@ -33,7 +33,7 @@ class Attacker(Collected):
     """An attacker who ranks people of a gallery for each anonymized photograph.
 
     Args:
-        distance: a recogniser's, or scipy's name for it.
+        distance: distance of two embeddings: a recogniser's function, or a name that SciPy's ``cdist`` knows.
 
     """
 
@@ -48,24 +48,29 @@ class Attacker(Collected):
                 self.add_column(f"{side}_{name}", torch.int64)
 
     def update(self, rows: npt.ArrayLike, people: Sequence[str], photographs: Sequence[str]) -> None:
-        """Add anonymized photographs: ``(N, D)`` embeddings, whose they are, and keys of their sources; NaN rows are counted only.
+        """Add anonymized photographs.
+
+        Args:
+            rows: ``(N, D)`` embeddings; rows with NaN are counted, but do not attack.
+            people: N ids of the people shown.
+            photographs: N keys of the source photographs.
 
         Raises:
-            VeraError: not one name for each embedding.
+            VeraError: the numbers of embeddings, people and photographs differ.
 
         """
         self._add("probe", rows, people, photographs)
 
     def add_gallery(self, rows: npt.ArrayLike, people: Sequence[str], photographs: Sequence[str]) -> None:
-        """Add photographs that the attacker holds; see :meth:`update`."""
+        """Add photographs that the attacker holds; arguments as for :meth:`update`."""
         self._add("gallery", rows, people, photographs)
         self._computed = None
 
     def compute(self) -> dict[str, Any]:
-        """The attack's :func:`outcome`, and the probes that were ``left_out``: without an embedding, or without a picture to find.
+        """The attack's :func:`outcome`, and ``left_out``: the number of probes without an embedding or a picture of their person.
 
         Raises:
-            VeraError: too few people to say anything.
+            VeraError: fewer than :data:`vera.evaluation.metrics.base.LEAST_PEOPLE` people.
 
         """
         probes, people, photographs = self._side("probe")
@@ -107,19 +112,19 @@ class Attacker(Collected):
 
 
 class NaiveAttacker(Attacker):
-    """Compares anonymized photographs with the originals by a recogniser as it is."""
+    """Compares anonymized photographs with the originals by an unchanged recogniser."""
 
     def _table(self, probes: Matrix, people: Whole, gallery: Matrix, owners: Whole) -> Matrix:
         return distances(probes, gallery, self.distance)
 
 
 class ParrotAttacker(Attacker):
-    """Learns from other people's photographs, before and after, what the anonymizer does to an embedding, and does it to the gallery.
+    """Learns from other people how the anonymizer changes an embedding, and changes the gallery's in the same way.
 
     The map from an original's embedding to its output's is linear (ridge regression that starts from the identity, so that with nothing
     to learn this is the naive attacker). A probe and a person of the gallery are compared by a map that was learned without either:
-    people are dealt to :data:`FOLDS` parts, of which two take no part. Source: Newton, Sweeney and Malin (2005), who named the attack;
-    there the attacker anonymizes the gallery's pictures themselves.
+    people are dealt to :data:`FOLDS` folds, and the folds of both are held out. Source: Newton, Sweeney and Malin (2005), who named
+    the attack; there the attacker anonymizes the gallery's pictures themselves.
     """
 
     def _table(self, probes: Matrix, people: Whole, gallery: Matrix, owners: Whole) -> Matrix:
@@ -156,8 +161,8 @@ class LinkingAttacker(NaiveAttacker):
     """Finds another picture of the same person among pictures of one kind; the picture itself is left out.
 
     Args:
-        distance: a recogniser's, or scipy's name for it.
-        threshold: the recogniser's; pictures of two people nearer than this are ``collisions``. None for no such count.
+        distance: distance of two embeddings: a recogniser's function, or a name that SciPy's ``cdist`` knows.
+        threshold: the recogniser's threshold; pictures of two people nearer than this are ``collisions``. None for no such count.
 
     """
 

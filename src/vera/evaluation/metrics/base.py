@@ -18,7 +18,7 @@ def check_rows(embeddings: npt.ArrayLike, *columns: Sequence[Any]) -> Matrix:
     """Embeddings as ``(N, D)`` float64, if there is one for each name.
 
     Raises:
-        VeraError: another number of rows, or no table.
+        VeraError: the array is not two-dimensional, or has another number of rows than a column.
 
     """
     table = np.asarray(embeddings, dtype=np.float64)
@@ -35,19 +35,19 @@ def distances(a: Matrix, b: Matrix, distance: Distance) -> Matrix:
 
 
 LEVEL = 0.95
-"""Of all confidence intervals."""
+"""Confidence level of all intervals."""
 LEAST_PEOPLE = 10
-"""DECISION: fewer people have no bootstrap and no attack: so few say little about their own spread."""
+"""DECISION: with fewer people there is no bootstrap and no attack: so few say little about the spread between people."""
 Whole = npt.NDArray[np.int64]
-"""``(N,)`` whole numbers, such as whose an item is."""
+"""``(N,)`` integers, such as the person of each item."""
 Share = dict[str, float | int | None]
-"""``share`` (None of nothing), ``count``, ``of``, and the interval's ends ``low`` and ``high``."""
+"""``share`` (None if ``of`` is 0), ``count``, ``of``, and the interval's ends ``low`` and ``high``."""
 
 
 def share(hits: npt.ArrayLike, *, exact: bool = False) -> Share:
-    """Share of True.
+    """Share of outcomes that are True, with its 95 % interval.
 
-    The interval takes the cases for independent; :func:`share_of_people` is for several photographs of one person.
+    The interval assumes that cases are independent; :func:`share_of_people` is for several photographs of one person.
 
     Args:
         hits: outcomes, ``(N,)`` bool; True is counted.
@@ -67,7 +67,7 @@ def share_of(count: int, of: int, *, exact: bool = False) -> Share:
 
 
 def share_of_people(hits: npt.ArrayLike, people: npt.ArrayLike) -> Share:
-    """Share of True, with Wilson's 95 % interval on the effective number of independent cases.
+    """Share of outcomes that are True, with Wilson's 95 % interval on the effective number of independent cases.
 
     The effective number follows from the variance between people (Dean and Pagano, 2015, section 2); where all cases agree it cannot be
     estimated, and is the number of people.
@@ -105,8 +105,8 @@ def wilson(mean: float, cases: float, *, people: int) -> tuple[float, float]:
 
     Args:
         mean: the share, from 0 to 1.
-        cases: number of independent cases, which may be broken.
-        people: number of people; one less are the degrees of freedom.
+        cases: effective number of independent cases, which need not be whole.
+        people: number of people; Student's t has one degree of freedom less.
 
     """
     quantile = float(t.ppf((1 + LEVEL) / 2, people - 1) if 0 < mean < 1 and people > 1 else norm.ppf((1 + LEVEL) / 2))
@@ -120,7 +120,7 @@ class Groups:
     """Names of the groups by which results are given as well, as numbers for a metric's state.
 
     Args:
-        names: all that may come.
+        names: names of all groups that may occur.
 
     """
 

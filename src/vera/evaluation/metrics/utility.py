@@ -1,8 +1,8 @@
-"""Downstream utility: do anonymized faces still teach what real ones teach?
+"""Downstream utility: does a model trained on anonymized faces do as well as one trained on real faces?
 
 The task is to find 68 landmarks in a real face; the learner is ridge regression on a frozen network's features, solved in closed form, so
-that a small set of photographs is enough and nothing depends on a training run's luck. It is a read-out, not a landmark network: compare
-its three errors with each other, not with published landmark errors.
+that a small set of photographs is enough and no result depends on the random start of a training run. It is a read-out, not a landmark
+network: compare its three errors with each other, not with published landmark errors.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from vera.types import Matrix, VeraError
 GRID = 4
 """DECISION: features are averaged to this many cells a side: where things are matters, and rows stay short."""
 FOLDS = 4
-"""DECISION: every fourth person, in the order of their names' digests, is held out for the test."""
+"""DECISION: one person in four, in the order of their names' digests, is held out for the test."""
 STRENGTHS = 10.0 ** np.arange(-6, 3)
-"""Regularisations tried, as shares of the features' mean variance; leave-one-out error in training chooses."""
+"""Regularisations tried, as shares of the features' mean variance; the one with the least leave-one-out error in training is taken."""
 
 
 class LandmarkUtility(Collected):

@@ -229,7 +229,7 @@ def verification(pairs: Pairs, *, rates: Sequence[float] = RATES, replicates: in
     A replicate draws as many people as there are, with replacement; a pair of two people counts as often as the product of their draws
     (the bootstrap of a two-sample U statistic over its clusters). The interval is Student's on the logit scale; of a figure that is 0 or
     1, or the same in every replicate, it is Wilson's for the number of people. How
-    often it covers the truth is simulated in ``tests/unit/evaluation/test_evaluation_over_people.py``.
+    often it covers the truth is simulated in ``tests/unit/evaluation/test_over_people.py``.
 
     Source: Field and Welsh (2007) on bootstrapping clustered data; Fawcett (2006) on the curve's area.
 

@@ -1,6 +1,6 @@
-"""The outcome of an evaluation by group: who is refused, found and recognised, among women and men, the young and the older.
+"""The outcome of an evaluation by group: who is refused, found and recognised, for example among women and men.
 
-It is read from a finished run's folder; nothing is anonymized or looked at again.
+It is read from a finished run's folder; nothing is anonymized or measured again.
 """
 
 from __future__ import annotations
@@ -126,10 +126,10 @@ def gathered(labels: Sequence[str]) -> list[str]:
 
 
 def read_outcomes(run: Path, anonymizer: str, judged: Judged) -> list[Outcome]:
-    """Everybody whose photographs could be read.
+    """Outcomes of all people whose photographs could be read.
 
     Raises:
-        VeraError: nobody was, or nobody's face was found.
+        VeraError: no photograph could be read, or no face was found.
 
     """
     observed, name = read_observed(run, anonymizer), judged.recogniser

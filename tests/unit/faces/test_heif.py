@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 from tests.reference.clinic_files import heic
 from tests.reference.image_bytes import encoded, exif, picture
-from tests.unit.faces.test_faces_image_file import refusal, turned
+from tests.unit.faces.test_image_file import refusal, turned
 
 from vera.faces import formats, icc
 from vera.faces.image_file import decode

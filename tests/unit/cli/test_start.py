@@ -51,6 +51,11 @@ def test_help_and_refusals_import_nothing_heavy(arguments, code, says):
     assert not imported & HEAVY
 
 
+@pytest.mark.parametrize("option", ["--help", "--outt"])
+def test_help_of_a_command_and_a_wrong_option_import_little_but_typer(option):
+    assert not started("anonymize", option)[2] & {"multiprocessing", "socket", "hashlib", "numpy"}
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_table_of_commands_says_what_each_command_says(name):
     found = getattr(import_module(f"vera.cli.{name}"), name)

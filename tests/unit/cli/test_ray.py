@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from tests.unit.cli.folders import audit_of
 from tests.unit.cli.painters import Inline, Painter, people, ray_engine, run
-from tests.unit.cli.test_cli_archive import ROOT, complete, images, is_alive, untimed
+from tests.unit.cli.test_archive import ROOT, complete, images, is_alive, untimed
 
 from vera.types import Refused
 

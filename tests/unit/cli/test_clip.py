@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from tests.unit.anonymization.conftest import face_points
 from tests.unit.cli.folders import audit_of, facts
-from tests.unit.cli.test_cli_verify import SIZE, rechecker
+from tests.unit.cli.test_verify import SIZE, rechecker
 
 from vera.faces.clip_file import read_clip, write_lossless, write_viewing_copy
 from vera.types import Anonymized, AnonymizedPerson

@@ -14,7 +14,7 @@ from vera.faces.detection import DetectedFace, Finds
 from vera.faces.photograph import photograph_from_pixels
 from vera.types import Refused, Semantic, VeraError
 
-from .test_anonymization_exemplar_renderer import Labels, Trusting
+from .test_exemplar_renderer import Labels, Trusting
 
 SIZE, MARGIN, COUNT = 160, 12, 7
 

@@ -1,7 +1,7 @@
 """Figures against other libraries' on the same numbers, to 1e-6, where no other file of this folder compares them already.
 
-AUC, EER, TAR, ranks and shares: ``test_evaluation_over_people``; distances of sets: ``test_evaluation_frechet``, ``_kernel``, ``_lpips``
-and ``_appearance``; closed lists and ranks of attackers: ``test_evaluation_attackers``; gaps: ``test_evaluation_fairness``.
+AUC, EER, TAR, ranks and shares: ``test_over_people``; distances of sets: ``test_frechet``, ``test_discrepancy``, ``test_lpips``
+and ``test_appearance``; closed lists and ranks of attackers: ``test_attackers``; gaps: ``test_fairness``.
 """
 
 import numpy as np

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from tests.reference.clinic_files import dng, mosaic_of
-from tests.unit.faces.test_faces_image_file import refusal, turned
+from tests.unit.faces.test_image_file import refusal, turned
 
 from vera.faces import formats
 from vera.faces.image_file import decode

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from tests.reference.image_bytes import by_opencv, encoded, exif, png_of
-from tests.unit.faces.test_faces_image_file import refusal, turned
+from tests.unit.faces.test_image_file import refusal, turned
 
 from vera.faces.deep import eight_bit_image
 from vera.faces.image_file import decode

@@ -10,7 +10,7 @@ from PIL import Image
 from pydicom.pixels import convert_color_space
 from tests.reference.clinic_files import dicom, dicom_of_jpeg
 from tests.reference.image_bytes import encoded, exif, picture, segment, with_frame
-from tests.unit.faces.test_faces_image_file import refusal
+from tests.unit.faces.test_image_file import refusal
 
 from vera.faces import formats, icc
 from vera.faces.image_file import decode
