@@ -424,7 +424,8 @@ function renderResult(person) {
   const verdict = outcome?.verdict ?? "REFUSED", written = person.state === "written", kept = draft(person);
   $("verdict").className = `verdict ${verdict}`;
   $("verdict-word").textContent = t(verdict);
-  $("verdict-said").textContent = t(`${verdict}_said`, { reason: person.message }) + (written ? "" : ` ${t("REFUSED_do")}`);
+  $("verdict-said").textContent = t(`${verdict}_said`, { reason: person.message });
+  $("verdict-do").textContent = written ? "" : t("REFUSED_do");
   rebuildIf($("facts"), [person.key, outcome, person.state], () => {
     const parts = [];
     if (outcome?.recognisers.length) {
