@@ -194,6 +194,34 @@ def test_a_wrong_number_of_the_face_is_told_though_its_field_was_folded_away(pag
     run(page, "PASS")
 
 
+def test_what_is_missing_for_the_review_is_told_at_its_place(page, photographs):
+    upload(page, photographs("before.png"))
+    run(page, "PASS")
+    page.select_option("#language", "de")
+    page.wait_for_selector("html[lang=de]")
+    page.check("#checklist input[value='1']")
+    page.click("#confirm")
+    page.wait_for_selector("#review-error:has-text('Nicht alle Punkte sind bestätigt.')")
+    assert page.evaluate("document.activeElement.value") == "2"
+    for box in page.locator("#checklist input").all():
+        box.check()
+    page.click("#confirm")
+    page.wait_for_selector("#review-error:has-text('Der Name der prüfenden Person fehlt.')")
+    assert page.evaluate("document.activeElement.id") == "reviewer"
+
+
+def test_a_page_with_choices_is_not_left_by_mistake(page, photographs):
+    upload(page, photographs("before.png"))
+    asked = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+    page.reload()
+    page.wait_for_selector("#regions input[value=mouth]")
+    assert asked == []
+    page.check("#regions input[value=mouth]")
+    page.reload()
+    assert asked == ["beforeunload"]
+
+
 def test_another_face_can_be_tried_after_a_refusal(page, photographs):
     upload(page, photographs("before.png"))
     page.click("summary")

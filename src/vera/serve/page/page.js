@@ -476,6 +476,11 @@ $("confirm").addEventListener("click", async () => {
   $("review-error").hidden = true;
   try {
     if (!person.reviewed) {
+      const open = $("checklist").querySelector("input:not(:checked)") ?? ($("reviewer").value.trim() ? null : $("reviewer"));
+      if (open) {
+        open.focus();
+        throw new Error(t(open === $("reviewer") ? "reviewer_missing" : "checks_missing"));
+      }
       const checked = [...$("checklist").querySelectorAll("input:checked")].map((box) => Number(box.value));
       await ask("POST", `${path}/review`, { reviewer: $("reviewer").value, checked });
     }
@@ -545,6 +550,9 @@ async function speak(language) {
 }
 $("language").addEventListener("change", async (event) => { await speak(event.target.value); render(); });
 
+addEventListener("beforeunload", (event) => {  // what is chosen and painted is in this page alone
+  if ([...drafts.values()].some((kept) => kept.preserve.size || [...kept.strokes.values()].some((list) => list.length))) event.preventDefault();
+});
 function listen() {
   const news = new EventSource("/api/events");
   news.addEventListener("message", (event) => {
