@@ -102,7 +102,8 @@ def read_clip(path: Path, name: str) -> Clip:
                 times.append(len(times) if frame.pts is None else frame.pts)
             time_base = stream.time_base or 1 / _rate(stream)
     except (av.FFmpegError, OSError) as error:
-        raise VeraError(f"'{shown}' cannot be read as a video ({error.strerror}): copy it again, or export it as H.264 in an MP4 file") from error
+        advice = "copy it again, or export it as H.264 in an MP4 file"
+        raise VeraError(f"'{shown}' cannot be read as a video ({error.strerror}): {advice}") from error
     in_order = all(after > before for before, after in pairwise(times))
     if not pictures or len({picture.shape for picture in pictures}) > 1 or not in_order:
         raise VeraError(f"'{shown}' has no frames, or frames of several sizes or without order: export it as H.264 in an MP4 file")
