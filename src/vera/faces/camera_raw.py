@@ -66,7 +66,7 @@ def _reads_over_the_end(rawpy: Any, data: bytes, values: Any) -> bool:
     """Whether bytes are missing: LibRaw goes on without them, and says so on the standard error output alone.
 
     Args:
-        rawpy: the library.
+        rawpy: the library that develops raw files.
         data: all bytes of the file.
         values: the sensor's values, as LibRaw reads them.
 
