@@ -75,6 +75,8 @@ OUTCOMES: dict[str, dict[str, str]] = {
     },
     "tests/unit/faces/test_camera_raw.py": {
         "test_a_file_cut_short_is_refused": NOT_READ,
+        "test_a_file_whose_picture_was_taken_out_is_refused": NOT_READ,
+        "test_a_developer_that_reads_over_the_end_is_noticed": NOT_READ,
         "test_too_many_pixels_are_refused_before_anything_is_developed": "refused by its header, before anything is decoded",
     },
     "tests/unit/faces/test_deep.py": {

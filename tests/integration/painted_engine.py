@@ -31,7 +31,7 @@ class PaintedEngine(FakeEngine):
 
     def regions(self, photograph, face, *, tell):
         (mouth,) = super().regions(photograph, face, tell=tell)
-        mouth["rings"] = [[[120, 200], [180, 200], [180, 230], [120, 230]]]
+        mouth |= {"rings": [[[120, 200], [180, 200], [180, 230], [120, 230]]], "mm": 2.0}
         return [mouth, {"name": "teeth", "missing": "the mouth is closed"}]
 
     def run(self, job, *, tell):

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import urllib.request
+from pathlib import Path
 
 TOKEN = "a-token-of-the-tests-of-the-page"
 
@@ -40,15 +41,14 @@ def ask(address, method, path, body=None):
         return answer.read()
 
 
-def run(address, person, **choices):
+def run(address, person, /, **choices):
     """A person's state at the end of a call."""
     return json.loads(ask(address, "POST", f"{person}/run?wait=true", json.dumps(choices).encode()))
 
 
 def children(process):
-    """Numbers of the processes that a process started, on Linux."""
-    with open(f"/proc/{process}/task/{process}/children") as listed:
-        return [int(number) for number in listed.read().split()]
+    """Numbers of the processes that a process started, from any of its threads, on Linux."""
+    return [int(number) for listed in Path(f"/proc/{process}/task").glob("*/children") for number in listed.read_text().split()]
 
 
 def resident(process):

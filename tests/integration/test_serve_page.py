@@ -97,6 +97,7 @@ def check(page, step):
     page.emulate_media(color_scheme="light")
     page.set_viewport_size({"width": 1280, "height": 900})
     page.select_option("#language", "en")
+    page.wait_for_selector("html[lang=en]")  # the page is drawn again then, with an earlier verdict
     return found
 
 
@@ -163,6 +164,74 @@ def test_the_keyboard_is_enough(page, photographs):
     with page.expect_download() as download:
         page.keyboard.press("Enter")
     assert download.value.suggested_filename == "anonymized.zip"
+
+
+def test_a_margin_is_drawn_and_a_wrong_one_is_told_at_its_field(page, photographs):
+    upload(page, photographs("before.png"))
+    page.check("#regions input[value=mouth]")
+    page.fill("#margin", "3")
+    assert page.locator("#painter .margin").get_attribute("stroke-width") == "12"  # 3 mm on both sides of the edge, 2 pixels each
+    page.fill("#margin", "70")
+    page.click("#run")
+    assert page.evaluate("document.activeElement.id") == "margin"
+    assert page.locator("#painter .margin").count() == 0
+    page.fill("#margin", "3")
+    with page.expect_request("**/run") as asked:
+        page.click("#run")
+    assert asked.value.post_data_json["preserve"] == ["mouth+3mm"]
+    page.wait_for_selector("#s-result:not([hidden])")
+    page.wait_for_selector("#verdict:focus")  # the result comes into sight
+
+
+def test_a_wrong_number_of_the_face_is_told_though_its_field_was_folded_away(page, photographs):
+    upload(page, photographs("before.png"))
+    page.click("summary")
+    page.fill("#seed", "-1")
+    page.click("summary")
+    page.click("#run")
+    assert page.evaluate("document.activeElement.id") == "seed"
+    page.check("input[name=way][value=cover]")
+    run(page, "PASS")
+
+
+def test_what_is_missing_for_the_review_is_told_at_its_place(page, photographs):
+    upload(page, photographs("before.png"))
+    run(page, "PASS")
+    page.select_option("#language", "de")
+    page.wait_for_selector("html[lang=de]")
+    page.check("#checklist input[value='1']")
+    page.click("#confirm")
+    page.wait_for_selector("#review-error:has-text('Nicht alle Punkte sind bestätigt.')")
+    assert page.evaluate("document.activeElement.value") == "2"
+    for box in page.locator("#checklist input").all():
+        box.check()
+    page.click("#confirm")
+    page.wait_for_selector("#review-error:has-text('Der Name der prüfenden Person fehlt.')")
+    assert page.evaluate("document.activeElement.id") == "reviewer"
+
+
+def test_a_page_with_choices_is_not_left_by_mistake(page, photographs):
+    upload(page, photographs("before.png"))
+    asked = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+    page.reload()
+    page.wait_for_selector("#regions input[value=mouth]")
+    assert asked == []
+    page.check("#regions input[value=mouth]")
+    page.reload()
+    assert asked == ["beforeunload"]
+
+
+def test_another_face_can_be_tried_after_a_refusal(page, photographs):
+    upload(page, photographs("before.png"))
+    page.click("summary")
+    page.fill("#person", "refuse")
+    run(page, "REFUSED")
+    page.fill("#person", "a")
+    with page.expect_request("**/run") as asked:
+        page.click("#another")
+    assert asked.value.post_data_json["seed"] == 6
+    page.wait_for_selector("#verdict-word:has-text('PASS')")
 
 
 def test_results_are_compared_zoomed_and_made_again(page, photographs):

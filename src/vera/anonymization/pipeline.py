@@ -27,6 +27,10 @@ from vera.types import AnonymizedPerson, Mask, Photograph, Progress, Refused, Un
 __all__ = ["Progress", "VeraAnonymizer", "WithIdentity"]
 
 
+SEED_BITS = 53
+"""Bits of a drawn seed: browsers and other readers of JSON hold no longer whole number exactly, and would show and repeat another one."""
+
+
 @dataclass(frozen=True)
 class WithIdentity(AnonymizedPerson):
     """An anonymized person and the identity that was given, for a later visit."""
@@ -171,7 +175,7 @@ class VeraAnonymizer:
                 list(zip(shown, parsed, strict=True)),
                 clip=clip,
             )
-        drawn = secrets.randbits(63) if self.options.seed is None and draws else self.options.seed or 0
+        drawn = secrets.randbits(SEED_BITS) if self.options.seed is None and draws else self.options.seed or 0
         seed = identity.seed if identity else drawn
         request = Request(scenes, seed, person, identity, self.recognisers, verifier.sources, self.options, clock, progress, clip)
         case = open_series(self.renderer, request, faceless=faceless, photographs=photographs)

@@ -189,7 +189,8 @@ def _without_source(
     file: Mapping[str, Any], shown: str, where: str, who: str, originals: Originals, found: Inspection
 ) -> Iterator[str]:
     """A fault where all sources were given and one is missing; otherwise a note on how to give it."""
-    missing = f"the source {file.get('source', '')}{shown} is not there, or is another file now"
+    source = f" {file['source']}" if file.get("source") else ""  # left out where the outputs have neutral names
+    missing = f"the source{source}{shown} is not there, or is another file now"
     if originals.whole:
         yield missing
     else:

@@ -24,7 +24,7 @@ from vera.cli.record import AUDIT, read_audit
 from vera.cli.regions import preview_by
 from vera.faces.landmarks import BROWS
 from vera.faces.photograph import read_photograph, replace_file, write_png
-from vera.faces.region_choice import Region, parse_region, split_classes
+from vera.faces.region_choice import MM_OF_EYE_DISTANCE, Region, parse_region, split_classes
 from vera.files import printable
 from vera.serve.choices import Choices
 from vera.serve.engine import Job, Watch
@@ -78,10 +78,11 @@ class PageEngine:
                     whole[name] = found.regions.of(Region(name))
                 except VeraError as error:
                     whole[name], found.missing[name] = None, str(error)
+            mm = round(found.unit / MM_OF_EYE_DISTANCE, 3)
             return [
                 {"name": name, "missing": found.missing[name]}
                 if mask is None
-                else {"name": name, "pixels": int(mask.sum()), "rings": rings(mask)}
+                else {"name": name, "pixels": int(mask.sum()), "rings": rings(mask), "mm": mm}
                 for name, mask in (whole | found.masks).items()
             ]
 

@@ -262,10 +262,10 @@ class ParquetRows:
         self.path = path
         try:
             self._file = parquet.ParquetFile(path, memory_map=True)
-        except (pyarrow.ArrowException, OSError) as error:
+            schema = self._file.schema_arrow
+            self.header: Sequence[str] = list(schema.names)
+        except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
             raise VeraError(f"{path} is damaged, or no Parquet file: make it anew") from error
-        schema = self._file.schema_arrow
-        self.header: Sequence[str] = list(schema.names)
         if len(set(self.header)) < len(self.header):
             raise VeraError(f"{path} has two columns of the same name: rename one")
         kinds = pyarrow.types
@@ -321,7 +321,10 @@ class ParquetRows:
             raise VeraError(
                 f"{self.path} has a cell of {longest:,} bytes, at most {LONGEST_CELL:,} are a path or a name: save no pictures in it"
             )
-        return list(column.dictionary_decode().to_pylist())
+        try:
+            return list(column.dictionary_decode().to_pylist())
+        except UnicodeDecodeError as error:  # pyarrow does not look when it reads
+            raise VeraError(f"{self.path} has texts that are not in UTF-8: make it anew") from error
 
 
 def _begins(path: Path, start: bytes) -> bool:

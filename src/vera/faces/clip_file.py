@@ -92,7 +92,7 @@ def read_clip(path: Path, name: str) -> Clip:
         raise VeraError(f"{files.printable(str(path))} can't be read: check the path and its permissions")
     shown = files.printable(path.name)
     try:
-        with av.open(path) as container:
+        with av.open(path, metadata_errors="ignore") as container:
             stream = _picture_stream(container, shown)
             sound = bool(container.streams.audio)
             pictures, times = list[Pixels](), list[int]()
@@ -102,7 +102,8 @@ def read_clip(path: Path, name: str) -> Clip:
                 times.append(len(times) if frame.pts is None else frame.pts)
             time_base = stream.time_base or 1 / _rate(stream)
     except (av.FFmpegError, OSError) as error:
-        raise VeraError(f"'{shown}' cannot be read as a video ({error}): copy it again, or export it as H.264 in an MP4 file") from error
+        advice = "copy it again, or export it as H.264 in an MP4 file"
+        raise VeraError(f"'{shown}' cannot be read as a video ({error.strerror}): {advice}") from error
     in_order = all(after > before for before, after in pairwise(times))
     if not pictures or len({picture.shape for picture in pictures}) > 1 or not in_order:
         raise VeraError(f"'{shown}' has no frames, or frames of several sizes or without order: export it as H.264 in an MP4 file")
@@ -171,7 +172,9 @@ def _picture_stream(container: Any, shown: str) -> Any:
     if len(container.streams.video) != 1:
         raise VeraError(f"'{shown}' has {len(container.streams.video)} streams of pictures, not one: export it as H.264 in an MP4 file")
     (stream,) = container.streams.video
-    depth = max((part.bits for part in stream.codec_context.format.components), default=8) if stream.codec_context.format else 8
+    if stream.codec_context is None or stream.codec_context.format is None:
+        raise VeraError(f"'{shown}' is encoded in a way that FFmpeg does not know: export it as H.264 in an MP4 file")
+    depth = max((part.bits for part in stream.codec_context.format.components), default=8)
     if depth > 8:
         raise VeraError(f"'{shown}' has {depth} bits a channel (high dynamic range): export it with 8 bits, as H.264 in an MP4 file")
     _check_length(stream.frames, stream.width * stream.height, shown)
@@ -180,6 +183,8 @@ def _picture_stream(container: Any, shown: str) -> Any:
 
 
 def _check_frame(frame: Any, before: int, shown: str) -> None:
+    if frame.is_corrupt:  # FFmpeg invents what is missing
+        raise VeraError(f"frame {before + 1} of '{shown}' is damaged: copy the clip again from the camera or the archive")
     if frame.interlaced_frame:
         raise VeraError(f"'{shown}' is interlaced: export it with whole frames (progressive), as H.264 in an MP4 file")
     _check_length(before + 1, frame.width * frame.height, shown)

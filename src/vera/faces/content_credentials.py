@@ -166,12 +166,16 @@ def _definition(source_type: str) -> dict[str, Any]:
 
 
 def _read_chain(path: Path) -> list[Certificate]:
-    from cryptography.x509 import load_pem_x509_certificates
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.x509 import InvalidVersion, load_pem_x509_certificates
 
     content = read_bytes(path, limit=LIMIT, what=f"--c2pa-certificate {printable(str(path))}")
     try:
-        return load_pem_x509_certificates(content)
-    except ValueError as error:
+        chain = load_pem_x509_certificates(content)
+        for one in chain:  # keys and dates of a damaged certificate are only read, and refused, when they are asked for
+            one.public_key(), one.not_valid_before_utc, one.not_valid_after_utc
+        return chain
+    except (ValueError, UnsupportedAlgorithm, InvalidVersion) as error:
         raise VeraError(f"--c2pa-certificate {printable(str(path))} holds no certificate in PEM form: give a file of them") from error
 
 
@@ -185,7 +189,7 @@ def _read_key(path: Path) -> Any:
     try:
         return load_pem_private_key(content, None)
     except TypeError:  # as cryptography says that it is protected
-        phrase = os.environ.get(PASSPHRASE, "").encode()
+        phrase = os.fsencode(os.environ.get(PASSPHRASE, ""))  # any bytes
     except (ValueError, UnsupportedAlgorithm):
         raise VeraError(f"{shown} holds no private key in PEM form: give a file that holds one") from None
     if not phrase:

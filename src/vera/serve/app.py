@@ -76,10 +76,10 @@ class Server:
             Route(person, self.person),
             Route(person, self.close_person, methods=["DELETE"]),
             Route(person + "/photographs/{name}", self.put_photograph, methods=["PUT"]),
-            Route(person + "/photographs/{number:int}", self.delete_photograph, methods=["DELETE"]),
-            Route(person + "/photographs/{number:int}/view", self.view),
-            Route(person + "/photographs/{number:int}/regions", self.regions),
-            Route(person + "/photographs/{number:int}/mask", self.put_mask, methods=["PUT"]),
+            Route(person + "/photographs/{number}", self.delete_photograph, methods=["DELETE"]),
+            Route(person + "/photographs/{number}/view", self.view),
+            Route(person + "/photographs/{number}/regions", self.regions),
+            Route(person + "/photographs/{number}/mask", self.put_mask, methods=["PUT"]),
             Route(person + "/identity", self.put_identity, methods=["PUT"]),
             Route(person + "/run", self.run, methods=["POST"]),
             Route(person + "/cancel", self.cancel, methods=["POST"]),
@@ -175,7 +175,7 @@ class Server:
         """The regions of a face that have names."""
         _, picture = self._picture(request)
         face = request.query_params.get("face", "1")
-        if not face.isdecimal() or not 0 < int(face) < 1000:
+        if not face.isdecimal() or len(face) > 3 or int(face) < 1:
             raise VeraError("face is no number of a face: the largest is 1")
         task = self.jobs.submit("regions", picture.path, int(face))
         try:
@@ -274,7 +274,8 @@ class Server:
 
     def _picture(self, request: Request) -> tuple[Patient, Picture]:
         patient = self._patient(request)
-        picture = patient.pictures.get(request.path_params["number"])
+        numbers = {str(number): picture for number, picture in patient.pictures.items()}
+        picture = numbers.get(request.path_params["number"])
         if picture is None:
             raise HTTPException(404, "there is no such photograph: load the page again")
         return patient, picture

@@ -69,7 +69,8 @@ class Engine(Protocol):
             tell: told of every step.
 
         Returns:
-            For each its ``name``, ``pixels`` and ``rings`` (outlines as ``[x, y]`` pairs), or ``missing``: why it is not there.
+            For each its ``name``, ``pixels``, ``rings`` (outlines as ``[x, y]`` pairs) and ``mm`` (pixels of a millimetre of margin),
+            or its ``name`` and ``missing``: why it is not there.
 
         Raises:
             VeraError: there is no such face, or it can't be used.

@@ -114,6 +114,19 @@ def test_a_parquet_file_with_pictures_in_its_cells(tmp_path, rows, said):
     assert pyarrow.total_allocated_bytes() < 50_000_000
 
 
+@pytest.mark.parametrize("column", ["person", "path"])
+def test_a_parquet_file_with_texts_that_are_none(tmp_path, column):
+    pyarrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed (extra archives)")
+    from pyarrow import parquet
+
+    cells = {"person": pyarrow.array(["a", "b"]), "path": pyarrow.array(["a.jpg", "b.jpg"])}
+    raw = pyarrow.array([b"p\xff", b"q\xfe"], pyarrow.binary())
+    cells[column] = pyarrow.Array.from_buffers(pyarrow.string(), 2, raw.buffers())
+    parquet.write_table(pyarrow.table(cells), tmp_path / "m.parquet")
+    with pytest.raises(VeraError, match="texts that are not in UTF-8"):
+        ManifestIndex(tmp_path / "m.parquet")
+
+
 def test_a_long_cell_that_is_repeated_is_never_written_out(tmp_path):
     pyarrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed (extra archives)")
     from pyarrow import parquet

@@ -1,9 +1,13 @@
+import contextlib
+import io
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from tests.reference.clinic_files import dng, mosaic_of
 from tests.unit.faces.test_image_file import refusal, turned
 
-from vera.faces import formats
+from vera.faces import camera_raw, formats
 from vera.faces.image_file import decode
 
 
@@ -47,3 +51,26 @@ def test_too_many_pixels_are_refused_before_anything_is_developed(monkeypatch):
 def test_a_file_cut_short_is_refused(share):
     data = dng(mosaic_of((0.5, 0.5, 0.5)))
     assert "LibRaw cannot develop" in refusal(data[: int(len(data) * share)])
+
+
+def test_a_file_whose_picture_was_taken_out_is_refused():
+    """As exiv2's and ExifTool's samples of real cameras are, which LibRaw develops to a black picture."""
+    assert "its picture is not whole" in refusal(dng(np.zeros((24, 32))))
+
+
+@pytest.mark.parametrize(("needed", "over"), [(90, False), (100, False), (101, True), (9000, True)])
+def test_a_developer_that_reads_over_the_end_is_noticed(needed, over):
+    """As LibRaw does with Panasonic's files that are cut short, which cannot be made here."""
+
+    class Lenient(contextlib.AbstractContextManager):
+        def open_buffer(self, stream):
+            self.raw_image = np.frombuffer(stream.read().ljust(needed, b"\0")[:needed], np.uint8)
+
+        def __exit__(self, *raised):
+            pass
+
+    data = bytes(range(100))
+    first = Lenient()
+    first.open_buffer(io.BytesIO(data))
+    known = SimpleNamespace(RawPy=Lenient, LibRawError=ValueError)
+    assert camera_raw._reads_over_the_end(known, data, first.raw_image) is over

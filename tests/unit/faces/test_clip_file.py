@@ -116,6 +116,32 @@ def test_what_is_no_clip_is_told(tmp_path, frames):
         read_photograph(tmp_path / "c.mp4")
 
 
+DAMAGES = {
+    "its codec": (lambda data: data.replace(b"avc1", b"none"), "is encoded in a way that FFmpeg does not know"),
+    "its pictures": (lambda data: _overwritten(data, data.index(b"mdat") + 2000), r"frame \d of 'x.mp4' is damaged|cannot be read as"),
+    "a text": (lambda data: data.replace(b"VideoHandler", b"\x99\xd1deoHandler"), None),
+}
+
+
+def _overwritten(data, at, count=400):
+    return data[:at] + bytes(count) + data[at + count :]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_clip_is_refused_or_right(tmp_path, damage):
+    """FFmpeg names no codec, invents pictures, and PyAV stops at texts that are none."""
+    large = list(np.random.default_rng(0).integers(0, 256, (4, 96, 96, 3), dtype=np.uint8))
+    path, (change, said) = write(tmp_path / "x.mp4", "libx264", "yuv420p", large), DAMAGES[damage]
+    sound, data = read_clip(path, "x"), path.read_bytes()
+    assert change(data) != data
+    path.write_bytes(change(data))
+    if said is None:
+        assert all((a.pixels == b.pixels).all() for a, b in zip(read_clip(path, "x").frames, sound.frames, strict=True))
+        return
+    with pytest.raises(VeraError, match=said):
+        read_clip(path, "x")
+
+
 def test_without_pyav_the_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(clip_file, "find_spec", lambda name: None)
     with pytest.raises(VeraError, match=r"vera-anonymization\[video\]"):

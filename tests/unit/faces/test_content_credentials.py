@@ -1,11 +1,14 @@
 """Manifests are read by c2pa's own reader, which trusts the test's authority."""
 
+import base64
 import io
 
 import c2pa
 import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import load_pem_x509_certificates
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from PIL import Image
 from tests.reference.certificates import CLINIC, issue
@@ -16,6 +19,8 @@ from vera.faces.marking import TERMS, packet
 from vera.faces.photograph import encoded_png
 from vera.types import VeraError
 
+EC_PUBLIC_KEY = bytes.fromhex("06072a8648ce3d0201")
+"""ASN.1's number of the kind of key, as it stands in a certificate."""
 PIXELS = np.random.default_rng(0).integers(0, 256, (40, 30, 3), dtype=np.uint8)
 KEYS = {
     "P-256": lambda: ec.generate_private_key(ec.SECP256R1()),
@@ -107,6 +112,21 @@ def issued_with(**choices):
     return make
 
 
+def damaged(at, value):
+    """A certificate of which one byte of what stands behind ``at`` is another."""
+
+    def make(folder):
+        issued = issue(folder)
+        first, *_ = load_pem_x509_certificates(issued.certificate.read_bytes())
+        der = bytearray(first.public_bytes(Encoding.DER))
+        der[der.index(at) + len(at) - 1] = value
+        lines = base64.encodebytes(der).decode()
+        issued.certificate.write_text(f"-----BEGIN CERTIFICATE-----\n{lines}-----END CERTIFICATE-----\n")
+        return issued.certificate, issued.key
+
+    return make
+
+
 def of_the_authority(folder):
     issued = issue(folder)
     issued.certificate.write_text(issued.root)
@@ -118,6 +138,8 @@ BAD = {
     "expired": (issued_with(days=(-20, -3)), "expired on 20"),
     "not yet valid": (issued_with(days=(3, 20)), "is valid only from 20"),
     "no certificate": (garbled("certificate"), "holds no certificate in PEM form"),
+    "a version that is none": (damaged(b"\xa0\x03\x02\x01\x02", 31), "holds no certificate in PEM form"),
+    "a kind of key that is none": (damaged(EC_PUBLIC_KEY, 9), "holds no certificate in PEM form"),
     "no key": (garbled("key"), "holds no private key in PEM form"),
     "the authority's": (of_the_authority, "is not the one of the first certificate"),
     "for servers": (issued_with(usage=ExtendedKeyUsageOID.SERVER_AUTH), "give a certificate for signing documents or e-mail"),

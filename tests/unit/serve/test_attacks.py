@@ -116,6 +116,16 @@ def test_no_file_of_the_machine_is_served(page, path):
     assert page.get(path).status_code == 404
 
 
+@pytest.mark.parametrize("number", ["0", "-1", "01", "1.0", "x", "9" * 5000])
+def test_a_number_that_is_none_is_told(page, number):
+    """Python refuses to read whole numbers of more than 4,300 digits."""
+    page.put(f"{KEY}/photographs/a.jpg", content=b"a", headers=OWN)
+    assert page.get(f"{KEY}/photographs/{number}/view", headers=OWN).status_code == 404
+    assert page.delete(f"{KEY}/photographs/{number}", headers=OWN).status_code == 404
+    if number != "01":
+        assert page.get(f"{KEY}/photographs/1/regions", params={"face": number}, headers=OWN).status_code == 422
+
+
 def test_a_results_name_leads_nowhere(page, wait):
     page.put(f"{KEY}/photographs/a.jpg", content=b"a photograph")
     page.post(f"{KEY}/run?wait=true", json={})

@@ -127,6 +127,7 @@ const strokes = () => {
   return kept.strokes.get(kept.photograph);
 };
 // The brush's width is chosen on the screen and kept in the photograph's pixels, so that it suits every zoom.
+const margin = () => ($("margin").checkValidity() ? Number($("margin").value) : 0);
 const radius = () => Math.max(0.5, Math.round((Number($("radius").value) / 2 / painter.scale) * 10) / 10);
 
 function strokeShape(stroke) {
@@ -143,9 +144,11 @@ function drawPainting() {
   const found = kept.regions.get(kept.photograph);
   const parts = [];
   for (const region of Array.isArray(found) ? found : []) {
-    if (region.rings && (kept.preserve.has(region.name) || kept.near === region.name)) {
-      parts.push(draw("path", { d: pathOf(region.rings), transform: "translate(.5 .5)", class: kept.preserve.has(region.name) ? "ring chosen" : "ring near", "fill-rule": "evenodd" }));
-    }
+    const chosen = kept.preserve.has(region.name);
+    if (!region.rings || !(chosen || kept.near === region.name)) continue;
+    const shape = { d: pathOf(region.rings), transform: "translate(.5 .5)" }, wide = 2 * margin() * region.mm;
+    if (chosen && wide > 0) parts.push(draw("path", { ...shape, class: "margin", "stroke-width": wide }));
+    parts.push(draw("path", { ...shape, class: chosen ? "ring chosen" : "ring near", "fill-rule": "evenodd" }));
   }
   const all = [...strokes(), ...(line && line.kind !== "polygon" ? [line] : [])];
   if (all.length) {
@@ -225,7 +228,7 @@ painter.box.addEventListener("keydown", (event) => {
 for (const button of document.querySelectorAll("button[data-tool]")) button.addEventListener("click", () => choose(button.dataset.tool));
 $("undo").addEventListener("click", () => { if (line) line = null; else strokes().pop(); drawPainting(); });
 $("clear").addEventListener("click", () => { line = null; strokes().length = 0; drawPainting(); });
-$("radius").addEventListener("input", drawPainting);
+for (const id of ["radius", "margin"]) $(id).addEventListener("input", drawPainting);
 
 // ---- 1. photographs
 
@@ -318,8 +321,7 @@ const way = () => document.querySelector("input[name=way]:checked").value;
 function choices(person, changes = {}) {
   const kept = draft(person), drawn = {};
   for (const [number, list] of kept.strokes) if (list.length) drawn[number] = list;
-  const margin = Number($("margin").value);
-  const asked = { preserve: [...kept.preserve].map((name) => (margin > 0 ? `${name}+${margin}mm` : name)), drawn, rename: $("rename").checked };
+  const asked = { preserve: [...kept.preserve].map((name) => (margin() > 0 ? `${name}+${margin()}mm` : name)), drawn, rename: $("rename").checked };
   const several = person.photographs.some((photograph) => photograph.look?.faces.length > 1 || photograph.look?.further);
   if (several && $("leave-others").checked) Object.assign(asked, { face: kept.face ?? 1, leave_others: true });
   if ($("upright").checked && !$("upright-row").hidden) asked.upright = true;
@@ -335,6 +337,11 @@ function choices(person, changes = {}) {
 async function run(changes) {
   const person = current();
   if (line) finishLine();
+  const wrong = ["margin", ...(way() === "new" ? ["seed"] : [])].map($).find((field) => !field.checkValidity());
+  if (wrong) {
+    if (wrong.closest("details")) wrong.closest("details").open = true;
+    return void wrong.reportValidity();  // the browser says what is wrong, at its place
+  }
   $("run-error").hidden = true;
   try { await ask("POST", `${address(person)}/run`, choices(person, changes)); }
   catch (error) { $("run-error").textContent = error.message; $("run-error").hidden = false; }
@@ -360,6 +367,7 @@ function renderWay() {
 }
 for (const radio of document.querySelectorAll("input[name=way]")) radio.addEventListener("change", renderWay);
 
+let awaited = null;   // the person whose result is waited for
 function renderRun(person) {
   const busy = ["waiting", "running"].includes(person.state);
   $("run").disabled = busy || !person.photographs.length;
@@ -416,7 +424,8 @@ function renderResult(person) {
   const verdict = outcome?.verdict ?? "REFUSED", written = person.state === "written", kept = draft(person);
   $("verdict").className = `verdict ${verdict}`;
   $("verdict-word").textContent = t(verdict);
-  $("verdict-said").textContent = t(`${verdict}_said`, { reason: person.message }) + (written ? "" : ` ${t("REFUSED_do")}`);
+  $("verdict-said").textContent = t(`${verdict}_said`, { reason: person.message });
+  $("verdict-do").textContent = written ? "" : t("REFUSED_do");
   rebuildIf($("facts"), [person.key, outcome, person.state], () => {
     const parts = [];
     if (outcome?.recognisers.length) {
@@ -431,8 +440,8 @@ function renderResult(person) {
     return parts;
   });
   $("written").hidden = !written;
+  $("another").hidden = outcome?.seed == null || outcome.identity === "given";  // of a refused face, too: another may pass
   if (!written) return;
-  $("another").hidden = outcome.seed == null || outcome.identity === "given";
   const all = pairs(person);
   $("compare").hidden = $("result-tabs").hidden = !all.length;
   if (!all.length) return;
@@ -467,6 +476,11 @@ $("confirm").addEventListener("click", async () => {
   $("review-error").hidden = true;
   try {
     if (!person.reviewed) {
+      const open = $("checklist").querySelector("input:not(:checked)") ?? ($("reviewer").value.trim() ? null : $("reviewer"));
+      if (open) {
+        open.focus();
+        throw new Error(t(open === $("reviewer") ? "reviewer_missing" : "checks_missing"));
+      }
       const checked = [...$("checklist").querySelectorAll("input:checked")].map((box) => Number(box.value));
       await ask("POST", `${path}/review`, { reviewer: $("reviewer").value, checked });
     }
@@ -496,6 +510,14 @@ function renderPeople() {
     return make("li", {}, open, make("button", { type: "button", "aria-label": t("close_person", { name }), onclick: close }, "×"));
   }));
 }
+function showResult(person) {  // where the call ends, its result comes into sight, unless something else is being done
+  if (["waiting", "running"].includes(person.state)) awaited = person.key;
+  else if (awaited === person.key) {
+    awaited = null;
+    const idle = document.activeElement === document.body || $("s-run").contains(document.activeElement);
+    if (idle && !$("s-result").hidden) $("verdict").focus();
+  }
+}
 function render() {
   if (!people.some((person) => person.key === shownKey)) {  // a new person is the server's with the first photograph
     shownKey ??= newKey();
@@ -514,6 +536,7 @@ function render() {
   renderRun(person);
   renderResult(person);
   renderReview(person);
+  showResult(person);
 }
 
 // ---- texts and news
@@ -527,6 +550,9 @@ async function speak(language) {
 }
 $("language").addEventListener("change", async (event) => { await speak(event.target.value); render(); });
 
+addEventListener("beforeunload", (event) => {  // what is chosen and painted is in this page alone
+  if ([...drafts.values()].some((kept) => kept.preserve.size || [...kept.strokes.values()].some((list) => list.length))) event.preventDefault();
+});
 function listen() {
   const news = new EventSource("/api/events");
   news.addEventListener("message", (event) => {
