@@ -107,9 +107,11 @@ def join(
     most = np.where(crown, CROWN, MOST_SHADE)[..., None]
     shade = np.where((named == Semantic.EARS)[..., None], grey, difference)  # ears are redder than cheeks
     new = new + _shading(shade.clip(-most, most), flesh, region, around, unit)
-    if (kept & dilate(region, 1.0)).any():
-        new = new + _towards_kept(source - new, kept & around, region, unit)
     bare, _ = to_window(torch.from_numpy(np.ascontiguousarray(plain, np.float32))[None], face, window)
+    if (kept & dilate(region, 1.0)).any():
+        carried = _towards_kept(source - new, kept & around, region, unit)
+        grey = carried.mean(axis=2, keepdims=True)
+        new = new + grey + bare * (carried - grey)  # teeth beside kept lips, or an eye beside a kept lid, have a colour of their own
     bare = bare[..., 0]
     new = with_detail(new, skin & (bare > 0.5), region & (bare < 0.5), bare, wanted, sharpness, unit, seed=seed)
     new = _softened(new, source, region, fleshy & same & around & ~kept, SKIN_SEAM * unit)

@@ -268,5 +268,5 @@ def scene_of(photograph: Photograph, face: AlignedFace, parsed: Tensor, *, mask:
     preserved = preserved_region(photograph, face, parsed, classes=options.preserve, mask=mask, regions=options.regions)
     replaced = replaced_region(photograph, face, parsed, preserved, hair=options.hair)
     kept = dict.fromkeys([*options.preserve, *covered_classes(face, parsed, preserved)])
-    outlined = dict.fromkeys(region.outlined for region in options.regions if region.outlined is not None)
+    outlined = dict.fromkeys(known for region in options.regions for known in region.outlined)
     return Scene(photograph, face, parsed, preserved, replaced, tuple(kept), outlined_classes=tuple(outlined))

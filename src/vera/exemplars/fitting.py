@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -43,6 +43,8 @@ NOSTRILS = 0.07
 """DECISION: half the height, in eye distances, of the strip along the nose's base that holds the nostrils."""
 IRIS = 0.24
 """DECISION: radius of an iris, in widths of the eye."""
+PUPIL, WHOLE_IRIS = 0.45, 0.8
+"""DECISION: radius of a pupil, in radii of the iris, and the least share of an iris that must be preserved for its colour to count."""
 BROWN = (0.55, 7.0, 11.0)
 """DECISION: brown irises: share of the lightness that is left, and CIELAB colour."""
 LEAST_SKIN = 0.01
@@ -169,7 +171,14 @@ class Fitter:
         self._small = lru_cache(maxsize=None)(self._small_look)
 
     def fit(
-        self, identity: Exemplar, subject: Subject, kept: Collection[Semantic], *, outlined: Collection[Semantic] = (), quick: bool = False
+        self,
+        identity: Exemplar,
+        subject: Subject,
+        kept: Collection[Semantic],
+        *,
+        outlined: Collection[Semantic] = (),
+        iris: Floats | None = None,
+        quick: bool = False,
     ) -> NewFace:
         """The new face in a photograph's crop.
 
@@ -178,6 +187,7 @@ class Fitter:
             subject: facts of the photograph's face.
             kept: classes that are kept, so that their points stay where they are.
             outlined: classes that are replaced, but whose points stay too, since a part of them is kept.
+            iris: ``(3,)`` CIELAB of the irises, see :func:`kept_iris`; None for the identity's own.
             quick: take the nearer of neutral and smiling images for the colours, without a cross-fade; half the time.
 
         """
@@ -207,6 +217,8 @@ class Fitter:
         lit = relit(lab, own, subject.light, follow=follow)
         flesh = softened(~np.isin(labels, (Semantic.EYES, Semantic.MOUTH)), border)[..., 0]
         lit = with_shine_of(lit, own, subject.light, flesh)
+        if iris is not None:
+            lit = _with_irises(lit, points, iris)
         image = to_rgb(lit if subject.toning is None else toned(lit, subject.toning))
         return NewFace(image.clip(0, 255), labels, points[:68])
 
@@ -242,18 +254,64 @@ class Fitter:
         return to_lab(np.asarray(picture, np.float32))
 
 
+def kept_iris(subject: Subject, preserved: Mask) -> Floats | None:
+    """Colour of the iris where one eye is preserved and the other is not: they are a pair.
+
+    Args:
+        subject: facts of the photograph's face.
+        preserved: ``(S, S)`` of its crop.
+
+    Returns:
+        ``(3,)`` CIELAB, the median of the preserved eye's; None where both eyes are preserved, or none.
+
+    """
+    size, found = subject.size, []
+    for eye in EYES:
+        away, inside = _eye_places(subject.points, eye, size)
+        ring = inside & (away > PUPIL) & (away < 1)
+        if ring.any() and preserved[ring].mean() > WHOLE_IRIS:
+            found.append(ring & preserved)
+    if len(found) != 1:
+        return None
+    return np.asarray(np.median(to_lab(subject.image[found[0]][None])[0], axis=0), np.float32)
+
+
+def _eye_places(points: Points, eye: Sequence[int], size: int) -> tuple[Floats, Mask]:
+    """``(S, S)``: distance to an eye's centre in radii of its iris, and the pixels between its lids."""
+    corners = points[list(eye)] * size
+    rows, columns = np.mgrid[:size, :size]
+    radius = IRIS * float(np.linalg.norm(corners[3] - corners[0]))
+    away = np.hypot(columns - corners[:, 0].mean(), rows - corners[:, 1].mean()) / radius
+    return np.asarray(away, np.float32), filled(corners / size, size)
+
+
+def _iris_share(away: Floats, inside: Mask) -> Floats:
+    """``(S, S)`` in [0, 1]: 1 on an iris, with a soft border."""
+    lids = cv2.GaussianBlur(inside.astype(np.float32), (0, 0), max(0.002 * len(inside), 0.3))
+    return np.asarray(np.clip(1.5 * (1 - away) + 0.5, 0, 1) * lids, np.float32)
+
+
 def _with_brown_irises(lab: Floats, points: Points) -> Floats:
     """A face whose blue or grey irises are brown; brown ones stay."""
-    size = len(lab)
-    rows, columns = np.mgrid[:size, :size]
     for eye in EYES:
-        corners = points[list(eye)] * size
-        radius = IRIS * float(np.linalg.norm(corners[3] - corners[0]))
-        away = np.hypot(columns - corners[:, 0].mean(), rows - corners[:, 1].mean())
-        inside = cv2.GaussianBlur(filled(corners / size, size).astype(np.float32), (0, 0), max(0.002 * size, 0.3))
-        share = np.clip(1.5 * (1 - away / radius) + 0.5, 0, 1) * inside * np.clip((BROWN[2] - lab[..., 2]) / 8, 0, 1)
+        share = _iris_share(*_eye_places(points, eye, len(lab))) * np.clip((BROWN[2] - lab[..., 2]) / 8, 0, 1)
         brown = np.dstack([BROWN[0] * lab[..., 0], np.full_like(lab[..., 0], BROWN[1]), np.full_like(lab[..., 0], BROWN[2])])
         lab = np.asarray((1 - share[..., None]) * lab + share[..., None] * brown, np.float32)
+    return lab
+
+
+def _with_irises(lab: Floats, points: Points, colour: Floats) -> Floats:
+    """A face whose irises have this CIELAB colour in their median; pupils stay black, and highlights white."""
+    for eye in EYES:
+        away, inside = _eye_places(points, eye, len(lab))
+        ring = inside & (away > PUPIL) & (away < 1)
+        if not ring.any():
+            continue
+        own = np.median(lab[ring], axis=0)
+        lightness = lab[..., 0] + (colour[0] - own[0]) * np.clip(lab[..., 0] / max(float(own[0]), 1.0), 0, 1)
+        other = np.dstack([lightness, lab[..., 1:] + (colour[1:] - own[1:])])
+        share = _iris_share(away, inside)[..., None]
+        lab = np.asarray((1 - share) * lab + share * other, np.float32)
     return lab
 
 

@@ -38,16 +38,18 @@ NAMES = {
 }
 """Each named region with what it is."""
 OUTLINES = {
-    "teeth": Semantic.MOUTH,
-    "lips": Semantic.MOUTH,
-    "eye": Semantic.EYES,
-    "eyelid": Semantic.EYES,
-    "brow": Semantic.BROWS,
-    "tip": Semantic.NOSE,
-    "nostrils": Semantic.NOSE,
+    "teeth": (Semantic.MOUTH,),
+    "lips": (Semantic.MOUTH,),
+    "eye": (Semantic.EYES,),
+    "upper_eyelid": (Semantic.EYES, Semantic.BROWS),
+    "lower_eyelid": (Semantic.EYES,),
+    "brow": (Semantic.BROWS,),
+    "forehead": (Semantic.BROWS,),
+    "nose_tip": (Semantic.NOSE,),
+    "nostrils": (Semantic.NOSE,),
 }
-"""By the last word of a region's name: the class that it is a part of, or borders on. New lips around kept teeth, or a new eye under a kept
-lid, must have the photograph's outline."""
+"""By the end of a region's name: the classes that it is a part of, or borders on. New lips around kept teeth, a new eye or brow beside a
+kept lid, must have the photograph's outline."""
 MM_OF_EYE_DISTANCE = 63.0
 """Millimetres that one eye distance stands for: the mean interpupillary distance of adults (Dodgson, Variation and extrema of human
 interpupillary distance, SPIE 5291, 2004). An estimate: adults have 52 to 78 mm, children less, and a turned head shows less of it."""
@@ -79,9 +81,9 @@ class Region:
         return self.name + numbers + (f"+{self.margin:.4g}" if self.margin else "")
 
     @property
-    def outlined(self) -> Semantic | None:
-        """Class whose outline must stay where it is, so that what is new fits around this region; None for none."""
-        return OUTLINES.get(self.name.rpartition("_")[2])
+    def outlined(self) -> tuple[Semantic, ...]:
+        """Classes whose outline must stay where it is, so that what is new fits around this region."""
+        return next((classes for end, classes in OUTLINES.items() if self.name in (end, f"left_{end}", f"right_{end}")), ())
 
     @property
     def is_shape(self) -> bool:

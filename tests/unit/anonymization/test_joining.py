@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 
@@ -115,3 +116,17 @@ def test_a_chin_rounds_off_into_the_shadow_below_it(case):
     steps = [made[columns == one].mean() - made[columns == one - 1].mean() for one in range(1, -8, -1)]
     assert np.abs(steps).max() < 0.6 * abs(np.mean(NEW) - 85)
     assert np.abs(made[(columns < -12)].mean(axis=0) - NEW).max() < 6
+
+
+def test_teeth_beside_kept_lips_do_not_take_their_hue(case):
+    """Where the new face is no skin, the difference to what is kept changes its lightness only."""
+    photograph, face, labels, _, plain, covered, preserved = case
+    reddish = photograph.pixels.copy()
+    reddish[preserved] = (200, 90, 90)
+    flat = np.full((SIZE, SIZE, 3), (160, 160, 160), np.float32)
+    near = cv2.dilate(preserved.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool) & covered
+    redness = []
+    for bare in (plain, np.zeros_like(plain)):
+        made = join(photograph_from_pixels(reddish, "x"), face, labels, flat, bare, covered, preserved, seed=None)[near].astype(float)
+        redness.append((made[:, 0] - made[:, 1]).mean())
+    assert redness[0] > redness[1] + 3

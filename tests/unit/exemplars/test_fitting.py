@@ -5,7 +5,7 @@ import pytest
 from tests.reference.drawn_bank import SIZE, drawn_face
 
 from vera import bundle
-from vera.exemplars.fitting import Fitter, _with_brown_irises, observe
+from vera.exemplars.fitting import Fitter, _with_brown_irises, kept_iris, observe
 from vera.exemplars.identity import Appearance, deal, descendant, draw, pool
 from vera.exemplars.layout import INNER_LIPS, MOUTH, Frontal, mouth_is_open, opening_of, target
 from vera.exemplars.pose import eye_distance, fit_camera
@@ -182,3 +182,33 @@ def test_blue_irises_become_brown_and_brown_ones_stay():
         brown = _with_brown_irises(lab, points)
         assert (brown[row, column, 2] > lab[row, column, 2] + 10) == changed
         assert np.abs(brown - lab).sum(axis=2).astype(bool).mean() < 0.02
+
+
+def _eye(points, number):
+    """``(S, S)``: around the centre of an eye."""
+    centre = points[list(EYES[number])].mean(axis=0) * SIZE
+    rows, columns = np.mgrid[:SIZE, :SIZE]
+    return np.hypot(columns - centre[0], rows - centre[1]) < 0.06 * SIZE
+
+
+def test_the_iris_of_the_only_eye_that_is_preserved_counts(subject):
+    one, other = (_eye(subject.points, number) for number in (0, 1))
+    assert kept_iris(subject, one & other) is None
+    assert kept_iris(subject, one | other) is None
+    lab = to_lab(subject.image)
+    found = kept_iris(subject, one)
+    assert found.shape == (3,)
+    assert (lab[one].min(axis=0) <= found).all()
+    assert (found <= lab[one].max(axis=0)).all()
+
+
+def test_irises_take_the_colour_of_the_preserved_one(bank, subject):
+    wanted = np.array([45.0, -6, -14], np.float32)
+    plain, blue = (Fitter(bank).fit(identity_of(bank, 0), subject, (Semantic.EYES,), iris=iris) for iris in (None, wanted))
+    away = ~np.any([_eye(extend(plain.points), number) for number in (0, 1)], axis=0)
+    np.testing.assert_allclose(plain.image[away], blue.image[away], atol=0.5)
+    for number in (0, 1):
+        eye = plain.points[list(EYES[number])].mean(axis=0) * SIZE
+        row, column = int(eye[1]), int(eye[0])
+        around = (slice(row - 1, row + 2), slice(column - 1, column + 2))
+        assert to_lab(blue.image)[around][..., 2].mean() < to_lab(plain.image)[around][..., 2].mean() - 2

@@ -164,3 +164,14 @@ def test_a_shape_belongs_to_one_photograph():
     require_one_photograph([Region("lips")], 2)
     with pytest.raises(VeraError, match="'box:1,1,2,2' does not say to which"):
         require_one_photograph([parse_region("box:1,1,2,2")], 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "classes"),
+    [
+        ("left_upper_eyelid", {Semantic.EYES, Semantic.BROWS}), ("right_lower_eyelid", {Semantic.EYES}), ("forehead", {Semantic.BROWS}),
+        ("teeth", {Semantic.MOUTH}), ("nose_tip", {Semantic.NOSE}), ("chin", set()),
+    ],
+)  # fmt: skip
+def test_what_borders_on_a_region_keeps_its_outline(name, classes):
+    assert set(parse_region(name).outlined) == classes
