@@ -100,7 +100,7 @@ class Search:
         made.look = self._judge(made, 0)
         self.rendered += 1
         if self.progress:
-            self.progress("searching for a different face", self.rendered, CANDIDATES)
+            self.progress("searching for a different face", self.rendered, CANDIDATES + number * CHILDREN)
         return made
 
     def _farthest(self, candidates: Sequence[SearchCandidate]) -> list[SearchCandidate]:

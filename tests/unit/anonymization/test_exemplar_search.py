@@ -81,8 +81,10 @@ def test_without_a_far_one_all_are_looked_at_and_the_farthest_comes_first(photog
 
 
 def test_progress_is_told():
+    """Of the rounds so far: how many there will be is not known."""
     told = []
-    one = search(Scores(lambda number: 9.0))
+    one = search(Scores(lambda number: 9.0 if number >= CANDIDATES else 0.1))
     one.progress = lambda *step: told.append(step)
     next(iter(one))
-    assert told[-1][1:] == (CANDIDATES, CANDIDATES)
+    assert told[CANDIDATES - 1][1:] == (CANDIDATES, CANDIDATES)
+    assert told[-1][1:] == (CANDIDATES + CHILDREN, CANDIDATES + CHILDREN)
