@@ -105,7 +105,7 @@ class Booth:
     """Shows identities: the mean face of their group, in even light, with plain skin all around it.
 
     Args:
-        bank: see there.
+        bank: bank of exemplars whose identities are shown.
 
     """
 
@@ -117,7 +117,8 @@ class Booth:
         facts = self.bank.facts
         row = int(np.random.default_rng(derived_seed(seed, number, "appearance")).integers(self.bank.rows))
         wanted = Appearance(int(facts["sex"][row]), facts["tone"][row], float(facts["age"][row]), float(facts["beard"][row]))
-        identity = draw(pool(self.bank, wanted), seed=seed, person=str(number), number=0, brown_eyes=wanted.brown_eyes)
+        rows = pool(self.bank, wanted, suits=self.fitter.has_forehead)
+        identity = draw(rows, seed=seed, person=str(number), number=0, brown_eyes=wanted.brown_eyes)
         subject = self.subject(wanted)
         face = self.fitter.fit(identity, subject, ())
         return set_in_skin(face.image, subject.region, subject.image[0, 0]), face.points * SIDE - 0.5

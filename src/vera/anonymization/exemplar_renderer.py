@@ -222,7 +222,7 @@ class ExemplarCase:
     def _deal(self, search: int) -> npt.NDArray[np.int64]:
         """The rows that a search mixes."""
         leave_out = (self.request.person,) if self.renderer.leave_out_person else ()
-        rows = pool(self.renderer.bank, self.appearance, search=search, leave_out=leave_out)
+        rows = pool(self.renderer.bank, self.appearance, search=search, leave_out=leave_out, suits=self.renderer.fitter.has_forehead)
         return deal(rows, seed=self.request.seed, person=self.request.person, search=search)
 
     def _started(self) -> Search:

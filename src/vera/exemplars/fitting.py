@@ -24,7 +24,7 @@ from vera.mosaic.colour import to_lab, to_rgb
 from vera.mosaic.look import measure
 from vera.mosaic.masks import with_features
 from vera.mosaic.partners import PARTS
-from vera.mosaic.points import BROWS, EYES, extend
+from vera.mosaic.points import BROWS, EYES, OUTLINE, extend
 from vera.mosaic.warping import Target, eroded, filled, resample, softened
 from vera.types import FACE_FEATURES, Mask, Points, Semantic, VeraError
 
@@ -35,10 +35,19 @@ FOREHEAD_CLASSES = (Semantic.SKIN, Semantic.BROWS, Semantic.EYES, Semantic.NOSE,
 """Classes that the rays to the hairline may cross."""
 EYES_FOLLOW = 0.7
 """DECISION: share of the change of colour that eyes take: their white is no skin, and would turn blue or yellow."""
+EYES_DARKEN = 0.4
+"""DECISION: power of the factor by which eyes are darkened with the skin: part of it is the lamp's, and part is the skin's alone."""
 SOFT_BORDER = 0.006
 """Gaussian width, in units of the crop, of the border between skin and eyes or mouth in relighting."""
 MEAN_SIZE, MEAN_ROWS = 64, 24
 """Side of a mean face's picture, of which only broad colours are used, and the rows that go into it: those nearest in tone."""
+FOREHEAD = 0.03
+"""Distance above the brows, in units of the crop, from which a row's forehead is looked at."""
+ODD = (15.0, 10.0)
+"""DECISION: CIELAB lightness above, and distance in colour from, the forehead over the brows, from which a pixel is no skin but the shine
+of a shaven head."""
+MOST_ODD = 0.1
+"""DECISION: share of such pixels from which a row is not used."""
 NOSTRILS = 0.07
 """DECISION: half the height, in eye distances, of the strip along the nose's base that holds the nostrils."""
 IRIS = 0.24
@@ -212,15 +221,26 @@ class Fitter:
             lab = _with_brown_irises(lab, points)
         skin = skin_of(labels, subject.region)
         border = SOFT_BORDER * subject.size
-        follow = softened(np.where(labels == Semantic.EYES, EYES_FOLLOW, 1.0), border)
+        follow, darken = (softened(np.where(labels == Semantic.EYES, share, 1.0), border) for share in (EYES_FOLLOW, EYES_DARKEN))
         own = measure_light(lab, skin)
-        lit = relit(lab, own, subject.light, follow=follow)
+        lit = relit(lab, own, subject.light, follow=follow, darken=darken)
         flesh = softened(~np.isin(labels, (Semantic.EYES, Semantic.MOUTH)), border)[..., 0]
         lit = with_shine_of(lit, own, subject.light, flesh)
         if iris is not None:
             lit = _with_irises(lit, points, iris)
         image = to_rgb(lit if subject.toning is None else toned(lit, subject.toning))
         return NewFace(image.clip(0, 255), labels, points[:68])
+
+    def has_forehead(self, row: int) -> bool:
+        """Whether a row's forehead is skin up to its hairline: the shine of a shaven head would be a stain in another face."""
+        target = self._looks(int(self.bank.facts["sex"][row]))[1][0]
+        lab, bottom = self._small(row, 0), float(target.points[17:27, 1].min()) - FOREHEAD
+        rows = np.mgrid[:MEAN_SIZE, :MEAN_SIZE][0] / MEAN_SIZE
+        inside = target.polygon(target.points[OUTLINE])
+        lower = inside & (rows < bottom) & (rows > (bottom + float(target.points[OUTLINE][:, 1].min())) / 2)
+        beyond = lab[inside & (rows < bottom)] - np.median(lab[lower], axis=0)
+        lighter, other = beyond[:, 0] > ODD[0], np.linalg.norm(beyond[:, 1:], axis=1) > ODD[1]
+        return bool((lighter | other).mean() < MOST_ODD)
 
     def hair(self, subject: Subject) -> HairEdge:
         """The photograph's hair that lies over any new face."""

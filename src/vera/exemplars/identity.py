@@ -6,8 +6,9 @@ photographs share: pose, expression and light are each photograph's own.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -108,7 +109,9 @@ class Exemplar:
     brown_eyes: bool
 
 
-def pool(bank: ExemplarBank, wanted: Appearance, *, search: int = 0, leave_out: Collection[str] = ()) -> npt.NDArray[np.int64]:
+def pool(
+    bank: ExemplarBank, wanted: Appearance, *, search: int = 0, leave_out: Collection[str] = (), suits: Callable[[int], bool] | None = None
+) -> npt.NDArray[np.int64]:
     """The rows that fit a person, nearest first; about :data:`POOL` (fewer where the bank has no more of this sex or complexion).
 
     Args:
@@ -116,6 +119,7 @@ def pool(bank: ExemplarBank, wanted: Appearance, *, search: int = 0, leave_out: 
         wanted: the person's appearance, which the rows must fit.
         search: number of the search, from 0; further ones take more rows.
         leave_out: donors whose rows must not be used (evaluation on the donors themselves).
+        suits: whether a row's picture can be used (:meth:`vera.exemplars.fitting.Fitter.has_forehead`); asked of the nearest ones only.
 
     Raises:
         VeraError: fewer than :data:`MIXED` rows are left.
@@ -129,7 +133,8 @@ def pool(bank: ExemplarBank, wanted: Appearance, *, search: int = 0, leave_out: 
     if wanted.brown_eyes:
         distance += LIGHT_EYES * np.maximum(facts["eyes"] - BROWN_EYES, 0)
     distance = np.where(usable, distance, np.inf)
-    order = np.argsort(distance, kind="stable")[: min(POOL + WIDER * search, int(usable.sum()))]
+    nearest = np.argsort(distance, kind="stable")[: int(usable.sum())]
+    order = np.fromiter(islice(filter(suits or (lambda row: True), nearest), POOL + WIDER * search), np.int64)
     if len(order) > FEWEST:
         order = order[distance[order] <= distance[order[FEWEST - 1]] + SPREAD_OF_POOL + WIDER * search]
     if len(order) < MIXED:

@@ -86,24 +86,29 @@ def measure_light(lab: Floats, skin: Mask) -> Light:
     return Light(lightness, colour, known, float(np.percentile(values[:, 0], SHINE)), float(np.percentile(above, SHINE)))
 
 
-def relit(lab: Floats, own: Light, wanted: Light, *, follow: Floats) -> Floats:
+def relit(lab: Floats, own: Light, wanted: Light, *, follow: Floats, darken: Floats) -> Floats:
     """Relight a face by other fields: colour by a shift, lightness by a factor (black stays black) up to the field's, and as it is above.
 
-    What is brighter than its surroundings is shine: it does not depend on how dark the skin is, and would be lost in dark skin.
+    What is brighter than its surroundings is shine: it does not depend on how dark the skin is, and would be lost in dark skin. What is
+    redder than the skin (lips, a nose) becomes less so as it is darkened, else it would glow.
 
     Args:
         lab: ``(S, S, 3)`` CIELAB.
         own: the fields of its skin.
         wanted: the fields it shall have.
         follow: ``(S, S, 1)`` in [0, 1]: share of the change of colour that each pixel takes.
+        darken: ``(S, S, 1)`` in [0, 1]: power of the factor where it is below 1: eyes are not darker in darker skin.
 
     """
     size = lab.shape[0]
     (lightness, colour), (wanted_lightness, wanted_colour) = own.fields(size), wanted.fields(size)
     factor = np.clip(wanted_lightness / np.maximum(lightness, DARKEST), *GAIN)
+    factor = np.where(factor < 1, factor**darken, factor)
     shade = np.minimum(lab[..., :1], lightness)
     shine = lab[..., :1] - shade
-    return np.concatenate([shade * factor + shine, lab[..., 1:] + (wanted_colour - colour) * follow], axis=2).astype(np.float32)
+    redder = np.maximum(lab[..., 1:2] - colour[..., :1], 0) * (1 - np.minimum(factor, 1))
+    moved = lab[..., 1:] + (wanted_colour - colour) * follow
+    return np.concatenate([shade * factor + shine, moved[..., :1] - redder, moved[..., 1:]], axis=2).astype(np.float32)
 
 
 def with_shine_of(lab: Floats, own: Light, light: Light, share: Floats) -> Floats:

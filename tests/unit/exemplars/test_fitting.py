@@ -8,6 +8,7 @@ from vera import bundle
 from vera.exemplars.fitting import Fitter, _with_brown_irises, kept_iris, observe
 from vera.exemplars.identity import Appearance, deal, descendant, draw, pool
 from vera.exemplars.layout import INNER_LIPS, MOUTH, Frontal, mouth_is_open, opening_of, target
+from vera.exemplars.light import measure_light, relit
 from vera.exemplars.pose import eye_distance, fit_camera
 from vera.mosaic.colour import to_lab, to_rgb
 from vera.mosaic.partners import PARTS
@@ -171,6 +172,28 @@ def test_real_rows_are_frontal(shipped):
     turns = [fit_camera(shipped.mean.neutral, shipped.mesh(row, 0)[:68]).yaw for row in range(0, shipped.rows, 20)]
     assert np.abs(turns).max() < 12
     assert abs(np.median(turns)) < 3
+
+
+def test_rows_with_the_shine_of_a_shaven_head_are_not_used(shipped):
+    fitter = Fitter(shipped)
+    odd = [row for row in range(0, shipped.rows) if not fitter.has_forehead(row)]
+    assert {35, 74} <= set(odd)  # looked at: grey hair up to the brows
+    assert len(odd) < 0.05 * shipped.rows
+    tone = shipped.facts["tone"][74]
+    person = Appearance(int(shipped.facts["sex"][74]), tone, float(shipped.facts["age"][74]), float(shipped.facts["beard"][74]))
+    assert 74 in pool(shipped, person)
+    assert not set(pool(shipped, person, suits=fitter.has_forehead)) & set(odd)
+
+
+def test_what_is_redder_than_the_skin_is_less_so_in_darker_skin():
+    lab = np.full((SIZE, SIZE, 3), (60.0, 12, 16), np.float32)
+    lab[40:50, 40:50, 1] = 30
+    skin = np.ones((SIZE, SIZE), dtype=bool)
+    light = measure_light(lab, skin)
+    dark = measure_light(lab * np.float32([0.5, 1, 1]), skin)
+    for wanted, least, most in ((light, 17.5, 18.5), (dark, 8, 10)):
+        made = relit(lab, light, wanted, follow=np.ones((SIZE, SIZE, 1), np.float32), darken=np.ones((SIZE, SIZE, 1), np.float32))
+        assert least < made[45, 45, 1] - made[5, 5, 1] < most
 
 
 def test_blue_irises_become_brown_and_brown_ones_stay():

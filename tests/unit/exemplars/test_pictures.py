@@ -68,7 +68,11 @@ def test_shine_becomes_as_strong_as_the_photographs_and_no_weaker(gloss, gain):
 
 
 def test_a_face_gets_the_wanted_field():
-    np.testing.assert_allclose(relit(field(OWN), OWN, WANTED, follow=np.ones((64, 64, 1), np.float32)), field(WANTED), atol=1e-3)
+    np.testing.assert_allclose(
+        relit(field(OWN), OWN, WANTED, follow=np.ones((64, 64, 1), np.float32), darken=np.ones((64, 64, 1), np.float32)),
+        field(WANTED),
+        atol=1e-3,
+    )
 
 
 def test_shine_stays_as_bright_in_darker_skin_and_shade_is_darker_with_it():
@@ -76,14 +80,17 @@ def test_shine_stays_as_bright_in_darker_skin_and_shade_is_darker_with_it():
     spots[20:24, 20:24], spots[40:44, 40:44] = 15, -15
     lab = field(OWN)
     lab[..., 0] += spots
-    lit = relit(lab, OWN, WANTED, follow=np.ones((64, 64, 1), np.float32))[..., 0] - field(WANTED)[..., 0]
+    lit = (
+        relit(lab, OWN, WANTED, follow=np.ones((64, 64, 1), np.float32), darken=np.ones((64, 64, 1), np.float32))[..., 0]
+        - field(WANTED)[..., 0]
+    )
     np.testing.assert_allclose(lit[20:24, 20:24], 15, atol=1e-3)
     ratio = field(WANTED)[40:44, 40:44, 0] / field(OWN)[40:44, 40:44, 0]
     np.testing.assert_allclose(lit[40:44, 40:44], -15 * ratio, atol=1e-3)
 
 
 def test_colours_that_do_not_follow_stay():
-    stays = relit(field(OWN), OWN, WANTED, follow=np.zeros((64, 64, 1), np.float32))
+    stays = relit(field(OWN), OWN, WANTED, follow=np.zeros((64, 64, 1), np.float32), darken=np.ones((64, 64, 1), np.float32))
     np.testing.assert_allclose(stays[..., 1:], field(OWN)[..., 1:], atol=1e-5)
     np.testing.assert_allclose(stays[..., 0], field(WANTED)[..., 0], atol=1e-3)
 
