@@ -273,6 +273,7 @@ OTHERS: dict[str, set[str]] = {
         "test_credentials_hold_no_key_and_notice_a_changed_certificate",
     },
     "tests/unit/faces/test_regions.py": {
+        "test_what_borders_on_a_region_keeps_its_outline",
         "test_a_fold_under_the_chin_leaves_no_piece_of_it_on_the_neck",
         "test_each_region_lies_where_it_should",
         "test_a_turned_head_turns_its_regions",

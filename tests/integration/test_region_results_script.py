@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from PIL import Image
-from tests.unit.cli.test_cli_regions import STORED
+from tests.unit.cli.test_regions import STORED
 
 from vera.types import Anonymized, VeraError
 

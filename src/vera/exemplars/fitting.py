@@ -41,7 +41,7 @@ SOFT_BORDER = 0.006
 """Gaussian width, in units of the crop, of the border between skin and eyes or mouth in relighting."""
 MEAN_SIZE, MEAN_ROWS = 64, 24
 """Side of a mean face's picture, of which only broad colours are used, and the rows that go into it: those nearest in tone."""
-FOREHEAD = 0.03
+LOWEST_FOREHEAD = 0.03
 """Distance above the brows, in units of the crop, from which a row's forehead is looked at."""
 ODD = (15.0, 10.0)
 """DECISION: CIELAB lightness above, and distance in colour from, the forehead over the brows, from which a pixel is no skin but the shine
@@ -234,7 +234,7 @@ class Fitter:
     def has_forehead(self, row: int) -> bool:
         """Whether a row's forehead is skin up to its hairline: the shine of a shaven head would be a stain in another face."""
         target = self._looks(int(self.bank.facts["sex"][row]))[1][0]
-        lab, bottom = self._small(row, 0), float(target.points[17:27, 1].min()) - FOREHEAD
+        lab, bottom = self._small(row, 0), float(target.points[17:27, 1].min()) - LOWEST_FOREHEAD
         rows = np.mgrid[:MEAN_SIZE, :MEAN_SIZE][0] / MEAN_SIZE
         inside = target.polygon(target.points[OUTLINE])
         lower = inside & (rows < bottom) & (rows > (bottom + float(target.points[OUTLINE][:, 1].min())) / 2)
