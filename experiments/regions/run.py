@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from vera.anonymization.contact_sheet import outlined
 from vera.anonymization.interface import embedded
 from vera.anonymization.pipeline import VeraAnonymizer
 from vera.anonymization.request import Options
@@ -28,7 +29,6 @@ SIDE, TEXT, GAP = 480, 30, 6
 """Side of a picture in a sheet, height of the line above it, and space between rows."""
 AROUND = 1.6
 """The detail beside a face shows the region's surroundings, too: its longer side, this much larger."""
-BRIGHT, DARK = (25, 224, 208), (0, 0, 0)
 TURNED = {2: "mirrored", 3: "half a turn", 4: "half a turn, mirrored", 5: "left, mirrored", 6: "left", 7: "right, mirrored", 8: "right"}
 """How a file of each EXIF orientation but the first is stored."""
 STORED = {
@@ -98,7 +98,7 @@ def row(photograph: Photograph, made: Anonymized, title: str) -> Pixels:
     whole = square(made.preserved | made.replaced, 1.15)
     near = square(made.preserved, AROUND)
     shown = [
-        (f"{title}: source, outlined", outlined(photograph.pixels, made.preserved), whole),
+        (f"{title}: source, outlined", outlined(photograph.pixels, made.preserved, width=max(2, photograph.size[0] // 500)), whole),
         ("result", made.image, whole),
         ("source, near", photograph.pixels, near),
         ("result, near", made.image, near),
@@ -119,14 +119,6 @@ def cut(pixels: Pixels, box: tuple[int, int, int]) -> Pixels:
     padded = cv2.copyMakeBorder(pixels, side, side, side, side, cv2.BORDER_CONSTANT, value=(200, 200, 200))
     part = padded[top + side : top + 2 * side, left + side : left + 2 * side]
     return np.asarray(cv2.resize(part, (SIDE, SIDE), interpolation=cv2.INTER_AREA if side > SIDE else cv2.INTER_CUBIC), np.uint8)
-
-
-def outlined(pixels: Pixels, mask: Mask) -> Pixels:
-    """The picture with the mask's edge drawn in."""
-    rings, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-    thick = max(2, pixels.shape[0] // 500)
-    drawn = cv2.drawContours(pixels.copy(), rings, -1, DARK, 2 * thick)
-    return np.asarray(cv2.drawContours(drawn, rings, -1, BRIGHT, thick), np.uint8)
 
 
 def titled(text: str, picture: Pixels) -> Pixels:

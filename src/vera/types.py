@@ -262,6 +262,11 @@ class Anonymized:
     replaced: Mask
     hair_edge: Mask | None = None
 
+    @property
+    def covered(self) -> Mask:
+        """``(H, W)`` bool: what may differ from the photograph, the replaced region and the hair edge."""
+        return self.replaced if self.hair_edge is None else self.replaced | self.hair_edge
+
     def __repr__(self) -> str:
         height, width = self.image.shape[:2]
         kept, new = self.preserved.mean(), self.replaced.mean()

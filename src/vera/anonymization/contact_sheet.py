@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from vera.types import Anonymized, Pixels
+from vera.types import Anonymized, Mask, Pixels
 
 TILE, COLUMNS, GAP, LINE = 480, 4, 16, 36
 """DECISION: longer side of a picture on the sheet, pictures in a row, and heights of gap and label, in pixels."""
@@ -49,9 +49,20 @@ def _tile(result: Anonymized) -> Image.Image:
     height, width = result.preserved.shape
     scale = min(1.0, TILE / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    pixels = np.ascontiguousarray(cv2.resize(result.image, size, interpolation=cv2.INTER_AREA))
-    inside = cv2.resize(result.preserved.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
-    outlines, _ = cv2.findContours(inside, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-    cv2.drawContours(pixels, outlines, -1, (0, 0, 0), 3)
-    cv2.drawContours(pixels, outlines, -1, OUTLINE, 1)
-    return Image.fromarray(pixels)
+    pixels = np.asarray(cv2.resize(result.image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    inside = cv2.resize(result.preserved.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
+    return Image.fromarray(outlined(pixels, inside, width=1))
+
+
+def outlined(pixels: Pixels, mask: Mask, *, width: int) -> Pixels:
+    """A picture with a mask's outline.
+
+    Args:
+        pixels: ``(H, W, 3)`` uint8 RGB.
+        mask: ``(H, W)``.
+        width: width of the line in pixels; the dark one under it is 2 pixels wider.
+
+    """
+    outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    dark = cv2.drawContours(pixels.copy(), outlines, -1, (0, 0, 0), width + 2)
+    return np.asarray(cv2.drawContours(dark, outlines, -1, OUTLINE, width), dtype=np.uint8)

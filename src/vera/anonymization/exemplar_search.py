@@ -34,18 +34,21 @@ class SearchCandidate:
         number: number of the candidate, from 0.
         exemplar: the identity.
         pictures: one for each of the person's photographs.
-        look: embedding in the first photograph by the first recogniser.
         score: least distance to a source by the recognisers that have judged it, in their thresholds.
-        judges: positions of these recognisers.
+        looks: embedding in the first photograph by each of them, by its position.
 
     """
 
     number: int
     exemplar: Exemplar
     pictures: Sequence[Picture]
-    look: Embedding
     score: float = np.inf
-    judges: set[int] = field(default_factory=set)
+    looks: dict[int, Embedding] = field(default_factory=dict)
+
+    @property
+    def order(self) -> tuple[float, int]:
+        """The farthest candidate first, of equal ones the earlier."""
+        return -self.score, self.number
 
 
 class Search:
@@ -91,13 +94,13 @@ class Search:
             parents = [candidate.exemplar for candidate in self._farthest(left)]
         for candidate in left:
             self._far_enough(candidate, -np.inf)
-        yield from sorted(left, key=lambda candidate: (-candidate.score, candidate.number))
+        yield from sorted(left, key=lambda candidate: candidate.order)
 
     def _candidate(self, number: int, parent: Exemplar | None) -> SearchCandidate:
         """The next candidate of a round, rendered and judged by the first recogniser."""
         exemplar = self.draw(self.rendered, number, parent)
-        made = SearchCandidate(self.rendered, exemplar, self.render(exemplar), np.zeros(0))
-        made.look = self._judge(made, 0)
+        made = SearchCandidate(self.rendered, exemplar, self.render(exemplar))
+        self._judge(made, 0)
         self.rendered += 1
         if self.progress:
             self.progress("searching for a different face", self.rendered, CANDIDATES + number * CHILDREN)
@@ -106,29 +109,29 @@ class Search:
     def _farthest(self, candidates: Sequence[SearchCandidate]) -> list[SearchCandidate]:
         """The :data:`PARENTS` farthest from the sources by all recognisers; each is shown to the others only if it may be among them."""
         best: list[SearchCandidate] = []
-        for candidate in sorted(candidates, key=lambda one: (-one.score, one.number)):
+        for candidate in sorted(candidates, key=lambda one: one.order):
             if len(best) < PARENTS or self._far_enough(candidate, best[-1].score):
                 self._far_enough(candidate, -np.inf)
-                best = sorted([*best, candidate], key=lambda one: (-one.score, one.number))[:PARENTS]
+                best = sorted([*best, candidate], key=lambda one: one.order)[:PARENTS]
         return best
 
     def _far_enough(self, candidate: SearchCandidate, wanted: float) -> bool:
         """Whether every recogniser puts a candidate this far; it is shown to no further one after the first that does not."""
         for number in range(len(self.recognisers)):
-            if candidate.score >= wanted and number not in candidate.judges:
+            if candidate.score >= wanted and number not in candidate.looks:
                 self._judge(candidate, number)
         return candidate.score >= wanted
 
-    def _judge(self, candidate: SearchCandidate, number: int) -> Embedding:
-        """Lower a candidate's score to what this recogniser says of it; its embedding in the first photograph."""
+    def _judge(self, candidate: SearchCandidate, number: int) -> None:
+        """Lower a candidate's score to what this recogniser says of it."""
         recogniser = self.recognisers[number]
         seen = [recogniser.embed(*picture) for picture in candidate.pictures]
         nearest = min(recogniser.distance(one, other) for one in seen for photograph in self.sources[number] for other in photograph)
         candidate.score = min(candidate.score, float(nearest / recogniser.refusal_threshold))
-        candidate.judges.add(number)
-        return seen[0]
+        candidate.looks[number] = seen[0]
 
 
 def _most_distinctive_first(candidates: Sequence[SearchCandidate], recogniser: Recogniser) -> list[SearchCandidate]:
-    mean = np.mean([candidate.look for candidate in candidates], axis=0)
-    return sorted(candidates, key=lambda candidate: -recogniser.distance(candidate.look, mean))
+    """Candidates by their distance to the mean one, as the first recogniser sees it."""
+    mean = np.mean([candidate.looks[0] for candidate in candidates], axis=0)
+    return sorted(candidates, key=lambda candidate: -recogniser.distance(candidate.looks[0], mean))

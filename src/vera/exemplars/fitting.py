@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from vera.exemplars.bank import ROLES, ExemplarBank
 from vera.exemplars.building import beard_of
-from vera.exemplars.hair import LEAST_HAIR, HairEdge, hair_edge, with_fringe
+from vera.exemplars.hair import LEAST_HAIR, HairEdge, hair_edge, with_hairline
 from vera.exemplars.identity import Exemplar, frontal
 from vera.exemplars.layout import hairline, jawline, mouth_is_open, smile_of, target
 from vera.exemplars.light import Light, measure_light, relit, with_shine_of
@@ -144,7 +144,7 @@ def observe(bank: ExemplarBank, image: Floats, labels: Labels, landmarks: Points
 
     """
     lab = to_lab(image)
-    labels = with_fringe(lab, labels, landmarks)
+    labels = with_hairline(lab, labels, landmarks)
     points = hairline(extend(landmarks), labels, FOREHEAD_CLASSES)
     smile, camera = 0.0, fit_camera(bank.mean.neutral, landmarks)
     for _ in range(2):
@@ -287,8 +287,7 @@ def kept_iris(subject: Subject, preserved: Mask) -> Floats | None:
     """
     size, found = subject.size, []
     for eye in EYES:
-        away, inside = _eye_places(subject.points, eye, size)
-        ring = inside & (away > PUPIL) & (away < 1)
+        ring = _iris_ring(*_eye_places(subject.points, eye, size))
         if ring.any() and preserved[ring].mean() > WHOLE_IRIS:
             found.append(ring & preserved)
     if len(found) != 1:
@@ -303,6 +302,11 @@ def _eye_places(points: Points, eye: Sequence[int], size: int) -> tuple[Floats, 
     radius = IRIS * float(np.linalg.norm(corners[3] - corners[0]))
     away = np.hypot(columns - corners[:, 0].mean(), rows - corners[:, 1].mean()) / radius
     return np.asarray(away, np.float32), filled(corners / size, size)
+
+
+def _iris_ring(away: Floats, inside: Mask) -> Mask:
+    """``(S, S)``: what is seen of an iris around its pupil."""
+    return np.asarray(inside & (away > PUPIL) & (away < 1), dtype=np.bool_)
 
 
 def _iris_share(away: Floats, inside: Mask) -> Floats:
@@ -324,7 +328,7 @@ def _with_irises(lab: Floats, points: Points, colour: Floats) -> Floats:
     """A face whose irises have this CIELAB colour in their median; pupils stay black, and highlights white."""
     for eye in EYES:
         away, inside = _eye_places(points, eye, len(lab))
-        ring = inside & (away > PUPIL) & (away < 1)
+        ring = _iris_ring(away, inside)
         if not ring.any():
             continue
         own = np.median(lab[ring], axis=0)

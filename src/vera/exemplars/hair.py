@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from vera.exemplars.region import opened
 from vera.faces.obscuring import box
 from vera.mosaic.colour import to_lab
 from vera.types import Mask, Points, Semantic
@@ -57,7 +58,7 @@ class HairEdge(NamedTuple):
     band: Mask
 
 
-def with_fringe(lab: Floats, labels: npt.NDArray[np.uint8], landmarks: Points) -> npt.NDArray[np.uint8]:
+def with_hairline(lab: Floats, labels: npt.NDArray[np.uint8], landmarks: Points) -> npt.NDArray[np.uint8]:
     """Class numbers with a mended hairline: above the brows, skin of the hair's colour is hair, and hair of the skin's hue is skin.
 
     A parser takes a fringe for forehead, and skin beside the hair for hair: kept, it would be a second hairline.
@@ -81,7 +82,7 @@ def with_fringe(lab: Floats, labels: npt.NDArray[np.uint8], landmarks: Points) -
         return labels
     smooth = cv2.GaussianBlur(lab, (0, 0), SPECK * size / 2)
     to_hair, to_skin = (np.linalg.norm(smooth - colour, axis=2) for colour in (hair_colour, skin_colour))
-    fringe = _without_specks((to_hair < NEARER * to_skin) & above & np.isin(labels, (Semantic.SKIN, Semantic.BROWS)))
+    fringe = opened((to_hair < NEARER * to_skin) & above & np.isin(labels, (Semantic.SKIN, Semantic.BROWS)), SPECK)
     mended = np.where(fringe, np.uint8(Semantic.HAIR), labels)
     if np.linalg.norm(skin_colour[1:] - hair_colour[1:]) < LEAST_HUE:
         return mended
@@ -89,12 +90,7 @@ def with_fringe(lab: Floats, labels: npt.NDArray[np.uint8], landmarks: Points) -
     hue_to_hair, hue_to_skin = (np.linalg.norm(smooth[..., 1:] - colour[1:], axis=2) for colour in (hair_colour, skin_colour))
     bare = (hue_to_skin < NEARER * hue_to_hair) & (to_skin < to_hair) & above & hair
     bare &= _dilated(mended == Semantic.SKIN, round(STRIP * size))
-    return np.where(_without_specks(bare), np.uint8(Semantic.SKIN), mended)
-
-
-def _without_specks(mask: Mask) -> Mask:
-    width = max(1, round(SPECK * len(mask)))
-    return np.asarray(cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, np.ones((width, width), np.uint8)) > 0, dtype=np.bool_)
+    return np.where(opened(bare, SPECK), np.uint8(Semantic.SKIN), mended)
 
 
 def hair_edge(image: Floats, labels: npt.NDArray[np.uint8], region: Mask, over: Mask) -> HairEdge:

@@ -50,7 +50,7 @@ def face_region(points: Points, labels: Labels) -> Mask:
     brows_to_chin = cv2.convexHull(np.vstack([points[17:68], points[4:13]]).astype(np.float32))[:, 0].astype(np.float64)
     # A fringe may hang over the hull; from the brows to the chin there is none.
     core = filled(scaled(hull, CORE, centre), size) & ~hair | filled(scaled(brows_to_chin, CORE, centre), size)
-    region = _opened(region | core, max(1, round(OPENING * size)))
+    region = opened(region | core, OPENING)
     region = _solid(region | core)
     grown = cv2.dilate(region.astype(np.uint8), _square(GROWTH, size)) > 0
     within = grown & (filled(scaled(outline, BEYOND, centre), size) | core)
@@ -86,8 +86,9 @@ def _square(side: float, size: int) -> npt.NDArray[np.uint8]:
     return np.ones((width, width), np.uint8)
 
 
-def _opened(mask: Mask, width: int) -> Mask:
-    return np.asarray(cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, np.ones((width, width), np.uint8)) > 0, dtype=np.bool_)
+def opened(mask: Mask, width: float) -> Mask:
+    """A mask ``(S, S)`` without specks narrower than ``width``, in units of the side."""
+    return np.asarray(cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, _square(width, len(mask))) > 0, dtype=np.bool_)
 
 
 def _solid(mask: Mask) -> Mask:

@@ -48,8 +48,8 @@ OUTLINES = {
     "nose_tip": (Semantic.NOSE,),
     "nostrils": (Semantic.NOSE,),
 }
-"""By the end of a region's name: the classes that it is a part of, or borders on. New lips around kept teeth, a new eye or brow beside a
-kept lid, must have the photograph's outline."""
+"""By a region's name, without its side: the classes that it is a part of, or borders on. New lips around kept teeth, a new eye or brow
+beside a kept lid, must have the photograph's outline."""
 MM_OF_EYE_DISTANCE = 63.0
 """Millimetres that one eye distance stands for: the mean interpupillary distance of adults (Dodgson, Variation and extrema of human
 interpupillary distance, SPIE 5291, 2004). An estimate: adults have 52 to 78 mm, children less, and a turned head shows less of it."""
@@ -83,7 +83,7 @@ class Region:
     @property
     def outlined(self) -> tuple[Semantic, ...]:
         """Classes whose outline must stay where it is, so that what is new fits around this region."""
-        return next((classes for end, classes in OUTLINES.items() if self.name in (end, f"left_{end}", f"right_{end}")), ())
+        return OUTLINES.get(self.name.removeprefix("left_").removeprefix("right_"), ())
 
     @property
     def is_shape(self) -> bool:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from tests.reference.drawn_bank import SIZE, drawn_face
 
-from vera.exemplars.hair import hair_edge, with_fringe
+from vera.exemplars.hair import hair_edge, with_hairline
 from vera.exemplars.light import COLOURED, MOST_GLOSS, SHINE_ROOM, Light, measure_light, relit, with_shine_of
 from vera.exemplars.region import face_region, under_hair
 from vera.exemplars.texture import CONTRAST, MeanLook, _without_strands, mixed_texture
@@ -146,7 +146,7 @@ def test_a_fringe_that_the_parser_takes_for_forehead_is_hair(hair, found):
     given = np.where(fringe, Semantic.SKIN, labels).astype(np.uint8)
     given[: brow - 10] = Semantic.HAIR
     lab[(given == Semantic.HAIR) | fringe] = hair
-    changed = with_fringe(lab, given, marks)
+    changed = with_hairline(lab, given, marks)
     assert (changed[fringe] == Semantic.HAIR).mean() == pytest.approx(float(found), abs=0.3)
     np.testing.assert_array_equal(changed[~fringe], given[~fringe])
 
@@ -165,7 +165,7 @@ def test_a_strip_of_skin_that_the_parser_takes_for_hair_is_skin(strip_colour, fo
     strip[brow - 10 : brow - 6, SIZE // 2 - 12 : SIZE // 2 + 12] = True
     strip &= given == Semantic.HAIR
     lab[strip] = strip_colour
-    changed = with_fringe(lab, given, marks)
+    changed = with_hairline(lab, given, marks)
     assert strip.sum() > 40
     assert (changed[strip] == Semantic.SKIN).mean() == pytest.approx(float(found), abs=0.3)
     np.testing.assert_array_equal(changed[~strip], given[~strip])

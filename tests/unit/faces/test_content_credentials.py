@@ -113,7 +113,7 @@ def issued_with(**choices):
 
 
 def damaged(at, value):
-    """A certificate of which one byte of what stands behind ``at`` is another."""
+    """A certificate in which the last byte of ``at`` is set to ``value``."""
 
     def make(folder):
         issued = issue(folder)
