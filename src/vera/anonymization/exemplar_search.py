@@ -91,7 +91,7 @@ class Search:
                 if self._far_enough(candidate, wanted):
                     left.remove(candidate)
                     yield candidate
-            parents = [candidate.exemplar for candidate in self._farthest(left)]
+            parents = [candidate.exemplar for candidate in self._farthest(left)] or parents  # all may be taken
         for candidate in left:
             self._far_enough(candidate, -np.inf)
         yield from sorted(left, key=lambda candidate: candidate.order)

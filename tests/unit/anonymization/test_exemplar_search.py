@@ -80,6 +80,12 @@ def test_without_a_far_one_all_are_looked_at_and_the_farthest_comes_first(photog
     assert slow.shown == photographs * len(found)
 
 
+def test_the_search_goes_on_when_all_candidates_are_taken():
+    one = search(Scores(lambda number: 9.0))
+    assert [candidate.number for candidate in one] == list(range(ALL))
+    assert one.rendered == ALL
+
+
 def test_progress_is_told():
     """Of the rounds so far: how many there will be is not known."""
     told = []
