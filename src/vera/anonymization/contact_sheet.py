@@ -59,7 +59,7 @@ def outlined(pixels: Pixels, mask: Mask, *, width: int) -> Pixels:
 
     Args:
         pixels: ``(H, W, 3)`` uint8 RGB.
-        mask: ``(H, W)``.
+        mask: ``(H, W)``, True inside the outline.
         width: width of the line in pixels; the dark one under it is 2 pixels wider.
 
     """

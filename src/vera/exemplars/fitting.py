@@ -305,7 +305,7 @@ def _eye_places(points: Points, eye: Sequence[int], size: int) -> tuple[Floats, 
 
 
 def _iris_ring(away: Floats, inside: Mask) -> Mask:
-    """``(S, S)``: what is seen of an iris around its pupil."""
+    """``(S, S)``: the visible pixels of an iris around its pupil."""
     return np.asarray(inside & (away > PUPIL) & (away < 1), dtype=np.bool_)
 
 
