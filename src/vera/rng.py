@@ -8,6 +8,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+GROUP = 2
+"""DECISION: seeds of new faces in a group (0 and 1, 2 and 3, ...): the second one's face is unlike the first one's, and takes twice as long
+to find."""
+
 
 def key(seed: int, stream: str, index: int) -> int:
     """Derive a 64-bit seed for one image of a random stream.
@@ -32,6 +36,18 @@ def derived_seed(*parts: object) -> int:
     """
     text = "".join(f"{len(str(part))}:{part}" for part in parts)
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+def seeds_up_to(seed: int) -> range:
+    """The seeds of a seed's group, from the group's first one up to this one.
+
+    Examples:
+        >>> from vera.rng import seeds_up_to
+        >>> list(seeds_up_to(6)), list(seeds_up_to(7))
+        ([6], [6, 7])
+
+    """
+    return range(seed - seed % GROUP, seed + 1)
 
 
 class Draws:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, cast
@@ -29,7 +29,7 @@ from vera.exemplars.identity import STUBBLE, Appearance, Exemplar, deal, descend
 from vera.exemplars.pose import eye_distance
 from vera.faces.alignment import align, resample, transform
 from vera.faces.marking import COMPOSITE_WITH_SYNTHETIC
-from vera.rng import derived_seed
+from vera.rng import derived_seed, seeds_up_to
 from vera.types import AlignedFace, Anonymized, Mask, Pixels, Semantic, Unsupported, VeraError
 
 Floats = npt.NDArray[np.float32]
@@ -172,7 +172,7 @@ class ExemplarCase:
             if view.subject.beard > BEARD
         ]
         self._search = self._started()
-        self._found = iter(self._search)
+        self._found = self._far_from_the_person()
         self._taken: list[SearchCandidate] = []
 
     def identity(self, attempt: int) -> ExemplarIdentity:
@@ -213,17 +213,24 @@ class ExemplarCase:
         hair = float(np.mean([view.subject.hair for view in self.views]))
         return Appearance(sex, tone, float(bank.facts["age_head"] @ read), max(beard, STUBBLE), hair)
 
-    def _draw(self, number: int, stage: int, parent: Exemplar | None) -> Exemplar:
+    def _far_from_the_person(self) -> Iterator[SearchCandidate]:
+        """Candidates, best first: unlike the person, and unlike the faces of the seeds before this one in its group."""
+        *earlier, own = seeds_up_to(self.request.seed)
+        for seed in earlier:
+            self._search.pass_over(seed)
+        yield from self._search.candidates(own)
+
+    def _draw(self, seed: int, number: int, stage: int, parent: Exemplar | None) -> Exemplar:
         """The identity of a candidate of the search; in its later rounds, rows of a larger pool and faces farther from the mean join."""
-        seed, person, brown, search = self.request.seed, self.request.person, self.appearance.brown_eyes, stage // 2
-        drawn = draw(self._dealt(search), seed=seed, person=person, number=number, search=search, brown_eyes=brown)
+        person, brown, search = self.request.person, self.appearance.brown_eyes, stage // 2
+        drawn = draw(self._dealt(seed, search), seed=seed, person=person, number=number, search=search, brown_eyes=brown)
         return drawn if parent is None else descendant(parent, drawn, seed=seed, person=person, number=number)
 
-    def _deal(self, search: int) -> npt.NDArray[np.int64]:
+    def _deal(self, seed: int, search: int) -> npt.NDArray[np.int64]:
         """The rows that a search mixes."""
         leave_out = (self.request.person,) if self.renderer.leave_out_person else ()
         rows = pool(self.renderer.bank, self.appearance, search=search, leave_out=leave_out, suits=self.renderer.fitter.has_forehead)
-        return deal(rows, seed=self.request.seed, person=self.request.person, search=search)
+        return deal(rows, seed=seed, person=self.request.person, search=search)
 
     def _started(self) -> Search:
         request = self.request

@@ -22,6 +22,11 @@ WANTED = (1.25, 1.25, 1.25, 1.2, 1.2, 1.15, 1.12)
 """DECISION: distance to the sources, in thresholds of the recogniser, that a candidate must have by every recogniser, in each
 round: some people are hard to leave."""
 
+FURTHER = (WANTED[-1],) * 4
+"""DECISION: further rounds, where the face of an earlier seed must be left, too."""
+LEAST = 1.05
+"""DECISION: where no candidate is far enough, distances to the sources count up to here, and beyond it those to faces of earlier seeds."""
+
 Picture = tuple[Pixels, Points]
 """A small photograph ``(S, S, 3)`` uint8 RGB with a new face, and the face's landmarks ``(68, 2)`` in its pixels."""
 
@@ -34,7 +39,8 @@ class SearchCandidate:
         number: number of the candidate, from 0.
         exemplar: the identity.
         pictures: one for each of the person's photographs.
-        score: least distance to a source by the recognisers that have judged it, in their thresholds.
+        away: distance to the nearest source by the recognisers that have judged it, in their thresholds.
+        apart: distance to the nearest face of an earlier seed, by the same.
         looks: embedding in the first photograph by each of them, by its position.
 
     """
@@ -42,13 +48,24 @@ class SearchCandidate:
     number: int
     exemplar: Exemplar
     pictures: Sequence[Picture]
-    score: float = np.inf
+    away: float = np.inf
+    apart: float = np.inf
     looks: dict[int, Embedding] = field(default_factory=dict)
+
+    @property
+    def score(self) -> float:
+        """The distance to the nearest of all of these."""
+        return min(self.away, self.apart)
 
     @property
     def order(self) -> tuple[float, int]:
         """The farthest candidate first, of equal ones the earlier."""
         return -self.score, self.number
+
+    @property
+    def last_order(self) -> tuple[float, float, int]:
+        """The order of those that are not far enough: that a person is not recognised comes first."""
+        return -min(self.away, LEAST), *self.order
 
 
 class Search:
@@ -59,8 +76,12 @@ class Search:
     candidate is far enough by all recognisers, further rounds follow, as in a genetic algorithm: each candidate of theirs takes some
     traits of one of the best so far, and the others are drawn anew.
 
+    Seeds come in groups (:func:`vera.rng.seeds_up_to`). :meth:`pass_over` takes the face of an earlier seed of the group: later candidates
+    must be far from it, too.
+
     Args:
-        draw: the identity of a candidate from its number, its round, and the identity that it descends from (None in the first round).
+        draw: the identity of a candidate from the seed, the candidate's number, its round, and the identity that it descends from (None in
+            the first round).
         render: makes the pictures of an identity.
         recognisers: one recogniser or more, the one that is hardest to deceive first.
         sources: embeddings of the sources: for each recogniser, for each photograph, those of its views.
@@ -70,7 +91,7 @@ class Search:
 
     def __init__(
         self,
-        draw: Callable[[int, int, Exemplar | None], Exemplar],
+        draw: Callable[[int, int, int, Exemplar | None], Exemplar],
         render: Callable[[Exemplar], Sequence[Picture]],
         recognisers: Sequence[Recogniser],
         sources: Sequence[Sequence[Sequence[Embedding]]],
@@ -79,14 +100,19 @@ class Search:
     ) -> None:
         self.draw, self.render, self.progress = draw, render, progress
         self.recognisers, self.sources = list(recognisers), list(sources)
+        self.earlier: list[SearchCandidate] = []
         self.rendered = 0
 
-    def __iter__(self) -> Iterator[SearchCandidate]:
-        """Candidates that are far enough, and at the end the others by their scores."""
-        left: list[SearchCandidate] = []
-        parents: list[Exemplar | None] = [None]
-        for number, wanted in enumerate(WANTED):
-            left += [self._candidate(number, parents[i % len(parents)]) for i in range(CHILDREN if number else CANDIDATES)]
+    def pass_over(self, seed: int) -> None:
+        """Find the face of an earlier seed, which the faces of later ones must not resemble."""
+        self.earlier.append(next(self.candidates(seed)))
+
+    def candidates(self, seed: int) -> Iterator[SearchCandidate]:
+        """Candidates for a seed that are far enough, and at the end the others by their scores."""
+        left, parents, first = list[SearchCandidate](), list[Exemplar | None]([None]), self.rendered
+        for number, wanted in enumerate(WANTED + (FURTHER if self.earlier else ())):
+            asked = first + CANDIDATES + number * CHILDREN
+            left += [self._candidate(seed, number, parents[i % len(parents)], asked) for i in range(asked - self.rendered)]
             for candidate in _most_distinctive_first(left, self.recognisers[0]):
                 if self._far_enough(candidate, wanted):
                     left.remove(candidate)
@@ -94,16 +120,16 @@ class Search:
             parents = [candidate.exemplar for candidate in self._farthest(left)] or parents  # all may be taken
         for candidate in left:
             self._far_enough(candidate, -np.inf)
-        yield from sorted(left, key=lambda candidate: candidate.order)
+        yield from sorted(left, key=lambda candidate: candidate.last_order)
 
-    def _candidate(self, number: int, parent: Exemplar | None) -> SearchCandidate:
+    def _candidate(self, seed: int, number: int, parent: Exemplar | None, asked: int) -> SearchCandidate:
         """The next candidate of a round, rendered and judged by the first recogniser."""
-        exemplar = self.draw(self.rendered, number, parent)
+        exemplar = self.draw(seed, self.rendered, number, parent)
         made = SearchCandidate(self.rendered, exemplar, self.render(exemplar))
         self._judge(made, 0)
         self.rendered += 1
         if self.progress:
-            self.progress("searching for a different face", self.rendered, CANDIDATES + number * CHILDREN)
+            self.progress("searching for a different face", self.rendered, asked)
         return made
 
     def _farthest(self, candidates: Sequence[SearchCandidate]) -> list[SearchCandidate]:
@@ -123,12 +149,18 @@ class Search:
         return candidate.score >= wanted
 
     def _judge(self, candidate: SearchCandidate, number: int) -> None:
-        """Lower a candidate's score to what this recogniser says of it."""
+        """Lower a candidate's distances to what this recogniser says of it."""
         recogniser = self.recognisers[number]
         seen = [recogniser.embed(*picture) for picture in candidate.pictures]
-        nearest = min(recogniser.distance(one, other) for one in seen for photograph in self.sources[number] for other in photograph)
-        candidate.score = min(candidate.score, float(nearest / recogniser.refusal_threshold))
+        sources = [view for photograph in self.sources[number] for view in photograph]
+        candidate.away = min(candidate.away, *(self._distance(number, one, other) for one in seen for other in sources))
+        candidate.apart = min([candidate.apart, *(self._distance(number, seen[0], face.looks[number]) for face in self.earlier)])
         candidate.looks[number] = seen[0]
+
+    def _distance(self, number: int, a: Embedding, b: Embedding) -> float:
+        """Distance of two embeddings in thresholds of their recogniser."""
+        recogniser = self.recognisers[number]
+        return float(recogniser.distance(a, b) / recogniser.refusal_threshold)
 
 
 def _most_distinctive_first(candidates: Sequence[SearchCandidate], recogniser: Recogniser) -> list[SearchCandidate]:

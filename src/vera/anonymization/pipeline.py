@@ -22,6 +22,7 @@ from vera.faces.parsing import Parser
 from vera.faces.recognition import Recogniser
 from vera.faces.turns import TurnDetector
 from vera.files import plain
+from vera.rng import seeds_up_to
 from vera.types import AnonymizedPerson, Mask, Photograph, Progress, Refused, Unsupported, VeraError
 
 __all__ = ["Progress", "VeraAnonymizer", "WithIdentity"]
@@ -175,7 +176,7 @@ class VeraAnonymizer:
                 list(zip(shown, parsed, strict=True)),
                 clip=clip,
             )
-        drawn = secrets.randbits(SEED_BITS) if self.options.seed is None and draws else self.options.seed or 0
+        drawn = seeds_up_to(secrets.randbits(SEED_BITS)).start if self.options.seed is None and draws else self.options.seed or 0
         seed = identity.seed if identity else drawn
         request = Request(scenes, seed, person, identity, self.recognisers, verifier.sources, self.options, clock, progress, clip)
         case = open_series(self.renderer, request, faceless=faceless, photographs=photographs)

@@ -158,6 +158,12 @@ def test_another_seed_gives_another_face(renderer, drawn):
     assert not np.array_equal(one.weights, two.weights)
 
 
+def test_a_seed_of_a_group_knows_the_faces_of_those_before_it(renderer, drawn):
+    source = photograph_of(drawn)
+    first, second = (anonymizer(renderer, drawn, seed=seed)([source], person="p").audit["candidates"] for seed in (4, 5))
+    assert second == 2 * first
+
+
 def test_an_identity_from_another_bank_is_refused(renderer, drawn):
     source = photograph_of(drawn)
     identity = anonymizer(renderer, drawn)([source], person="p").identity

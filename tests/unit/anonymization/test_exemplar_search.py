@@ -5,7 +5,7 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from vera.anonymization.exemplar_search import CANDIDATES, CHILDREN, PARENTS, WANTED, Search
+from vera.anonymization.exemplar_search import CANDIDATES, CHILDREN, FURTHER, LEAST, PARENTS, WANTED, Search
 
 
 class Scores:
@@ -30,7 +30,7 @@ ALL = CANDIDATES + CHILDREN * (len(WANTED) - 1)
 def search(*recognisers, photographs=1, descends=None):
     """A search for candidates that are their numbers; ``descends`` takes each candidate's round and parent."""
 
-    def drawn(number, stage, parent):
+    def drawn(seed, number, stage, parent):
         if descends is not None:
             descends.append((stage, parent))
         return number
@@ -41,14 +41,14 @@ def search(*recognisers, photographs=1, descends=None):
 def test_the_most_distinctive_of_those_far_enough_comes_first():
     places = dict(enumerate(np.linspace(0, 1.5, CANDIDATES)))
     quick, slow = Scores(places.get), Scores(places.get)
-    found = list(islice(search(quick, slow), 3))
+    found = list(islice(search(quick, slow).candidates(0), 3))
     assert [candidate.number for candidate in found] == [CANDIDATES - 1, CANDIDATES - 2, CANDIDATES - 3]
     assert (quick.shown, slow.shown) == (CANDIDATES, 3)  # the slow one is not asked about the others
 
 
 def test_a_candidate_is_as_far_as_the_nearest_recogniser_says():
     quick, slow = Scores(lambda number: 2.0 + number), Scores(lambda number: 2.0 if number == 3 else 0.5)
-    first = next(iter(search(quick, slow)))
+    first = next(search(quick, slow).candidates(0))
     assert (first.number, first.score) == (3, 2.0)
 
 
@@ -56,7 +56,7 @@ def test_a_further_round_descends_from_the_farthest():
     """Also when only the second recogniser says which those are."""
     quick, slow = Scores(lambda number: 1.0 + number / 1000), Scores(lambda number: 1.24 - number / 1000)
     descends = []
-    list(search(quick, slow, descends=descends))
+    list(search(quick, slow, descends=descends).candidates(0))
     assert descends[:CANDIDATES] == [(0, None)] * CANDIDATES
     best = sorted(range(CANDIDATES), key=lambda number: -min(1.0 + number / 1000, 1.24 - number / 1000))[:PARENTS]
     assert [parent for _, parent in descends[CANDIDATES : CANDIDATES + CHILDREN]] == [*best, *best]
@@ -66,7 +66,7 @@ def test_a_further_round_descends_from_the_farthest():
 def test_a_later_round_asks_for_less():
     least = (WANTED[-2] + WANTED[-1]) / 2
     one = search(Scores(lambda number: least if number == ALL - 2 else 0.1))
-    assert next(iter(one)).number == ALL - 2
+    assert next(one.candidates(0)).number == ALL - 2
     assert one.rendered == ALL
 
 
@@ -74,7 +74,7 @@ def test_a_later_round_asks_for_less():
 def test_without_a_far_one_all_are_looked_at_and_the_farthest_comes_first(photographs):
     quick, slow = Scores(lambda number: number / 1000), Scores(lambda number: 1.0)
     one = search(quick, slow, photographs=photographs)
-    found = list(one)
+    found = list(one.candidates(0))
     assert one.rendered == len(found) == ALL
     assert [candidate.number for candidate in found] == list(range(len(found) - 1, -1, -1))
     assert slow.shown == photographs * len(found)
@@ -82,7 +82,7 @@ def test_without_a_far_one_all_are_looked_at_and_the_farthest_comes_first(photog
 
 def test_the_search_goes_on_when_all_candidates_are_taken():
     one = search(Scores(lambda number: 9.0))
-    assert [candidate.number for candidate in one] == list(range(ALL))
+    assert [candidate.number for candidate in one.candidates(0)] == list(range(ALL))
     assert one.rendered == ALL
 
 
@@ -91,6 +91,27 @@ def test_progress_is_told():
     told = []
     one = search(Scores(lambda number: 9.0 if number >= CANDIDATES else 0.1))
     one.progress = lambda *step: told.append(step)
-    next(iter(one))
+    next(one.candidates(0))
     assert told[CANDIDATES - 1][1:] == (CANDIDATES, CANDIDATES)
     assert told[-1][1:] == (CANDIDATES + CHILDREN, CANDIDATES + CHILDREN)
+
+
+def test_a_later_seed_is_far_from_the_face_of_an_earlier_one():
+    late = CANDIDATES + 5
+    one = search(Scores(lambda number: 1.3 if number < late else 2.6), Scores(lambda number: 2.8 if number == late else 1.4))
+    one.pass_over(0)
+    (first,) = one.earlier
+    second = next(one.candidates(1))
+    assert (first.away, second.number, second.away) == (1.3, late, 2.6)
+    assert second.apart == pytest.approx(1.3)
+
+
+def test_no_earlier_face_brings_a_later_one_nearer_to_the_person():
+    """Of candidates that are not far enough: the farthest from an earlier face among those that are no risk, else the farthest of all."""
+    near, far = 1.5, LEAST + 0.01
+    one = search(Scores({0: near, CANDIDATES: near, CANDIDATES + 1: far, CANDIDATES + 2: -far, CANDIDATES + 3: 0.05 - LEAST}.get))
+    one.recognisers[0].places = lambda number, known=one.recognisers[0].places: known(number) or 0.2
+    one.pass_over(0)
+    found = list(one.candidates(1))
+    assert len(found) == CANDIDATES + CHILDREN * (len(WANTED) + len(FURTHER) - 1)
+    assert [candidate.number - CANDIDATES for candidate in found[:4]] == [2, 1, 0, 3]
