@@ -119,7 +119,7 @@ def _people(folder: Path, count: int, side: int, photographs: Path | None) -> Pa
 
 def _call(table: Path, out: Path, way: str, method: str | None) -> Call:
     """One call. A person who is refused is no fault of the way."""
-    how = ["--method", method] if method else ["--seed", "7"]
+    how = ["--method", method] if method else ["--seed", "8"]
     command = [sys.executable, "-m", "vera.cli", "anonymize", "--manifest", str(table), "--preserve", "mouth", "--out", str(out)]
     started, peak = time.monotonic(), 0
     errors = out.with_suffix(".log")
