@@ -28,7 +28,7 @@ RESULTS = Path(__file__).with_name("anonymize.jsonl")
 RENDERERS = ("exemplars", "generator")
 SIDE = 1024
 """Side in pixels of the photograph, and of the portrait that fills it."""
-SMALL = 256
+SMALL = 512
 """Side with --small, for a quick look at whether the benchmark runs."""
 
 

@@ -1,9 +1,10 @@
-"""Figures of a study of the paper's pipeline: how far each stage's losses fell, the anonymized faces, and the ablations.
+"""Figures of a study of the paper's pipeline: how far each stage's losses fell, the anonymized faces, the dual space, and the ablations.
 
 python experiments/paper/figures.py DIR [--publish]
 
-DIR is the folder of a study (study.py). With --publish the lines are written to results.jsonl beside this script, in the place of earlier
-ones of the same study. Seconds are those of the step's last start, on whatever else the machine did.
+DIR is the folder of a study (study.py). With --publish the lines are written to results.jsonl beside this script, and the first
+anonymized faces to anonymized.png, in the place of earlier ones. Seconds are those of the step's last start, on whatever else the machine
+did.
 """
 
 from __future__ import annotations
@@ -17,11 +18,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
+
+from vera.faces.photograph import read_photograph, write_png
 from vera.files import write_whole
 from vera.provenance import git_state
 from vera.training.runs.folder import read_runs
 from vera.training.runs.table import each, varied
-from vera.types import VeraError
+from vera.types import Pixels, VeraError
 
 HERE = Path(__file__).parent
 FALLING = {
@@ -38,6 +43,8 @@ ABLATIONS = {
 """Measures of each sweep that are published."""
 SHARE = 0.1
 """Part of a run's logged values that is averaged at its start and at its end."""
+SHOWN = 8
+"""Anonymized faces in the published picture."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -49,7 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
     if not (chosen.folder / "study.json").is_file():
         parser.error(f"'{chosen.folder}' is no study: study.json is missing")
     try:
-        lines = [*stages(chosen.folder), *anonymized(chosen.folder), *ablations(chosen.folder)]
+        lines = [*stages(chosen.folder), *anonymized(chosen.folder), *dual(chosen.folder), *ablations(chosen.folder)]
     except VeraError as error:
         sys.stderr.write(f"{error}\n")
         return 2
@@ -57,6 +64,8 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stdout.write(json.dumps(line) + "\n")
     if chosen.publish:
         write_whole(HERE / "results.jsonl", "".join(json.dumps(line | made_by()) + "\n" for line in lines).encode())
+        if pictures := sorted((chosen.folder / "anonymized").glob("*.png"))[:SHOWN]:
+            write_png(HERE / "anonymized.png", sheet([read_photograph(path).pixels for path in pictures]))
     return 0
 
 
@@ -100,6 +109,23 @@ def anonymized(folder: Path) -> Iterator[dict[str, Any]]:
         yield {key: len(value) if key == "refused" else value for key, value in found.items()}
 
 
+def dual(folder: Path) -> Iterator[dict[str, Any]]:
+    """The dual space: a line for the codes, and one for each picture that the probe read."""
+    path = folder / "dual" / "results.json"
+    if path.is_file():
+        found = json.loads(path.read_text(encoding="utf-8"))
+        yield {"dual space": "codes", **{key: value for key, value in found.items() if not isinstance(value, dict)}}
+        yield from ({"dual space": key, **value} for key, value in found.items() if isinstance(value, dict))
+
+
+def sheet(pictures: list[Pixels]) -> Pixels:
+    """Pairs of source and output at half size, two pairs in a row."""
+    halves = [cv2.resize(picture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA) for picture in pictures]
+    white = [np.full_like(halves[0], 255)] * (len(halves) % 2)
+    rows = [*halves, *white]
+    return np.vstack([np.hstack(rows[start : start + 2]) for start in range(0, len(rows), 2)])
+
+
 def ablations(folder: Path) -> Iterator[dict[str, Any]]:
     """Each finished run of each sweep: what varied, and its last measures."""
     for sweep, measures in ABLATIONS.items():
@@ -108,7 +134,7 @@ def ablations(folder: Path) -> Iterator[dict[str, Any]]:
         runs = read_runs(folder / "sweeps" / sweep)
         for run, line in zip(runs, each(runs, varied(runs), list(measures)), strict=True):
             settings = ", ".join(f"{key.rpartition('.')[2]}={value}" for key, value in run.overrides.items() if key in varied(runs))
-            figures = {measure: line.get(measure) for measure in measures}
+            figures = {measure: None if (value := line.get(measure)) is None else round(float(value), 4) for measure in measures}
             yield {"sweep": sweep, "run": settings, "state": line["state"], "images": line["images"], **figures}
 
 

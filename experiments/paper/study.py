@@ -1,6 +1,6 @@
 """The paper's pipeline from end to end, as a sequence of commands: stages 1, 2 and 3, the bundles between them, anonymization, evaluation.
 
-python experiments/paper/study.py tiny --out DIR                    drawn faces, minutes on two cores
+python experiments/paper/study.py tiny --out DIR                    drawn faces, twenty minutes on one core
 python experiments/paper/study.py ablations_tiny --out DIR          the paper's ablations, from the bundles of tiny in the same DIR
 python experiments/paper/study.py paper512 --out DIR data=CelebAMask-HQ held_out=HELD_OUT people=identity_CelebA.txt
 python experiments/paper/study.py tiny --out DIR --list             show the commands, run none

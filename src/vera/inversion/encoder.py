@@ -65,8 +65,8 @@ class Encoder(nn.Module):
     Base codes see only *where* the classes lie, through a narrow bottleneck: they are kept from the photograph when it is
     anonymized, so they must carry pose and framing and no more. DECISION: ``layout`` numbers are enough for that.
 
-    A second pass sees what the generator made of the first one's codes and moves them (ReStyle: Alaluf et al. 2021). Its head starts
-    at zero: until it is trained, a further pass changes nothing.
+    A second pass sees what the generator made of the first one's codes and moves them (ReStyle: Alaluf et al. 2021). Its heads start
+    at zero: until they are trained, a further pass changes nothing.
 
     Args:
         size: side of image and segmentation, a multiple of 16.
@@ -97,7 +97,11 @@ class Encoder(nn.Module):
         self.absent = nn.Parameter(torch.zeros(NUM_CLASSES, 2 * latent))
         self.to_layout = EqualizedLinear(6 * NUM_CLASSES, layout)
         self.to_base = EqualizedLinear(layout, 2 * latent)
-        self.to_attributes = EqualizedLinear(width, attributes) if attributes else None
+        # From what the local codes are made of: a mean over the image neither says from which side the light comes nor how wide a mouth is.
+        self.to_attributes = EqualizedLinear(NUM_CLASSES * hidden, attributes) if attributes else None
+        self.to_attribute_steps = EqualizedLinear(NUM_CLASSES * hidden, attributes) if attributes else None
+        if self.to_attribute_steps is not None:
+            nn.init.zeros_(self.to_attribute_steps.weight)
 
     def forward(
         self,
@@ -165,14 +169,16 @@ class Encoder(nn.Module):
         described = torch.cat([_pooled(flat, inside, where, features), 4 * where], dim=2)
         hidden = self.hidden(self.standardise(described.flatten(1)).view_as(described))
         present = inside.sum(dim=2, keepdim=True).clamp(0, 1)  # a cell of the feature map counts as seen
+        whole = (present * hidden).flatten(1)
         if before is not None:
             step = present * self.to_steps(hidden)
             stepped = before[0].local[:, 2:] + step.flatten(1).view(len(features), -1, self.latent)
-            return before[0].with_local(torch.cat([before[0].local[:, :2], stepped], dim=1))
+            moved = self.to_attribute_steps(whole) if self.to_attribute_steps else 0
+            return LatentCodes(torch.cat([before[0].local[:, :2], stepped], dim=1), before[0].attributes + moved)
         own = present * self.to_codes(hidden) + (1 - present) * self.absent
         base = self.to_base(torch.tanh(self.to_layout(where.flatten(1))))
         local = torch.cat([base, own.flatten(1)], dim=1).view(len(features), -1, self.latent)
-        attributes = self.to_attributes(flat.mean(dim=2)) if self.to_attributes else features.new_zeros(len(features), 0)
+        attributes = self.to_attributes(whole) if self.to_attributes else features.new_zeros(len(features), 0)
         return LatentCodes(local, attributes)
 
     def _features(self, x: Tensor) -> Tensor:

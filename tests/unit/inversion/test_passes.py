@@ -41,6 +41,15 @@ def test_passes_are_what_the_encoder_does_one_after_the_other(network, faces):
     assert torch.equal(codes.local[:, :2], network.encode(*faces).local[:, :2])  # base codes stay
 
 
+def test_a_further_pass_moves_attribute_codes_once_it_is_trained(faces):
+    torch.manual_seed(0)
+    network = Autoencoder(generator={**TINY, "attributes": {"pose": 3}}, encoder=ENCODER, bank=0).eval().requires_grad_(False)
+    first = network.encode(*faces).attributes
+    assert torch.equal(network.encode(*faces, passes=2).attributes, first)
+    torch.nn.init.normal_(network.encoder.to_attribute_steps.weight)
+    assert (network.encode(*faces, passes=2).attributes - first).abs().max() > 0.1
+
+
 def test_a_trace_of_an_absent_class_changes_nothing(network, faces):
     images, _ = faces
     mask = torch.zeros(3, 13, 32, 32)
