@@ -24,8 +24,9 @@ round: some people are hard to leave."""
 
 FURTHER = (WANTED[-1],) * 4
 """DECISION: further rounds, where the face of an earlier seed must be left, too."""
-LEAST = 1.05
-"""DECISION: where no candidate is far enough, distances to the sources count up to here, and beyond it those to faces of earlier seeds."""
+LEAST, BOLD = 1.05, 3
+"""DECISION: where no candidate is far enough, so many come first that are this far from the sources and farthest from the faces of earlier
+seeds; then those farthest from the sources, since the verification may have refused these."""
 
 Picture = tuple[Pixels, Points]
 """A small photograph ``(S, S, 3)`` uint8 RGB with a new face, and the face's landmarks ``(68, 2)`` in its pixels."""
@@ -41,7 +42,7 @@ class SearchCandidate:
         pictures: one for each of the person's photographs.
         away: distance to the nearest source by the recognisers that have judged it, in their thresholds.
         apart: distance to the nearest face of an earlier seed, by the same.
-        looks: embedding in the first photograph by each of them, by its position.
+        looks: embeddings in the person's photographs by each of them, by its position.
 
     """
 
@@ -50,7 +51,7 @@ class SearchCandidate:
     pictures: Sequence[Picture]
     away: float = np.inf
     apart: float = np.inf
-    looks: dict[int, Embedding] = field(default_factory=dict)
+    looks: dict[int, list[Embedding]] = field(default_factory=dict)
 
     @property
     def score(self) -> float:
@@ -62,10 +63,9 @@ class SearchCandidate:
         """The farthest candidate first, of equal ones the earlier."""
         return -self.score, self.number
 
-    @property
-    def last_order(self) -> tuple[float, float, int]:
-        """The order of those that are not far enough: that a person is not recognised comes first."""
-        return -min(self.away, LEAST), *self.order
+    def safe_order(self, least: float) -> tuple[float, float, int]:
+        """The farthest from the sources first, up to this distance, and then as in :attr:`order`."""
+        return -min(self.away, least), *self.order
 
 
 class Search:
@@ -120,7 +120,10 @@ class Search:
             parents = [candidate.exemplar for candidate in self._farthest(left)] or parents  # all may be taken
         for candidate in left:
             self._far_enough(candidate, -np.inf)
-        yield from sorted(left, key=lambda candidate: candidate.last_order)
+        left.sort(key=lambda candidate: candidate.safe_order(LEAST))
+        bold = BOLD if self.earlier else 0
+        yield from left[:bold]
+        yield from sorted(left[bold:], key=lambda candidate: candidate.safe_order(WANTED[-1]))
 
     def _candidate(self, seed: int, number: int, parent: Exemplar | None, asked: int) -> SearchCandidate:
         """The next candidate of a round, rendered and judged by the first recogniser."""
@@ -154,8 +157,9 @@ class Search:
         seen = [recogniser.embed(*picture) for picture in candidate.pictures]
         sources = [view for photograph in self.sources[number] for view in photograph]
         candidate.away = min(candidate.away, *(self._distance(number, one, other) for one in seen for other in sources))
-        candidate.apart = min([candidate.apart, *(self._distance(number, seen[0], face.looks[number]) for face in self.earlier)])
-        candidate.looks[number] = seen[0]
+        pairs = [pair for face in self.earlier for pair in zip(seen, face.looks[number], strict=True)]
+        candidate.apart = min([candidate.apart, *(self._distance(number, *pair) for pair in pairs)])
+        candidate.looks[number] = seen
 
     def _distance(self, number: int, a: Embedding, b: Embedding) -> float:
         """Distance of two embeddings in thresholds of their recogniser."""
@@ -165,5 +169,5 @@ class Search:
 
 def _most_distinctive_first(candidates: Sequence[SearchCandidate], recogniser: Recogniser) -> list[SearchCandidate]:
     """Candidates by their distance to the mean one, as the first recogniser sees it."""
-    mean = np.mean([candidate.looks[0] for candidate in candidates], axis=0)
-    return sorted(candidates, key=lambda candidate: -recogniser.distance(candidate.looks[0], mean))
+    mean = np.mean([candidate.looks[0][0] for candidate in candidates], axis=0)
+    return sorted(candidates, key=lambda candidate: -recogniser.distance(candidate.looks[0][0], mean))

@@ -5,7 +5,7 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from vera.anonymization.exemplar_search import CANDIDATES, CHILDREN, FURTHER, LEAST, PARENTS, WANTED, Search
+from vera.anonymization.exemplar_search import BOLD, CANDIDATES, CHILDREN, FURTHER, LEAST, PARENTS, WANTED, Search
 
 
 class Scores:
@@ -107,11 +107,27 @@ def test_a_later_seed_is_far_from_the_face_of_an_earlier_one():
 
 
 def test_no_earlier_face_brings_a_later_one_nearer_to_the_person():
-    """Of candidates that are not far enough: the farthest from an earlier face among those that are no risk, else the farthest of all."""
-    near, far = 1.5, LEAST + 0.01
-    one = search(Scores({0: near, CANDIDATES: near, CANDIDATES + 1: far, CANDIDATES + 2: -far, CANDIDATES + 3: 0.05 - LEAST}.get))
-    one.recognisers[0].places = lambda number, known=one.recognisers[0].places: known(number) or 0.2
+    """Of those that are not far enough, some that are unlike the earlier face come first; then those that are least like the person."""
+    places = (1.5, LEAST + 0.01, -LEAST - 0.01, 0.05 - LEAST, LEAST + 0.02, LEAST + 0.005)
+    known = {0: 1.5} | dict(enumerate(places, CANDIDATES))
+    one = search(Scores(lambda number: known.get(number, 0.2)))
     one.pass_over(0)
     found = list(one.candidates(1))
     assert len(found) == CANDIDATES + CHILDREN * (len(WANTED) + len(FURTHER) - 1)
-    assert [candidate.number - CANDIDATES for candidate in found[:4]] == [2, 1, 0, 3]
+    assert [candidate.number - CANDIDATES for candidate in found[:6]] == [2, 5, 1, 0, 4, 3]
+    assert BOLD == 3
+
+
+@pytest.mark.parametrize("far", [0, 1])
+def test_a_later_face_is_unlike_an_earlier_one_in_every_photograph(far):
+    """A picture's number is ten times the candidate's, and one more in the second photograph."""
+    late = CANDIDATES + 3
+    known = {10 * late: 4.0, 10 * late + 1: 4.0, 10 * (late - 1) + far: 4.0}
+    one = Search(
+        lambda seed, number, stage, parent: number,
+        lambda number: [(np.int64(10 * number), None), (np.int64(10 * number + 1), None)],
+        [Scores(lambda number: known.get(number, 2.0))],
+        [[[np.array([0.0])]]],
+    )
+    one.pass_over(0)
+    assert next(one.candidates(1)).number == late
