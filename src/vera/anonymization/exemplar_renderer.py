@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import islice
 from typing import Any, cast
 
 import cv2
@@ -38,6 +39,8 @@ SEARCH_SIZE = 160
 """DECISION: side at which candidates are rendered and shown to the recognisers."""
 MOST_TURNED = 25.0
 """DECISION: degrees of yaw beyond which a frontal face cannot be made to fit."""
+UNLIKE = 3
+"""DECISION: attempts for which a seed's face must be unlike the one of the seed before it in its group: likeness is better than refusal."""
 GLASSES = 0.1
 """DECISION: from this area on, in squared eye distances, frames of spectacles are in the way."""
 BEARD = 9.0
@@ -218,6 +221,9 @@ class ExemplarCase:
         *earlier, own = seeds_up_to(self.request.seed)
         for seed in earlier:
             self._search.pass_over(seed)
+        if earlier:
+            yield from islice(self._search.candidates(own), UNLIKE)
+            self._search.allow_likeness()
         yield from self._search.candidates(own)
 
     def _draw(self, seed: int, number: int, stage: int, parent: Exemplar | None) -> Exemplar:

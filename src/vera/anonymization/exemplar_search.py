@@ -24,9 +24,8 @@ round: some people are hard to leave."""
 
 FURTHER = (WANTED[-1],) * 4
 """DECISION: further rounds, where the face of an earlier seed must be left, too."""
-LEAST, BOLD = 1.05, 3
-"""DECISION: where no candidate is far enough, so many come first that are this far from the sources and farthest from the faces of earlier
-seeds; then those farthest from the sources, since the verification may have refused these."""
+LEAST = 1.05
+"""DECISION: where no candidate is far enough, distances to the sources count up to here, and beyond it those to faces of earlier seeds."""
 
 Picture = tuple[Pixels, Points]
 """A small photograph ``(S, S, 3)`` uint8 RGB with a new face, and the face's landmarks ``(68, 2)`` in its pixels."""
@@ -63,9 +62,10 @@ class SearchCandidate:
         """The farthest candidate first, of equal ones the earlier."""
         return -self.score, self.number
 
-    def safe_order(self, least: float) -> tuple[float, float, int]:
-        """The farthest from the sources first, up to this distance, and then as in :attr:`order`."""
-        return -min(self.away, least), *self.order
+    @property
+    def last_order(self) -> tuple[float, float, int]:
+        """The order of those that are not far enough: that a person is not recognised comes first."""
+        return -min(self.away, LEAST), *self.order
 
 
 class Search:
@@ -77,7 +77,7 @@ class Search:
     traits of one of the best so far, and the others are drawn anew.
 
     Seeds come in groups (:func:`vera.rng.seeds_up_to`). :meth:`pass_over` takes the face of an earlier seed of the group: later candidates
-    must be far from it, too.
+    must be far from it, too, until :meth:`allow_likeness`.
 
     Args:
         draw: the identity of a candidate from the seed, the candidate's number, its round, and the identity that it descends from (None in
@@ -107,6 +107,10 @@ class Search:
         """Find the face of an earlier seed, which the faces of later ones must not resemble."""
         self.earlier.append(next(self.candidates(seed)))
 
+    def allow_likeness(self) -> None:
+        """From now on, faces may resemble those of earlier seeds."""
+        self.earlier.clear()
+
     def candidates(self, seed: int) -> Iterator[SearchCandidate]:
         """Candidates for a seed that are far enough, and at the end the others by their scores."""
         left, parents, first = list[SearchCandidate](), list[Exemplar | None]([None]), self.rendered
@@ -120,10 +124,7 @@ class Search:
             parents = [candidate.exemplar for candidate in self._farthest(left)] or parents  # all may be taken
         for candidate in left:
             self._far_enough(candidate, -np.inf)
-        left.sort(key=lambda candidate: candidate.safe_order(LEAST))
-        bold = BOLD if self.earlier else 0
-        yield from left[:bold]
-        yield from sorted(left[bold:], key=lambda candidate: candidate.safe_order(WANTED[-1]))
+        yield from sorted(left, key=lambda candidate: candidate.last_order)
 
     def _candidate(self, seed: int, number: int, parent: Exemplar | None, asked: int) -> SearchCandidate:
         """The next candidate of a round, rendered and judged by the first recogniser."""

@@ -1,5 +1,7 @@
 """The default renderer with a tiny bank of drawn faces."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,9 +10,11 @@ from tests.reference.drawn_portraits import DrawnRecogniser
 
 from vera import bundle
 from vera.anonymization.exemplar_identity import load_identity
-from vera.anonymization.exemplar_renderer import ExemplarRenderer
+from vera.anonymization.exemplar_renderer import UNLIKE, ExemplarRenderer
+from vera.anonymization.exemplar_search import CANDIDATES
 from vera.anonymization.pipeline import VeraAnonymizer
 from vera.anonymization.request import Options
+from vera.anonymization.verification import Verifier
 from vera.faces.alignment import resample
 from vera.faces.photograph import photograph_from_pixels
 from vera.types import Semantic, VeraError
@@ -162,6 +166,15 @@ def test_a_seed_of_a_group_knows_the_faces_of_those_before_it(renderer, drawn):
     source = photograph_of(drawn)
     first, second = (anonymizer(renderer, drawn, seed=seed)([source], person="p").audit["candidates"] for seed in (4, 5))
     assert second == 2 * first
+
+
+def test_a_seed_is_not_refused_for_the_face_of_the_seed_before_it(renderer, drawn, monkeypatch):
+    """The face may resemble it after some attempts, and the search begins anew."""
+    source, refusing, reasons = photograph_of(drawn), anonymizer(renderer, drawn, seed=5), iter([("no",)] * UNLIKE + [()])
+    judge = Verifier.judge
+    monkeypatch.setattr(Verifier, "judge", lambda self, *seen: replace(judge(self, *seen), reasons=next(reasons)))
+    audit = refusing([source], person="p").audit
+    assert (audit["attempt"], audit["candidates"]) == (UNLIKE + 1, 3 * CANDIDATES)
 
 
 def test_an_identity_from_another_bank_is_refused(renderer, drawn):
