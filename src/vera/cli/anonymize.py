@@ -206,7 +206,7 @@ def anonymize(
     parts: dict[str, Any] = {"renderer": renderer.value if renderer else None, "method": method.value if method else None, "parser": parser}
     networks = files_within(bundle, *(Path(file) for file in (parser, *(recogniser or ())) if file))
     settings = {"--workers": workers, "--threads": threads, "--per-folder": per_folder, "--engine": engine, "--address": address}
-    settings["--manifest with an address"] = manifest if isinstance(manifest, Address) else None
+    settings["--manifest with an address"] = str(manifest) if isinstance(manifest, Address) else None
     if any(value is not None for value in settings.values()):
         from vera.cli.archive import Archive, anonymize_archive, require_archive
         from vera.cli.loading import AnonymizerLoader

@@ -1,4 +1,4 @@
-"""Files at addresses that fsspec reads (``s3://bucket/people.csv``, ``gs://``, ``https://``; extra ``remote``), for archives.
+"""Files at addresses that fsspec reads (``s3://bucket/people.csv``, ``gs://``, ``https://``; extra ``remote``), for archives and shards.
 
 An address has a path's name and suffix, but is never opened as a path. An address in a table is read with the rights of whoever makes the
 call, so it must be of the same kind as the table's own: a table in S3 cannot name files of this machine, and one on a web server only
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import posixpath
 import re
 import tempfile
@@ -29,6 +30,8 @@ GONE = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
 """Errors of an address at which there is no file."""
 BLOCK = 1 << 20
 """Bytes that are copied at a time."""
+AT_ONCE = 64
+"""DECISION: files whose beginnings are asked for at the same time: a web server may answer with the whole of each."""
 
 
 class Address(PosixPath):
@@ -67,6 +70,9 @@ class Address(PosixPath):
 
     def __reduce__(self) -> tuple[type[Address], tuple[str]]:
         return Address, (self.url,)
+
+    def __truediv__(self, name: str | os.PathLike[str]) -> Address:
+        return Address(f"{self.url.rstrip('/')}/{name}")
 
     @property
     def scheme(self) -> str:
@@ -217,11 +223,46 @@ def first_bytes(addresses: Sequence[Address], count: int) -> dict[Address, bytes
         systems.setdefault(system, []).append((address, name))
     found = {}
     for system, asked in systems.items():
-        names = [name for _, name in asked]
-        answers = system.cat_ranges(names, [0] * len(names), [count] * len(names), on_error="return")
-        for (address, _), answer in zip(asked, answers, strict=True):
-            found[address] = bytes(answer[:count]) if isinstance(answer, bytes) else _beginning(address, count)
+        for at in range(0, len(asked), AT_ONCE):
+            names = [name for _, name in asked[at : at + AT_ONCE]]
+            answers = system.cat_ranges(names, [0] * len(names), [count] * len(names), on_error="return")
+            for (address, _), answer in zip(asked[at : at + AT_ONCE], answers, strict=True):
+                found[address] = bytes(answer[:count]) if isinstance(answer, bytes) else _beginning(address, count)
     return found
+
+
+def parts_of(address: Address, parts: Sequence[tuple[int, int]]) -> list[bytes]:
+    """Parts of a file, asked for at the same time where fsspec can.
+
+    Args:
+        address: address of the file.
+        parts: offset and number of bytes of each; what lies behind the file's end is left out.
+
+    Raises:
+        OSError: there is no file, or it may not be read.
+        VeraError: the address does not answer, or with the whole file.
+
+    """
+    with _one_sentence(address):
+        system, name = _system(address)
+        starts, ends = [start for start, _ in parts], [start + count for start, count in parts]
+        found = [bytes(part) for part in system.cat_ranges([name] * len(parts), starts, ends, on_error="raise")]
+        if any(len(part) > count for part, (_, count) in zip(found, parts, strict=True)):
+            raise VeraError(f"{shown(address)}: its server gives no parts of files: copy the folder to a disk, or to another server")
+        return found
+
+
+def size_of(address: Address) -> int:
+    """Number of a file's bytes.
+
+    Raises:
+        OSError: there is no file, or it may not be read.
+        VeraError: the address does not answer.
+
+    """
+    with _one_sentence(address):
+        system, name = _system(address)
+        return int(system.size(name))
 
 
 def paths_of(places: Iterable[Path]) -> list[Path]:
@@ -251,11 +292,18 @@ def _beginning(address: Address, count: int) -> bytes:
 
 @contextlib.contextmanager
 def _opened(address: Address) -> Iterator[IO[bytes]]:
-    """Context of an open file; errors of the many libraries behind fsspec are one sentence, but for those of a missing file."""
-    try:
+    """Context of an open file; see :func:`_one_sentence`."""
+    with _one_sentence(address):
         system, name = _system(address)
         with system.open(name, "rb") as file:
             yield file
+
+
+@contextlib.contextmanager
+def _one_sentence(address: Address) -> Iterator[None]:
+    """Context in which errors of the many libraries behind fsspec become one sentence, but for those of a missing file."""
+    try:
+        yield
     except (VeraError, *GONE, PermissionError):
         raise
     except Exception as error:  # botocore's, aiohttp's, ...

@@ -86,6 +86,12 @@ def test_an_object_that_cannot_be_fetched_costs_only_its_person(tmp_path, memory
         run_at("memory://clinic/pairs.csv", tmp_path / "out", Inline(Painter()))
 
 
+def test_a_table_that_is_not_there(tmp_path, memory):
+    with pytest.raises(VeraError, match=r"^memory://clinic/nobody\.csv is not there: check the address"):
+        run_at("memory://clinic/nobody.csv", tmp_path / "out", Inline(Painter()))
+    assert not (tmp_path / "out").exists()
+
+
 def test_dicom_photographs_are_known_by_their_first_bytes(tmp_path, memory):
     pytest.importorskip("pydicom")
     memory.pipe("/clinic/p0-before.png", bytes(128) + b"DICM")
