@@ -61,6 +61,12 @@ class Handling(StrEnum):
     keep = "keep"
 
 
+def _place(text: str) -> Path:
+    from vera.data.remote import place  # only now: the help needs no data sets
+
+    return place(text)
+
+
 def anonymize(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for NAME.png or NAME.dcm, NAME.preserved.png, audit.json.")],
     photographs: Annotated[
@@ -82,7 +88,10 @@ def anonymize(
     identity: Annotated[Path | None, typer.Option(metavar="FILE", help="Use the face of an earlier visit.")] = None,
     save_identity: Annotated[Path | None, typer.Option(metavar="FILE", help="Keep the face for a later visit.")] = None,
     manifest: Annotated[
-        Path | None, typer.Option(metavar="CSV", help="Table of many people: columns person and path; optional role, mask and view.")
+        Path | None,
+        typer.Option(
+            parser=_place, metavar="CSV", help="Table of many people (file or address): columns person and path; optional role, mask, view."
+        ),
     ] = None,
     face: Annotated[int | None, typer.Option(min=1, metavar="N", help="Number of the face, 1 = the largest; needs --leave-others.")] = None,
     landmarks: Annotated[
@@ -171,6 +180,7 @@ def anonymize(
     from vera.cli.output import OutputFolder
     from vera.cli.plan import files_within, network_kind, parse_preserve, plan_call
     from vera.cli.roles import photographs_of
+    from vera.data.remote import Address
     from vera.faces.content_credentials import check_credentials
     from vera.faces.given_face import read_given
     from vera.types import VeraError
@@ -196,6 +206,7 @@ def anonymize(
     parts: dict[str, Any] = {"renderer": renderer.value if renderer else None, "method": method.value if method else None, "parser": parser}
     networks = files_within(bundle, *(Path(file) for file in (parser, *(recogniser or ())) if file))
     settings = {"--workers": workers, "--threads": threads, "--per-folder": per_folder, "--engine": engine, "--address": address}
+    settings["--manifest with an address"] = str(manifest) if isinstance(manifest, Address) else None
     if any(value is not None for value in settings.values()):
         from vera.cli.archive import Archive, anonymize_archive, require_archive
         from vera.cli.loading import AnonymizerLoader

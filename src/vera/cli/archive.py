@@ -33,6 +33,7 @@ from vera.cli.rendering import PersonOutcome, PersonTask, PersonWorker
 from vera.cli.stopping import Stopping
 from vera.cli.workers import Pool
 from vera.data.manifest_index import ManifestIndex
+from vera.data.remote import Address, on_disk, paths_of, require
 from vera.processes import processors
 from vera.types import Refused, VeraError
 
@@ -62,7 +63,7 @@ class Archive:
     """The people to anonymize, and the place of their outputs.
 
     Attributes:
-        manifest: table of people and photographs.
+        manifest: table of people and photographs, on disk or at an address.
         out: folder of the outputs, or of folders ``00000``, ``00001``, ... of so many people each.
         per_folder: people of a folder; None puts all into one.
         rename: whether outputs and people get neutral names.
@@ -155,6 +156,7 @@ def anonymize_archive(archive: Archive, *, workers: int, threads: int | None, ra
         VeraError: see :func:`anonymize`; the workers can't load.
 
     """
+    require(archive.manifest)
     each = threads or (1 if address else max(1, processors() // workers))
     start = partial(PersonWorker, replace(archive.loader, threads=each), mark=archive.mark, credentials=archive.credentials)
     if ray:
@@ -179,8 +181,10 @@ def anonymize(archive: Archive, engine: contextlib.AbstractContextManager[Workfo
 
     """
     console, tally = Console(stderr=True), Tally()
-    with Stopping(), engine as running:  # the workers load while the manifest is read
-        index = ManifestIndex(archive.manifest, per_folder=archive.per_folder, named=not archive.rename)
+    with Stopping(), engine as running, contextlib.ExitStack() as reading:  # the workers load while the manifest is read
+        table = reading.enter_context(on_disk(archive.manifest))
+        address = archive.manifest if isinstance(archive.manifest, Address) else None
+        index = ManifestIndex(table, per_folder=archive.per_folder, named=not archive.rename, address=address)
         size = archive.per_folder or len(index)
         if size > TOGETHER:
             raise VeraError(f"{size:,} people don't fit into one folder with one audit: add --per-folder 1000 (at most {TOGETHER:,})")
@@ -259,7 +263,7 @@ def _fill(
 ) -> None:
     """Write the people of one folder, and its audit."""
     sources = [file for person in people for entry in person.entries for file in (entry.path, *entry.masks)]
-    read = [*sources, archive.manifest, *archive.sources]
+    read = paths_of([*sources, archive.manifest, *archive.sources])
     marking: dict[str, Any] = {"mark": archive.mark, "credentials": archive.credentials}
     with OutputFolder(place, people, sources=read, overwrite=archive.overwrite, **marking) as folder:
         audit: dict[str, Any] = {"vera": __version__, "settings": {**archive.loader.settings, **folder.settings}, "people": []}

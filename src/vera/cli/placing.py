@@ -112,6 +112,7 @@ class Staging:
         self.folder = folder
         self.path = folder / (name or f".vera-staging-{secrets.token_hex(8)}")
         self.new, self.old = self.path / "new", self.path / "old"
+        self.read = self.path / "read"
 
     def make(self) -> None:
         """Make the hidden folder, for this user only."""
@@ -128,8 +129,9 @@ class Staging:
 
     def discard(self) -> None:
         """Remove the hidden folder, except files that were set aside and could not be put back."""
-        with contextlib.suppress(OSError):
-            shutil.rmtree(self.new)
+        for path in (self.new, self.read):
+            with contextlib.suppress(OSError):
+                shutil.rmtree(path)
         for path in (self.old, self.path):
             with contextlib.suppress(OSError):
                 path.rmdir()

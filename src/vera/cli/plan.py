@@ -14,6 +14,8 @@ from vera import files
 from vera.anonymization.request import Options, unnamed
 from vera.data.manifest import check_files, read_manifest
 from vera.data.people import Person
+from vera.data.remote import Address, first_bytes
+from vera.data.remote import digest as digest_at
 from vera.faces.region_choice import MARGIN, SHAPES, Region, parse_region, split_classes, split_list
 from vera.types import Semantic, VeraError
 from vera.untrusted import field, read_json
@@ -227,14 +229,24 @@ def choose_formats(people: Sequence[PlannedPerson], wanted: str | None, *, leave
         VeraError: DICOM is to be written, and pydicom is not installed, other faces stay, or it is to be signed.
 
     """
+    from vera.faces.formats import DICOM_START
     from vera.faces.image_file import is_dicom  # only now, since it brings Pillow
+
+    offset, first = DICOM_START
+    asked = [entry.path for person in people for entry in person.entries if isinstance(entry.path, Address) and wanted is None]
+    starts = first_bytes(asked, offset + len(first))
+
+    def becomes_dicom(entry: Entry) -> bool:
+        if wanted is not None:
+            return wanted == "dicom"
+        return starts[entry.path][offset:] == first if isinstance(entry.path, Address) else is_dicom(entry.path)
 
     if wanted and any(entry.clip for person in people for entry in person.entries):
         raise VeraError("--format is of photographs: a clip becomes a Matroska file without loss, and an MP4 file to look at; leave it out")
     chosen = [
         replace(
             person,
-            entries=tuple(replace(entry, dicom=is_dicom(entry.path) if wanted is None else wanted == "dicom") for entry in person.entries),
+            entries=tuple(replace(entry, dicom=becomes_dicom(entry)) for entry in person.entries),
         )
         for person in people
     ]
@@ -397,5 +409,5 @@ def content_digests(photographs: Sequence[Path]) -> list[str]:
 
 
 def digest(path: Path) -> str | None:
-    """SHA-256 of a file's bytes; None for a file that can't be read."""
-    return files.digest(path)
+    """SHA-256 of a file's bytes, on disk or at an address; None for a file that can't be read."""
+    return digest_at(path)

@@ -5,6 +5,7 @@ A worker writes nothing in sight and no audit. The driver (:mod:`vera.cli.archiv
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from vera import files
 from vera.cli.batch import files as entries_of
 from vera.cli.batch import render, source_digests, unwritten
+from vera.cli.fetching import fetched, with_addresses
 from vera.cli.pictures import stage_person
 from vera.cli.placing import Staging
 from vera.cli.plan import PlannedPerson
@@ -79,18 +81,22 @@ class PersonWorker:
         """Do one task. A fault of one person is an outcome, never an exception."""
         started, person, staging = time.perf_counter(), task.person, Staging(task.folder, task.staging)
         staging.discard()  # of a worker that was killed at this task
-        sources = [source_digests(entry) for entry in person.entries]
-        if task.known and self._stands(task.known, entries_of(person, sources)):
-            return PersonOutcome(None)
+        sources: list[list[str | None]] = [[None, *(None for _ in entry.masks)] for entry in person.entries]
         record: dict[str, Any] = {"status": "written"}
-        try:
-            result, _, origins = render(person, sources, self.anonymizer, record, tell=lambda *step: None)
-            record["seconds_in_all"] = round(time.perf_counter() - started, 2)
-            stage_person(staging, result, record, origins, mark=self.mark, signer=self.signer)
-        except Exception as error:  # as in vera.cli.batch: one person's fault does not stop the others
-            staging.discard()
-            record = unwritten(error, person, sources, record, started)
-        return PersonOutcome(files.plain(record))
+        with contextlib.ExitStack() as reading:
+            try:
+                person = reading.enter_context(fetched(task.person, staging))
+                sources = [source_digests(entry) for entry in person.entries]
+                if task.known and self._stands(task.known, entries_of(person, sources)):
+                    return PersonOutcome(None)
+                result, _, origins = render(person, sources, self.anonymizer, record, tell=lambda *step: None)
+                record["seconds_in_all"] = round(time.perf_counter() - started, 2)
+                reading.close()
+                stage_person(staging, result, record, origins, mark=self.mark, signer=self.signer)
+            except Exception as error:  # as in vera.cli.batch: one person's fault does not stop the others
+                staging.discard()
+                record = unwritten(error, person, sources, record, started)
+        return PersonOutcome(files.plain(with_addresses(record, task.person, person)))
 
     def _stands(self, known: dict[str, Any], wanted: list[dict[str, Any]]) -> bool:
         """Whether an earlier record is of these photographs and masks, by digest, and of these choices."""

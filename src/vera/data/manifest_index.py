@@ -20,6 +20,7 @@ import numpy as np
 from vera import files
 from vera.data.manifest import check_files, further_columns, view_of
 from vera.data.people import Person, PhotographFile
+from vera.data.remote import Address
 from vera.types import VeraError
 
 LONGEST = 1 << 20
@@ -70,6 +71,7 @@ class ManifestIndex:
         manifest: CSV in UTF-8 (its form: :func:`vera.data.manifest.read_manifest`), or a Parquet file with the same columns.
         per_folder: so many people in a row share a folder; None: all do.
         named: outputs get their photographs' names, which must differ in a folder.
+        address: address that the manifest was copied from, and that its paths are relative to; None for a manifest on disk.
 
     Raises:
         VeraError: the manifest can't be read, has unknown or missing columns, an empty cell, an unknown view, an id that can't be shown,
@@ -77,9 +79,9 @@ class ManifestIndex:
 
     """
 
-    def __init__(self, manifest: Path, *, per_folder: int | None = None, named: bool = True) -> None:
+    def __init__(self, manifest: Path, *, per_folder: int | None = None, named: bool = True, address: Address | None = None) -> None:
         check_files([manifest])
-        self.manifest = manifest
+        self.manifest, self._address = manifest, address
         self._rows: Rows = ParquetRows(manifest) if _begins(manifest, PARQUET) else CsvRows(manifest)
         further_columns(manifest, self._rows.header, groups=False)
         self._columns = {name: number for number, name in enumerate(self._rows.header)}
@@ -135,8 +137,19 @@ class ManifestIndex:
         return {name: cells[number].strip() for name, number in self._columns.items()}
 
     def _file(self, row: Mapping[str, str]) -> PhotographFile:
-        folder, mask = self.manifest.parent, row.get("mask")
-        return PhotographFile(row.get("role", ""), folder / row["path"], folder / mask if mask else None, row.get("view", "").lower())
+        path, mask = self._beside(row["path"]), self._beside(row["mask"]) if row.get("mask") else None
+        return PhotographFile(row.get("role", ""), path, mask, row.get("view", "").lower())
+
+    def _beside(self, cell: str) -> Path:
+        return self._address.beside(cell) if self._address else self.manifest.parent / cell
+
+    def _check_addresses(self, cells: Sequence[str], line: int) -> None:
+        """Raise a VeraError for a cell that is an address which a table at an address may not name."""
+        for cell in (cells[self._columns[name]].strip() for name in ("path", "mask") if name in self._columns):
+            try:
+                self._beside(cell)
+            except VeraError as error:
+                raise VeraError(f"{self.manifest}, line {line}: {error}") from error
 
     def _scan(self, named: bool) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         """Hashes of people and of output names, and places, of all rows."""
@@ -152,6 +165,8 @@ class ManifestIndex:
                 raise VeraError(f"{self.manifest}, line {line}: the person {shown!r} has signs that can't be shown: use letters and digits")
             if view_at is not None:
                 view_of({"view": cells[view_at].strip()}, f"{self.manifest}, line {line}")
+            if self._address:
+                self._check_addresses(cells, line)
             people.append(hash(person))
             places.append(place)
             if named:

@@ -12,17 +12,20 @@ import tarfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
+from vera.data.remote import Address, check_address, parts_of, size_of
 from vera.files import write_whole
 from vera.types import VeraError
-from vera.untrusted import field, read_json, shown
+from vera.untrusted import field, parse_json, read_json, shown
 
 INDEX = "index.json"
 IMAGES, MASK = {"jpg", "jpeg", "png", "webp"}, "mask.png"
 NAME = re.compile(r"(?P<key>(?:.*/)?[^./]+)\.(?P<kind>[^/]+)")
 """WebDataset's: the key ends at the first dot of the file's name."""
 BLOCK = tarfile.BLOCKSIZE
+SHARD = re.compile(r"[^/]+\.tar")
+"""Names of shards in an index whose folder can't be listed."""
 LARGEST = 1 << 28
 """DECISION: bytes of an index; of a million faces it has a third."""
 
@@ -50,10 +53,15 @@ class Shard:
 def read_index(root: Path) -> list[Shard]:
     """The shards of a folder in the order of their names, from its index if it has one.
 
+    Args:
+        root: the folder; at an address it must have an index, since its shards are not read as a whole.
+
     Raises:
         VeraError: no shards, an index that is damaged or of other shards, and what :func:`scan` raises.
 
     """
+    if isinstance(root, Address):
+        return _read_index_at(root)
     paths = sorted(root.glob("*.tar"))
     if not paths:
         raise VeraError(f"no .tar file in '{root}': give the folder of the shards (data.root=...), or make them with vera data pack")
@@ -61,23 +69,64 @@ def read_index(root: Path) -> list[Shard]:
     if not index.is_file():
         return [scan(path) for path in paths]
     again = f"copy the shards again, or remove '{index}' if they were changed on purpose"
-    what = f"'{index}'"
     try:
-        entries = {field(entry, "name", str, what=what): entry for entry in read_json(index, what=what, limit=LARGEST)}
-        shards = [
-            Shard(root / name, size, tuple(_place(face, size) for face in field(entry, "faces", list, what=what)))
-            for name, entry in entries.items()
-            for size in [field(entry, "bytes", int, what=what)]
-        ]
+        shards = _shards(read_json(index, what=f"'{index}'", limit=LARGEST), root)
     except (ValueError, TypeError, VeraError) as error:
         raise VeraError(f"'{index}' cannot be read as an index of shards: {again}") from error
-    if [path.name for path in paths] != list(entries):
-        differing = min({path.name for path in paths} ^ set(entries), default="their order")
+    names = [shard.path.name for shard in shards]
+    if [path.name for path in paths] != names:
+        differing = min({path.name for path in paths} ^ set(names), default="their order")
         raise VeraError(f"'{root}' and its index do not hold the same shards ({differing}): {again}")
     for shard in shards:
         if shard.path.stat().st_size != shard.size:
             raise VeraError(f"'{shard.path}' has {shard.path.stat().st_size} bytes, its index says {shard.size}: {again}")
     return shards
+
+
+def _read_index_at(root: Address) -> list[Shard]:
+    """The shards of a folder at an address, by its index; each is asked for its size.
+
+    Raises:
+        VeraError: no index, one that is damaged or of other shards, or the address does not answer.
+
+    """
+    check_address(root)
+    index = root / INDEX
+    try:
+        (content,) = parts_of(index, [(0, LARGEST)])
+    except OSError as error:
+        raise VeraError(f"no index at '{index}': make the shards with vera data pack, and copy its whole folder") from error
+    again = "copy the whole folder of the shards again"
+    try:
+        shards = _shards(parse_json(content, what=f"'{index}'"), root)
+    except (ValueError, TypeError, VeraError) as error:
+        raise VeraError(f"'{index}' cannot be read as an index of shards: {again}") from error
+    for shard in shards:
+        try:
+            size = size_of(cast("Address", shard.path))
+        except OSError as error:
+            raise VeraError(f"no shard at '{shard.path}', which the index names: {again}") from error
+        if size != shard.size:
+            raise VeraError(f"'{shard.path}' has {size} bytes, its index says {shard.size}: {again}")
+    return shards
+
+
+def _shards(listed: Any, root: Path) -> list[Shard]:
+    """The shards of an index; their names are names alone, without a folder.
+
+    Raises:
+        ValueError: the index says something else, as a TypeError or VeraError may say, too.
+
+    """
+    what = f"'{root / INDEX}'"
+    entries = {field(entry, "name", str, what=what): entry for entry in listed}
+    if others := [name for name in entries if not SHARD.fullmatch(name) or "::" in name]:
+        raise ValueError(f"{shown(others[0])} is no shard's name")
+    return [
+        Shard(root / name, size, tuple(_place(face, size) for face in field(entry, "faces", list, what=what)))
+        for name, entry in entries.items()
+        for size in [field(entry, "bytes", int, what=what)]
+    ]
 
 
 def _place(face: Any, size: int) -> Place:

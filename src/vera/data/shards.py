@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from vera.data.decoding import read_sample
+from vera.data.remote import Address, parts_of, place
 from vera.data.sample import Sample
 from vera.data.shard_index import read_index
 from vera.types import VeraError
@@ -19,7 +21,8 @@ class ShardsDataset:
     those of :class:`vera.data.folder.FolderDataset`, whose faces, packed, are the same here.
 
     Args:
-        root: folder of the ``.tar`` files, and their index (:mod:`vera.data.shard_index`).
+        root: folder of the ``.tar`` files, and their index (:mod:`vera.data.shard_index`); on disk, or at an address (extra ``remote``), of
+            which each face's bytes alone are fetched.
         size: side S of the samples.
         pattern: glob of the image names to take; ``*`` for all.
         cache: keep decoded samples in memory (4·S² bytes each).
@@ -32,7 +35,7 @@ class ShardsDataset:
     def __init__(self, *, root: str | Path, size: int, pattern: str, cache: bool) -> None:
         self.size = size
         self.faces = [
-            (shard.path, face) for shard in read_index(Path(root)) for face in shard.faces if PurePosixPath(face.name).match(pattern)
+            (shard.path, face) for shard in read_index(place(str(root))) for face in shard.faces if PurePosixPath(face.name).match(pattern)
         ]
         if not self.faces:
             raise VeraError(f"no image named '{pattern}' in the shards of '{root}'")
@@ -59,13 +62,19 @@ class ShardsDataset:
         path, face = self.faces[index]
         name = f"'{face.name}' in '{path}'"
         try:
-            with path.open("rb") as shard:
-                image, mask = (_bytes(shard, *part) for part in ((face.image, face.image_bytes), (face.mask, face.mask_bytes)))
+            image, mask = map(io.BytesIO, _parts(path, [(face.image, face.image_bytes), (face.mask, face.mask_bytes)]))
         except OSError as error:
             raise VeraError(f"cannot read {name}: {error}") from error
         return read_sample(image, mask, size=self.size, name=name)
 
 
-def _bytes(shard: io.BufferedReader, offset: int, count: int) -> io.BytesIO:
-    shard.seek(offset)
-    return io.BytesIO(shard.read(count))
+def _parts(path: Path, parts: Sequence[tuple[int, int]]) -> list[bytes]:
+    """Parts of a shard on disk, or at an address, by offset and number of bytes."""
+    if isinstance(path, Address):
+        return parts_of(path, parts)
+    with path.open("rb") as shard:
+        found = []
+        for offset, count in parts:
+            shard.seek(offset)
+            found.append(shard.read(count))
+        return found

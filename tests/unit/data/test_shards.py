@@ -176,6 +176,44 @@ def test_a_damaged_face_is_named(shards):
         data[6]
 
 
+class TestAtAnAddress:
+    """Shards that fsspec reads, here in memory or by an address of this machine."""
+
+    @pytest.fixture
+    def memory(self, shards):
+        system = pytest.importorskip("fsspec").filesystem("memory")
+        system.put(str(shards), "/shards", recursive=True)
+        yield system
+        system.rm("/shards", recursive=True)
+
+    def test_faces_are_those_on_disk(self, shards, memory):
+        here, there = ShardsDataset(root=shards, **OPTIONS), ShardsDataset(root="memory://shards", **OPTIONS)
+        assert len(there) == FACES
+        assert all(same(here[n], there[n]) for n in range(FACES))
+
+    def test_forked_loaders_read_them(self, shards):
+        pytest.importorskip("fsspec")
+        data = ShardsDataset(root=f"file://{shards}", **OPTIONS)
+        sampler = GlobalIndexSampler(lambda: 0, rank=0, ranks=1)
+        with torch.random.fork_rng():
+            loader = iter(DataLoader(Stream(data, seed=1, mirror=False), batch_size=None, sampler=sampler, num_workers=1))
+            assert same(next(loader), Stream(ShardsDataset(root=shards, **OPTIONS), seed=1, mirror=False)[0])
+            del loader
+
+    def test_what_does_not_fit_is_refused(self, memory):
+        with pytest.raises(VeraError, match=r"no index at 'memory://nowhere/index\.json'"):
+            ShardsDataset(root="memory://nowhere", **OPTIONS)
+        memory.pipe("/shards/000001.tar", b"cut off")
+        with pytest.raises(VeraError, match=r"'memory://shards/000001\.tar' has 7 bytes"):
+            ShardsDataset(root="memory://shards", **OPTIONS)
+        memory.rm("/shards/000001.tar")
+        with pytest.raises(VeraError, match=r"no shard at 'memory://shards/000001\.tar'"):
+            ShardsDataset(root="memory://shards", **OPTIONS)
+        memory.pipe("/shards/index.json", b'[{"name": "../000000.tar", "bytes": 1, "faces": []}]')
+        with pytest.raises(VeraError, match="cannot be read as an index"):
+            ShardsDataset(root="memory://shards", **OPTIONS)
+
+
 def test_an_index_of_other_shards_is_refused(shards):
     (shards / "000002.tar").rename(shards / "000003.tar")
     with pytest.raises(VeraError, match=r"same shards \(000002\.tar\)"):
