@@ -54,11 +54,14 @@ def test_the_benchmark_reports_lines_and_ratios():
     assert last["summary"]["local_memory"] == pytest.approx(memory[0] / memory[1], abs=1e-3)
 
 
-def test_the_busy_machine_is_compared_in_turns(monkeypatch):
+def test_the_busy_machine_is_compared_in_turns(monkeypatch, tmp_path):
     took = {"now": 2.0, "before": 8.0, "one thread": 2.5}
     asked = []
 
-    def seconds(photograph, out, renderer, environment):
+    def seconds(photograph, out, options, environment, *, root=busy.ROOT):
+        if root == tmp_path:
+            assert options == []
+            return 7.0
         asked.append(environment)
         return took[next(way for way, settings in busy.WAYS.items() if settings == environment)]
 
@@ -66,6 +69,8 @@ def test_the_busy_machine_is_compared_in_turns(monkeypatch):
     line = busy._line(Path("x.jpg"), "exemplars", 1, 2)
     assert asked == [*busy.WAYS.values()] * 2
     assert (line["busy"], line["seconds"], line["now_over_before"], line["now_over_one_thread"]) == (1, took, 0.25, 0.8)
+    line = busy._line(Path("x.jpg"), "exemplars", 1, 1, tmp_path)
+    assert (line["seconds"], line["earlier_over_now"]) == ({**took, "earlier": 7.0}, 3.5)
     with busy.computing(2) as others:
         assert [other.poll() for other in others] == [None, None]
     assert all(other.poll() for other in others)
