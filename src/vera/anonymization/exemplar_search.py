@@ -108,7 +108,7 @@ class Search:
         self.earlier.append(next(self.candidates(seed)))
 
     def allow_likeness(self) -> None:
-        """From now on, faces may resemble those of earlier seeds."""
+        """Forget the faces of earlier seeds, so that later ones may resemble them."""
         self.earlier.clear()
 
     def candidates(self, seed: int) -> Iterator[SearchCandidate]:

@@ -37,7 +37,7 @@ AT_ONCE = 64
 class Address(PosixPath):
     """Address of a file, with the name and suffix of a path; using it as a path on disk raises a TypeError.
 
-    Args:
+    Attributes:
         url: the address, such as ``s3://bucket/people.csv``.
 
     Examples:
