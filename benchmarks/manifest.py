@@ -21,6 +21,8 @@ from benchmarks.photograph import PEAK
 from benchmarks.provenance import ROOT, provenance, report
 
 RESULTS = Path(__file__).with_name("manifest.jsonl")
+GROUP = 100_000
+"""Rows in a group of the second Parquet file: groups are what such a file is read by."""
 PLAN = """
 import contextlib, json, time
 started = time.monotonic()
@@ -55,11 +57,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         tables = [_table(Path(folder, "people.csv"), chosen.rows)]
         if chosen.parquet:
-            tables.append(_as_parquet(tables[0]))
+            tables += [_as_parquet(tables[0], group) for group in (None, GROUP)]
         for table in tables:
             command = [sys.executable, "-c", PEAK + PLAN, str(table), str(Path(folder, "out"))]
             done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
-            facts = {"manifest": table.suffix[1:], "rows": chosen.rows, "mib": round(table.stat().st_size / 2**20)}
+            facts = {"manifest": table.name, "rows": chosen.rows, "mib": round(table.stat().st_size / 2**20)}
             lines.append(facts | json.loads(done.stdout))
     known = provenance(torch.device("cpu"))
     report(lines, known, RESULTS if chosen.publish else None)
@@ -75,12 +77,14 @@ def _table(path: Path, rows: int) -> Path:
     return path
 
 
-def _as_parquet(table: Path) -> Path:
+def _as_parquet(table: Path, group: int | None) -> Path:
+    """A table as a Parquet file with so many rows in a group; None for as many as pyarrow chooses."""
     from pyarrow import csv as arrow_csv
     from pyarrow import parquet
 
-    parquet.write_table(arrow_csv.read_csv(table), table.with_suffix(".parquet"))
-    return table.with_suffix(".parquet")
+    written = table.with_name(f"groups of {group:,} rows.parquet" if group else "one group.parquet")
+    parquet.write_table(arrow_csv.read_csv(table), written, row_group_size=group)
+    return written
 
 
 if __name__ == "__main__":

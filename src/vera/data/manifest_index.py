@@ -257,8 +257,8 @@ class CsvRows:
 class ParquetRows:
     """A Parquet file of texts, read batch by batch; a row's place is its number.
 
-    What could fill the memory is refused: large groups of rows by the file's metadata, long cells by the dictionaries that the columns are
-    read as, in which a text that is repeated stands once.
+    What could fill the memory is refused beforehand: large groups of rows by the file's metadata, long cells by a first reading, of one
+    column after the other as a dictionary, in which a text that is repeated stands once.
 
     Args:
         path: the file, all its columns texts.
@@ -295,8 +295,9 @@ class ParquetRows:
                 "and make sure that it holds paths and names, no pictures"
             )
         self._ends = np.cumsum([group.num_rows for group in groups])
-        texts = [column.name for column in schema if not kinds.is_null(column.type)]
-        self._file = parquet.ParquetFile(path, memory_map=True, read_dictionary=texts)
+        for column in schema:
+            if not kinds.is_null(column.type):
+                self._check_lengths(column.name)
 
     def __iter__(self) -> Iterator[Row]:
         import pyarrow
@@ -325,19 +326,25 @@ class ParquetRows:
                 at += batch.num_rows
         return [found[place] for place in places]
 
-    def _texts(self, column: Any) -> list[str | None]:
-        """A column of a batch, whose texts are not too long."""
-        from pyarrow import compute
+    def _check_lengths(self, name: str) -> None:
+        """Raise a VeraError for a column with long cells, or damaged."""
+        import pyarrow
+        from pyarrow import compute, parquet
 
-        if not hasattr(column, "dictionary"):  # a column without any text
-            return list(column.to_pylist())
-        longest = compute.max(compute.binary_length(column.dictionary)).as_py() or 0
-        if longest > LONGEST_CELL:
-            raise VeraError(
-                f"{self.path} has a cell of {longest:,} bytes, at most {LONGEST_CELL:,} are a path or a name: save no pictures in it"
-            )
+        column = parquet.ParquetFile(self.path, memory_map=True, read_dictionary=[name])
         try:
-            return list(column.dictionary_decode().to_pylist())
+            for batch in column.iter_batches(batch_size=BATCH, columns=[name], use_threads=False):
+                longest = compute.max(compute.binary_length(batch.column(0).dictionary)).as_py() or 0
+                if longest > LONGEST_CELL:
+                    said = f"a cell of {longest:,} bytes, at most {LONGEST_CELL:,} are a path or a name"
+                    raise VeraError(f"{self.path} has {said}: save no pictures in it")
+        except (pyarrow.ArrowException, OSError) as error:
+            raise VeraError(f"{self.path} is damaged: make it anew") from error
+
+    def _texts(self, column: Any) -> list[str | None]:
+        """A column of a batch."""
+        try:
+            return list(column.to_pylist())
         except UnicodeDecodeError as error:  # pyarrow does not look when it reads
             raise VeraError(f"{self.path} has texts that are not in UTF-8: make it anew") from error
 
