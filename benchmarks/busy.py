@@ -70,15 +70,15 @@ def computing(count: int) -> Iterator[list[subprocess.Popen[bytes]]]:
 
 
 def _line(photograph: Path, renderer: str, busy: int, repeats: int, earlier: Path | None = None) -> dict[str, Any]:
-    found: dict[str, list[float]] = {way: [] for way in (*WAYS, *(["earlier"] if earlier else []))}
+    ways: dict[str, tuple[list[str], dict[str, str], Path]] = {way: (["--renderer", renderer], own, ROOT) for way, own in WAYS.items()}
+    if earlier:
+        ways["earlier"] = ([], {}, earlier)
+    found: dict[str, list[float]] = {way: [] for way in ways}
     with computing(busy):
         for turn in range(repeats):
-            for way, environment in WAYS.items():
+            for way, (options, environment, root) in ways.items():
                 out = photograph.with_name(f"{busy}-{turn}-{way}")
-                found[way].append(_seconds(photograph, out, ["--renderer", renderer], environment))
-            if earlier:
-                out = photograph.with_name(f"{busy}-{turn}-earlier")
-                found["earlier"].append(_seconds(photograph, out, [], {}, root=earlier))
+                found[way].append(_seconds(photograph, out, options, environment, root=root))
     medians = {way: statistics.median(seconds) for way, seconds in found.items()}
     return {
         "measure": "vera anonymize",
@@ -92,7 +92,7 @@ def _line(photograph: Path, renderer: str, busy: int, repeats: int, earlier: Pat
     }
 
 
-def _seconds(photograph: Path, out: Path, options: list[str], environment: dict[str, str], *, root: Path = ROOT) -> float:
+def _seconds(photograph: Path, out: Path, options: list[str], environment: dict[str, str], *, root: Path) -> float:
     command = [sys.executable, "-m", "vera.cli", "anonymize", str(photograph), "--out", str(out), "--seed", "8", "--person", "benchmark"]
     inherited = {name: value for name, value in os.environ.items() if name not in SETTINGS} | {"PYTHONPATH": str(root / "src")}
     started = time.perf_counter()

@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import numpy as np
 
 from vera.faces.photograph import read_photograph, write_png
 from vera.files import write_whole
+from vera.mosaic import report
 from vera.provenance import git_state
 from vera.training.runs.folder import read_runs
 from vera.training.runs.table import each, varied
@@ -120,10 +120,7 @@ def dual(folder: Path) -> Iterator[dict[str, Any]]:
 
 def sheet(pictures: list[Pixels]) -> Pixels:
     """Pairs of source and output at half size, two pairs in a row."""
-    halves = [cv2.resize(picture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA) for picture in pictures]
-    white = [np.full_like(halves[0], 255)] * (len(halves) % 2)
-    rows = [*halves, *white]
-    return np.vstack([np.hstack(rows[start : start + 2]) for start in range(0, len(rows), 2)])
+    return report.sheet([cv2.resize(picture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA) for picture in pictures], columns=2)
 
 
 def ablations(folder: Path) -> Iterator[dict[str, Any]]:

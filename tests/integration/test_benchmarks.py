@@ -58,7 +58,7 @@ def test_the_busy_machine_is_compared_in_turns(monkeypatch, tmp_path):
     took = {"now": 2.0, "before": 8.0, "one thread": 2.5}
     asked = []
 
-    def seconds(photograph, out, options, environment, *, root=busy.ROOT):
+    def seconds(photograph, out, options, environment, *, root):
         if root == tmp_path:
             assert options == []
             return 7.0

@@ -157,9 +157,9 @@ class Search:
         recogniser = self.recognisers[number]
         seen = [recogniser.embed(*picture) for picture in candidate.pictures]
         sources = [view for photograph in self.sources[number] for view in photograph]
-        candidate.away = min(candidate.away, *(self._distance(number, one, other) for one in seen for other in sources))
-        pairs = [pair for face in self.earlier for pair in zip(seen, face.looks[number], strict=True)]
-        candidate.apart = min([candidate.apart, *(self._distance(number, *pair) for pair in pairs)])
+        faces = [pair for face in self.earlier for pair in zip(seen, face.looks[number], strict=True)]
+        candidate.away = min([candidate.away, *(self._distance(number, one, other) for one in seen for other in sources)])
+        candidate.apart = min([candidate.apart, *(self._distance(number, one, other) for one, other in faces)])
         candidate.looks[number] = seen
 
     def _distance(self, number: int, a: Embedding, b: Embedding) -> float:

@@ -14,8 +14,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from vera import __version__
 from vera.cli.output import OutputFolder
-from vera.cli.plan import Entry, PlannedPerson, digest, shown
+from vera.cli.plan import Entry, PlannedPerson
 from vera.cli.record import AUDIT, outputs_of
+from vera.data.remote import digest, shown
 from vera.files import printable
 from vera.types import Anonymized, Refused, VeraError
 

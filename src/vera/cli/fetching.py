@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from vera.cli.placing import Staging
-from vera.cli.plan import PlannedPerson, shown
-from vera.data.remote import Address, fetch
+from vera.cli.plan import PlannedPerson
+from vera.data.remote import Address, fetch, shown
 from vera.faces.formats import MOST_BYTES
 
 

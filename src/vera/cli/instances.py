@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from vera.anonymization.pseudonyms import Pseudonyms
-from vera.cli.plan import Entry, PlannedPerson, shown
+from vera.cli.plan import Entry, PlannedPerson
+from vera.data.remote import shown
 from vera.faces.dicom_instance import Instance, Origin, read_origin, write_dicom
 from vera.faces.image_file import read_file
 from vera.types import Anonymized

@@ -16,9 +16,10 @@ from vera.cli.chain import APART, RECORDS, chain_of, digest_of
 from vera.cli.lock import LOCK, locked
 from vera.cli.pictures import stage_person
 from vera.cli.placing import Move, Staging, place_together, recover
-from vera.cli.plan import PlannedPerson, digest, report_files, shown
+from vera.cli.plan import PlannedPerson, report_files
 from vera.cli.record import AUDIT, VERSION, Obstacle, outputs_of
 from vera.cli.stopping import Stopping
+from vera.data.remote import digest, shown
 from vera.types import Anonymized, AnonymizedPerson, VeraError
 
 if TYPE_CHECKING:

@@ -16,9 +16,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from vera import __version__, files
 from vera.anonymization.assessment import PASS, REFUSED, REVIEW, assess
-from vera.cli.plan import Entry, PlannedPerson, report_files, shown
+from vera.cli.plan import Entry, PlannedPerson, report_files
 from vera.cli.roles import role_of
 from vera.data.manifest import VIEWS
+from vera.data.remote import shown
 from vera.types import Anonymized, Semantic
 
 TEMPLATES = Path(__file__).parents[1] / "assets" / "report"

@@ -14,8 +14,7 @@ from vera import files
 from vera.anonymization.request import Options, unnamed
 from vera.data.manifest import check_files, read_manifest
 from vera.data.people import Person
-from vera.data.remote import Address, first_bytes
-from vera.data.remote import digest as digest_at
+from vera.data.remote import Address, digest, first_bytes, shown
 from vera.faces.region_choice import MARGIN, SHAPES, Region, parse_region, split_classes, split_list
 from vera.types import Semantic, VeraError
 from vera.untrusted import field, read_json
@@ -295,11 +294,6 @@ def check_person(name: str, where: str = "") -> None:
         raise VeraError(f"{where}the person {files.printable(name)!r} has signs that can't be shown: use letters, digits and spaces")
 
 
-def shown(path: Path | str) -> str:
-    """Format a path for a message: one line, whatever its name holds."""
-    return files.printable(str(path))
-
-
 def output_files(name: str, *, dicom: bool = False) -> tuple[str, str]:
     """File names of an output: the photograph (``.dcm`` with ``dicom``) and its preserved region."""
     return f"{name}.{'dcm' if dicom else 'png'}", f"{name}.preserved.png"
@@ -406,8 +400,3 @@ def content_digests(photographs: Sequence[Path]) -> list[str]:
             raise VeraError(f"{path} can't be read: check its permissions")
         digests.append(content)
     return digests
-
-
-def digest(path: Path) -> str | None:
-    """SHA-256 of a file's bytes, on disk or at an address; None for a file that can't be read."""
-    return digest_at(path)

@@ -23,7 +23,7 @@ from vera.types import VeraError
 
 LOCAL, WEB = ("file", "local"), ("http", "https")
 """Kinds of addresses of this machine's files, and of web servers."""
-SCHEME = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<rest>.*)", re.DOTALL)
+SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://.*", re.DOTALL)
 PASSWORD = re.compile(r"[^/@]*:[^/@]*@")
 """Beginning of an address that holds a password."""
 GONE = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
@@ -276,8 +276,8 @@ def paths_of(places: Iterable[Path]) -> list[Path]:
     return found
 
 
-def shown(path: Path) -> str:
-    """Format a path or an address for a message: one line, whatever it holds."""
+def shown(path: Path | str) -> str:
+    """Format a path or an address for a message: one line, whatever its name holds."""
     return files.printable(str(path))
 
 
