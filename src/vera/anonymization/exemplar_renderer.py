@@ -35,7 +35,7 @@ from vera.types import AlignedFace, Anonymized, Mask, Pixels, Semantic, Unsuppor
 
 Floats = npt.NDArray[np.float32]
 
-SEARCH_SIZE = 160
+SEARCH_SIZE = 112
 """DECISION: side at which candidates are rendered and shown to the recognisers."""
 MOST_TURNED = 25.0
 """DECISION: degrees of yaw beyond which a frontal face cannot be made to fit."""

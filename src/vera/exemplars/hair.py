@@ -158,12 +158,27 @@ def _guided(guide: Floats, values: Floats, radius: int, smoothness: float) -> Fl
     """Colour guided filter: locally, values become a linear function of the guide's colours."""
     centre, level = _mean(guide, radius), _mean(values, radius)
     covariance = _mean(guide * values[..., None], radius) - centre * level[..., None]
-    pairs = [(i, j) for i in range(3) for j in range(i, 3)]
-    products = {(i, j): _mean(guide[..., i] * guide[..., j], radius) - centre[..., i] * centre[..., j] for i, j in pairs}
-    matrix = np.stack([np.stack([products[min(i, j), max(i, j)] for j in range(3)], -1) for i in range(3)], -2)
-    slope = np.linalg.solve(matrix + smoothness * np.eye(3, dtype=np.float32), covariance[..., None])[..., 0].astype(np.float32)
+    (rr, rg, rb), (gg, gb), (bb,) = (
+        [_mean(guide[..., i] * guide[..., j], radius) - centre[..., i] * centre[..., j] for j in range(i, 3)] for i in range(3)
+    )
+    slope = _solved(rr + smoothness, gg + smoothness, bb + smoothness, rg, rb, gb, covariance)
     offset = level - (slope * centre).sum(-1)
     return np.asarray((_mean(slope, radius) * guide).sum(-1) + _mean(offset, radius))
+
+
+def _solved(rr: Floats, gg: Floats, bb: Floats, rg: Floats, rb: Floats, gb: Floats, right: Floats) -> Floats:
+    """Solve a symmetric 3 x 3 system of equations in each pixel by Cramer's rule; a general solver takes many times as long."""
+    rr, gg, bb, rg, rb, gb = (part.astype(np.float64) for part in (rr, gg, bb, rg, rb, gb))
+    r, g, b = right[..., 0], right[..., 1], right[..., 2]
+    minors = gg * bb - gb * gb, gb * rb - rg * bb, rg * gb - gg * rb
+    middle, cross, last = rr * bb - rb * rb, rg * rb - rr * gb, rr * gg - rg * rg
+    rows = (
+        minors[0] * r + minors[1] * g + minors[2] * b,
+        minors[1] * r + middle * g + cross * b,
+        minors[2] * r + cross * g + last * b,
+    )
+    scale = rr * minors[0] + rg * minors[1] + rb * minors[2]
+    return np.asarray(np.stack(rows, -1) / scale[..., None], np.float32)
 
 
 def _fused(image: Floats, front: Floats, back: Floats, alpha: Floats, radius: int) -> tuple[Floats, Floats]:
