@@ -133,7 +133,7 @@ class Booth:
         light = Light(np.vstack([tone[:1], np.zeros((5, 1))]), np.vstack([tone[None, 1:], np.zeros((2, 2))]), everywhere, np.inf, 0.0)
         return Subject(
             plain(tone), labels, points, fit_camera(self.bank.mean.neutral, points[:68]), 0.0, light,
-            filled(points[OUTLINE], SIDE), tone, wanted.beard, wanted.hair, None,
+            filled(points[OUTLINE], SIDE), tone, wanted.beard, wanted.hair, np.full(2, np.nan), None,
         )  # fmt: skip
 
 

@@ -24,7 +24,8 @@ from vera.anonymization.request import Options
 from vera.anonymization.scene import Scene
 from vera.bundle import BundleInfo
 from vera.exemplars.bank import ExemplarBank
-from vera.exemplars.fitting import Fitter, Subject, kept_iris, observe
+from vera.exemplars.eyes import kept_iris
+from vera.exemplars.fitting import Fitter, Subject, observe
 from vera.exemplars.hair import HairEdge
 from vera.exemplars.identity import STUBBLE, Appearance, Exemplar, deal, descendant, draw, pool
 from vera.exemplars.pose import eye_distance
@@ -261,7 +262,8 @@ class ExemplarCase:
 
     def _photograph(self, view: View, own: Exemplar, seed: int | None) -> Anonymized:
         scene, edge = view.scene, view.edge
-        iris = kept_iris(view.subject, resample(scene.preserved, view.crop.to_photograph, view.crop.size) > 0.5)
+        preserved = resample(scene.preserved, view.crop.to_photograph, view.crop.size) > 0.5
+        iris = kept_iris(view.subject.image, view.subject.points, preserved)
         face = self.renderer.fitter.fit(own, view.subject, scene.kept_classes, outlined=scene.outlined_classes, iris=iris)
         band = cast(Mask, scene.hair_edge)
         covered = scene.replaced | band

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from vera.exemplars.bank import ROLES, ExemplarBank
 from vera.exemplars.building import beard_of
+from vera.exemplars.eyes import whites_of, with_brown_irises, with_irises, with_whites
 from vera.exemplars.hair import LEAST_HAIR, HairEdge, hair_edge, with_hairline
 from vera.exemplars.identity import Exemplar, frontal
 from vera.exemplars.layout import hairline, jawline, mouth_is_open, smile_of, target
@@ -24,7 +25,7 @@ from vera.mosaic.colour import to_lab, to_rgb
 from vera.mosaic.look import measure
 from vera.mosaic.masks import with_features
 from vera.mosaic.partners import PARTS
-from vera.mosaic.points import BROWS, EYES, OUTLINE, extend
+from vera.mosaic.points import BROWS, OUTLINE, extend
 from vera.mosaic.warping import Target, eroded, filled, resample, softened
 from vera.types import FACE_FEATURES, Mask, Points, Semantic, VeraError
 
@@ -50,12 +51,6 @@ MOST_ODD = 0.1
 """DECISION: share of such pixels from which a row is not used."""
 NOSTRILS = 0.07
 """DECISION: half the height, in eye distances, of the strip along the nose's base that holds the nostrils."""
-IRIS = 0.24
-"""DECISION: radius of an iris, in widths of the eye."""
-PUPIL, WHOLE_IRIS = 0.45, 0.8
-"""DECISION: radius of a pupil, in radii of the iris, and the least share of an iris that must be preserved for its colour to count."""
-BROWN = (0.55, 7.0, 11.0)
-"""DECISION: brown irises: share of the lightness that is left, and CIELAB colour."""
 LEAST_SKIN = 0.01
 """Share of the crop that must be the face's skin for its light to be measured."""
 
@@ -75,6 +70,7 @@ class Subject:
         tone: ``(3,)`` CIELAB of the skin.
         beard: darkness of chin and upper lip against the cheeks.
         hair: CIELAB lightness of the hair; infinite where hardly any hair is seen.
+        whites: ``(2,)`` CIELAB lightness of each eye's white (:func:`vera.exemplars.eyes.whites_of`).
         toning: colours of a black-and-white photograph (:func:`vera.exemplars.toning.toning_of`); None for one with colours.
 
     """
@@ -89,6 +85,7 @@ class Subject:
     tone: npt.NDArray[np.float64]
     beard: float
     hair: float
+    whites: npt.NDArray[np.float64]
     toning: Floats | None
 
     @property
@@ -161,7 +158,7 @@ def observe(bank: ExemplarBank, image: Floats, labels: Labels, landmarks: Points
     lightness = float(np.median(hair)) if len(hair) > LEAST_HAIR * labels.size else np.inf
     return Subject(
         image, labels, points, camera, smile, measure_light(lab, skin), region,
-        np.asarray(tone, np.float64), beard_of(look), lightness, toning_of(lab),
+        np.asarray(tone, np.float64), beard_of(look), lightness, whites_of(lab, landmarks), toning_of(lab),
     )  # fmt: skip
 
 
@@ -196,7 +193,7 @@ class Fitter:
             subject: facts of the photograph's face.
             kept: classes that are kept, so that their points stay where they are.
             outlined: classes that are replaced, but whose points stay too, since a part of them is kept.
-            iris: ``(3,)`` CIELAB of the irises, see :func:`kept_iris`; None for the identity's own.
+            iris: ``(3,)`` CIELAB of the irises, see :func:`vera.exemplars.eyes.kept_iris`; None for the identity's own.
             quick: take the nearer of neutral and smiling images for the colours, without a cross-fade; half the time.
 
         """
@@ -218,7 +215,7 @@ class Fitter:
         labels = _labels(points, subject)
         lab = to_lab(texture)
         if identity.brown_eyes and Semantic.EYES not in kept:
-            lab = _with_brown_irises(lab, points)
+            lab = with_brown_irises(lab, points)
         skin = skin_of(labels, subject.region)
         border = SOFT_BORDER * subject.size
         follow, darken = (softened(np.where(labels == Semantic.EYES, share, 1.0), border) for share in (EYES_FOLLOW, EYES_DARKEN))
@@ -226,8 +223,9 @@ class Fitter:
         lit = relit(lab, own, subject.light, follow=follow, darken=darken)
         flesh = softened(~np.isin(labels, (Semantic.EYES, Semantic.MOUTH)), border)[..., 0]
         lit = with_shine_of(lit, own, subject.light, flesh)
+        lit = with_whites(lit, points, subject.whites)
         if iris is not None:
-            lit = _with_irises(lit, points, iris)
+            lit = with_irises(lit, points, iris)
         image = to_rgb(lit if subject.toning is None else toned(lit, subject.toning))
         return NewFace(image.clip(0, 255), labels, points[:68])
 
@@ -272,71 +270,6 @@ class Fitter:
         target = self._looks(int(bank.facts["sex"][row]))[1][role]
         picture = resample(self._decoded(row, role, reduced), target.way_to(bank.mesh(row, role)), margin=0)
         return to_lab(np.asarray(picture, np.float32))
-
-
-def kept_iris(subject: Subject, preserved: Mask) -> Floats | None:
-    """Colour of the iris where one eye is preserved and the other is not: they are a pair.
-
-    Args:
-        subject: facts of the photograph's face.
-        preserved: ``(S, S)`` of its crop.
-
-    Returns:
-        ``(3,)`` CIELAB, the median of the preserved eye's; None where both eyes are preserved, or none.
-
-    """
-    size, found = subject.size, []
-    for eye in EYES:
-        ring = _iris_ring(*_eye_places(subject.points, eye, size))
-        if ring.any() and preserved[ring].mean() > WHOLE_IRIS:
-            found.append(ring & preserved)
-    if len(found) != 1:
-        return None
-    return np.asarray(np.median(to_lab(subject.image[found[0]][None])[0], axis=0), np.float32)
-
-
-def _eye_places(points: Points, eye: Sequence[int], size: int) -> tuple[Floats, Mask]:
-    """``(S, S)``: distance to an eye's centre in radii of its iris, and the pixels between its lids."""
-    corners = points[list(eye)] * size
-    rows, columns = np.mgrid[:size, :size]
-    radius = IRIS * float(np.linalg.norm(corners[3] - corners[0]))
-    away = np.hypot(columns - corners[:, 0].mean(), rows - corners[:, 1].mean()) / radius
-    return np.asarray(away, np.float32), filled(corners / size, size)
-
-
-def _iris_ring(away: Floats, inside: Mask) -> Mask:
-    """``(S, S)``: the visible pixels of an iris around its pupil."""
-    return np.asarray(inside & (away > PUPIL) & (away < 1), dtype=np.bool_)
-
-
-def _iris_share(away: Floats, inside: Mask) -> Floats:
-    """``(S, S)`` in [0, 1]: 1 on an iris, with a soft border."""
-    lids = cv2.GaussianBlur(inside.astype(np.float32), (0, 0), max(0.002 * len(inside), 0.3))
-    return np.asarray(np.clip(1.5 * (1 - away) + 0.5, 0, 1) * lids, np.float32)
-
-
-def _with_brown_irises(lab: Floats, points: Points) -> Floats:
-    """A face whose blue or grey irises are brown; brown ones stay."""
-    for eye in EYES:
-        share = _iris_share(*_eye_places(points, eye, len(lab))) * np.clip((BROWN[2] - lab[..., 2]) / 8, 0, 1)
-        brown = np.dstack([BROWN[0] * lab[..., 0], np.full_like(lab[..., 0], BROWN[1]), np.full_like(lab[..., 0], BROWN[2])])
-        lab = np.asarray((1 - share[..., None]) * lab + share[..., None] * brown, np.float32)
-    return lab
-
-
-def _with_irises(lab: Floats, points: Points, colour: Floats) -> Floats:
-    """A face whose irises have this CIELAB colour in their median; pupils stay black, and highlights white."""
-    for eye in EYES:
-        away, inside = _eye_places(points, eye, len(lab))
-        ring = _iris_ring(away, inside)
-        if not ring.any():
-            continue
-        own = np.median(lab[ring], axis=0)
-        lightness = lab[..., 0] + (colour[0] - own[0]) * np.clip(lab[..., 0] / max(float(own[0]), 1.0), 0, 1)
-        other = np.dstack([lightness, lab[..., 1:] + (colour[1:] - own[1:])])
-        share = _iris_share(away, inside)[..., None]
-        lab = np.asarray((1 - share) * lab + share * other, np.float32)
-    return lab
 
 
 def _labels(points: Points, subject: Subject) -> Labels:

@@ -5,6 +5,7 @@ The band is the *hair edge*: its pixels are neither kept nor replaced but mixed 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import cv2
@@ -14,6 +15,8 @@ import numpy.typing as npt
 from vera.exemplars.region import opened
 from vera.faces.obscuring import box
 from vera.mosaic.colour import to_lab
+from vera.mosaic.points import forehead_arc
+from vera.mosaic.warping import filled
 from vera.types import Mask, Points, Semantic
 
 Floats = npt.NDArray[np.float32]
@@ -39,6 +42,17 @@ LEAST_HAIR = 0.01
 SHADE = (0.2, 0.5)
 """DECISION: share of the way from the skin's colour to the hair's up to which a pixel shows shaded skin, and from which on it can be
 hair."""
+LITTLE_HAIR = 0.03
+"""DECISION: share of the crop that is hair below which a head may be shaven."""
+SCALP = (1.0, 1.35)
+"""Where the scalp of a shaven head is looked at, as factors on the rays to the forehead's arc."""
+HAIRLINE = 0.75
+"""DECISION: from where on, as a factor on the rays to the forehead's arc, short hair is looked for."""
+STUBBLY, STUBBLE = 1.6, 1.3
+"""DECISION: roughness of a scalp, in that of the forehead, from which on it has short hair (shaven ones measured 1.8 to 4.9, bald ones up
+to 1.3), and from which on a part of such a scalp has."""
+FINEST, AROUND = 0.004, 0.02
+"""Gaussian widths, in units of the side, of the detail that counts as roughness, and of the neighbourhood that it is averaged over."""
 SPECK = 0.006
 """Size, in units of the side, up to which what looks like hair is a mole or a wrinkle."""
 
@@ -75,7 +89,9 @@ def with_hairline(lab: Floats, labels: npt.NDArray[np.uint8], landmarks: Points)
     above = rows < np.interp(columns, brows[:, 0], brows[:, 1])
     cheeks = (labels == Semantic.SKIN) & (rows > landmarks[36:48, 1].max() * size) & (rows < landmarks[48:68, 1].min() * size)
     hair = labels == Semantic.HAIR
-    if hair.sum() < LEAST_HAIR * labels.size or not cheeks.any():
+    if hair.sum() < LITTLE_HAIR * labels.size:
+        return with_short_hair(lab, labels, landmarks)
+    if not cheeks.any():
         return labels
     skin_colour, hair_colour = np.median(lab[cheeks], axis=0), np.median(lab[hair], axis=0)
     if np.linalg.norm(skin_colour - hair_colour) < LEAST_CONTRAST:
@@ -91,6 +107,35 @@ def with_hairline(lab: Floats, labels: npt.NDArray[np.uint8], landmarks: Points)
     bare = (hue_to_skin < NEARER * hue_to_hair) & (to_skin < to_hair) & above & hair
     bare &= _dilated(mended == Semantic.SKIN, round(STRIP * size))
     return np.where(opened(bare, SPECK), np.uint8(Semantic.SKIN), mended)
+
+
+def with_short_hair(lab: Floats, labels: npt.NDArray[np.uint8], landmarks: Points) -> npt.NDArray[np.uint8]:
+    """Class numbers of a shaven head, whose short hair a parser takes for skin: replaced by skin, it would be a bald crown.
+
+    Short hair is rougher than the forehead; a bald head is not.
+
+    Args:
+        lab: ``(S, S, 3)`` CIELAB of the crop.
+        labels: ``(S, S)`` class numbers.
+        landmarks: ``(68, 2)`` in units of the crop.
+
+    """
+    size, centre, arc = len(labels), landmarks[27:31].mean(axis=0), forehead_arc(landmarks)
+    inner, outer, start = (filled(centre + (arc - centre) * factor, size) for factor in (*SCALP, HAIRLINE))
+    skin = cv2.erode((labels == Semantic.SKIN).astype(np.uint8), np.ones((3, 3), np.uint8), iterations=max(1, round(SPECK * size))) > 0
+    brows = landmarks[17:27] * size
+    rows, columns = np.mgrid[:size, :size]
+    above = rows < np.interp(columns, brows[:, 0], brows[:, 1]) - STRIP * size / 2
+    scalp, forehead = outer & ~inner & skin & above, start & skin & above
+    if min(scalp.sum(), forehead.sum()) < LEAST_HAIR * labels.size / 2:
+        return labels
+    fine = np.abs(lab[..., 0] - cv2.GaussianBlur(lab[..., 0], (0, 0), FINEST * size))
+    usual = float(np.median(fine[forehead]))
+    if np.median(fine[scalp]) < STUBBLY * usual:
+        return labels
+    known, total = (cv2.GaussianBlur(plane, (0, 0), AROUND * size) for plane in (skin.astype(np.float32), (fine * skin).astype(np.float32)))
+    rough = (total > STUBBLE * usual * np.maximum(known, 1e-6)) & (labels == Semantic.SKIN) & above & ~start
+    return np.where(opened(rough, 2 * SPECK), np.uint8(Semantic.HAIR), labels)
 
 
 def hair_edge(image: Floats, labels: npt.NDArray[np.uint8], region: Mask, over: Mask) -> HairEdge:
@@ -158,27 +203,30 @@ def _guided(guide: Floats, values: Floats, radius: int, smoothness: float) -> Fl
     """Colour guided filter: locally, values become a linear function of the guide's colours."""
     centre, level = _mean(guide, radius), _mean(values, radius)
     covariance = _mean(guide * values[..., None], radius) - centre * level[..., None]
-    (rr, rg, rb), (gg, gb), (bb,) = (
-        [_mean(guide[..., i] * guide[..., j], radius) - centre[..., i] * centre[..., j] for j in range(i, 3)] for i in range(3)
-    )
-    slope = _solved(rr + smoothness, gg + smoothness, bb + smoothness, rg, rb, gb, covariance)
+    pairs = [(i, j) for i in range(3) for j in range(i, 3)]
+    products = [_mean(guide[..., i] * guide[..., j], radius) - centre[..., i] * centre[..., j] for i, j in pairs]
+    slope = _solved([product + smoothness * (i == j) for product, (i, j) in zip(products, pairs, strict=True)], covariance)
     offset = level - (slope * centre).sum(-1)
     return np.asarray((_mean(slope, radius) * guide).sum(-1) + _mean(offset, radius))
 
 
-def _solved(rr: Floats, gg: Floats, bb: Floats, rg: Floats, rb: Floats, gb: Floats, right: Floats) -> Floats:
-    """Solve a symmetric 3 x 3 system of equations in each pixel by Cramer's rule; a general solver takes many times as long."""
-    rr, gg, bb, rg, rb, gb = (part.astype(np.float64) for part in (rr, gg, bb, rg, rb, gb))
+def _solved(matrix: Sequence[npt.NDArray[np.floating]], right: Floats) -> Floats:
+    """Solve a symmetric 3 x 3 system of equations in each pixel by Cramer's rule; a general solver takes many times as long.
+
+    Args:
+        matrix: rr, rg, rb, gg, gb, bb, each ``(h, w)``.
+        right: ``(h, w, 3)``.
+
+    Returns:
+        ``(h, w, 3)``.
+
+    """
+    rr, rg, rb, gg, gb, bb = (part.astype(np.float64) for part in matrix)
     r, g, b = right[..., 0], right[..., 1], right[..., 2]
-    minors = gg * bb - gb * gb, gb * rb - rg * bb, rg * gb - gg * rb
+    first, second, third = gg * bb - gb * gb, gb * rb - rg * bb, rg * gb - gg * rb
     middle, cross, last = rr * bb - rb * rb, rg * rb - rr * gb, rr * gg - rg * rg
-    rows = (
-        minors[0] * r + minors[1] * g + minors[2] * b,
-        minors[1] * r + middle * g + cross * b,
-        minors[2] * r + cross * g + last * b,
-    )
-    scale = rr * minors[0] + rg * minors[1] + rb * minors[2]
-    return np.asarray(np.stack(rows, -1) / scale[..., None], np.float32)
+    rows = (first * r + second * g + third * b, second * r + middle * g + cross * b, third * r + cross * g + last * b)
+    return np.asarray(np.stack(rows, -1) / (rr * first + rg * second + rb * third)[..., None], np.float32)
 
 
 def _fused(image: Floats, front: Floats, back: Floats, alpha: Floats, radius: int) -> tuple[Floats, Floats]:

@@ -38,7 +38,7 @@ INNER_LIPS = ((13, 19), (14, 18), (15, 17))
 """Points of the upper and the lower inner lip that face each other, counted within the mouth."""
 OUTER_LIP = {13: 2, 14: 3, 15: 4, 17: 8, 18: 9, 19: 10}
 """The point of the outer lip beside each of them."""
-WIDEST_LIDS = 1.25
+WIDEST_LIDS = 1.45
 """DECISION: most that an identity's eyes open beyond their own opening."""
 
 

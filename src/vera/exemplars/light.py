@@ -33,7 +33,8 @@ EDGES = (3, 97)
 foreheads would be white under a fringe."""
 SHINE, SHINE_ROOM = 98, 4.0
 """DECISION: percentile of the old skin's lightness that shine of the new skin does not exceed by more than so many CIELAB units."""
-
+BLACK = 0.7
+"""DECISION: share of the skin's lightness below which a pixel takes less of the change of colour: black brows must not turn blue."""
 MOST_GLOSS = 2.5
 """DECISION: most that the shine of the new skin is strengthened: rows with dark skin are mixed of several people, which dulls it."""
 GLOSS_WIDTH = 0.012
@@ -90,7 +91,7 @@ def relit(lab: Floats, own: Light, wanted: Light, *, follow: Floats, darken: Flo
     """Relight a face by other fields: colour by a shift, lightness by a factor (black stays black) up to the field's, and as it is above.
 
     What is brighter than its surroundings is shine: it does not depend on how dark the skin is, and would be lost in dark skin. What is
-    redder than the skin (lips, a nose) becomes less so as it is darkened, else it would glow.
+    redder than the skin (lips, a nose) becomes less so as it is darkened, else it would glow. Black stays without colour.
 
     Args:
         lab: ``(S, S, 3)`` CIELAB.
@@ -107,7 +108,8 @@ def relit(lab: Floats, own: Light, wanted: Light, *, follow: Floats, darken: Flo
     shade = np.minimum(lab[..., :1], lightness)
     shine = lab[..., :1] - shade
     redder = np.maximum(lab[..., 1:2] - colour[..., :1], 0) * (1 - np.minimum(factor, 1))
-    moved = lab[..., 1:] + (wanted_colour - colour) * follow
+    coloured = np.clip(lab[..., :1] / np.maximum(BLACK * lightness, DARKEST), 0, 1)
+    moved = lab[..., 1:] + (wanted_colour - colour) * follow * coloured
     return np.concatenate([shade * factor + shine, moved[..., :1] - redder, moved[..., 1:]], axis=2).astype(np.float32)
 
 

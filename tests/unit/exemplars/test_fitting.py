@@ -5,7 +5,8 @@ import pytest
 from tests.reference.drawn_bank import SIZE, drawn_face
 
 from vera import bundle
-from vera.exemplars.fitting import Fitter, _with_brown_irises, kept_iris, observe
+from vera.exemplars.eyes import kept_iris, whites_of, with_brown_irises, with_whites
+from vera.exemplars.fitting import Fitter, observe
 from vera.exemplars.identity import Appearance, deal, descendant, draw, pool
 from vera.exemplars.layout import INNER_LIPS, MOUTH, Frontal, mouth_is_open, opening_of, target
 from vera.exemplars.light import measure_light, relit
@@ -202,7 +203,7 @@ def test_blue_irises_become_brown_and_brown_ones_stay():
     row, column = int(eye[1]), int(eye[0])
     for colour, changed in (((50.0, 0, -12), True), ((35.0, 9, 16), False)):
         lab = np.full((SIZE, SIZE, 3), colour, np.float32)
-        brown = _with_brown_irises(lab, points)
+        brown = with_brown_irises(lab, points)
         assert (brown[row, column, 2] > lab[row, column, 2] + 10) == changed
         assert np.abs(brown - lab).sum(axis=2).astype(bool).mean() < 0.02
 
@@ -216,13 +217,30 @@ def _eye(points, number):
 
 def test_the_iris_of_the_only_eye_that_is_preserved_counts(subject):
     one, other = (_eye(subject.points, number) for number in (0, 1))
-    assert kept_iris(subject, one & other) is None
-    assert kept_iris(subject, one | other) is None
+    assert kept_iris(subject.image, subject.points, one & other) is None
+    assert kept_iris(subject.image, subject.points, one | other) is None
     lab = to_lab(subject.image)
-    found = kept_iris(subject, one)
+    found = kept_iris(subject.image, subject.points, one)
     assert found.shape == (3,)
     assert (lab[one].min(axis=0) <= found).all()
     assert (found <= lab[one].max(axis=0)).all()
+
+
+def test_whites_become_as_light_as_the_photographs_and_irises_stay():
+    points = extend(drawn_face(50)[2])
+    lab = np.full((SIZE, SIZE, 3), (40.0, 4, 4), np.float32)
+    for eye in EYES:
+        centre = points[list(eye)].mean(axis=0) * SIZE
+        rows, columns = np.mgrid[:SIZE, :SIZE]
+        lab[np.hypot(columns - centre[0], rows - centre[1]) < 0.03 * SIZE, 0] = 20.0
+    wanted = whites_of(lab, points) * [1.25, 0.5]
+    made = with_whites(lab, points, wanted)
+    assert whites_of(made, points)[0] == pytest.approx(50, rel=0.03)
+    assert whites_of(made, points)[1] == pytest.approx(32, rel=0.03)  # no darker than the limit
+    inner = points[list(EYES[0])].mean(axis=0) * SIZE
+    assert made[int(inner[1]), int(inner[0]), 0] == pytest.approx(20, abs=0.5)
+    assert np.array_equal(made[..., 1:], lab[..., 1:])
+    assert np.array_equal(with_whites(lab, points, np.full(2, np.nan)), lab)
 
 
 def test_irises_take_the_colour_of_the_preserved_one(bank, subject):

@@ -221,3 +221,20 @@ def test_hairs_on_the_forehead_go_and_brows_stay(bank):
     assert np.abs(cleaned[20 : height - 25] - (65, 10, 15)).max() < 4
     np.testing.assert_array_equal(cleaned[height - 2 :], lab[height - 2 :])
     assert to_rgb(cleaned).min() >= 0
+
+
+@pytest.mark.parametrize(("roughness", "shaven"), [(1.0, False), (4.0, True)])
+def test_short_hair_that_the_parser_takes_for_skin_is_hair(roughness, shaven):
+    size, landmarks = 256, drawn_face(50)[2]
+    rows, columns = np.mgrid[:size, :size] / size
+    labels = np.full((size, size), Semantic.BACKGROUND, np.uint8)
+    labels[np.hypot((columns - 0.5) / 0.3, (rows - 0.5) / 0.45) < 1] = Semantic.SKIN
+    hairline = landmarks[17:27, 1].min() - 0.12
+    noise = np.random.default_rng(0).normal(0, 1, (size, size)) * np.where(rows < hairline, roughness, 1)
+    lab = np.dstack([50 + noise, np.full_like(noise, 9), np.full_like(noise, 11)]).astype(np.float32)
+    changed = with_hairline(lab, labels, landmarks)
+    hair = changed == Semantic.HAIR
+    assert hair.any() == shaven
+    assert not hair[rows > hairline + 0.04].any()
+    if shaven:
+        assert hair[(labels == Semantic.SKIN) & (rows < hairline - 0.04)].mean() > 0.8
