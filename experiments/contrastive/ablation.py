@@ -1,4 +1,4 @@
-"""The ablation table, mirroring × projection × loss, as one Hydra multirun on procedural faces; see README.md beside this file."""
+"""The ablation table, mirroring × projection × loss × seed, as Hydra multiruns on procedural faces; see README.md beside this file."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import datetime
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,8 @@ from vera.training.runs.stored import read_config
 
 HERE = Path(__file__).parent
 SWEEP = ["stage.mirroring=true,false", "stage.projection=true,false", "stage.loss=ntxent,margin"]
+SEEDS = (0, 1, 2)
+SWITCHES = ("mirroring", "projection", "loss")
 SMALL = [
     "generator.size=16", "generator.coarse_size=8", "generator.start_size=4", "generator.channels={16: 32}", "+generator.channels.8=32",
     "discriminator.size=16", "discriminator.channels={4: 16, 8: 16, 16: 16}",
@@ -40,9 +41,18 @@ MEANT = {"pose": "yaw", "expression": "smile", "illumination": "light"}
 FACES, COLUMNS = 1000, 7
 
 
-def train(folder: Path, overrides: list[str]) -> None:
-    """All runs, one after the other."""
-    command = [sys.executable, "-m", "vera.cli", "train", "--multirun", "experiment=smoke_contrastive", f"hydra.sweep.dir={folder}"]
+def train(folder: Path, seed: int, overrides: list[str]) -> None:
+    """All runs of one seed, one after the other."""
+    command = [
+        sys.executable,
+        "-m",
+        "vera.cli",
+        "train",
+        "--multirun",
+        "experiment=smoke_contrastive",
+        f"hydra.sweep.dir={folder}",
+        f"seed={seed}",
+    ]
     subprocess.run([*command, *SMALL, *SWEEP, *overrides], check=True)
 
 
@@ -70,6 +80,7 @@ def judge(run: Path, probe: ProceduralProbe) -> dict[str, Any]:
     leaks = {name: max(explained[other][read] for other in MEANT if other != name) for name, read in MEANT.items()}
     return {
         "experiment": "ablation",
+        "seed": int(config.seed),
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "mirroring": bool(config.stage.mirroring),
         "projection": bool(config.stage.projection),
@@ -84,6 +95,35 @@ def judge(run: Path, probe: ProceduralProbe) -> dict[str, Any]:
         "disentanglement": disentanglement(independent),
         "control": control(independent, network, asked={q: r for q, r in ASKED.items() if q in network.places}),
     }
+
+
+def over_seeds(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A line for each variant: mean, least and greatest of its seeds."""
+    variants: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for line in lines:
+        variants.setdefault(tuple(line[switch] for switch in SWITCHES), []).append(line)
+    return [
+        {
+            "experiment": "ablation over seeds",
+            **{switch: same[0][switch] for switch in SWITCHES},
+            "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+            "seeds": [line["seed"] for line in same],
+            **{
+                name: {attribute: spread([line[name][attribute] for line in same]) for attribute in MEANT}
+                for name in ("own", "most_by_another_code")
+            },
+            "explained": {
+                code: {read: sum(line["explained"][code][read] for line in same) / len(same) for read in MEANT.values()}
+                for code in (*MEANT, "local")
+            },
+        }
+        for same in variants.values()
+    ]
+
+
+def spread(values: list[float]) -> dict[str, float]:
+    """Mean, least and greatest."""
+    return {"mean": sum(values) / len(values), "least": min(values), "greatest": max(values)}
 
 
 @torch.no_grad()
@@ -103,7 +143,7 @@ def edits(network: ControlledGenerator, path: Path) -> None:
 
 
 def draw(lines: list[dict[str, Any]], path: Path) -> None:
-    """The table: R² of each code for each thing that the probe reads, a panel for each run."""
+    """The table: R² of each code for each thing that the probe reads, the mean over the seeds, a panel for each variant."""
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
@@ -132,23 +172,25 @@ def main() -> None:
     arguments.add_argument("overrides", nargs="*", help="for all runs, for example stage.start.generator=BUNDLE images=4000")
     chosen = arguments.parse_args()
     torch.set_num_threads(1)
-    started = time.time()
-    if not chosen.folder.exists():
-        train(chosen.folder, chosen.overrides)
-    runs = sorted(path.parent for path in chosen.folder.glob("*/last.ckpt") if complete(path.parent))
+    for seed in SEEDS:
+        if not (chosen.folder / f"seed{seed}").exists():
+            train(chosen.folder / f"seed{seed}", seed, chosen.overrides)
+    runs = sorted(path.parent for path in chosen.folder.glob("seed*/*/last.ckpt") if complete(path.parent))
     config: Any = OmegaConf.load(runs[0] / "config.yaml")
     probe = ProceduralProbe(size=int(config.data.dataset.size))
     reads = probe.learn(faces=4000, epochs=16, seed=77)
-    lines = []
-    for run in runs:
-        line = {**judge(run, probe), "probe": reads, "minutes_of_all_runs": round((time.time() - started) / 60, 1)}
-        lines.append(line)
-        with (HERE / "results.jsonl").open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(line) + "\n")
-        if line["mirroring"] and line["projection"] and line["loss"] == "ntxent" and not line["shared_noise"]:
+    lines = [judge(run, probe) | {"probe": reads} for run in runs]
+    for run, line in zip(runs, lines, strict=True):
+        if line["seed"] == SEEDS[0] and line["mirroring"] and line["projection"] and line["loss"] == "ntxent":
             edits(finished(run)[1], HERE / "edits.png")
-    if len(lines) > 1:
-        draw(lines, HERE / "ablation.png")
+    table = over_seeds(lines)
+    results = HERE / "results.jsonl"
+    others = [
+        line for line in results.read_text(encoding="utf-8").splitlines() if not json.loads(line)["experiment"].startswith("ablation")
+    ]
+    written = [*others, *(json.dumps(line) for line in [*lines, *table])]
+    results.write_text("".join(f"{line}\n" for line in written), encoding="utf-8")
+    draw(table, HERE / "ablation.png")
 
 
 if __name__ == "__main__":
