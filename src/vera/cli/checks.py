@@ -295,11 +295,29 @@ def file_formats() -> Iterator[Finding]:
 
         return f"c2pa-python {metadata.version('c2pa-python')}, c2pa-rs {c2pa.sdk_version()}"
 
+    def video() -> str:
+        import av
+
+        return f"PyAV {av.__version__}"
+
+    def archives() -> str:
+        import pyarrow
+
+        return f"pyarrow {pyarrow.__version__}"
+
+    def remote() -> str:
+        import fsspec
+
+        return f"fsspec {fsspec.__version__}; each kind of address needs its own package, such as s3fs"
+
     for part, trial, extra, licence in (
         ("files: HEIC, AVIF", heic, "heic", "BSD-3-Clause; its wheels carry LGPL and GPL libraries"),
         ("files: camera raw", raw, "raw", "MIT; LibRaw: LGPL-2.1 or CDDL-1.0"),
         ("files: DICOM", dicom, "dicom", "MIT"),
         ("files: C2PA manifests", c2pa, "c2pa", "MIT or Apache-2.0"),
+        ("files: clips", video, "video", "BSD-3-Clause; its wheels carry FFmpeg (LGPL-2.1) and x264 (GPL-2.0)"),
+        ("files: Parquet manifests", archives, "archives", "Apache-2.0"),
+        ("files: addresses", remote, "remote", "BSD-3-Clause"),
     ):
         remedy = f"run `pip install 'vera-anonymization[{extra}]'`"
         yield attempt(part, trial, licence=licence, otherwise="optional", remedy=remedy)
