@@ -38,10 +38,11 @@ def stored(path: Path) -> list[dict[str, Any]]:
 
 def section(path: Path) -> str:
     """One file of results as a part of the page."""
-    lines, home = stored(path), path.parent
+    lines, home = stored(path), next(folder for folder in path.parents if (folder / "README.md").is_file())
     title = re.search(r"^# (.+)$", (home / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert title, f"{home}/README.md has no title"
-    where = f"[`{home.name}`](../experiments/{home.name})" + ("" if path.name == "results.jsonl" else f", {path.name}")
+    file = path.relative_to(home).as_posix()
+    where = f"[`{home.name}`](../experiments/{home.name})" + ("" if file == "results.jsonl" else f", {file}")
     parts = [f"## {title[1]}", " ".join([f"{where}. {measured(lines)}", *bundles(lines)])]
     if all("measures" in line for line in lines):
         names = [line["anonymizer"] for line in lines]
@@ -105,7 +106,7 @@ def flat(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
 
 def page() -> str:
     """The whole page."""
-    return "\n\n".join([ABOUT.strip(), *map(section, sorted((ROOT / "experiments").glob("*/results*.jsonl")))]) + "\n"
+    return "\n\n".join([ABOUT.strip(), *map(section, sorted((ROOT / "experiments").glob("**/results*.jsonl")))]) + "\n"
 
 
 def main() -> int:

@@ -250,6 +250,7 @@ class ExemplarCase:
             lambda exemplar: [self._picture(exemplar, *one) for one in small],
             [request.recognisers[number] for number in order],
             [request.sources[number] for number in order],
+            threads=torch.get_num_threads(),
             progress=request.progress,
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -85,6 +86,7 @@ class Search:
         render: makes the pictures of an identity.
         recognisers: one recogniser or more, the one that is hardest to deceive first.
         sources: embeddings of the sources: for each recogniser, for each photograph, those of its views.
+        threads: candidates that are rendered at the same time; the faces that are found do not depend on it.
         progress: told of every candidate.
 
     """
@@ -96,9 +98,10 @@ class Search:
         recognisers: Sequence[Recogniser],
         sources: Sequence[Sequence[Sequence[Embedding]]],
         *,
+        threads: int = 1,
         progress: Progress | None = None,
     ) -> None:
-        self.draw, self.render, self.progress = draw, render, progress
+        self.draw, self.render, self.threads, self.progress = draw, render, threads, progress
         self.recognisers, self.sources = list(recognisers), list(sources)
         self.earlier: list[SearchCandidate] = []
         self.rendered = 0
@@ -116,7 +119,7 @@ class Search:
         left, parents, first = list[SearchCandidate](), list[Exemplar | None]([None]), self.rendered
         for number, wanted in enumerate(WANTED + (FURTHER if self.earlier else ())):
             asked = first + CANDIDATES + number * CHILDREN
-            left += [self._candidate(seed, number, parents[i % len(parents)], asked) for i in range(asked - self.rendered)]
+            left += self._round(seed, number, parents, asked)
             for candidate in _most_distinctive_first(left, self.recognisers[0]):
                 if self._far_enough(candidate, wanted):
                     left.remove(candidate)
@@ -126,15 +129,24 @@ class Search:
             self._far_enough(candidate, -np.inf)
         yield from sorted(left, key=lambda candidate: candidate.last_order)
 
-    def _candidate(self, seed: int, number: int, parent: Exemplar | None, asked: int) -> SearchCandidate:
-        """The next candidate of a round, rendered and judged by the first recogniser."""
-        exemplar = self.draw(seed, self.rendered, number, parent)
-        made = SearchCandidate(self.rendered, exemplar, self.render(exemplar))
-        self._judge(made, 0)
-        self.rendered += 1
-        if self.progress:
-            self.progress("searching for a different face", self.rendered, asked)
-        return made
+    def _round(self, seed: int, number: int, parents: Sequence[Exemplar | None], asked: int) -> Iterator[SearchCandidate]:
+        """The candidates of a round, rendered and judged by the first recogniser."""
+        drawn = [self.draw(seed, self.rendered + i, number, parents[i % len(parents)]) for i in range(asked - self.rendered)]
+        for exemplar, pictures in zip(drawn, self._pictures(drawn), strict=True):
+            made = SearchCandidate(self.rendered, exemplar, pictures)
+            self._judge(made, 0)
+            self.rendered += 1
+            if self.progress:
+                self.progress("searching for a different face", self.rendered, asked)
+            yield made
+
+    def _pictures(self, drawn: Sequence[Exemplar]) -> Iterator[Sequence[Picture]]:
+        """The pictures of identities, in their order; the next ones are rendered while one is judged."""
+        if self.threads == 1:
+            yield from map(self.render, drawn)
+            return
+        with ThreadPoolExecutor(self.threads) as pool:
+            yield from pool.map(self.render, drawn)
 
     def _farthest(self, candidates: Sequence[SearchCandidate]) -> list[SearchCandidate]:
         """The :data:`PARENTS` farthest from the sources by all recognisers; each is shown to the others only if it may be among them."""

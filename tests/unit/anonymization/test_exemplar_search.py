@@ -1,11 +1,13 @@
 """The search for a different face, with candidates and recognisers that are numbers."""
 
+import threading
 from itertools import islice
 
 import numpy as np
 import pytest
 
 from vera.anonymization.exemplar_search import CANDIDATES, CHILDREN, FURTHER, LEAST, PARENTS, WANTED, Search
+from vera.types import VeraError
 
 
 class Scores:
@@ -44,6 +46,29 @@ def test_the_most_distinctive_of_those_far_enough_comes_first():
     found = list(islice(search(quick, slow).candidates(0), 3))
     assert [candidate.number for candidate in found] == [CANDIDATES - 1, CANDIDATES - 2, CANDIDATES - 3]
     assert (quick.shown, slow.shown) == (CANDIDATES, 3)  # the slow one is not asked about the others
+
+
+def test_threads_change_nothing_but_the_time():
+    """The round's candidates are rendered in another order, and an error in one of them ends the search."""
+    places = np.random.default_rng(3).uniform(0.8, 1.3, 200)
+    barrier = threading.Barrier(2, timeout=30)
+
+    def rendered(number):
+        if number < 2:
+            barrier.wait()  # passes only when two are rendered at the same time
+        if number == 150:
+            raise VeraError("this one cannot be rendered")
+        return [(np.int64(number), None)]
+
+    def found(threads, seed=0):
+        render = rendered if threads > 1 else lambda number: [(np.int64(number), None)]
+        judge = Scores(lambda number: places[number])
+        one = Search(lambda seed, number, *_: seed + number, render, [judge], [[[np.array([0.0])]]], threads=threads)
+        return [(candidate.number, candidate.score) for candidate in one.candidates(seed)]
+
+    assert found(2) == found(1)
+    with pytest.raises(VeraError, match="cannot be rendered"):
+        found(2, seed=140)
 
 
 def test_a_candidate_is_as_far_as_the_nearest_recogniser_says():
