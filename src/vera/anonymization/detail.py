@@ -20,8 +20,10 @@ BROADEST = 0.04
 """DECISION: largest lower width, in eye distances, of the octaves in which detail is limited: freckles are smaller, features larger."""
 GAIN = (0.2, 1.3)
 """DECISION: limits by which the new skin's own detail is weakened (a blurred photograph) or strengthened (pores in dark skin)."""
-GRAIN_LIMIT = 1.5
-"""DECISION: most grain an octave may get, in grey levels; more looks like a rash."""
+GRAIN_LIMIT = (3.5, 1.5, 1.5)
+"""DECISION: most grain each octave may get, in grey levels, finest first; more of the broader ones looks like a rash."""
+HEAVIEST = 1.9
+"""DECISION: most that a standard deviation counts for, in robust ones: pores make it larger than grain does, and so does a single mole."""
 BROADEST_GRAIN = 0.018
 """DECISION: largest lower width, in eye distances, of the octaves that get grain: in a small face broader ones show its form."""
 LOCAL = 0.06
@@ -36,11 +38,13 @@ class Detail:
 
     Attributes:
         spread: robust standard deviation.
+        deviation: standard deviation of the finest octave, at most :data:`HEAVIEST` robust ones.
         strongest: percentile :data:`STRONGEST` of its magnitude.
 
     """
 
     spread: tuple[float, ...]
+    deviation: float
     strongest: tuple[float, ...]
 
 
@@ -71,7 +75,8 @@ def measured(image: Floats, where: Mask, widths: Sequence[float]) -> Detail | No
     grey = image.mean(axis=2)
     found = [_octave(grey, width)[where] for width in widths]
     strongest = [float(np.percentile(np.abs(octave), STRONGEST)) for octave in found]
-    return Detail(tuple(spread(octave) for octave in found), tuple(strongest))
+    robust = [spread(octave) for octave in found]
+    return Detail(tuple(robust), min(float(found[0].std()), HEAVIEST * robust[0]), tuple(strongest))
 
 
 def with_detail(
@@ -115,7 +120,8 @@ def with_detail(
                 if white is not None and width <= BROADEST_GRAIN * unit:
                     # Rows have no detail of their own where hair hid their skin.
                     here = gain * np.sqrt(cv2.GaussianBlur(grey * grey, (0, 0), LOCAL * unit))
-                    missing = np.sqrt(np.maximum(wanted.spread[number] ** 2 - here**2, 0)).clip(0, GRAIN_LIMIT)
+                    asked = wanted.spread[number] if number else wanted.deviation
+                    missing = np.sqrt(np.maximum(asked**2 - here**2, 0)).clip(0, GRAIN_LIMIT[number])
                     drawn = _octave(white, width)
                     change += (drawn * plain * missing / max(float(drawn.std()), 1e-6))[..., None]
             strength = gain * np.abs(grey) / max(wanted.strongest[number], 1e-3)
