@@ -49,6 +49,18 @@ def test_the_new_skin_gets_the_photographs_spread():
         assert measured(made, EVERYWHERE, OCTAVES).spread[0] == pytest.approx(wanted.spread[0], rel=0.5)
 
 
+def test_skin_with_pores_is_as_strong_as_the_photographs():
+    """Pores make the energy of skin larger than its spread says; a few moles must not make it much larger."""
+    usual = measured(noise(1.5), EVERYWHERE, octaves(UNIT))
+    porous, moles = noise(1.5), noise(1.5)
+    porous[::5, ::5] -= 9
+    moles[60:62, 60:62] -= 200
+    for photograph, least, most in ((porous, 1.35, 2.2), (moles, 0.9, 2.0)):
+        wanted = measured(photograph, EVERYWHERE, octaves(UNIT))
+        made = with_detail(noise(0.5, seed=2), EVERYWHERE, NOWHERE, SKIN, wanted, None, UNIT, seed=0)
+        assert least < measured(made, EVERYWHERE, octaves(UNIT)).deviation / usual.deviation < most
+
+
 def test_grain_is_added_where_detail_is_missing():
     half = noise(2)
     half[:, : SIDE // 2] = 128
