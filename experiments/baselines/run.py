@@ -85,7 +85,7 @@ def verdict(records: dict[str, dict[str, Any]]) -> list[str]:
     nearest = {name: record["measures"][f"recognition/{RECOGNISER}"]["nearest"] for name, record in records.items()}
     same = {name: record["measures"]["preservation"]["identical"]["share"] for name, record in records.items()}
     failures = []
-    if nearest["none"]["rank_1"]["share"] != 1 or records["none"]["measures"]["frechet_lite0"]["value"] > 1e-3:
+    if nearest["none"]["rank_1"]["share"] < found["none"] or records["none"]["measures"]["frechet_lite0"]["value"] > 1e-3:
         failures.append("untouched photographs are not recognised, or not at distance 0: the measures are wrong")
     for name in OBSCURED:
         chance = 1 / nearest[name]["people_in_gallery"]

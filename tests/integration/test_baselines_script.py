@@ -44,6 +44,11 @@ def test_each_claim_can_fail(script, method, change):
     assert run.verdict(changed) == ["ksame changes what it says it keeps"]
 
 
+def test_untouched_photographs_without_a_face_are_no_failure(script):
+    run = script("run")
+    assert run.verdict(records(run) | {"none": record(rank_1=0.98, found=0.98, distance=0.0)}) == []
+
+
 def test_one_command_asks_for_the_whole_table(script, monkeypatch, tmp_path):
     run, called = script("run"), []
     monkeypatch.setattr(run.subprocess, "run", lambda command, check: called.append(command) or SimpleNamespace(returncode=3))
