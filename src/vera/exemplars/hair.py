@@ -46,7 +46,7 @@ LITTLE_HAIR = 0.03
 """DECISION: share of the crop that is hair below which a head may be shaven."""
 SCALP = (1.0, 1.35)
 """Where the scalp of a shaven head is looked at, as factors on the rays to the forehead's arc."""
-HAIRLINE = 0.75
+ROUGH_FROM = 0.75
 """DECISION: from where on, as a factor on the rays to the forehead's arc, short hair is looked for."""
 STUBBLY, STUBBLE = 1.6, 1.3
 """DECISION: roughness of a scalp, in that of the forehead, from which on it has short hair (shaven ones measured 1.8 to 4.9, bald ones up
@@ -121,7 +121,7 @@ def with_short_hair(lab: Floats, labels: npt.NDArray[np.uint8], landmarks: Point
 
     """
     size, centre, arc = len(labels), landmarks[27:31].mean(axis=0), forehead_arc(landmarks)
-    inner, outer, start = (filled(centre + (arc - centre) * factor, size) for factor in (*SCALP, HAIRLINE))
+    inner, outer, start = (filled(centre + (arc - centre) * factor, size) for factor in (*SCALP, ROUGH_FROM))
     skin = cv2.erode((labels == Semantic.SKIN).astype(np.uint8), np.ones((3, 3), np.uint8), iterations=max(1, round(SPECK * size))) > 0
     brows = landmarks[17:27] * size
     rows, columns = np.mgrid[:size, :size]
@@ -214,8 +214,8 @@ def _solved(matrix: Sequence[npt.NDArray[np.floating]], right: Floats) -> Floats
     """Solve a symmetric 3 x 3 system of equations in each pixel by Cramer's rule; a general solver takes many times as long.
 
     Args:
-        matrix: rr, rg, rb, gg, gb, bb, each ``(h, w)``.
-        right: ``(h, w, 3)``.
+        matrix: entries rr, rg, rb, gg, gb, bb of the matrix, each ``(h, w)``.
+        right: right sides of the equations, ``(h, w, 3)``.
 
     Returns:
         ``(h, w, 3)``.
