@@ -69,7 +69,7 @@ def steady_parses(parses: Sequence[Tensor]) -> list[Tensor]:
 
 
 def steady_subjects(subjects: Sequence[Subject]) -> list[Subject]:
-    """Measurements of consecutive frames, averaged over time; complexion, beard, hair and toning are one for the whole clip.
+    """Measurements of consecutive frames, averaged over time; complexion, beard, hair, whites and toning are one for the whole clip.
 
     Args:
         subjects: measurements of the face in each frame, in the order of time.
@@ -84,6 +84,7 @@ def steady_subjects(subjects: Sequence[Subject]) -> list[Subject]:
         "tone": np.mean([subject.tone for subject in subjects], axis=0),
         "beard": float(np.mean([subject.beard for subject in subjects])),
         "hair": float(np.mean([subject.hair for subject in subjects])),
+        "whites": np.ma.masked_invalid([subject.whites for subject in subjects]).mean(axis=0).filled(np.nan),  # closed eyes have none
         "toning": np.mean(tonings, axis=0) if len(tonings) > len(subjects) / 2 else None,
     }
     return [

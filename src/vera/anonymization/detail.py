@@ -20,8 +20,10 @@ BROADEST = 0.04
 """DECISION: largest lower width, in eye distances, of the octaves in which detail is limited: freckles are smaller, features larger."""
 GAIN = (0.2, 1.3)
 """DECISION: limits by which the new skin's own detail is weakened (a blurred photograph) or strengthened (pores in dark skin)."""
-GRAIN_LIMIT = (3.5, 1.5, 1.5)
-"""DECISION: most grain each octave may get, in grey levels, finest first; more of the broader ones looks like a rash."""
+GRAIN_LIMIT, FINEST_LIMIT = 1.5, 3.5
+"""DECISION: most grain an octave may get, in grey levels (more looks like a rash), and the finest one where it shows pores."""
+PORES = 80.0
+"""DECISION: eye distance in pixels from which on the finest octave shows pores; in smaller faces it shows their form."""
 HEAVIEST = 1.9
 """DECISION: most that a standard deviation counts for, in robust ones: pores make it larger than grain does, and so does a single mole."""
 BROADEST_GRAIN = 0.018
@@ -120,8 +122,9 @@ def with_detail(
                 if white is not None and width <= BROADEST_GRAIN * unit:
                     # Rows have no detail of their own where hair hid their skin.
                     here = gain * np.sqrt(cv2.GaussianBlur(grey * grey, (0, 0), LOCAL * unit))
-                    asked = wanted.spread[number] if number else wanted.deviation
-                    missing = np.sqrt(np.maximum(asked**2 - here**2, 0)).clip(0, GRAIN_LIMIT[number])
+                    porous = width == 0 and unit >= PORES
+                    asked, limit = (wanted.deviation, FINEST_LIMIT) if porous else (wanted.spread[number], GRAIN_LIMIT)
+                    missing = np.sqrt(np.maximum(asked**2 - here**2, 0)).clip(0, limit)
                     drawn = _octave(white, width)
                     change += (drawn * plain * missing / max(float(drawn.std()), 1e-6))[..., None]
             strength = gain * np.abs(grey) / max(wanted.strongest[number], 1e-3)
