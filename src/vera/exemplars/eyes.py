@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from vera.mosaic.colour import to_lab
 from vera.mosaic.points import EYES
-from vera.mosaic.warping import filled
+from vera.mosaic.warping import filled, softened
 from vera.types import Mask, Points
 
 Floats = npt.NDArray[np.float32]
@@ -84,8 +83,7 @@ def with_whites(lab: Floats, points: Points, wanted: npt.NDArray[np.float64]) ->
             continue
         inside = filled(points[list(eye)], len(lab))
         middle = (float(np.percentile(lightness[inside], DARK)) + own) / 2
-        lids = cv2.GaussianBlur(inside.astype(np.float32), (0, 0), max(LIDS * len(lab), 0.3))
-        share = lids * np.clip((lightness - middle) / max(own - middle, 1e-6), 0, 1)
+        share = softened(inside, LIDS * len(lab))[..., 0] * np.clip((lightness - middle) / max(own - middle, 1e-6), 0, 1)
         lightness *= 1 + (np.clip(white / max(own, 1e-6), *GAIN) - 1) * share
     return np.dstack([lightness, lab[..., 1:]]).astype(np.float32)
 
@@ -106,8 +104,7 @@ def _iris_ring(away: Floats, inside: Mask) -> Mask:
 
 def _iris_share(away: Floats, inside: Mask) -> Floats:
     """``(S, S)`` in [0, 1]: 1 on an iris, with a soft border."""
-    lids = cv2.GaussianBlur(inside.astype(np.float32), (0, 0), max(LIDS * len(inside), 0.3))
-    return np.asarray(np.clip(1.5 * (1 - away) + 0.5, 0, 1) * lids, np.float32)
+    return np.asarray(np.clip(1.5 * (1 - away) + 0.5, 0, 1) * softened(inside, LIDS * len(inside))[..., 0], np.float32)
 
 
 def with_brown_irises(lab: Floats, points: Points) -> Floats:

@@ -16,7 +16,7 @@ from vera.exemplars.region import opened
 from vera.faces.obscuring import box
 from vera.mosaic.colour import to_lab
 from vera.mosaic.points import forehead_arc
-from vera.mosaic.warping import filled
+from vera.mosaic.warping import eroded, filled
 from vera.types import Mask, Points, Semantic
 
 Floats = npt.NDArray[np.float32]
@@ -84,9 +84,8 @@ def with_hairline(lab: Floats, labels: npt.NDArray[np.uint8], landmarks: Points)
 
     """
     size = len(labels)
-    rows, columns = np.mgrid[:size, :size]
-    brows = landmarks[17:27] * size
-    above = rows < np.interp(columns, brows[:, 0], brows[:, 1])
+    rows = np.mgrid[:size, :size][0]
+    above = _above_brows(landmarks, size)
     cheeks = (labels == Semantic.SKIN) & (rows > landmarks[36:48, 1].max() * size) & (rows < landmarks[48:68, 1].min() * size)
     hair = labels == Semantic.HAIR
     if hair.sum() < LITTLE_HAIR * labels.size:
@@ -122,10 +121,7 @@ def with_short_hair(lab: Floats, labels: npt.NDArray[np.uint8], landmarks: Point
     """
     size, centre, arc = len(labels), landmarks[27:31].mean(axis=0), forehead_arc(landmarks)
     inner, outer, start = (filled(centre + (arc - centre) * factor, size) for factor in (*SCALP, ROUGH_FROM))
-    skin = cv2.erode((labels == Semantic.SKIN).astype(np.uint8), np.ones((3, 3), np.uint8), iterations=max(1, round(SPECK * size))) > 0
-    brows = landmarks[17:27] * size
-    rows, columns = np.mgrid[:size, :size]
-    above = rows < np.interp(columns, brows[:, 0], brows[:, 1]) - STRIP * size / 2
+    skin, above = eroded(labels == Semantic.SKIN, max(1, round(SPECK * size))), _above_brows(landmarks, size, STRIP / 2)
     scalp, forehead = outer & ~inner & skin & above, start & skin & above
     if min(scalp.sum(), forehead.sum()) < LEAST_HAIR * labels.size / 2:
         return labels
@@ -188,6 +184,13 @@ def _as_dark_as_hair(image: Floats, labels: npt.NDArray[np.uint8], region: Mask)
     share = cv2.GaussianBlur(np.asarray((lab - start) @ way / (way @ way), np.float32), (0, 0), max(SPECK * len(lab), 0.5))
     none, full = SHADE
     return np.where(hair, 1, np.clip((share - none) / (full - none), 0, 1)).astype(np.float32)
+
+
+def _above_brows(landmarks: Points, size: int, distance: float = 0.0) -> Mask:
+    """``(S, S)``: above the line of the brows by more than a distance in units of the side."""
+    rows, columns = np.mgrid[:size, :size]
+    brows = landmarks[17:27] * size
+    return np.asarray(rows < np.interp(columns, brows[:, 0], brows[:, 1]) - distance * size, dtype=np.bool_)
 
 
 def _dilated(mask: Mask, radius: int) -> Mask:
