@@ -89,8 +89,10 @@ def with_hairline(lab: Floats, labels: npt.NDArray[np.uint8], landmarks: Points)
     cheeks = (labels == Semantic.SKIN) & (rows > landmarks[36:48, 1].max() * size) & (rows < landmarks[48:68, 1].min() * size)
     hair = labels == Semantic.HAIR
     if hair.sum() < LITTLE_HAIR * labels.size:
-        return with_short_hair(lab, labels, landmarks)
-    if not cheeks.any():
+        shaven = with_short_hair(lab, labels, landmarks)
+        if (shaven != labels).any():
+            return shaven
+    if hair.sum() < LEAST_HAIR * labels.size or not cheeks.any():
         return labels
     skin_colour, hair_colour = np.median(lab[cheeks], axis=0), np.median(lab[hair], axis=0)
     if np.linalg.norm(skin_colour - hair_colour) < LEAST_CONTRAST:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from tests.reference.drawn_bank import SIZE, drawn_face
 
-from vera.exemplars.hair import hair_edge, with_hairline
+from vera.exemplars.hair import LEAST_HAIR, LITTLE_HAIR, hair_edge, with_hairline
 from vera.exemplars.light import COLOURED, MOST_GLOSS, SHINE_ROOM, Light, measure_light, relit, with_shine_of
 from vera.exemplars.region import face_region, under_hair
 from vera.exemplars.texture import CONTRAST, MeanLook, _without_strands, mixed_texture
@@ -148,6 +148,24 @@ def test_a_fringe_that_the_parser_takes_for_forehead_is_hair(hair, found):
     lab[(given == Semantic.HAIR) | fringe] = hair
     changed = with_hairline(lab, given, marks)
     assert (changed[fringe] == Semantic.HAIR).mean() == pytest.approx(float(found), abs=0.3)
+    np.testing.assert_array_equal(changed[~fringe], given[~fringe])
+
+
+def test_a_fringe_is_hair_on_a_head_with_little_of_it():
+    """A head with so little hair may be shaven; where no short hair is found, the fringe is looked for as on any other."""
+    _, labels, marks = drawn_face(5)
+    brow = int(marks[17:27, 1].min() * SIZE)
+    fringe = np.zeros((SIZE, SIZE), dtype=bool)
+    fringe[brow - 10 : brow - 2, SIZE // 2 - 10 : SIZE // 2 + 10] = True
+    given = np.where(labels == Semantic.HAIR, Semantic.SKIN, labels).astype(np.uint8)
+    given[brow - 22 : brow - 10, SIZE // 2 - 10 : SIZE // 2 + 10] = Semantic.HAIR
+    share = (given == Semantic.HAIR).mean()
+    assert LEAST_HAIR <= share < LITTLE_HAIR, share
+    lab = np.full((SIZE, SIZE, 3), (65.0, 12, 17), np.float32)
+    lab[(given == Semantic.HAIR) | fringe] = 20, 5, 8
+    lab[..., 0] += np.random.default_rng(0).normal(0, 1, given.shape)
+    changed = with_hairline(lab, given, marks)
+    assert (changed[fringe] == Semantic.HAIR).mean() > 0.7
     np.testing.assert_array_equal(changed[~fringe], given[~fringe])
 
 
