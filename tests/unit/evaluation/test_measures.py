@@ -9,9 +9,12 @@ from vera.evaluation.judges import Observation
 from vera.evaluation.measures.base import Original, Written, computed
 from vera.evaluation.measures.photographs import AttributesKept, OfCrops, Useful
 from vera.evaluation.metrics.attributes import AttributePreservation
+from vera.evaluation.metrics.discrepancy import KernelDistance, MeanDiscrepancy
+from vera.evaluation.metrics.frechet import FrechetDistance
 from vera.evaluation.metrics.preservation import LpipsDistance
 from vera.evaluation.report.table import figures
 from vera.faces.photograph import photograph_from_pixels
+from vera.features.pooled import PooledFeatures
 from vera.types import VeraError
 
 SIDE = 60
@@ -66,6 +69,44 @@ def test_sets_of_crops_come_in_batches_the_last_one_smaller():
     np.testing.assert_allclose(given[False][:, 0, 8, 8], torch.tensor([20, 30, 40]) / 127.5 - 1, atol=1e-6)
     measure.reset()
     assert measure.result()["images"] == 0
+
+
+class Counting(PooledFeatures):
+    """Mean colours of the crop's quarters; counts the images it has seen."""
+
+    name = short = "counting"
+    dimension = 12
+    images = 0
+
+    def forward(self, images):
+        self.images += len(images)
+        return nn.functional.adaptive_avg_pool2d(images, 2).flatten(1)
+
+
+@pytest.mark.parametrize(
+    "metric",
+    [FrechetDistance, lambda features: KernelDistance(features, subsets=3, subset_size=2), MeanDiscrepancy],
+    ids=["frechet", "kernel", "discrepancy"],
+)
+def test_originals_are_looked_at_once_for_all_methods(metric):
+    def measured(shades, measure):
+        for shade in shades:
+            measure.written(written(shade))
+        return measure.result()
+
+    def made():
+        measure = OfCrops(metric(Counting()), size=16, batch_size=4, device="cpu")
+        for shade in (10, 20, 30):
+            measure.original(written(shade).original)
+        return measure
+
+    several = made()
+    first = measured((40, 50, 90), several)
+    assert several.next_method()
+    second = measured((10, 60, 200), several)
+    assert several.metric.features.images == 9
+    assert first != second
+    assert second == measured((10, 60, 200), made())
 
 
 def test_pairs_of_crops_stay_together():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from tests.unit.evaluation.protocol_parts import PEOPLE, SIDE, Detector, Recogniser, Same, lines, people, run
+from tests.unit.evaluation.protocol_parts import PEOPLE, SIDE, Detector, Recogniser, Same, Shift, figures, lines, people, run
 
 from vera.data.people import Person, PhotographFile
 from vera.data.verification_pairs import Pair
@@ -76,6 +76,13 @@ def test_everybody_is_counted_whatever_became_of_them(tmp_path):
     again = [Method(name, Same(log)) for name in anonymizers]
     run(tmp_path, tmp_path / "out", again, known)
     assert log.read_text().split() == ["p/3"]
+
+
+def test_figures_do_not_depend_on_the_methods_before(tmp_path):
+    both = run(tmp_path / "in", tmp_path / "both", {"shift": Shift(), "black": Same(value=0), "same": Same()})
+    for name, made in (("black", Same(value=0)), ("same", Same())):
+        (alone,) = run(tmp_path / "in", tmp_path / name, {name: made})
+        assert figures(next(record for record in both if record["anonymizer"] == name)) == figures(alone)
 
 
 def test_outputs_are_judged_as_they_were_written(tmp_path):

@@ -9,15 +9,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
 from vera.evaluation.judges import Judge, Observation
 from vera.evaluation.measures.base import Measure, Original, Written
 from vera.evaluation.metrics.attackers import Attacker, LinkingAttacker, NaiveAttacker, ParrotAttacker
-from vera.faces.alignment import align, warp_to_photograph
+from vera.faces.alignment import Floats, align, warp_to_photograph
 from vera.faces.landmarks import LEFT_EYE, RIGHT_EYE
 from vera.faces.parsing import Parser
-from vera.types import AlignedFace, Mask, Matrix, Points, Semantic, VeraError
+from vera.types import Mask, Matrix, Pixels, Points, Semantic, VeraError
 
 PARSED = ("hair", "ears", "background")
 REGIONS = ("kept", "surroundings", *PARSED)
@@ -47,11 +46,11 @@ def attacks(names: Sequence[str] | str, judges: Sequence[Judge], parser: Callabl
     if unknown:
         raise VeraError(f"unknown attack '{unknown[0]}': choose from {', '.join(ATTACKS)}, region and all")
     wanted = {name for one in asked for name in {"region": REGIONS, "all": ATTACKS}.get(one, (one,))}
-    seeing = _LastParsed(parser()) if wanted & set(PARSED) else None
+    shown = _Shown(parser() if wanted & set(PARSED) else None)
     found: list[Measure] = [GeometryAttack()] if "geometry" in wanted else []
     for judge in judges:
         found += [EmbeddingAttack(judge, name) for name in ATTACKS if name in wanted and name not in (*REGIONS, "geometry")]
-        found += [RegionAttack(judge, name, seeing if name in PARSED else None) for name in REGIONS if name in wanted]
+        found += [RegionAttack(judge, name, shown) for name in REGIONS if name in wanted]
     return found
 
 
@@ -124,12 +123,12 @@ class RegionAttack(Measure):
     Args:
         judge: judge whose recogniser the attacker uses.
         part: name of the part, one of :data:`REGIONS`.
-        parser: parser that finds the classes; None for parts that need none.
+        shown: what each part of an output shows.
 
     """
 
-    def __init__(self, judge: Judge, part: str, parser: _LastParsed | None = None) -> None:
-        self.recogniser, self.part, self.parser = judge.recogniser, part, parser
+    def __init__(self, judge: Judge, part: str, shown: _Shown) -> None:
+        self.recogniser, self.part, self.shown = judge.recogniser, part, shown
         self.name = f"attack/{part}/{judge.recogniser.name}"
         self.metric: Attacker = LinkingAttacker(judge.measure)
 
@@ -138,45 +137,59 @@ class RegionAttack(Measure):
         source = written.original
         if not np.isfinite(source.seen.landmarks).all():
             return
-        mask = self._mask(written)
-        if mask.mean() < LEAST_SHARE:
+        pixels = self.shown.of(written, self.part)
+        if pixels is None:
             return
-        pixels = np.where(mask[:, :, None], written.photograph.pixels, np.uint8(GREY))
         vector = np.asarray(self.recogniser.embed(pixels, source.seen.landmarks), dtype=np.float64)
         _feed(self.metric.add_gallery, vector, source)
         _feed(self.metric.update, vector, source)
 
-    def _mask(self, written: Written) -> Mask:
-        if self.part == "kept":
-            return written.preserved
-        source = written.original
-        unchanged = (written.photograph.pixels == source.photograph.pixels).all(axis=2) & ~written.preserved
-        if self.parser is None:
-            return np.asarray(unchanged)
-        face, classes = self.parser.of(source)
-        seen, inside = warp_to_photograph(classes[[Semantic.named(self.part)]], face, source.photograph.size)
-        outside = ~inside if self.part == "background" else np.zeros_like(inside)
-        return np.asarray(unchanged & ((seen[:, :, 0] > 0.5) | outside))
 
-
-class _LastParsed:
-    """The last photograph's face and classes: parts and recognisers ask for the same ones, one after the other.
+class _Shown:
+    """What each part of the last output shows: the recognisers look at the same parts, one after the other.
 
     Args:
-        parser: parser that finds the classes.
+        parser: parser that finds the classes; None if no part needs one.
 
     """
 
-    def __init__(self, parser: Parser) -> None:
+    def __init__(self, parser: Parser | None) -> None:
         self.parser = parser
-        self._last: tuple[Original, AlignedFace, Tensor] | None = None
+        self._last: Written | None = None
+        self._parts: dict[str, Pixels | None] = {}
+        self._unchanged: Mask | None = None
+        self._classes: tuple[Floats, Mask] | None = None
 
-    def of(self, source: Original) -> tuple[AlignedFace, Tensor]:
-        """The aligned face of a photograph, and its class probabilities ``(K, S, S)``."""
-        if self._last is None or self._last[0] is not source:
+    def of(self, written: Written, part: str) -> Pixels | None:
+        """``(H, W, 3)``: an output with everything grey but one part; None where the part shows nothing."""
+        if self._last is not written:
+            self._last, self._parts, self._unchanged, self._classes = written, {}, None, None
+        if part not in self._parts:
+            mask = self._mask(written, part)
+            shown = mask.mean() >= LEAST_SHARE
+            self._parts[part] = np.where(mask[:, :, None], written.photograph.pixels, np.uint8(GREY)) if shown else None
+        return self._parts[part]
+
+    def _mask(self, written: Written, part: str) -> Mask:
+        if part == "kept":
+            return written.preserved
+        if self._unchanged is None:
+            changed = np.moveaxis(written.photograph.pixels != written.original.photograph.pixels, 2, 0)
+            self._unchanged = ~(changed[0] | changed[1] | changed[2] | written.preserved)
+        if part not in PARSED:
+            return self._unchanged
+        seen, inside = self._seen(written.original)
+        outside = ~inside if part == "background" else np.zeros_like(inside)
+        return np.asarray(self._unchanged & ((seen[:, :, PARSED.index(part)] > 0.5) | outside))
+
+    def _seen(self, source: Original) -> tuple[Floats, Mask]:
+        """``(H, W, K)``, probability of each of :data:`PARSED`, and ``(H, W)``, where the parser looked."""
+        if self._classes is None:
+            assert self.parser is not None, "parts of the face's classes are asked for with a parser"
             face = align(source.photograph, source.seen.landmarks, ALIGNED)
-            self._last = source, face, self.parser.parse(face)
-        return self._last[1:]
+            classes = self.parser.parse(face)[[Semantic.named(part) for part in PARSED]]
+            self._classes = warp_to_photograph(classes, face, source.photograph.size)
+        return self._classes
 
 
 def shape(landmarks: Points) -> Matrix:

@@ -60,11 +60,11 @@ class Written:
 
 
 class Measure(ABC):
-    """A measure of one method's photographs; reused for the next method after :meth:`reset`.
+    """A measure of one method's photographs; reused for the next method after :meth:`next_method`.
 
     Attributes:
         name: name of the figures in the results.
-        metric: accumulates the figures; what :meth:`reset` and :meth:`result` use.
+        metric: accumulates the figures; what :meth:`reset`, :meth:`next_method` and :meth:`result` use.
 
     """
 
@@ -74,6 +74,11 @@ class Measure(ABC):
     def reset(self) -> None:
         """Forget all photographs."""
         self.metric.reset()
+
+    def next_method(self) -> bool:
+        """Forget the photographs of one method before the next one; True if the originals are kept, and must not be given again."""
+        self.reset()
+        return False
 
     def original(self, original: Original) -> None:
         """Take a photograph of the set, whether it was anonymized or not; by default there is nothing to measure on it."""

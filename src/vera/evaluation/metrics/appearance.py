@@ -66,7 +66,7 @@ class AppearanceChange(Collected):
             float(_difference(skin, new_skin)) if skin is not None and new_skin is not None else np.nan,
             typology_angle(new_skin) - typology_angle(skin) if skin is not None and new_skin is not None else np.nan,
             *seam,
-            float(_difference(_lab(original[preserved]), _lab(anonymized[preserved])).mean()) if preserved.any() else np.nan,
+            _mean_difference(original[preserved], anonymized[preserved]),
             sharp[0] / sharp[1] if sharp[1] > 0 else np.nan,
         )
         for name, value in zip(FIGURES, values, strict=True):
@@ -127,6 +127,14 @@ def seam_difference(pixels: Pixels, region: Mask) -> float:
     first = np.concatenate([pixels[:, :-1][across], pixels[:-1][down]])
     second = np.concatenate([pixels[:, 1:][across], pixels[1:][down]])
     return float(_difference(_lab(first), _lab(second)).mean()) if len(first) else float("nan")
+
+
+def _mean_difference(first: npt.NDArray[np.uint8], second: npt.NDArray[np.uint8]) -> float:
+    """Mean colour difference of two lists of pixels, ``(N, 3)``; NaN of none. Only those that differ are converted: most are equal."""
+    changed = (first != second).any(axis=1)
+    if not changed.any():
+        return 0.0 if len(first) else float("nan")
+    return float(_difference(_lab(first[changed]), _lab(second[changed])).sum() / len(first))
 
 
 def _sharpness(pixels: Pixels, landmarks: Points, preserved: Mask) -> float:

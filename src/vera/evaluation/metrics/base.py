@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial.distance import cdist
 from scipy.stats import binomtest, norm, t
+from torchmetrics import Metric
 
 from vera.faces.recognition import Distance
 from vera.types import Matrix, VeraError
@@ -32,6 +33,18 @@ def distances(a: Matrix, b: Matrix, distance: Distance) -> Matrix:
     if not len(a) or not len(b):
         return np.zeros((len(a), len(b)))
     return np.asarray(cdist(a, b, metric=distance), dtype=np.float64)  # type: ignore[call-overload]
+
+
+class TwoSets(Metric):
+    """A metric of real and generated images, whose states' names begin with ``real`` and ``made``."""
+
+    def forget_made(self) -> None:
+        """Forget the generated images; the real ones serve for the next generated ones."""
+        states = {name: state for name, state in self.metric_state.items() if name.startswith("real")}
+        real = {name: list(state) if isinstance(state, list) else state for name, state in states.items()}  # reset empties lists
+        self.reset()
+        for name, state in real.items():
+            setattr(self, name, state)
 
 
 LEVEL = 0.95

@@ -12,6 +12,7 @@ from torch import Tensor
 from torchmetrics.image.kid import poly_mmd
 
 from vera.distributed import Collected
+from vera.evaluation.metrics.base import TwoSets
 from vera.features.pooled import PooledFeatures
 from vera.types import Matrix, VeraError
 
@@ -19,7 +20,7 @@ BANDWIDTH, SCALE = 10.0, 1000.0
 """Standard deviation of CMMD's kernel, and what the result is multiplied by (Jayasumana et al., 2024)."""
 
 
-class KernelDistance(Collected):
+class KernelDistance(Collected, TwoSets):
     """Unbiased squared maximum mean discrepancy under ``(x·y / D + 1)³``, mean over subsets (Bińkowski et al., 2018).
 
     Unlike a Fréchet distance it has no bias in few images; it can be slightly negative. The vectors are sorted before subsets are
@@ -75,7 +76,7 @@ class KernelDistance(Collected):
         return {**moments, "subsets": self.subsets, "subset_size": self.subset_size}
 
 
-class MeanDiscrepancy(Collected):
+class MeanDiscrepancy(Collected, TwoSets):
     """Squared maximum mean discrepancy, times 1000, with the diagonals (the biased estimate, never negative).
 
     Source: Jayasumana et al., "Rethinking FID" (CVPR 2024), whose figures are on CLIP ViT-L/14 at 336 pixels, vectors of length 1.

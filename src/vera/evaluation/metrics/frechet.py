@@ -16,8 +16,8 @@ from jaxtyping import Float
 from safetensors import SafetensorError
 from safetensors.torch import save
 from torch import Tensor
-from torchmetrics import Metric
 
+from vera.evaluation.metrics.base import TwoSets
 from vera.features.pooled import PooledFeatures
 from vera.files import write_whole
 from vera.types import VeraError
@@ -103,7 +103,7 @@ class Statistics:
         return found
 
 
-class FrechetDistance(Metric):
+class FrechetDistance(TwoSets):
     """Fréchet distance of generated to real images, or to given statistics of real ones.
 
     State: count, sum and sum of outer products of each side, float64, added up over processes: the result does not depend on how

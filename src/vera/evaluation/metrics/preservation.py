@@ -14,6 +14,7 @@ from torchmetrics import Metric
 
 from vera.distributed import Collected
 from vera.evaluation.metrics.base import share
+from vera.faces.obscuring import box
 from vera.types import Mask, Pixels, Points, VeraError, image_to_tensor
 
 LEAST_STEP = 1.0
@@ -87,10 +88,9 @@ class Preservation(Collected):
     def _lpips(self, original: Pixels, anonymized: Pixels, preserved: Mask) -> float:
         if self.network is None:
             return float("nan")
-        rows, columns = (np.flatnonzero(preserved.any(axis=axis)) for axis in (1, 0))
-        box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-        inside = torch.from_numpy(np.ascontiguousarray(preserved[box]))
-        both = torch.stack([image_to_tensor(image[box]) * inside for image in (original, anonymized)]).to(self.device)
+        around = box(preserved)
+        inside = torch.from_numpy(np.ascontiguousarray(preserved[around]))
+        both = torch.stack([image_to_tensor(image[around]) * inside for image in (original, anonymized)]).to(self.device)
         factor = max(1.0, LPIPS_SIDE / min(both.shape[-2:]))
         if factor > 1:
             size = [round(n * factor) for n in both.shape[-2:]]
@@ -103,7 +103,8 @@ def seam_ratio(original: Pixels, anonymized: Pixels, preserved: Mask) -> float:
 
     A step is the mean absolute difference, over channels, of two neighbouring pixels of which one is in the region. NaN without a border.
     """
-    steps = [_border_steps(image, preserved) for image in (anonymized, original)]
+    around = box(preserved, margin=1)
+    steps = [_border_steps(image[around], preserved[around]) for image in (anonymized, original)]
     if not len(steps[0]):
         return float("nan")
     after, before = (max(float(step.mean()), LEAST_STEP) for step in steps)

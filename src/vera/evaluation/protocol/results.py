@@ -80,6 +80,7 @@ class Scorer:
         self.recognised = [Recognised(judge, calibration, dimension=self._dimension(judge), groups=self.groups) for judge in judges]
         detectors = dict.fromkeys(judge.detector.name for judge in judges)
         self.measures: list[Measure] = [*(Detected(name, self.groups) for name in detectors), *self.recognised, *measures]
+        self._originals_taken = False
 
     def judge(self, method: Method) -> AnonymizerResult:
         """Compute all figures of one method, over all processes.
@@ -88,10 +89,10 @@ class Scorer:
             VeraError: a written file is not what the run wrote.
 
         """
-        for measure in self.measures:
-            measure.reset()
+        asking = self._restart()
         for person in ranks.mine(self.people):
-            self._feed(person, method)
+            self._feed(person, method, asking)
+        self._originals_taken = True
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="The ``compute`` method of metric", category=UserWarning)  # counts say what is empty
             figures = {measure.name: measure.result() for measure in self.measures}
@@ -133,10 +134,19 @@ class Scorer:
             row.append(tensor_to_image(align(written, marks, side).image))
         return row
 
-    def _feed(self, person: Person, method: Method) -> None:
+    def _restart(self) -> Sequence[Measure]:
+        """Forget the photographs of the last method; returns the measures that the originals have to be given to."""
+        if self._originals_taken:
+            return [measure for measure in self.measures if not measure.next_method()]
+        for measure in self.measures:
+            measure.reset()
+        return self.measures
+
+    def _feed(self, person: Person, method: Method, asking: Sequence[Measure]) -> None:
+        """Give one person's photographs to the measures; the originals only to those that ask for them."""
         originals = self._originals(person)
         for original in originals:
-            for measure in self.measures:
+            for measure in asking:
                 measure.original(original)
         for written in self._written(person, method, originals):
             for measure in self.measures:
