@@ -123,7 +123,7 @@ class RegionAttack(Measure):
     Args:
         judge: judge whose recogniser the attacker uses.
         part: name of the part, one of :data:`REGIONS`.
-        shown: what each part of an output shows.
+        shown: pictures of an output's parts, shared by all recognisers.
 
     """
 
@@ -146,7 +146,7 @@ class RegionAttack(Measure):
 
 
 class _Shown:
-    """What each part of the last output shows: the recognisers look at the same parts, one after the other.
+    """Pictures of the last output's parts: the recognisers look at the same ones, one after the other.
 
     Args:
         parser: parser that finds the classes; None if no part needs one.
