@@ -1,6 +1,6 @@
 """The whole table: both renderers beside blur, pixelation, a black cover, k-Same and untouched photographs, with all attackers.
 
-python experiments/baselines/run.py --photos DIR --data NAME [--leave-out-donors] [--out DIR] [--limit N] [--shard 0/2] [--publish]
+python experiments/baselines/run.py --photos DIR --data NAME [--leave-out-donors] [--out DIR] [--limit N] [--processes N] [--publish]
 DIR holds PERSON_ROLE.jpg, before and after.
 python experiments/baselines/run.py --lfw-people DIR --limit 100 --data NAME [...]
 DIR is LFW's folder (PERSON/PERSON_0001.jpg); the results go to the folder lfw.
@@ -47,9 +47,11 @@ def main() -> int:
     options.add_argument("--out", type=Path, default=Path("outputs/table"))
     options.add_argument("--limit", type=int, help="only the first N people")
     options.add_argument("--shard", help="NUMBER/COUNT: only make this share of the people, beside processes that make the others")
+    options.add_argument("--processes", type=int, default=1, help="so many processes of this machine share the people, by torchrun")
     options.add_argument("--publish", action="store_true", help="write the results beside this script")
     chosen = options.parse_args()
-    code = subprocess.run([sys.executable, "-m", "vera.cli", "evaluate", *asked(chosen)], check=False).returncode
+    torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={chosen.processes}"] if chosen.processes > 1 else []
+    code = subprocess.run([sys.executable, *torchrun, "-m", "vera.cli", "evaluate", *asked(chosen)], check=False).returncode
     if code or chosen.shard:
         return code
     figures = {f"{kind}-{RECOGNISER}.png": f"{kind}.png" for kind in ("distances", "roc")}
