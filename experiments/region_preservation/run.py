@@ -2,7 +2,8 @@
 
 python experiments/region_preservation/run.py --photos DIR --data NAME [--renderer exemplars] [--leave-out-donors] [--out DIR] [--limit N]
     [--shard 0/2] [--seed N] [--publish]
-DIR holds PERSON_ROLE.jpg, before and after. With --publish, results.jsonl, results.md and distances.png are written beside this script.
+DIR holds PERSON_ROLE.jpg, before and after. With --publish, results.jsonl, results.md and distances.png are written beside this script,
+those of the generator into the folder generator.
 """
 
 from __future__ import annotations
@@ -62,7 +63,9 @@ def main() -> int:
         return 0
     print((chosen.out / "table.md").read_text())
     if chosen.publish:
-        publish(chosen.out, HERE, data=chosen.data, figures={f"distances-{RECOGNISERS[0]}.png": "distances.png"})
+        folder = HERE / "generator" if chosen.renderer == "generator" else HERE
+        folder.mkdir(exist_ok=True)
+        publish(chosen.out, folder, data=chosen.data, figures={f"distances-{RECOGNISERS[0]}.png": "distances.png"})
     failures = verdict({record["anonymizer"]: record for record in records})
     print("failures: " + (", ".join(failures) or "none"))
     return 1 if failures else 0
