@@ -17,7 +17,7 @@ import torch
 from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
-from vera.exemplars.fitting import Subject
+from vera.exemplars.fitting import Subject, mean_hair
 from vera.exemplars.light import Light
 from vera.exemplars.pose import Camera
 from vera.exemplars.region import face_region
@@ -83,8 +83,8 @@ def steady_subjects(subjects: Sequence[Subject]) -> list[Subject]:
     common: dict[str, Any] = {
         "tone": np.mean([subject.tone for subject in subjects], axis=0),
         "beard": float(np.mean([subject.beard for subject in subjects])),
-        "hair": float(np.mean([subject.hair for subject in subjects])),
-        "whites": np.ma.masked_invalid([subject.whites for subject in subjects]).mean(axis=0).filled(np.nan),  # closed eyes have none
+        "hair": mean_hair(subjects),
+        "whites": np.ma.masked_invalid([subject.whites for subject in subjects]).mean(axis=0).filled(np.nan),  # shut eyes have none
         "toning": np.mean(tonings, axis=0) if len(tonings) > len(subjects) / 2 else None,
     }
     return [

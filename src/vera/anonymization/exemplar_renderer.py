@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 from itertools import islice
 from typing import Any, cast
 
@@ -25,7 +25,7 @@ from vera.anonymization.scene import Scene
 from vera.bundle import BundleInfo
 from vera.exemplars.bank import ExemplarBank
 from vera.exemplars.eyes import kept_iris
-from vera.exemplars.fitting import Fitter, Subject, observe
+from vera.exemplars.fitting import Fitter, Subject, mean_hair, observe
 from vera.exemplars.hair import HairEdge
 from vera.exemplars.identity import STUBBLE, Appearance, Exemplar, deal, descendant, draw, pool
 from vera.exemplars.pose import eye_distance
@@ -192,16 +192,22 @@ class ExemplarCase:
         own = cast(ExemplarIdentity, identity).exemplar
         seed = derived_seed(self.request.seed, self.request.person, "grain")
         made = []
-        for number, view in enumerate(self.views):
-            made.append(self._photograph(view, own, None if self.request.clip else derived_seed(seed, number)))
+        for number, (view, iris) in enumerate(zip(self.views, self._irises, strict=True)):
+            made.append(self._photograph(view, own, iris, None if self.request.clip else derived_seed(seed, number)))
             if self.request.clip and self.request.progress:
                 self.request.progress("rendering frames", number + 1, len(self.views))
         return made
 
     def facts(self) -> dict[str, Any]:
-        """The group, how many candidates were looked at, and the score of the best."""
+        """The group, how many candidates were looked at, and how far the last one taken is.
+
+        ``away`` is its distance to the nearest photograph of the person in the recognisers' thresholds, ``apart`` that to the face of an
+        earlier seed, if there is one.
+        """
         found = {"kind": self.renderer.bank.sexes[self.appearance.sex], "candidates": self._search.rendered or 1}
-        return found | ({"score": round(self._taken[-1].score, 4)} if self._taken else {})
+        last = self._taken[-1] if self._taken else None
+        far = {"away": last.away, "apart": last.apart} if last else {}
+        return found | {name: round(distance, 4) for name, distance in far.items() if np.isfinite(distance)}
 
     def _appearance(self) -> Appearance:
         bank, request = self.renderer.bank, self.request
@@ -214,7 +220,7 @@ class ExemplarCase:
         read = np.append(np.mean(seen, axis=0), 1.0)
         scores = bank.facts["sex_head"] @ read
         sex = bank.sexes.index(request.options.kind) if request.options.kind else int(np.argmax(scores))
-        hair = float(np.mean([view.subject.hair for view in self.views]))
+        hair = mean_hair([view.subject for view in self.views])
         return Appearance(sex, tone, float(bank.facts["age_head"] @ read), max(beard, STUBBLE), hair)
 
     def _far_from_the_person(self) -> Iterator[SearchCandidate]:
@@ -261,10 +267,15 @@ class ExemplarCase:
         pixels = (share * face.image + over).clip(0, 255).round().astype(np.uint8)
         return pixels, np.asarray(face.points, dtype=np.float64) * SEARCH_SIZE - 0.5
 
-    def _photograph(self, view: View, own: Exemplar, seed: int | None) -> Anonymized:
+    @cached_property
+    def _irises(self) -> list[Floats | None]:
+        """The colour of a preserved eye in each photograph, one for a whole clip; None where the new face has its own."""
+        found = [kept_iris(view.subject.image, view.subject.points, _preserved(view)) for view in self.views]
+        known = [iris for iris in found if iris is not None]
+        return [np.median(known, axis=0)] * len(found) if self.request.clip and known else found
+
+    def _photograph(self, view: View, own: Exemplar, iris: Floats | None, seed: int | None) -> Anonymized:
         scene, edge = view.scene, view.edge
-        preserved = resample(scene.preserved, view.crop.to_photograph, view.crop.size) > 0.5
-        iris = kept_iris(view.subject.image, view.subject.points, preserved)
         face = self.renderer.fitter.fit(own, view.subject, scene.kept_classes, outlined=scene.outlined_classes, iris=iris)
         band = cast(Mask, scene.hair_edge)
         covered = scene.replaced | band
@@ -283,6 +294,11 @@ def _lay_hair_over(pixels: Pixels, edge: HairEdge, crop: AlignedFace, band: Mask
     part, where = pixels[window.slices], band[window.slices]
     mixed = alpha * colour + (1 - alpha) * part
     part[where] = mixed[where].round().clip(0, 255).astype(np.uint8)
+
+
+def _preserved(view: View) -> Mask:
+    """``(S, S)``: what is preserved, in the crop."""
+    return np.asarray(resample(view.scene.preserved, view.crop.to_photograph, view.crop.size) > 0.5, dtype=np.bool_)
 
 
 def _in_photograph(plane: npt.NDArray[Any], crop: AlignedFace, window: Window) -> Floats:

@@ -48,7 +48,7 @@ class Request:
 
     Attributes:
         scenes: the photographs, their faces found and parsed.
-        seed: identities are a function of (seed, person).
+        seed: the same seed, person and photographs give the same identity.
         person: id of the person.
         identity: identity of an earlier visit; None to draw one.
         recognisers: recognisers that the search for a different face asks.

@@ -37,7 +37,7 @@ class Options:
             ``keep``: a photograph in which no detector finds any part of a face stays as it is, all others are refused.
         kind: identity group, where a bundle's bank has several (see :class:`vera.inversion.autoencoder.Autoencoder`); None: the one whose
             faces are nearest to the person's (see :class:`vera.anonymization.kinds.Kinds`).
-        seed: identities are a function of (seed, person); None draws a seed from the operating system and records it.
+        seed: the same seed, person and photographs give the same identity; None draws a seed from the operating system and records it.
         truncation: scale of the identity's deviation from the mean face; 1 is as various as the bundle's bank, 0 one face for all. None:
             the bundle's own (:attr:`vera.inversion.banked.BankedGenerator.truncation`).
         refine_steps: optimisation steps of the inversion, after the encoder, or without one from the mean codes.

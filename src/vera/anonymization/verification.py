@@ -291,7 +291,7 @@ def misplaced(output: Anonymized, face: DetectedFace, seen: Sequence[TurnedFind]
     Args:
         output: the output with its regions.
         face: the source's face by the landmarks that the output was made with.
-        seen: upright finds of further detectors in the source; of each, the one that lies nearest to the face is looked at.
+        seen: upright finds of further detectors in the source; of each, the one that overlaps the face most is looked at.
 
     """
     safe, found = output.preserved | output.covered, []

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from vera.exemplars.layout import opening_of
 from vera.mosaic.colour import to_lab
 from vera.mosaic.points import EYES
 from vera.mosaic.warping import filled, softened
@@ -18,6 +19,8 @@ IRIS = 0.24
 """DECISION: radius of an iris, in widths of the eye."""
 PUPIL, WHOLE_IRIS = 0.45, 0.8
 """DECISION: radius of a pupil, in radii of the iris, and the least share of an iris that must be preserved for its colour to count."""
+SHUT = 0.1
+"""DECISION: opening of an eye, as a share of its width, below which hardly anything but lashes is seen between the lids."""
 BROWN = (0.55, 7.0, 11.0)
 """DECISION: brown irises: share of the lightness that is left, and CIELAB colour."""
 LIDS = 0.002
@@ -38,17 +41,17 @@ def kept_iris(image: Floats, points: Points, preserved: Mask) -> Floats | None:
         preserved: ``(S, S)`` of the crop.
 
     Returns:
-        ``(3,)`` CIELAB, the median of the preserved eye's; None where both eyes are preserved, or none.
+        ``(3,)`` CIELAB, the median of the preserved eye's; None where both eyes are preserved, or none, or the preserved one is shut.
 
     """
     found = []
     for eye in EYES:
         ring = _iris_ring(*_eye_places(points, eye, len(image)))
         if ring.any() and preserved[ring].mean() > WHOLE_IRIS:
-            found.append(ring & preserved)
-    if len(found) != 1:
+            found.append((eye, ring & preserved))
+    if len(found) != 1 or opening_of(points, found[0][0]) < SHUT:
         return None
-    return np.asarray(np.median(to_lab(image[found[0]][None])[0], axis=0), np.float32)
+    return np.asarray(np.median(to_lab(image[found[0][1]][None])[0], axis=0), np.float32)
 
 
 def whites_of(lab: Floats, points: Points) -> npt.NDArray[np.float64]:
@@ -59,11 +62,14 @@ def whites_of(lab: Floats, points: Points) -> npt.NDArray[np.float64]:
         points: landmarks of the face, ``(68, 2)`` or more, in units of the crop.
 
     Returns:
-        ``(2,)`` in the order of :data:`vera.mosaic.points.EYES`; NaN for a closed eye.
+        ``(2,)`` in the order of :data:`vera.mosaic.points.EYES`; NaN for an eye that is shut or outside the crop.
 
     """
-    between = (lab[..., 0][filled(points[list(eye)], len(lab))] for eye in EYES)
-    return np.array([np.percentile(lightness, WHITE) if len(lightness) else np.nan for lightness in between], np.float64)
+    whites = []
+    for eye in EYES:
+        between = lab[..., 0][filled(points[list(eye)], len(lab))]
+        whites.append(np.percentile(between, WHITE) if len(between) and opening_of(points, eye) >= SHUT else np.nan)
+    return np.array(whites, np.float64)
 
 
 def with_whites(lab: Floats, points: Points, wanted: npt.NDArray[np.float64]) -> Floats:

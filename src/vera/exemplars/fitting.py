@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -125,6 +125,12 @@ class NewFace:
         nostrils = filled(np.vstack([self.points[31:36] - height, (self.points[31:36] + height)[::-1]]), size)
         border = SOFT_BORDER * size
         return softened(eroded(~np.isin(self.labels, FACE_FEATURES) & ~nostrils, round(border)), border)[..., 0]
+
+
+def mean_hair(subjects: Sequence[Subject]) -> float:
+    """Mean lightness of the hair in a person's photographs; infinite where none shows any."""
+    seen = [subject.hair for subject in subjects if np.isfinite(subject.hair)]
+    return float(np.mean(seen)) if seen else float("inf")
 
 
 def observe(bank: ExemplarBank, image: Floats, labels: Labels, landmarks: Points) -> Subject:

@@ -55,6 +55,8 @@ FINEST, AROUND = 0.004, 0.02
 """Gaussian widths, in units of the side, of the detail that counts as roughness, and of the neighbourhood that it is averaged over."""
 SPECK = 0.006
 """Size, in units of the side, up to which what looks like hair is a mole or a wrinkle."""
+LEAST_ROUGHNESS = 0.1
+"""DECISION: roughness in CIELAB units below which a forehead is burnt out or smoothed, and says nothing of a scalp."""
 
 
 class HairEdge(NamedTuple):
@@ -75,7 +77,8 @@ class HairEdge(NamedTuple):
 def with_hairline(lab: Floats, labels: npt.NDArray[np.uint8], landmarks: Points) -> npt.NDArray[np.uint8]:
     """Class numbers with a mended hairline: above the brows, skin of the hair's colour is hair, and hair of the skin's hue is skin.
 
-    A parser takes a fringe for forehead, and skin beside the hair for hair: kept, it would be a second hairline.
+    A parser takes a fringe for forehead, and skin beside the hair for hair: kept, it would be a second hairline. On a head with little
+    hair, short hair is looked for first (:func:`with_short_hair`); where it is found, nothing else is mended.
 
     Args:
         lab: ``(S, S, 3)`` CIELAB of the crop.
@@ -129,7 +132,7 @@ def with_short_hair(lab: Floats, labels: npt.NDArray[np.uint8], landmarks: Point
         return labels
     fine = np.abs(lab[..., 0] - cv2.GaussianBlur(lab[..., 0], (0, 0), FINEST * size))
     usual = float(np.median(fine[forehead]))
-    if np.median(fine[scalp]) < STUBBLY * usual:
+    if usual < LEAST_ROUGHNESS or np.median(fine[scalp]) < STUBBLY * usual:
         return labels
     known, total = (cv2.GaussianBlur(plane, (0, 0), AROUND * size) for plane in (skin.astype(np.float32), (fine * skin).astype(np.float32)))
     rough = (total > STUBBLE * usual * np.maximum(known, 1e-6)) & (labels == Semantic.SKIN) & above & ~start

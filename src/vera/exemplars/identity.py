@@ -1,7 +1,8 @@
 """Identities mixed from the bank: which rows, their weights in shapes and colours, whose detail each feature takes.
 
-An identity is a function of (seed, person, number) and of the pool of rows that fit the person (sex, skin, age). It is what a person's
-photographs share: pose, expression and light are each photograph's own.
+A drawn identity is a function of (seed, person, number) and of the pool of rows that fit the person (sex, skin, age). The search also
+mixes identities that it has drawn (:func:`descendant`), by what recognisers say of them in the person's photographs. An identity is what a
+person's photographs share: pose, expression and light are each photograph's own.
 """
 
 from __future__ import annotations

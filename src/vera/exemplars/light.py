@@ -27,7 +27,7 @@ DARKEST = 5.0
 KEPT_PERCENT = 80
 """DECISION: share of the skin's pixels that are fitted; the others (shine, moles, beard, a parser's mistakes) are outliers."""
 SAMPLES = 6_000
-"""Pixels that a fit looks at, at most."""
+"""Pixels that a fit looks at, about: up to twice as many."""
 EDGES = (3, 97)
 """DECISION: percentiles of the fitted pixels' places beyond which a field goes on as it is there: a quadratic one would run away, and
 foreheads would be white under a fringe."""

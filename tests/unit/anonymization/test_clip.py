@@ -6,10 +6,12 @@ import torch
 from tests.reference import drawn_bank
 
 from vera import bundle
+from vera.anonymization import exemplar_renderer
 from vera.anonymization.clip import key_frames, numbered, steady_faces, steady_parses, told_once
 from vera.anonymization.exemplar_renderer import ExemplarRenderer
 from vera.anonymization.pipeline import VeraAnonymizer
 from vera.anonymization.request import Options
+from vera.exemplars.fitting import Fitter
 from vera.faces.detection import DetectedFace, Finds
 from vera.faces.photograph import photograph_from_pixels
 from vera.types import Refused, Semantic, VeraError
@@ -126,6 +128,27 @@ def test_the_new_face_keeps_as_still_as_the_old_one(clip, renderer, made):
     trembling = clip.flicker([output.image for output in each.photographs], [output.replaced for output in each.photographs])
     assert after < 1.5 * before
     assert after < 0.7 * trembling
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_kept_eye_has_one_colour_in_a_whole_clip(clip, renderer, made, monkeypatch, together):
+    """Frames in which it is shut have none; single photographs have each their own."""
+    seen = [np.full(3, 20, np.float32), None, np.full(3, 30, np.float32)]
+    found, given = iter(seen), []
+    monkeypatch.setattr(exemplar_renderer, "kept_iris", lambda *picture: next(found))
+    fit = Fitter.fit
+
+    def noted(self, *arguments, iris=None, quick=False, **options):
+        if not quick:
+            given.append(iris)
+        return fit(self, *arguments, iris=iris, quick=quick, **options)
+
+    monkeypatch.setattr(Fitter, "fit", noted)
+    clip.anonymizer(renderer)(clip.frames[:3], person="p", identity=made.identity, clip=together)
+    if together:
+        np.testing.assert_array_equal(given, np.full((3, 3), 25))
+    else:
+        assert all(one is other for one, other in zip(given, seen, strict=True))
 
 
 def test_frames_without_a_face_are_named(clip, renderer):

@@ -1,12 +1,14 @@
 """A whole fit: what is known of a photograph, and what of it the new face takes over."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tests.reference.drawn_bank import SIZE, drawn_face
 
 from vera import bundle
 from vera.exemplars.eyes import kept_iris, whites_of, with_brown_irises, with_whites
-from vera.exemplars.fitting import Fitter, observe
+from vera.exemplars.fitting import Fitter, mean_hair, observe
 from vera.exemplars.identity import Appearance, deal, descendant, draw, pool
 from vera.exemplars.layout import INNER_LIPS, MOUTH, Frontal, mouth_is_open, opening_of, target
 from vera.exemplars.light import measure_light, relit
@@ -215,15 +217,36 @@ def _eye(points, number):
     return np.hypot(columns - centre[0], rows - centre[1]) < 0.06 * SIZE
 
 
+def _shut(points, eye):
+    """The landmarks with one eye's lids on each other."""
+    shut = points.copy()
+    _, a, b, _, c, d = eye
+    shut[[a, d]], shut[[b, c]] = shut[[a, d]].mean(axis=0), shut[[b, c]].mean(axis=0)
+    return shut
+
+
 def test_the_iris_of_the_only_eye_that_is_preserved_counts(subject):
     one, other = (_eye(subject.points, number) for number in (0, 1))
-    assert kept_iris(subject.image, subject.points, one & other) is None
-    assert kept_iris(subject.image, subject.points, one | other) is None
-    lab = to_lab(subject.image)
-    found = kept_iris(subject.image, subject.points, one)
-    assert found.shape == (3,)
-    assert (lab[one].min(axis=0) <= found).all()
-    assert (found <= lab[one].max(axis=0)).all()
+    image = subject.image.copy()
+    image[one], image[other] = (40, 60, 160), (120, 80, 40)
+    assert kept_iris(image, subject.points, one & other) is None
+    assert kept_iris(image, subject.points, one | other) is None
+    for kept, colour in ((one, (40, 60, 160)), (other, (120, 80, 40))):
+        np.testing.assert_allclose(kept_iris(image, subject.points, kept), to_lab(np.array([[colour]], np.float32))[0, 0], atol=0.5)
+
+
+def test_an_eye_that_is_shut_has_no_iris_and_no_white(subject):
+    points, one = _shut(subject.points, EYES[0]), _eye(subject.points, 0)
+    assert kept_iris(subject.image, points, one) is None
+    whites = whites_of(to_lab(subject.image), points)
+    assert np.isnan(whites[0])
+    assert whites[1] == whites_of(to_lab(subject.image), subject.points)[1]
+
+
+def test_photographs_without_hair_do_not_count_for_its_colour(subject):
+    dark, bald = replace(subject, hair=14.0), replace(subject, hair=np.inf)
+    assert mean_hair([dark, bald, replace(subject, hair=16.0)]) == 15
+    assert mean_hair([bald, bald]) == np.inf
 
 
 def test_whites_become_as_light_as_the_photographs_and_irises_stay():

@@ -256,3 +256,13 @@ def test_short_hair_that_the_parser_takes_for_skin_is_hair(roughness, shaven):
     assert not hair[rows > hairline + 0.04].any()
     if shaven:
         assert hair[(labels == Semantic.SKIN) & (rows < hairline - 0.04)].mean() > 0.8
+
+
+def test_a_burnt_out_forehead_says_nothing_of_the_scalp():
+    size, landmarks = 256, drawn_face(50)[2]
+    rows, columns = np.mgrid[:size, :size] / size
+    labels = np.full((size, size), Semantic.BACKGROUND, np.uint8)
+    labels[np.hypot((columns - 0.5) / 0.3, (rows - 0.5) / 0.45) < 1] = Semantic.SKIN
+    noise = np.random.default_rng(0).normal(0, 0.02, (size, size)) * (rows < landmarks[17:27, 1].min() - 0.12)
+    lab = np.dstack([95 + noise, np.full_like(noise, 1), np.full_like(noise, 2)]).astype(np.float32)
+    assert not (with_hairline(lab, labels, landmarks) == Semantic.HAIR).any()
