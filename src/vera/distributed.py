@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import numpy as np
@@ -69,7 +70,30 @@ def total(count: int, device: str = "cpu") -> int:
     return int(both)
 
 
-class Collected(Metric):
+class Joined(Metric):
+    """A metric whose states are each process's own again after a computation over all processes, even one that failed.
+
+    torchmetrics leaves them joined where ``compute`` raises: the next method's figures would be wrong.
+    """
+
+    @contextmanager
+    def sync_context(
+        self,
+        dist_sync_fn: Callable[..., Any] | None = None,
+        process_group: Any = None,
+        should_sync: bool = True,
+        should_unsync: bool = True,
+        distributed_available: Callable[[], bool] | None = None,
+    ) -> Iterator[None]:
+        """Join the states of all processes for a computation; arguments as for ``torchmetrics.Metric``."""
+        self.sync(dist_sync_fn, process_group, should_sync, distributed_available)
+        try:
+            yield
+        finally:
+            self.unsync(should_unsync=self._is_synced and should_unsync)
+
+
+class Collected(Joined):
     """A metric whose states are columns.
 
     A column is one-dimensional (embeddings are stored flat), so that a process that has seen nothing can take part in the exchange.

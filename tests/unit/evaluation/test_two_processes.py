@@ -1,8 +1,10 @@
 """Every metric gives two processes the answer of one, however the items are dealt, and even if one process has none."""
 
 import functools
+import warnings
 
 import numpy as np
+import pytest
 import torch
 import torch.distributed as dist
 from torch import multiprocessing, nn
@@ -17,9 +19,10 @@ from vera.evaluation.metrics.recognition import DetectionRate, Diversity, ReIden
 from vera.evaluation.metrics.segmentation import SegmentationConsistency
 from vera.evaluation.metrics.utility import LandmarkUtility
 from vera.evaluation.metrics.verification import PairedConsistency, VerificationCalibration
-from vera.types import NUM_CLASSES, AlignedFace
+from vera.types import NUM_CLASSES, AlignedFace, VeraError
 
 COUNT = 24
+SETS = ("frechet", "kernel", "discrepancy")
 
 
 class Pixels(nn.Module):
@@ -73,15 +76,20 @@ def results(items):
         "linking": LinkingAttacker("euclidean", threshold=2.0),
         "utility": LandmarkUtility(Maps(), side=4),
     }
+
+    def compare(i):
+        for name in SETS:
+            metrics[name].update(images[1, i : i + 1], real=False)
+
     for i in items:
         one = slice(i, i + 1)
         for name in ("naive", "parrot", "linking"):
             metrics[name].add_gallery((after if name == "linking" else before)[one], people[one], names[one])
             metrics[name].update(after[one], people[one], names[one])
         metrics["appearance"].update(pixels[0, i], pixels[1, i], mask, marks[0, i] / 13, marks[1, i] / 13)
-        for name in ("frechet", "kernel", "discrepancy"):
+        for name in SETS:
             metrics[name].update(images[0, one], real=True)
-            metrics[name].update(images[1, one], real=False)
+        compare(i)
         metrics["lpips"].update(images[0, one], images[1, one])
         metrics["reidentification"].add_gallery(before[one], people[one], names[one])
         metrics["reidentification"].update(after[one], people[one], names[one], groups[one])
@@ -97,6 +105,16 @@ def results(items):
     computed["distances"] = metrics["reidentification"].distances().tolist()
     computed["curves"] = [part.tolist() for side in metrics["consistency"].distances().values() for part in side]
     computed["judged"] = metrics["calibration"].judge(1.5)
+    for name in SETS:  # one more method wrote nothing, and another one the same again
+        metrics[name].forget_made()
+        with warnings.catch_warnings(action="ignore"), pytest.raises(VeraError):
+            metrics[name].compute()
+        metrics[name].forget_made()
+    for i in items:
+        compare(i)
+    computed["again"] = {name: metrics[name].compute() for name in SETS}
+    for name, value in leaves(computed["again"]).items():
+        assert value == pytest.approx(leaves(computed)[name], rel=1e-9, abs=1e-12)
     computed["statistics"] = metrics["frechet"].statistics(real=True).mean.tolist()
     return computed
 

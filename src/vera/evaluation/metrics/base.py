@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial.distance import cdist
 from scipy.stats import binomtest, norm, t
-from torchmetrics import Metric
 
+from vera.distributed import Joined
 from vera.faces.recognition import Distance
 from vera.types import Matrix, VeraError
 
@@ -35,7 +35,7 @@ def distances(a: Matrix, b: Matrix, distance: Distance) -> Matrix:
     return np.asarray(cdist(a, b, metric=distance), dtype=np.float64)  # type: ignore[call-overload]
 
 
-class TwoSets(Metric):
+class TwoSets(Joined):
     """A metric of real and generated images, whose states' names begin with ``real`` and ``made``."""
 
     def forget_made(self) -> None:
