@@ -144,7 +144,7 @@ def main(what, root):
     else:
         report.draw = lambda *arguments: []
         torch.distributed.init_process_group("gloo")
-        run(root, root / "together", ranked(), people(root / f"in{os.environ['RANK']}", 3))
+        run(root, root / "together", ranked(), people(root / f"in{os.environ['RANK']}", int(os.environ["PEOPLE"])))
 
 
 if __name__ == "__main__":

@@ -87,20 +87,24 @@ def test_a_damaged_line_is_named(tmp_path):
         ledger.items()
 
 
-def test_two_processes_give_what_one_gives(tmp_path):
-    people(tmp_path / "in", 3)
+@pytest.mark.parametrize("count", [3, 11], ids=["few people", "enough for the table of groups"])
+def test_two_processes_give_what_one_gives(tmp_path, count):
+    people(tmp_path / "in", count)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]  # one that nobody has
-    settings = os.environ | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2"}
+    settings = os.environ | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2", "PEOPLE": str(count)}
     command = [sys.executable, protocol_parts.__file__, "ranks", str(tmp_path)]
     started = [subprocess.Popen(command, env=settings | {"RANK": str(rank)}) for rank in range(2)]
     assert [process.wait(timeout=900) for process in started] == [0, 0]
-    alone = run(tmp_path, tmp_path / "alone", ranked(), people(tmp_path / "in", 3))
+    alone = run(tmp_path, tmp_path / "alone", ranked(), people(tmp_path / "in", count))
     together = [json.loads(line) for line in (tmp_path / "together" / "results.jsonl").read_text().splitlines()]
     assert [figures(record) for record in together] == [figures(record) for record in alone]
     assert {path.name for path in (tmp_path / "together").glob("records-*")} == {"records-0.jsonl", "records-1.jsonl"}
     before, after = ([np.load(tmp_path / name / "distances.npz")] for name in ("alone", "together"))
     assert all(np.array_equal(before[0][key], after[0][key]) for key in before[0].files)
+    assert (tmp_path / "together" / "fairness.md").is_file() == (count == 11)
+    if count == 11:
+        assert (tmp_path / "together" / "fairness.md").read_text() == (tmp_path / "alone" / "fairness.md").read_text()
 
 
 def test_shards_make_all_items_and_a_last_run_reports(tmp_path):

@@ -160,7 +160,8 @@ def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def _rows(outcomes: Sequence[Outcome], column: str, groups: Sequence[str], distance: Distance, threshold: float) -> list[dict[str, Any]]:
     names = sorted(set(groups), key=lambda name: (name in (OTHERS, UNKNOWN), name))
-    search = ReIdentification(distance, thresholds={"own": threshold}, groups=names, ranks=(1,))
+    # One process writes the tables, of everybody, and the others do not take part: nothing is joined.
+    search = ReIdentification(distance, thresholds={"own": threshold}, groups=names, ranks=(1,), sync_on_compute=False)
     for one, group in zip(outcomes, groups, strict=True):
         search.add_gallery(one.before, [one.person] * len(one.before), one.digests)
         if len(one.after):
