@@ -19,10 +19,9 @@ CHILDREN = 8
 """DECISION: candidates of each further round."""
 PARENTS = 4
 """DECISION: candidates that those of the next round are made from: the farthest from the person so far."""
-WANTED = (1.25, 1.25, 1.25, 1.2, 1.2, 1.15, 1.12)
+WANTED = (1.25, 1.25, 1.25, 1.2, 1.2, 1.15, *(1.12,) * 7)
 """DECISION: distance to the sources, in thresholds of the recogniser, that a candidate must have by every recogniser, in each
-round: some people are hard to leave."""
-
+round: some people are hard to leave, the more so the more is kept of them."""
 FURTHER = (WANTED[-1],) * 4
 """DECISION: further rounds, where the face of an earlier seed must be left, too."""
 LEAST = 1.05
