@@ -10,9 +10,8 @@ import numpy.typing as npt
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torchmetrics import Metric
 
-from vera.distributed import Collected
+from vera.distributed import Collected, Joined
 from vera.evaluation.metrics.base import share
 from vera.faces.obscuring import box
 from vera.types import Mask, Pixels, Points, VeraError, image_to_tensor
@@ -157,7 +156,7 @@ class Replacement(Collected):
         }
 
 
-class LpipsDistance(Metric):
+class LpipsDistance(Joined):
     """Mean LPIPS over pairs.
 
     Args:
