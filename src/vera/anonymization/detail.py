@@ -74,7 +74,7 @@ def measured(image: Floats, where: Mask, widths: Sequence[float]) -> Detail | No
     """
     if int(where.sum()) < MIN_PIXELS:
         return None
-    grey = image.mean(axis=2)
+    grey = grey_of(image)
     found = [_octave(grey, width)[where] for width in widths]
     strongest = [float(np.percentile(np.abs(octave), STRONGEST)) for octave in found]
     robust = [spread(octave) for octave in found]
@@ -116,7 +116,7 @@ def with_detail(
         detail = _octave(new, width)
         factor = np.ones(new.shape[:2], np.float32)
         if wanted is not None and own is not None:
-            gain, grey = 1.0, detail.mean(axis=2)
+            gain, grey = 1.0, grey_of(detail)
             if number < len(OCTAVES):
                 gain = float(np.clip(wanted.spread[number] / max(own.spread[number], 1e-3), *GAIN))
                 if white is not None and width <= BROADEST_GRAIN * unit:
@@ -134,6 +134,11 @@ def with_detail(
             sharp = float(np.clip(sharpness.strongest[number] / max(own_features.strongest[number], 1e-3), GAIN[0], 1.0))
         change += ((plain * factor + (1 - plain) * sharp - 1)[..., None] * detail).astype(np.float32)
     return np.asarray(new + change, dtype=np.float32)
+
+
+def grey_of(image: Floats) -> Floats:
+    """``(h, w)``: mean of the three channels; NumPy's mean along the last axis takes ten times as long."""
+    return np.asarray(cv2.transform(image, np.full((1, 3), 1 / 3, np.float32)), dtype=np.float32)
 
 
 def _octave(values: Floats, width: float) -> Floats:

@@ -27,7 +27,7 @@ from vera.exemplars.bank import ExemplarBank
 from vera.exemplars.eyes import kept_iris
 from vera.exemplars.fitting import Fitter, Subject, mean_hair, observe
 from vera.exemplars.hair import HairEdge
-from vera.exemplars.identity import STUBBLE, Appearance, Exemplar, deal, descendant, draw, pool
+from vera.exemplars.identity import STUBBLE, Appearance, Exemplar, deal, descendant, draw, farthest, pool
 from vera.exemplars.pose import eye_distance
 from vera.faces.alignment import align, resample, transform
 from vera.faces.marking import COMPOSITE_WITH_SYNTHETIC
@@ -53,7 +53,8 @@ class ExemplarRenderer:
 
     Args:
         bank: the bank of exemplars, loaded from its bundle.
-        leave_out_person: rows that the person of this id went into are not used; for evaluation on the bank's own donors.
+        leave_out_person: rows that the person of this id went into, and the embeddings of the person's photographs, are not used; for
+            evaluation on the bank's own donors.
 
     """
 
@@ -103,9 +104,8 @@ class ExemplarRenderer:
         size, photograph = self.bank.size, scene.photograph
         crop = align(photograph, scene.face.landmarks, size)
         image = ((crop.image + 1) * 127.5).permute(1, 2, 0).numpy()
-        labels = (
-            F.interpolate(scene.parsed[None], size=size, mode="bilinear", align_corners=False)[0].argmax(dim=0).numpy().astype(np.uint8)
-        )
+        probabilities = F.interpolate(scene.parsed[None], size=size, mode="bilinear", align_corners=False)[0]
+        labels = np.argmax(probabilities.numpy(), axis=0).astype(np.uint8)  # torch's takes four times as long along this axis
         landmarks = (transform(crop.landmarks, crop.from_photograph) + 0.5) / size
         if (labels == Semantic.GLASSES).sum() > GLASSES * (eye_distance(landmarks) * size) ** 2:
             raise Unsupported(
@@ -169,7 +169,7 @@ class ExemplarCase:
         self.renderer, self.request, self.views = renderer, request, list(views)
         self.scenes = [view.scene for view in views]
         self.appearance = self._appearance()
-        self._dealt = cache(self._deal)
+        self._dealt, self._away = cache(self._deal), cache(self._row_away)
         self.warnings = [
             f"{view.scene.photograph.name}: the face is bearded, and the new one will not be as bearded: look at chin and neck"
             for view in views
@@ -241,9 +241,29 @@ class ExemplarCase:
 
     def _deal(self, seed: int, search: int) -> npt.NDArray[np.int64]:
         """The rows that a search mixes."""
-        leave_out = (self.request.person,) if self.renderer.leave_out_person else ()
-        rows = pool(self.renderer.bank, self.appearance, search=search, leave_out=leave_out, suits=self.renderer.fitter.has_forehead)
+        fits = self.renderer.fitter.has_forehead
+        rows = pool(self.renderer.bank, self.appearance, search=search, leave_out=self._left_out, suits=fits)
+        rows = farthest(rows, np.array([self._away(int(row)) for row in rows]))
         return deal(rows, seed=seed, person=self.request.person, search=search)
+
+    @property
+    def _left_out(self) -> tuple[str, ...]:
+        """The person, if rows that it went into must not be used."""
+        return (self.request.person,) if self.renderer.leave_out_person else ()
+
+    def _row_away(self, row: int) -> float:
+        """Distance of a row from the person, in thresholds, as the mean over the recognisers that the bank was seen by; 0 without any."""
+        bank, found = self.renderer.bank, []
+        for recogniser, sources in zip(self.request.recognisers, self.request.sources, strict=True):
+            if recogniser.name in bank.recognisers:
+                pictures = bank.row_embeddings(recogniser.name)[row]
+                views = [view for photograph in sources for view in photograph]
+                found.append(min(recogniser.distance(one, view) for one in pictures for view in views) / recogniser.refusal_threshold)
+        return float(np.mean(found)) if found else 0.0
+
+    def _foreseen(self, exemplar: Exemplar) -> float:
+        """How far from the person an identity promises to be: as far as its rows, by their shares."""
+        return float(exemplar.shares @ [self._away(int(row)) for row in exemplar.rows])
 
     def _started(self) -> Search:
         request = self.request
@@ -251,11 +271,16 @@ class ExemplarCase:
         small = [(view, view.subject.at(SEARCH_SIZE), _small(view, SEARCH_SIZE)) for view in looked_at]
         # The recogniser that the bank's rows were chosen by (dlib's) is asked last: the others are harder to leave.
         order = sorted(range(len(request.recognisers)), key=lambda i: request.recognisers[i].name == self.renderer.bank.recogniser)
+        recognisers = [request.recognisers[number] for number in order]
+        bank, names = self.renderer.bank, [recogniser.name for recogniser in recognisers]
         return Search(
             self._draw,
             lambda exemplar: [self._picture(exemplar, *one) for one in small],
-            [request.recognisers[number] for number in order],
+            recognisers,
             [request.sources[number] for number in order],
+            foresee=self._foreseen if set(names) & set(bank.recognisers) else None,
+            donors=[bank.donor_embeddings(name, self._left_out) if name in bank.recognisers else () for name in names],
+            strangers=[bank.strangers.get(name, 1.0) for name in names],
             threads=torch.get_num_threads(),
             progress=request.progress,
         )

@@ -14,12 +14,14 @@ from vera.faces.recognition import Recogniser
 from vera.types import Pixels, Points, Progress
 
 CANDIDATES = 16
-"""DECISION: candidates that are drawn before any is chosen."""
+"""DECISION: candidates that are rendered before any is chosen."""
+DRAWN = 8
+"""DECISION: identities that are drawn for each one that is rendered: those that promise to be farthest from the person."""
 CHILDREN = 8
 """DECISION: candidates of each further round."""
 PARENTS = 4
 """DECISION: candidates that those of the next round are made from: the farthest from the person so far."""
-WANTED = (1.25, 1.25, 1.25, 1.2, 1.2, 1.15, *(1.12,) * 7)
+WANTED = (1.25, 1.25, 1.2, 1.2, 1.15, *(1.12,) * 8)
 """DECISION: distance to the sources, in thresholds of the recogniser, that a candidate must have by every recogniser, in each
 round: some people are hard to leave, the more so the more is kept of them."""
 FURTHER = (WANTED[-1],) * 4
@@ -71,10 +73,11 @@ class SearchCandidate:
 class Search:
     """Candidates, best first; all that is drawn and judged is drawn and judged when it is asked for.
 
-    The first recogniser judges all candidates. Those that it puts far from the sources are shown to the other recognisers, the most
-    distinctive one first: the one that lies farthest from the mean candidate. So two seeds do not end at much the same face. When no
-    candidate is far enough by all recognisers, further rounds follow, as in a genetic algorithm: each candidate of theirs takes some
-    traits of one of the best so far, and the others are drawn anew.
+    The first recogniser judges all candidates. Those that it puts far from the sources are shown to the other recognisers. Of those that
+    are far enough by all, the one that lies farthest from the bank's donors comes first: they consented to be in a bank, not to be
+    taken for a patient. Where no donors are known, it is the most distinctive one: the one that lies farthest from the mean candidate.
+    When no candidate is far enough by all recognisers, further rounds follow, as in a genetic algorithm: each candidate of theirs takes
+    some traits of one of the best so far, and the others are drawn anew.
 
     Seeds come in groups (:func:`vera.rng.seeds_up_to`). :meth:`pass_over` takes the face of an earlier seed of the group: later candidates
     must be far from it, too, until :meth:`allow_likeness`.
@@ -85,6 +88,9 @@ class Search:
         render: makes the pictures of an identity.
         recognisers: one recogniser or more, the one that is hardest to deceive first.
         sources: embeddings of the sources: for each recogniser, for each photograph, those of its views.
+        foresee: how far from the person an identity promises to be, before it is rendered; None where nothing is known.
+        donors: for each recogniser the embeddings of the bank's donors ``(M, D)``, M may be 0.
+        strangers: for each recogniser the distance that donors usually have to the next one.
         threads: candidates that are rendered at the same time; the faces that are found do not depend on it.
         progress: told of every candidate.
 
@@ -97,11 +103,15 @@ class Search:
         recognisers: Sequence[Recogniser],
         sources: Sequence[Sequence[Sequence[Embedding]]],
         *,
+        foresee: Callable[[Exemplar], float] | None = None,
+        donors: Sequence[Sequence[Embedding]] = (),
+        strangers: Sequence[float] = (),
         threads: int = 1,
         progress: Progress | None = None,
     ) -> None:
-        self.draw, self.render, self.threads, self.progress = draw, render, threads, progress
+        self.draw, self.render, self.foresee, self.threads, self.progress = draw, render, foresee, threads, progress
         self.recognisers, self.sources = list(recognisers), list(sources)
+        self.donors = list(zip(donors, strangers, strict=True)) or [((), 1.0)] * len(self.recognisers)
         self.earlier: list[SearchCandidate] = []
         self.rendered = 0
 
@@ -119,10 +129,10 @@ class Search:
         for number, wanted in enumerate(WANTED + (FURTHER if self.earlier else ())):
             asked = first + CANDIDATES + number * CHILDREN
             left += self._round(seed, number, parents, asked)
-            for candidate in _most_distinctive_first(left, self.recognisers[0]):
-                if self._far_enough(candidate, wanted):
-                    left.remove(candidate)
-                    yield candidate
+            far = [candidate for candidate in left if self._far_enough(candidate, wanted)]
+            for candidate in self._most_distinctive_first(far, left):
+                left.remove(candidate)
+                yield candidate
             parents = [candidate.exemplar for candidate in self._farthest(left)] or parents  # all may be taken
         for candidate in left:
             self._far_enough(candidate, -np.inf)
@@ -130,7 +140,10 @@ class Search:
 
     def _round(self, seed: int, number: int, parents: Sequence[Exemplar | None], asked: int) -> Iterator[SearchCandidate]:
         """The candidates of a round, rendered and judged by the first recogniser."""
-        drawn = [self.draw(seed, self.rendered + i, number, parents[i % len(parents)]) for i in range(asked - self.rendered)]
+        count, each = asked - self.rendered, DRAWN if self.foresee else 1
+        drawn = [self.draw(seed, each * self.rendered + i, number, parents[i % len(parents)]) for i in range(each * count)]
+        if self.foresee:
+            drawn = sorted(drawn, key=self.foresee, reverse=True)[:count]
         for exemplar, pictures in zip(drawn, self._pictures(drawn), strict=True):
             made = SearchCandidate(self.rendered, exemplar, pictures)
             self._judge(made, 0)
@@ -178,8 +191,20 @@ class Search:
         recogniser = self.recognisers[number]
         return float(recogniser.distance(a, b) / recogniser.refusal_threshold)
 
+    def _most_distinctive_first(self, chosen: Sequence[SearchCandidate], candidates: Sequence[SearchCandidate]) -> list[SearchCandidate]:
+        """Some of the candidates by their distance to the nearest donor, or else to the mean candidate, as the first recogniser sees it."""
+        if len(chosen) < 2:
+            return list(chosen)
+        if any(len(donors) for donors, _ in self.donors):
+            return sorted(chosen, key=lambda one: -self._beyond(one))
+        mean = np.mean([candidate.looks[0][0] for candidate in candidates], axis=0)
+        return sorted(chosen, key=lambda one: -self.recognisers[0].distance(one.looks[0][0], mean))
 
-def _most_distinctive_first(candidates: Sequence[SearchCandidate], recogniser: Recogniser) -> list[SearchCandidate]:
-    """Candidates by their distance to the mean one, as the first recogniser sees it."""
-    mean = np.mean([candidate.looks[0][0] for candidate in candidates], axis=0)
-    return sorted(candidates, key=lambda candidate: -recogniser.distance(candidate.looks[0][0], mean))
+    def _beyond(self, candidate: SearchCandidate) -> float:
+        """Distance to the nearest donor by all recognisers, in the distances that donors usually have to the next one."""
+        return min(
+            float(self.recognisers[number].distance(one, donor)) / usual
+            for number, (donors, usual) in enumerate(self.donors)
+            for one in candidate.looks[number]
+            for donor in donors
+        )

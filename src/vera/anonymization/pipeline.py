@@ -159,7 +159,13 @@ class VeraAnonymizer:
             faceless = {number: one for number, one in enumerate(looked) if not isinstance(one, Chosen)}
         with clock("verify"):
             verifier = Verifier(
-                photographs, faces, detector=self.detector, recognisers=self.recognisers, others=self.others, new_face=draws
+                photographs,
+                faces,
+                detector=self.detector,
+                recognisers=self.recognisers,
+                others=self.others,
+                seen=[one.seen if isinstance(one, Chosen) else () for one in looked],
+                new_face=draws,
             )
         doubts = _one_person(verifier, found)
         if clip and doubts[1:]:

@@ -17,7 +17,7 @@ from vera.faces.alignment import align
 from vera.faces.detection import DetectedFace, Detector
 from vera.faces.given_face import locate
 from vera.faces.parsing import Parser
-from vera.faces.turns import TurnDetector, overlap, search_turns
+from vera.faces.turns import UPRIGHT, TurnDetector, TurnedFind, overlap, search_turns
 from vera.types import AlignedFace, Mask, Photograph, Points, Semantic, Unsupported, VeraError
 
 PARSING_SIZE = 256
@@ -75,12 +75,14 @@ class Chosen:
         face: the face that is treated.
         among: number of faces that were found.
         warnings: warnings that somebody must look at.
+        seen: upright finds of the further detectors, anywhere in the photograph.
 
     """
 
     face: DetectedFace
     among: int
     warnings: tuple[str, ...]
+    seen: tuple[TurnedFind, ...]
 
 
 class SeenFaces(NamedTuple):
@@ -91,6 +93,7 @@ class SeenFaces(NamedTuple):
         weak: places that look a little like a face.
         unseen: faces that only further detectors see; they have no landmarks of their own and cannot be chosen.
         turn: quarter turns anticlockwise that would make the photograph upright; 0 for none.
+        upright: finds of the further detectors in the photograph as it is.
 
     """
 
@@ -98,6 +101,7 @@ class SeenFaces(NamedTuple):
     weak: list[DetectedFace]
     unseen: list[DetectedFace]
     turn: int
+    upright: list[TurnedFind]
 
 
 def search_faces(detector: Detector, photograph: Photograph, others: Sequence[TurnDetector] = ()) -> SeenFaces:
@@ -113,7 +117,8 @@ def search_faces(detector: Detector, photograph: Photograph, others: Sequence[Tu
     faces, weak = detector.search(photograph)
     faces, weak = confirmed(faces, weak, seen, detector.name)
     unseen = unseen_faces([*faces, *weak], seen, detector.name)
-    return SeenFaces(faces, weak, unseen, better_turn(faces, seen, detector.name, others))
+    upright = [find for find in seen if find.turn == UPRIGHT]
+    return SeenFaces(faces, weak, unseen, better_turn(faces, seen, detector.name, others), upright)
 
 
 def find_face(detector: Detector, photograph: Photograph, options: Options, others: Sequence[TurnDetector] = ()) -> Chosen:
@@ -133,13 +138,13 @@ def find_face(detector: Detector, photograph: Photograph, options: Options, othe
         VeraError: a turned face, several without a choice, no face of this number, or one that is too dark.
 
     """
-    faces, weak, unseen, turn = search_faces(detector, photograph, others)
+    faces, weak, unseen, turn, seen = search_faces(detector, photograph, others)
     if options.given is not None:
         chosen = locate(options.given, photograph, detector)
         further, doubtful = (
             [face for face in found if overlap(face.box, chosen.box) < OVERLAP] for found in ([*faces, *unseen], [*weak, *unseen])
         )
-        return _given_face(chosen, photograph, options, further, doubtful)
+        return _given_face(chosen, photograph, options, further, doubtful, seen)
     require_upright(photograph, turn)
     if not faces:
         raise Unsupported(
@@ -159,7 +164,7 @@ def find_face(detector: Detector, photograph: Photograph, options: Options, othe
         )
     chosen = faces[number - 1]
     require_usable(chosen, photograph)
-    return Chosen(chosen, among, tuple(_warnings(photograph, [*weak, *unseen])))
+    return Chosen(chosen, among, tuple(_warnings(photograph, [*weak, *unseen])), tuple(seen))
 
 
 def _warnings(photograph: Photograph, doubtful: Sequence[DetectedFace]) -> list[str]:
@@ -172,7 +177,12 @@ def _warnings(photograph: Photograph, doubtful: Sequence[DetectedFace]) -> list[
 
 
 def _given_face(
-    chosen: DetectedFace, photograph: Photograph, options: Options, further: Sequence[DetectedFace], doubtful: Sequence[DetectedFace]
+    chosen: DetectedFace,
+    photograph: Photograph,
+    options: Options,
+    further: Sequence[DetectedFace],
+    doubtful: Sequence[DetectedFace],
+    seen: Sequence[TurnedFind],
 ) -> Chosen:
     """The face that the user points out; all others that are found count as further people."""
     if further and not options.leave_others:
@@ -182,7 +192,7 @@ def _given_face(
         )
     require_usable(chosen, photograph)
     told = "the face was given (--landmarks), not found: make sure that it is replaced in the right place, and that nobody is recognisable"
-    return Chosen(chosen, 1 + len(further), (f"{photograph.name}: {told}", *_warnings(photograph, doubtful)))
+    return Chosen(chosen, 1 + len(further), (f"{photograph.name}: {told}", *_warnings(photograph, doubtful)), tuple(seen))
 
 
 def require_usable(chosen: DetectedFace, photograph: Photograph) -> None:

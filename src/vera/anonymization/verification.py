@@ -100,6 +100,7 @@ class Verifier:
         detector: detector that finds the new face in the outputs.
         recognisers: one recogniser or more; each must find the outputs different from the sources.
         others: further detectors, which look for faces anywhere in the outputs and in all quarter turns.
+        seen: what they find in each photograph as it is; None: they look.
         new_face: the outputs show a new face. Without one (a blur, a cover) no face need be found, and outputs need not match each other;
             all else is required alike, also where the source's face was.
 
@@ -113,12 +114,14 @@ class Verifier:
         detector: Detector,
         recognisers: Sequence[Recogniser],
         others: Sequence[TurnDetector] = (),
+        seen: Sequence[Sequence[TurnedFind]] | None = None,
         new_face: bool = True,
     ) -> None:
         self.new_face = new_face
         self.photographs, self.faces = list(photographs), list(faces)
         self.detector, self.recognisers, self.others = detector, list(recognisers), list(others)
-        self.seen = [search_turns(self.others, photograph, turns=(UPRIGHT,)) if face else [] for photograph, face in self._pairs()]
+        looked = (search_turns(self.others, photograph, turns=(UPRIGHT,)) if face else [] for photograph, face in self._pairs())
+        self.seen = [list(finds) for finds in (looked if seen is None else seen)]
         self.sources = [
             [embeddings(recogniser, photograph.pixels, face.landmarks, scales=(1.0,)) if face else [] for photograph, face in self._pairs()]
             for recogniser in self.recognisers

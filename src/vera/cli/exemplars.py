@@ -30,7 +30,7 @@ def exemplars(
     from vera import bundle
     from vera.cli.batch import progress_bar
     from vera.exemplars.building import QUALITY, build_bank, even_choice, read_candidates
-    from vera.exemplars.screening import far_enough, learn_heads, limits, look_at_donors
+    from vera.exemplars.screening import far_enough, learn_heads, limits, look_at_donors, with_embeddings
     from vera.faces.detection import DlibDetector
     from vera.faces.recogniser_choice import embedded_recognisers
     from vera.mosaic.people import read_people
@@ -61,6 +61,7 @@ def exemplars(
         )
     heads = learn_heads(seen, donors, recognisers[0].name)
     bank = build_bank(chosen, recogniser=recognisers[0].name, sex_head=heads.sex, age_head=heads.age)
+    bank = with_embeddings(bank, seen, recognisers)
     nearest = {name: round(min(d[name] for one, d in passed if one in chosen), 4) for name in least}
     provenance = {
         "data": source,

@@ -3,12 +3,15 @@
 A row shows a face only: skin is carried on over what surrounded it (hair, ears, neck, clothes and background of a donor), and the
 images are JPEGs inside the bundle's tensors. Rows name the people they were made of by number, so that an evaluation on these very
 people can leave out the rows that they went into.
+
+A bank may hold embeddings of its rows, and of the donors' own photographs: the search for a different face starts from the rows that
+recognisers put farthest from the person, and prefers faces that are far from every donor.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -43,6 +46,9 @@ class ExemplarBank(nn.Module):
         recogniser: name of the recogniser whose embeddings :attr:`sex_head` and :attr:`age_head` read.
         embedding: length of that recogniser's embeddings.
         quality: JPEG quality of the images, 1 to 100.
+        recognisers: names of the recognisers that rows and donors were embedded by, and the lengths of their embeddings.
+        strangers: by each recogniser, the median distance of a donor's photograph to the nearest one of another donor.
+        photographed: for each embedded photograph of a donor, the donor's name.
 
     Attributes:
         pictures: uint8, the JPEGs one after the other; ``picture_ends`` ``(rows, 2)`` says where each ends.
@@ -56,6 +62,7 @@ class ExemplarBank(nn.Module):
         made_of: ``(rows, donors_each)`` numbers in ``donors``.
         sex_head: ``(groups, embedding + 1)``: scores of the groups, linear in an embedding and 1.
         age_head: ``(embedding + 1,)``: years, linear in an embedding and 1.
+        row_embeddings_NAME: ``(rows, 2, D)`` for each recogniser, and ``donor_embeddings_NAME`` ``(photographs, D)``.
 
     """
 
@@ -72,12 +79,17 @@ class ExemplarBank(nn.Module):
         recogniser: str,
         embedding: int,
         quality: int,
+        recognisers: Mapping[str, int] | None = None,
+        strangers: Mapping[str, float] | None = None,
+        photographed: Sequence[str] = (),
     ) -> None:
         super().__init__()
         self.config: dict[str, Any] = {
             "rows": rows, "size": size, "picture_bytes": picture_bytes, "segmentation_bytes": segmentation_bytes, "donors": list(donors),
             "donors_each": donors_each, "sexes": list(sexes), "recogniser": recogniser, "embedding": embedding, "quality": quality,
+            "recognisers": dict(recognisers or {}), "strangers": dict(strangers or {}), "photographed": list(photographed),
         }  # fmt: skip
+        self.recognisers, self.strangers, self.photographed = dict(recognisers or {}), dict(strangers or {}), tuple(photographed)
         self.rows, self.size, self.donors, self.sexes, self.recogniser = rows, size, tuple(donors), tuple(sexes), recogniser
         shapes: dict[str, tuple[tuple[int, ...], torch.dtype]] = {
             "pictures": ((picture_bytes,), torch.uint8),
@@ -94,6 +106,9 @@ class ExemplarBank(nn.Module):
             "sex_head": ((len(sexes), embedding + 1), torch.float32),
             "age_head": ((embedding + 1,), torch.float32),
         }
+        for name, length in self.recognisers.items():
+            shapes[f"row_embeddings_{name}"] = ((rows, ROLES, length), torch.float32)
+            shapes[f"donor_embeddings_{name}"] = ((len(photographed), length), torch.float32)
         for name, (shape, kind) in shapes.items():
             self.register_buffer(name, torch.zeros(shape, dtype=kind))
 
@@ -118,6 +133,15 @@ class ExemplarBank(nn.Module):
         """``(rows,)``: rows that none of these people went into."""
         numbers = [number for number, name in enumerate(self.donors) if name in set(donors)]
         return np.asarray(~np.isin(self._array("made_of"), numbers).any(axis=1), dtype=np.bool_)
+
+    def row_embeddings(self, recogniser: str) -> npt.NDArray[np.float32]:
+        """``(rows, 2, D)``: the rows as a recogniser of :attr:`recognisers` sees them."""
+        return self._array(f"row_embeddings_{recogniser}")
+
+    def donor_embeddings(self, recogniser: str, leave_out: Collection[str] = ()) -> npt.NDArray[np.float32]:
+        """``(photographs, D)``: the donors' photographs as a recogniser of :attr:`recognisers` sees them, without some donors."""
+        there = np.array([name not in set(leave_out) for name in self.photographed], dtype=np.bool_)
+        return self._array(f"donor_embeddings_{recogniser}")[there]
 
     @cached_property
     def facts(self) -> dict[str, npt.NDArray[Any]]:

@@ -19,7 +19,7 @@ from vera.exemplars.layout import hairline, jawline, mouth_is_open, smile_of, ta
 from vera.exemplars.light import Light, measure_light, relit, with_shine_of
 from vera.exemplars.pose import Camera, eye_distance, fit_camera
 from vera.exemplars.region import face_region, skin_of, under_hair
-from vera.exemplars.texture import MeanLook, mixed_texture
+from vera.exemplars.texture import MeanLook, Row, mixed_texture, without_strands
 from vera.exemplars.toning import toned, toning_of
 from vera.mosaic.colour import to_lab, to_rgb
 from vera.mosaic.look import measure
@@ -178,7 +178,7 @@ class Fitter:
 
     def __init__(self, bank: ExemplarBank) -> None:
         self.bank = bank
-        self._image = lru_cache(maxsize=64)(self._decoded)
+        self._image = lru_cache(maxsize=64)(self._prepared)
         self._looks = lru_cache(maxsize=4)(self._group)
         self._small = lru_cache(maxsize=None)(self._small_look)
 
@@ -205,17 +205,14 @@ class Fitter:
         """
         points = target(frontal(self.bank, identity), subject.points, camera=subject.camera, smile=subject.smile, kept={*kept, *outlined})
         mesh = Target(points, self.bank.triangles, subject.size)
-        reduced = next((r for r in (8, 4, 2) if self.bank.size // r >= subject.size), 1)
-        rows = [int(row) for row in identity.rows]
+        smile = float(round(subject.smile)) if quick else subject.smile
         texture = mixed_texture(
-            [(self._image(row, 0, reduced), self._image(row, 1, reduced)) for row in rows],
-            [(self.bank.mesh(row, 0), self.bank.mesh(row, 1)) for row in rows],
-            self.bank.facts["tone"][identity.rows],
+            [self._row(int(row)) for row in identity.rows],
             identity.weights,
             dict(zip(PARTS, identity.parts.tolist(), strict=True)),
             mesh,
-            mean=self._mean_look(identity),
-            smile=float(round(subject.smile)) if quick else subject.smile,
+            mean=self._mean_look(identity, smile),
+            smile=smile,
             teeth=mouth_is_open(points) and Semantic.MOUTH not in kept,
         )
         labels = _labels(points, subject)
@@ -250,17 +247,27 @@ class Fitter:
         """The photograph's hair that lies over any new face."""
         return hair_edge(subject.image, subject.labels, subject.region, under_hair(subject.points, subject.size))
 
-    def _decoded(self, row: int, role: int, reduced: int) -> Floats:
-        return self.bank.image(row, role, reduced=reduced)
+    def _row(self, number: int) -> Row:
+        def picture(role: int, size: int) -> Floats:
+            return self._image(number, role, next((r for r in (8, 4, 2) if self.bank.size // r >= size), 1))
 
-    def _mean_look(self, identity: Exemplar) -> MeanLook:
-        """The mean colours of the rows of this sex that are nearest in tone."""
+        return Row(picture, (self.bank.mesh(number, 0), self.bank.mesh(number, 1)), self.bank.facts["tone"][number])
+
+    def _prepared(self, row: int, role: int, reduced: int) -> Floats:
+        """A row's picture as textures are mixed of it, ``(T, T, 3)`` CIELAB."""
+        return without_strands(to_lab(self.bank.image(row, role, reduced=reduced)), self.bank.mesh(row, role))
+
+    def _mean_look(self, identity: Exemplar, smile: float) -> MeanLook:
+        """The mean colours of the rows of this sex that are nearest in tone, with what a share of the smile needs."""
         tones = self.bank.facts["tone"]
         tone = identity.weights @ tones[identity.rows]
         group = int(self.bank.facts["sex"][identity.rows[0]])
         rows, targets = self._looks(group)
         nearest = rows[np.argsort(np.linalg.norm(tones[rows] - tone, axis=1), kind="stable")[:MEAN_ROWS]]
-        neutral, smiling = (np.mean([self._small(int(row), role) for row in nearest], axis=0) for role in range(ROLES))
+        neutral, smiling = (
+            np.mean([self._small(int(row), role) for row in nearest], axis=0) if share > 0 else None
+            for role, share in enumerate((1 - smile, smile))
+        )
         return MeanLook((neutral, smiling), (targets[0].points, targets[1].points), tones[nearest].mean(axis=0))
 
     def _group(self, sex: int) -> tuple[npt.NDArray[np.int64], list[Target]]:
@@ -274,7 +281,7 @@ class Fitter:
         bank = self.bank
         reduced = next((r for r in (8, 4, 2) if bank.size // r >= MEAN_SIZE), 1)
         target = self._looks(int(bank.facts["sex"][row]))[1][role]
-        picture = resample(self._decoded(row, role, reduced), target.way_to(bank.mesh(row, role)), margin=0)
+        picture = resample(bank.image(row, role, reduced=reduced), target.way_to(bank.mesh(row, role)), margin=0)
         return to_lab(np.asarray(picture, np.float32))
 
 

@@ -25,6 +25,8 @@ REACH = 0.024
 """DECISION: half width of the band, in units of the crop's side."""
 STEPS = ((0.047, 1e-3), (0.023, 3e-4), (0.012, 1e-4))
 """DECISION: radius (units of the side) and smoothness of each pass of the guided filter, coarse to fine."""
+FAST_RADIUS = 6
+"""DECISION: radius in pixels up to which the guided filter is computed at full size; wider ones need no more detail than that."""
 CUT = 0.08
 """DECISION: mattes below this are face and above one minus this are hair."""
 FUSION = (0.117, 0.012)
@@ -208,14 +210,35 @@ def _mean(values: Floats, radius: int) -> Floats:
 
 
 def _guided(guide: Floats, values: Floats, radius: int, smoothness: float) -> Floats:
-    """Colour guided filter: locally, values become a linear function of the guide's colours."""
+    """Colour guided filter: locally, values become a linear function of the guide's colours.
+
+    That function is found at reduced size (fast guided filter, He and Sun, 2015, arXiv 1505.00996) and applied to the guide at full size.
+    """
+    factor = max(1, radius // FAST_RADIUS)
+    height, width = values.shape
+    if factor > 1:
+        size = (max(1, width // factor), max(1, height // factor))
+        slope, offset = _linear(*(_resized(plane, size) for plane in (guide, values)), max(1, round(radius / factor)), smoothness)
+        slope, offset = (_resized(plane, (width, height), cv2.INTER_LINEAR) for plane in (slope, offset))
+    else:
+        slope, offset = _linear(guide, values, radius, smoothness)
+    return np.asarray((slope * guide).sum(-1) + offset)
+
+
+def _resized(plane: Floats, size: tuple[int, int], how: int = cv2.INTER_AREA) -> Floats:
+    """A plane at another size (width, height)."""
+    return np.asarray(cv2.resize(np.asarray(plane, np.float32), size, interpolation=how), np.float32)
+
+
+def _linear(guide: Floats, values: Floats, radius: int, smoothness: float) -> tuple[Floats, Floats]:
+    """Slope ``(h, w, 3)`` and offset ``(h, w)`` of the guided filter's linear functions, averaged over the radius."""
     centre, level = _mean(guide, radius), _mean(values, radius)
     covariance = _mean(guide * values[..., None], radius) - centre * level[..., None]
     pairs = [(i, j) for i in range(3) for j in range(i, 3)]
     products = [_mean(guide[..., i] * guide[..., j], radius) - centre[..., i] * centre[..., j] for i, j in pairs]
     slope = _solved([product + smoothness * (i == j) for product, (i, j) in zip(products, pairs, strict=True)], covariance)
     offset = level - (slope * centre).sum(-1)
-    return np.asarray((_mean(slope, radius) * guide).sum(-1) + _mean(offset, radius))
+    return _mean(slope, radius), _mean(offset, radius)
 
 
 def _solved(matrix: Sequence[npt.NDArray[np.floating]], right: Floats) -> Floats:

@@ -39,6 +39,8 @@ what stays of a photograph (hair, outline, the preserved region) makes some peop
 POOL = 32
 """DECISION: rows that identities of one person are mixed from: those whose skin is nearest to the photographs'. Rows of another complexion,
 recoloured, look grey."""
+FARTHEST = 0.5
+"""DECISION: share of a pool that identities are mixed of: the rows that recognisers put farthest from the person."""
 DEALT = 8
 """DECISION: rows of the pool that one search mixes, dealt anew for each seed: otherwise the search ends at much the same face for all."""
 NEW_ROW, NEW_TRAIT = 0.5, 0.4
@@ -109,6 +111,12 @@ class Exemplar:
     exaggeration: float
     brown_eyes: bool
 
+    @property
+    def shares(self) -> Floats:
+        """``(R,)``: share of each row in the face as a whole: the mean of its shares in colours, shapes and detail; sum 1."""
+        detail = np.bincount(self.parts, minlength=len(self.rows)) / len(self.parts)
+        return np.asarray((self.weights + self.shapes.mean(axis=0) + detail) / 3)
+
 
 def pool(
     bank: ExemplarBank, wanted: Appearance, *, search: int = 0, leave_out: Collection[str] = (), suits: Callable[[int], bool] | None = None
@@ -143,6 +151,18 @@ def pool(
     return np.asarray(order, dtype=np.int64)
 
 
+def farthest(rows: npt.NDArray[np.int64], away: npt.NDArray[np.floating]) -> npt.NDArray[np.int64]:
+    """The :data:`FARTHEST` part of a pool, in the pool's order, but no fewer than one search mixes.
+
+    Args:
+        rows: rows from :func:`pool`.
+        away: distance of each from the person.
+
+    """
+    count = max(round(FARTHEST * len(rows)), min(DEALT, len(rows)))
+    return np.asarray(rows[np.sort(np.argsort(-away, kind="stable")[:count])], dtype=np.int64)
+
+
 def deal(rows: npt.NDArray[np.int64], *, seed: int, person: str, search: int) -> npt.NDArray[np.int64]:
     """The rows of a pool that one search mixes: :data:`DEALT` of them in the pool's order, a function of (seed, person, search).
 
@@ -172,8 +192,8 @@ def draw(rows: npt.NDArray[np.int64], *, seed: int, person: str, number: int, se
     parts[PARTS.index("eyes")] = np.argmin(chosen)
     return Exemplar(
         rows=np.asarray(rows[chosen], dtype=np.int64),
-        weights=_weights(rng, LARGEST, SPREAD),
-        shapes=np.stack([_weights(rng, LARGEST_IN_SHAPES, SPREAD_OF_SHAPES) for _ in REGIONS]),
+        weights=_weights(rng, LARGEST, SPREAD, 1)[0],
+        shapes=_weights(rng, LARGEST_IN_SHAPES, SPREAD_OF_SHAPES, len(REGIONS)),
         parts=np.asarray(parts, dtype=np.int64),
         exaggeration=float(rng.uniform(*EXAGGERATION)) * (1 + FARTHER * search),
         brown_eyes=brown_eyes,
@@ -224,10 +244,9 @@ def frontal(bank: ExemplarBank, identity: Exemplar) -> Frontal:
     return Frontal(neutral, neutral + shape[1] - shape[0])
 
 
-def _weights(rng: np.random.Generator, largest: float, spread: float) -> Floats:
-    """``(MIXED,)``: Dirichlet, none above ``largest``."""
-    drawn = rng.dirichlet([spread] * MIXED)
-    excess = np.maximum(drawn - largest, 0).sum()
+def _weights(rng: np.random.Generator, largest: float, spread: float, count: int) -> Floats:
+    """``(count, MIXED)``: Dirichlet, none above ``largest``."""
+    drawn = rng.dirichlet([spread] * MIXED, count)
     capped = np.minimum(drawn, largest)
-    room = np.where(drawn < largest, largest - capped, 0)
-    return np.asarray(capped + excess * room / max(room.sum(), 1e-12))
+    excess, room = (drawn - capped).sum(axis=1, keepdims=True), largest - capped
+    return np.asarray(capped + excess * room / np.maximum(room.sum(axis=1, keepdims=True), 1e-12))

@@ -11,13 +11,15 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
+from vera.exemplars.bank import ROLES, ExemplarBank
 from vera.exemplars.building import Candidate, face_only, read_picture
 from vera.faces.detection import Detector
 from vera.faces.photograph import read_photograph
 from vera.faces.recognition import Recogniser
 from vera.mosaic.people import SourcePerson
-from vera.types import Photograph, VeraError
+from vera.types import Photograph, Pixels, Points, VeraError
 
 Vectors = npt.NDArray[np.float64]
 
@@ -94,12 +96,39 @@ def far_enough(
         image, labels, points = read_picture(candidate.folder, record)
         shown = face_only(image, labels, points)
         for recogniser in recognisers:
-            vector = recogniser.embed(shown, points[:68] * len(shown) - 0.5)
+            vector = _as_seen(recogniser, shown, points)
             distance = min(recogniser.distance(vector, other) for other in donors.embeddings[recogniser.name])
             if distance < least[recogniser.name]:
                 return None
             nearest[recogniser.name] = min(nearest[recogniser.name], distance)
     return nearest
+
+
+def with_embeddings(bank: ExemplarBank, donors: Donors, recognisers: Sequence[Recogniser]) -> ExemplarBank:
+    """A bank that also holds what recognisers see in its rows and in the donors' photographs.
+
+    Args:
+        bank: the bank, from :func:`vera.exemplars.building.build_bank`.
+        donors: embeddings of the donors' photographs by these recognisers.
+        recognisers: the recognisers.
+
+    """
+    found: dict[str, Vectors] = {}
+    for recogniser in recognisers:
+        seen = [
+            [_as_seen(recogniser, bank.image(row, role).round().astype(np.uint8), bank.mesh(row, role)) for role in range(ROLES)]
+            for row in range(bank.rows)
+        ]
+        found[f"row_embeddings_{recogniser.name}"] = np.array(seen)
+        found[f"donor_embeddings_{recogniser.name}"] = donors.embeddings[recogniser.name]
+    more = {
+        "recognisers": {one.name: donors.embeddings[one.name].shape[1] for one in recognisers},
+        "strangers": {one.name: round(float(np.median(donors.nearest_strangers(one))), 4) for one in recognisers},
+        "photographed": donors.owners,
+    }
+    made = ExemplarBank(**(bank.config | more))
+    made.load_state_dict(bank.state_dict() | {name: torch.from_numpy(values.astype(np.float32)) for name, values in found.items()})
+    return made
 
 
 @dataclass(frozen=True)
@@ -156,6 +185,11 @@ def _ridge(inputs: Vectors, outputs: Vectors) -> Vectors:
     penalty = RIDGE * np.eye(inputs.shape[1])
     penalty[-1, -1] = 0
     return np.asarray(np.linalg.solve(inputs.T @ inputs + penalty, inputs.T @ outputs))
+
+
+def _as_seen(recogniser: Recogniser, face: Pixels, points: Points) -> Vectors:
+    """Embedding of a face that fills its picture, with its mesh in units of the side."""
+    return np.asarray(recogniser.embed(face, points[:68] * len(face) - 0.5))
 
 
 def _embed(photograph: Photograph, detector: Detector, recognisers: Sequence[Recogniser]) -> list[Any] | None:

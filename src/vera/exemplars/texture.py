@@ -8,7 +8,7 @@ mixtures of mixtures look alike.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from vera.mosaic.colour import recoloured, to_lab, to_rgb
 from vera.mosaic.textures import ZONES, Skin, averaged, broad, detailed, with_openings, zone
-from vera.mosaic.warping import Target, resample, softened
+from vera.mosaic.warping import Target, blurred, resample, softened
 from vera.types import Points
 
 Floats = npt.NDArray[np.float32]
@@ -33,6 +33,8 @@ CONTRAST = (1.6, 1.2, 1.2)
 MOST = 25.0
 """CIELAB units that a deviation levels off at: shine and shadow must not be driven to white and black."""
 
+COARSE = 128
+"""DECISION: side in pixels at which broad colours are computed where the target is at least twice as large."""
 STRAND = 0.012
 """Width, in units of the crop, up to which something dark on the forehead is a hair of the row."""
 STRAND_DARKER = (3.0, 7.0)
@@ -46,29 +48,53 @@ class MeanLook:
     """Mean colours of rows of like complexion, on their mean mesh.
 
     Attributes:
-        images: neutral and smiling, ``(T, T, 3)`` CIELAB each.
+        images: neutral and smiling, ``(T, T, 3)`` CIELAB each; None for one that has no share.
         meshes: neutral and smiling, ``(105, 2)`` each.
         tone: ``(3,)`` CIELAB of the skin.
 
     """
 
-    images: tuple[Floats, Floats]
+    images: tuple[Floats | None, Floats | None]
     meshes: tuple[Points, Points]
     tone: npt.NDArray[np.floating]
 
     def on(self, target: Target, *, smile: float, tone: npt.NDArray[np.floating]) -> Floats:
         """``(S, S, 3)`` CIELAB: the mean face on another mesh, with this share of its smile, in another skin's tone."""
-        neutral, smiling = (
-            np.asarray(resample(image, target.way_to(mesh), margin=0), np.float32)
-            for image, mesh in zip(self.images, self.meshes, strict=True)
-        )
-        return recoloured((1 - smile) * neutral + smile * smiling, self.tone, tone)
+        shares = (1 - smile, smile)
+        shown = [
+            np.float32(share) * np.asarray(resample(image, target.way_to(mesh), margin=0), np.float32)
+            for image, mesh, share in zip(self.images, self.meshes, shares, strict=True)
+            if share > 0 and image is not None
+        ]
+        return recoloured(np.sum(shown, axis=0), self.tone, tone)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the bank, as textures are mixed of it.
+
+    Attributes:
+        picture: its picture in a role (0 neutral, 1 smiling) for a target of so many pixels a side: ``(T, T, 3)`` CIELAB, from
+            :func:`without_strands`, T at least that side where the bank has as many.
+        meshes: neutral and smiling, ``(105, 2)`` each.
+        tone: ``(3,)`` CIELAB of its skin.
+
+    """
+
+    picture: Callable[[int, int], Floats]
+    meshes: tuple[Points, Points]
+    tone: npt.NDArray[np.floating]
+
+    def on(self, target: Target, role: int, wanted: npt.NDArray[np.floating]) -> Skin:
+        """The row on a mesh, in another skin's tone."""
+        way = target.way_to(self.meshes[role])
+        lab = np.asarray(resample(self.picture(role, target.size), way, margin=0), dtype=np.float32)
+        own = lab * np.array([np.clip(wanted[0] / max(float(self.tone[0]), 1.0), *WHITES), 1, 1], np.float32)
+        return Skin(to_rgb(recoloured(lab, self.tone, wanted)), own, None)
 
 
 def mixed_texture(
-    images: Sequence[tuple[Floats, Floats]],
-    points: Sequence[tuple[Points, Points]],
-    tones: npt.NDArray[np.floating],
+    rows: Sequence[Row],
     weights: npt.NDArray[np.float64],
     parts: Mapping[str, int],
     target: Target,
@@ -80,9 +106,7 @@ def mixed_texture(
     """Mix rows of the bank on a mesh.
 
     Args:
-        images: neutral and smiling of each row, ``(T, T, 3)`` RGB, 0 to 255, of the crop.
-        points: their meshes, ``(105, 2)`` each.
-        tones: ``(rows, 3)`` CIELAB of their skins.
+        rows: rows of the bank.
         weights: ``(rows,)`` shares in the broad colours, sum 1.
         parts: feature to row: whose detail it takes; see :data:`vera.mosaic.partners.PARTS`.
         target: the mesh of the new face.
@@ -94,28 +118,29 @@ def mixed_texture(
         ``(S, S, 3)`` RGB, 0 to 255, about.
 
     """
-    wanted = np.asarray(weights @ tones)
-    near = int(smile > 0.5)
-    sharp, faded = [], []
-    for pair, meshes, tone in zip(images, points, tones, strict=True):
-        sharp.append(_skin(_warped(pair[near], meshes[near], target), tone, wanted))
-        if smile in (0.0, 1.0):
-            faded.append(sharp[-1])
-        else:
-            share = smile if near == 0 else 1 - smile
-            other = _skin(_warped(pair[1 - near], meshes[1 - near], target), tone, wanted)
-            faded.append(Skin((1 - share) * sharp[-1].image + share * other.image, sharp[-1].plain, sharp[-1].valid))
-    scale = target.size / 256
-    plain = averaged(sharp, weights, scale)
-    mixture = plain if smile in (0.0, 1.0) else averaged(faded, weights, scale)
+    wanted = np.asarray(weights @ np.array([row.tone for row in rows]))
+    near, scale = int(smile > 0.5), target.size / 256
+    sharp = [row.on(target, near, wanted) for row in rows]
+    # Broad colours have no more detail than a small picture.
+    coarse = target if target.size < 2 * COARSE else Target(target.points, target.triangles, COARSE)
+    faded = sharp if coarse is target and smile == near else [_faded(row, coarse, smile, wanted) for row in rows]
+    low = _broad_colours(averaged(faded, weights, coarse.size / 256), faded, parts, coarse)
+    low = _with_contrast(low, mean.on(coarse, smile=smile, tone=wanted), coarse.size / 256)
+    if coarse is not target:
+        low = np.asarray(cv2.resize(low, (target.size, target.size), interpolation=cv2.INTER_CUBIC), np.float32)
     # Detail is what the nearer images show beyond their own broad colours, else the cross-fade would count as detail.
-    low = _with_contrast(_broad_colours(mixture, faded, parts, target), mean.on(target, smile=smile, tone=wanted), scale)
+    plain = averaged(sharp, weights, scale)
     face = low + detailed(plain, sharp, parts, target) - broad(plain, scale)
-    mouth = sharp[parts["mouth"]]
-    if teeth and near == 0:
-        row = parts["mouth"]
-        mouth = _skin(_warped(images[row][1], points[row][1], target), tones[row], wanted)
+    row = parts["mouth"]
+    mouth = rows[row].on(target, 1, wanted) if teeth and near == 0 else sharp[row]
     return with_openings(face, [sharp[parts["eyes"]], mouth], {"eyes": 0, "mouth": 1}, target, resting=not teeth)
+
+
+def _faded(row: Row, target: Target, smile: float, wanted: npt.NDArray[np.floating]) -> Skin:
+    """A row between its neutral and its smiling picture."""
+    shown = [(share, row.on(target, role, wanted)) for role, share in enumerate((1 - smile, smile)) if share > 0]
+    image = np.sum([np.float32(share) * skin.image for share, skin in shown], axis=0)
+    return Skin(np.asarray(image, np.float32), shown[0][1].own, None)
 
 
 def _broad_colours(mixture: Floats, skins: list[Skin], parts: Mapping[str, int], target: Target) -> Floats:
@@ -141,25 +166,22 @@ def _with_contrast(lab: Floats, mean: Floats, scale: float) -> Floats:
     return to_rgb(np.asarray(lab + (np.array(CONTRAST, np.float32) - 1) * deviation, np.float32))
 
 
-def _warped(image: Floats, mesh: Points, target: Target) -> Floats:
-    lab = to_lab(np.asarray(resample(image, target.way_to(mesh), margin=0), dtype=np.float32))
-    return _without_strands(lab, target)
+def without_strands(lab: Floats, points: Points) -> Floats:
+    """A row without the thin dark hairs that hang into its forehead: they end nowhere under another person's hair.
 
+    Args:
+        lab: ``(T, T, 3)`` CIELAB, the row's picture.
+        points: its mesh, ``(105, 2)`` in units of the side.
 
-def _without_strands(lab: Floats, target: Target) -> Floats:
-    """A row without the thin dark hairs that hang into its forehead: they end nowhere under another person's hair."""
-    width = 2 * round(STRAND * target.size / 2) + 1
-    closed = cv2.morphologyEx(lab[..., 0], cv2.MORPH_CLOSE, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width + 2, width + 2)))
-    rows = np.mgrid[: target.size, : target.size][0] / target.size
-    above = np.clip((target.points[17:27, 1].min() - ABOVE_BROWS[0] - rows) / ABOVE_BROWS[1], 0, 1)
+    """
+    size = len(lab)
+    width = 2 * round(STRAND * size / 2) + 1
+    brows = points[17:27, 1].min() - ABOVE_BROWS[0]
+    forehead = lab[: max(1, round((brows + ABOVE_BROWS[1]) * size))]  # all of it, and some of what is below
+    closed = cv2.morphologyEx(forehead[..., 0], cv2.MORPH_CLOSE, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width + 2, width + 2)))
+    above = np.clip((brows - np.arange(len(forehead))[:, None] / size) / ABOVE_BROWS[1], 0, 1)
     least, full = STRAND_DARKER
-    share = above * np.clip((closed - lab[..., 0] - least) / (full - least), 0, 1)
+    share = above * np.clip((closed - forehead[..., 0] - least) / (full - least), 0, 1)
     share = cv2.dilate(share.astype(np.float32), np.ones((3, 3), np.uint8))[..., None]
-    around = cv2.GaussianBlur(np.dstack([closed, lab[..., 1:]]), (0, 0), STRAND * target.size)
-    return np.asarray(share * around + (1 - share) * lab, np.float32)
-
-
-def _skin(lab: Floats, tone: npt.NDArray[np.floating], wanted: npt.NDArray[np.floating]) -> Skin:
-    """A row in the mixture's tone, and only in its lightness (for the whites of eyes and teeth)."""
-    plain = lab * np.array([np.clip(wanted[0] / max(float(tone[0]), 1.0), *WHITES), 1, 1], np.float32)
-    return Skin(to_rgb(recoloured(lab, tone, wanted)), to_rgb(plain), np.ones(lab.shape[:2], np.float32))
+    around = blurred(np.dstack([closed, forehead[..., 1:]]), STRAND * size)
+    return np.concatenate([share * around + (1 - share) * forehead, lab[len(forehead) :]]).astype(np.float32)

@@ -21,7 +21,8 @@ def toning_of(lab: Floats) -> Floats | None:
         ``(3, 2)``: the colours a* and b* as polynomials of the lightness over 100, constant term first.
 
     """
-    lightness, colours = lab[..., 0].ravel(), lab[..., 1:].reshape(-1, 2)
+    looked_at = lab[::2, ::2]  # a quarter of the pixels says as much
+    lightness, colours = looked_at[..., 0].ravel(), looked_at[..., 1:].reshape(-1, 2)
     powers = _powers(lightness)
     toning = np.linalg.lstsq(powers, colours, rcond=None)[0]
     away = np.abs(colours - powers @ toning).max(axis=1)

@@ -74,7 +74,7 @@ def portrait(bank: Bank, recipe: Recipe, role: int, size: int) -> Portrait:
 def _skin(lab: Floats, tone: npt.NDArray[np.floating], wanted: npt.NDArray[np.floating], okay: Floats) -> Skin:
     """One person in the donor's tone, and only in its lightness."""
     plain = lab * np.array([np.clip(wanted[0] / max(tone[0], 1), *WHITES), 1, 1], np.float32)
-    return Skin(to_rgb(recoloured(lab, tone, wanted)), to_rgb(plain), okay)
+    return Skin(to_rgb(recoloured(lab, tone, wanted)), plain, okay)
 
 
 def _everybody(bank: Bank, recipe: Recipe, role: int, mesh: Target) -> list[tuple[Floats, Labels]]:

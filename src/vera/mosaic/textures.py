@@ -11,10 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from vera.faces.landmarks import scaled
+from vera.mosaic.colour import to_rgb
 from vera.mosaic.look import OPEN
 from vera.mosaic.points import BROWS, EYES, LIPS, OPENING, OUTLINE
 from vera.mosaic.pyramid import collapse, fine_shares, laplacian, octaves_of
-from vera.mosaic.warping import Floats, Target, eroded, softened
+from vera.mosaic.warping import Floats, Target, blurred, eroded, softened
 from vera.types import Mask, Points
 
 BROAD = 6.0
@@ -35,14 +36,19 @@ class Skin:
 
     Attributes:
         image: ``(S, S, 3)`` RGB, 0 to 255.
-        plain: the same with its own hue: for teeth and the white of the eyes.
-        valid: ``(S, S)`` in [0, 1]: where it shows its face.
+        own: ``(S, S, 3)`` CIELAB: the same with its own hue, for teeth and the white of the eyes.
+        valid: ``(S, S)`` in [0, 1]: where it shows its face; None: everywhere.
 
     """
 
     image: Floats
-    plain: Floats
-    valid: Floats
+    own: Floats
+    valid: Floats | None
+
+    @cached_property
+    def plain(self) -> Floats:
+        """The image with its own hue, ``(S, S, 3)`` RGB, 0 to 255."""
+        return to_rgb(self.own)
 
     @cached_property
     def low(self) -> Floats:
@@ -52,9 +58,14 @@ class Skin:
 
 def averaged(skins: list[Skin], weights: npt.NDArray[np.float64], scale: float) -> Floats:
     """Weighted mean of faces, without what hides somebody's skin."""
-    shares = np.stack([weight * skin.valid.clip(0, 1) for weight, skin in zip(weights, skins, strict=True)])
+    valids = [skin.valid for skin in skins if skin.valid is not None]
+    if not valids:
+        return np.asarray(sum(np.float32(weight) * skin.image for weight, skin in zip(weights, skins, strict=True)), dtype=np.float32)
+    if len(valids) < len(skins):
+        raise ValueError("of all faces it must be known where they are seen, or of none")
+    shares = np.stack([weight * valid.clip(0, 1) for weight, valid in zip(weights, valids, strict=True)])
     soft = np.stack([cv2.GaussianBlur(share.astype(np.float32), (0, 0), 3 * scale) for share in shares])
-    soft = soft * np.stack([skin.valid for skin in skins]) + 1e-4 * weights[:, None, None].astype(np.float32)
+    soft = soft * np.stack(valids) + 1e-4 * weights[:, None, None].astype(np.float32)
     soft = (soft / soft.sum(0))[..., None]
     return np.asarray((soft * np.stack([skin.image for skin in skins])).sum(0), dtype=np.float32)
 
@@ -67,6 +78,8 @@ def detailed(average: Floats, skins: list[Skin], parts: Mapping[str, int], targe
     @cache
     def detail(position: int) -> Floats:
         skin = skins[position]
+        if skin.valid is None:
+            return skin.image - skin.low
         sure = softened(eroded(skin.valid > 0.5, max(1, round(2 * scale))), 2 * scale)
         return sure * (skin.image - skin.low) + (1 - sure) * (average - low)
 
@@ -139,4 +152,4 @@ def zone(target: Target, points: list[int], grow: float) -> Mask:
 
 def broad(image: Floats, scale: float) -> Floats:
     """Low-pass part of an image: all but its fine detail."""
-    return np.asarray(cv2.GaussianBlur(image, (0, 0), BROAD * scale), dtype=np.float32)
+    return blurred(image, BROAD * scale)

@@ -15,6 +15,11 @@ from vera.types import Points
 Floats = npt.NDArray[np.float32]
 Triangles = npt.NDArray[np.int32]
 """``(T, 3)`` numbers of points."""
+WHOLE = 256
+"""DECISION: side in pixels from which a warp is computed for every second pixel, and interpolated."""
+NARROW = 3.0
+"""DECISION: Gaussian width in pixels that is computed as it is; wider ones are computed at half the size, a quarter, and so on: what
+they leave has no finer detail (away from the border, 8-bit images differ by less than one level)."""
 
 
 def triangulate(points: Points) -> Triangles:
@@ -34,10 +39,12 @@ class Target:
 
     def __init__(self, points: Points, triangles: Triangles, size: int) -> None:
         self.points, self.triangles, self.size = points, triangles, size
-        places = points * size - 0.5
-        number = np.zeros((size, size), np.int32)
-        for n, corners in enumerate(triangles):
-            cv2.fillConvexPoly(number, np.round(places[corners]).astype(np.int32), n)
+        # The way is linear within each triangle: a quarter of the pixels says all but the kinks at their edges.
+        self._side = size if size < WHOLE else -(-size // 2)
+        places = points * self._side - 0.5
+        number = np.zeros((self._side, self._side), np.int32)
+        for n, corners in enumerate(np.round(places).astype(np.int32)[triangles]):
+            cv2.fillConvexPoly(number, corners, n)
         corners = np.ones((len(triangles), 3, 3))
         corners[:, :2] = places[triangles].transpose(0, 2, 1)
         self._number, self._inverse = number, np.linalg.inv(corners + 1e-9 * np.eye(3))
@@ -45,8 +52,11 @@ class Target:
     def way_to(self, points: Points) -> Floats:
         """Sampling map into a source with these points: ``(S, S, 2)`` in units of the source's crop."""
         maps = (points[self.triangles].transpose(0, 2, 1) @ self._inverse).astype(np.float32)[self._number]
-        rows, columns = np.mgrid[: self.size, : self.size].astype(np.float32)[..., None]
-        return np.asarray(maps[..., 0] * columns + maps[..., 1] * rows + maps[..., 2], dtype=np.float32)
+        rows, columns = np.mgrid[: self._side, : self._side].astype(np.float32)[..., None]
+        way = np.asarray(maps[..., 0] * columns + maps[..., 1] * rows + maps[..., 2], dtype=np.float32)
+        if self._side == self.size:
+            return way
+        return np.asarray(cv2.resize(way, (self.size, self.size), interpolation=cv2.INTER_LINEAR), dtype=np.float32)
 
     def polygon(self, points: Points) -> npt.NDArray[np.bool_]:
         """``(S, S)``: inside a polygon, in units of the crop."""
@@ -77,9 +87,30 @@ def filled(polygon: Points, side: int) -> npt.NDArray[np.bool_]:
     return canvas.astype(np.bool_)
 
 
+def blurred(image: Floats, sigma: float) -> Floats:
+    """An image after a Gaussian of a width in pixels, at reduced size where it is wide (:data:`NARROW`).
+
+    Args:
+        image: ``(H, W)`` or ``(H, W, C)`` float32.
+        sigma: standard deviation of the Gaussian, above 0.
+
+    """
+    factor = 1
+    while sigma / (2 * factor) >= NARROW:
+        factor *= 2
+    height, width = image.shape[:2]
+    if factor == 1 or min(height, width) < 2 * factor:
+        return np.asarray(cv2.GaussianBlur(image, (0, 0), sigma), dtype=np.float32)
+    small = cv2.resize(image, (-(-width // factor), -(-height // factor)), interpolation=cv2.INTER_AREA)
+    # Averages over squares and the linear interpolation back are Gaussians, too, nearly: their variances count.
+    rest = np.sqrt(sigma**2 - (factor**2 - 1) / 12 - (factor**2 - 1) / 6) / factor
+    small = cv2.GaussianBlur(small, (0, 0), rest, borderType=cv2.BORDER_REFLECT)
+    return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR), dtype=np.float32)
+
+
 def softened(mask: npt.NDArray[Any], sigma: float) -> Floats:
     """``(S, S, 1)``: a mask with a Gaussian edge."""
-    return np.asarray(cv2.GaussianBlur(mask.astype(np.float32), (0, 0), max(sigma, 0.3))[..., None], dtype=np.float32)
+    return blurred(mask.astype(np.float32), max(sigma, 0.3))[..., None]
 
 
 def eroded(mask: npt.NDArray[Any], radius: int) -> npt.NDArray[np.bool_]:

@@ -6,7 +6,7 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from vera.anonymization.exemplar_search import CANDIDATES, CHILDREN, FURTHER, LEAST, PARENTS, WANTED, Search
+from vera.anonymization.exemplar_search import CANDIDATES, CHILDREN, DRAWN, FURTHER, LEAST, PARENTS, WANTED, Search
 from vera.types import VeraError
 
 
@@ -46,6 +46,39 @@ def test_the_most_distinctive_of_those_far_enough_comes_first():
     found = list(islice(search(quick, slow).candidates(0), 3))
     assert [candidate.number for candidate in found] == [CANDIDATES - 1, CANDIDATES - 2, CANDIDATES - 3]
     assert (quick.shown, slow.shown) == (CANDIDATES, 3)  # the slow one is not asked about the others
+
+
+def test_those_that_promise_to_be_far_are_rendered():
+    """Identities are their numbers; which ones are promising is not how far they are."""
+    rendered = []
+
+    def render(number):
+        rendered.append(number)
+        return [(np.int64(number), None)]
+
+    one = Search(lambda seed, number, *_: number, render, [Scores(lambda number: 9.0)], [[[np.array([0.0])]]], foresee=lambda n: n % 50)
+    next(one.candidates(0))
+    assert len(rendered) == CANDIDATES
+    left_out = set(range(DRAWN * CANDIDATES)) - set(rendered)
+    assert min(number % 50 for number in rendered) >= max(number % 50 for number in left_out)
+
+
+def test_the_one_farthest_from_every_donor_comes_first():
+    """Of those that are far enough from the person; by the recogniser that sees a donor nearest, in the donors' own distances."""
+    donors = ([np.array([2.0]), np.array([5.0])], [np.array([1.4])])
+    one = Search(
+        lambda seed, number, *_: number,
+        lambda number: [(np.int64(number), None)],
+        [Scores({0: 2.1, 1: 3.4, 2: 5.2, 3: 1.0}.get), Scores(lambda number: 9.0 if number == 1 else 1.5 + number)],
+        [[[np.array([0.0])]]] * 2,
+        donors=donors,
+        strangers=(1.0, 10.0),
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("vera.anonymization.exemplar_search.CANDIDATES", 4)
+        found = list(islice(one.candidates(0), 3))
+    # candidate 1: min(1.4, 7.6 / 10); candidate 2: min(0.2, 2.1 / 10); candidate 0: min(0.1, 0.1 / 10)
+    assert [candidate.number for candidate in found] == [1, 2, 0]
 
 
 def test_threads_change_nothing_but_the_time():

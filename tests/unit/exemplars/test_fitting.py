@@ -9,13 +9,13 @@ from tests.reference.drawn_bank import SIZE, drawn_face
 from vera import bundle
 from vera.exemplars.eyes import kept_iris, whites_of, with_brown_irises, with_whites
 from vera.exemplars.fitting import Fitter, mean_hair, observe
-from vera.exemplars.identity import Appearance, deal, descendant, draw, pool
+from vera.exemplars.identity import Appearance, deal, descendant, draw, farthest, pool
 from vera.exemplars.layout import INNER_LIPS, MOUTH, Frontal, mouth_is_open, opening_of, target
 from vera.exemplars.light import measure_light, relit
 from vera.exemplars.pose import eye_distance, fit_camera
 from vera.mosaic.colour import to_lab, to_rgb
 from vera.mosaic.partners import PARTS
-from vera.mosaic.points import EYES, extend
+from vera.mosaic.points import EYES, REGIONS, extend
 from vera.types import Semantic, VeraError
 
 
@@ -146,6 +146,23 @@ def test_seeds_that_follow_one_another_share_no_row_until_the_pool_is_used_up():
     hands = [set(deal(np.arange(28), seed=seed, person="p", search=0).tolist()) for seed in range(4)]
     assert len(hands[0] | hands[1] | hands[2]) == 24
     assert hands[3] not in hands[:3]
+
+
+def test_a_pool_is_halved_by_distance_and_keeps_its_order():
+    rows, away = np.array([7, 3, 9, 1, 5, 8, 2, 6, 4, 0] * 2) + np.repeat([0, 10], 10), np.arange(20.0) % 7
+    kept = farthest(rows, away)
+    assert len(kept) == 10
+    assert away[np.isin(rows, kept)].min() >= away[~np.isin(rows, kept)].max()
+    np.testing.assert_array_equal(kept, rows[np.isin(rows, kept)])
+    np.testing.assert_array_equal(farthest(rows[:9], np.where(np.arange(9) == 4, 0, 1)), np.delete(rows[:9], 4))  # as many as a search mixes
+    np.testing.assert_array_equal(farthest(rows[:4], away[:4]), rows[:4])
+
+
+def test_the_shares_of_rows_add_up_and_follow_what_is_taken_from_them():
+    identity = draw(np.arange(9), seed=0, person="p", number=0)
+    assert identity.shares.sum() == pytest.approx(1)
+    one = replace(identity, weights=np.eye(3)[1], shapes=np.tile(np.eye(3)[1], (len(REGIONS), 1)), parts=np.full(len(PARTS), 1))
+    np.testing.assert_allclose(one.shares, [0, 1, 0], atol=1e-12)
 
 
 def test_a_descendant_has_traits_of_its_parent_and_of_another_and_no_other_eyes():

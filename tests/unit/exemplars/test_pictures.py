@@ -8,7 +8,7 @@ from tests.reference.drawn_bank import SIZE, drawn_face
 from vera.exemplars.hair import LEAST_HAIR, LITTLE_HAIR, hair_edge, with_hairline
 from vera.exemplars.light import COLOURED, MOST_GLOSS, SHINE_ROOM, Light, measure_light, relit, with_shine_of
 from vera.exemplars.region import face_region, under_hair
-from vera.exemplars.texture import CONTRAST, MeanLook, _without_strands, mixed_texture
+from vera.exemplars.texture import COARSE, CONTRAST, MeanLook, Row, mixed_texture, without_strands
 from vera.mosaic.colour import to_lab, to_rgb
 from vera.mosaic.partners import PARTS
 from vera.mosaic.points import extend
@@ -196,33 +196,34 @@ def test_without_hair_there_is_no_edge():
     assert not alpha.any()
 
 
-@pytest.mark.parametrize("smile", [0.0, 0.3])
-def test_a_mixture_of_equal_rows_is_that_row(bank, smile):
-    row = (bank.image(0, 0), bank.image(0, 0))
-    own = (bank.mesh(0, 0), bank.mesh(0, 0))
-    picture = to_lab(row[0])
-    mean = MeanLook((picture, picture), own, bank.facts["tone"][0])
+@pytest.mark.parametrize(("smile", "size"), [(0.0, SIZE), (0.3, SIZE), (0.3, 2 * SIZE)])
+def test_a_mixture_of_equal_rows_is_that_row(bank, smile, size):
+    """Also where broad colours are computed in a smaller picture."""
+    assert (size >= 2 * COARSE) == (size > SIZE)
+    own, picture = (bank.mesh(0, 0), bank.mesh(0, 0)), to_lab(bank.image(0, 0))
+    tone = bank.facts["tone"][0]
     mixed = mixed_texture(
-        [row] * 3, [own] * 3, np.tile(bank.facts["tone"][0], (3, 1)), np.array([0.5, 0.3, 0.2]),
-        {part: number % 3 for number, part in enumerate(PARTS)}, Target(own[0], bank.triangles, bank.size),
-        mean=mean, smile=smile, teeth=False,
+        [Row(lambda role, size: picture, own, tone)] * 3, np.array([0.5, 0.3, 0.2]),
+        {part: number % 3 for number, part in enumerate(PARTS)}, Target(own[0], bank.triangles, size),
+        mean=MeanLook((picture, picture), own, tone), smile=smile, teeth=False,
     )  # fmt: skip
+    mixed = cv2.resize(mixed, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
     inside = np.zeros((SIZE, SIZE), dtype=bool)
     inside[SIZE // 3 : 2 * SIZE // 3, SIZE // 3 : 2 * SIZE // 3] = True
-    difference = np.abs(mixed - row[0])[inside]
+    difference = np.abs(mixed - bank.image(0, 0))[inside]
     assert np.median(difference) < 1
     assert np.percentile(difference, 95) < 6
 
 
 def test_the_distance_to_the_mean_face_grows(bank):
-    row, own, tone = (bank.image(0, 0), bank.image(0, 0)), (bank.mesh(0, 0), bank.mesh(0, 0)), bank.facts["tone"][0]
+    own, tone, known = (bank.mesh(0, 0), bank.mesh(0, 0)), bank.facts["tone"][0], to_lab(bank.image(0, 0))
     target = Target(own[0], bank.triangles, bank.size)
     mixed = [
         mixed_texture(
-            [row] * 3, [own] * 3, np.tile(tone, (3, 1)), np.array([0.5, 0.3, 0.2]), dict.fromkeys(PARTS, 0), target,
+            [Row(lambda role, size: known, own, tone)] * 3, np.array([0.5, 0.3, 0.2]), dict.fromkeys(PARTS, 0), target,
             mean=MeanLook((picture, picture), own, tone), smile=0.0, teeth=False,
         )
-        for picture in (to_lab(row[0]), to_lab(row[0]) - np.array([4, 0, 0], np.float32))
+        for picture in (known, known - np.array([4, 0, 0], np.float32))
     ]  # fmt: skip
     inside = slice(SIZE // 3, 2 * SIZE // 3)
     lightness = [float(np.median(to_lab(one)[inside, inside, 0])) for one in mixed]
@@ -230,12 +231,12 @@ def test_the_distance_to_the_mean_face_grows(bank):
 
 
 def test_hairs_on_the_forehead_go_and_brows_stay(bank):
-    target = Target(bank.mesh(0, 0), bank.triangles, 256)
+    points = bank.mesh(0, 0)
     lab = np.full((256, 256, 3), (65.0, 10, 15), np.float32)
-    height = int(target.points[17:27, 1].min() * 256)
+    height = int(points[17:27, 1].min() * 256)
     lab[: height - 20, 120:122] = 35, 5, 8  # a hair
     lab[height : height + 2, 90:160] = 35, 5, 8  # a brow
-    cleaned = _without_strands(lab, target)
+    cleaned = without_strands(lab, points)
     assert np.abs(cleaned[20 : height - 25] - (65, 10, 15)).max() < 4
     np.testing.assert_array_equal(cleaned[height - 2 :], lab[height - 2 :])
     assert to_rgb(cleaned).min() >= 0

@@ -4,11 +4,14 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from tests.reference.drawn_bank import candidates, drawn_face
 
+from vera import bundle
+from vera.exemplars.bank import ExemplarBank
 from vera.exemplars.building import beard_of, eyes_of, face_only, read_picture
-from vera.exemplars.screening import Donors, far_enough, look_at_donors
+from vera.exemplars.screening import Donors, far_enough, look_at_donors, with_embeddings
 from vera.mosaic.colour import to_lab
 from vera.mosaic.people import SourcePerson
 from vera.mosaic.points import EYES, extend
@@ -112,3 +115,18 @@ def test_the_surround_of_a_row_has_the_colour_of_skin_and_none_of_the_hair(candi
     assert np.abs(made[eyes].astype(int) - image[eyes]).mean() < 4
     hair = labels == Semantic.HAIR
     assert made[hair].mean() > image[hair].mean() + 60
+
+
+def test_a_bank_holds_what_a_recogniser_sees_in_its_rows_and_in_the_donors(bank, tmp_path):
+    donors = Donors(["d00", "d00", "x"], {"grid": np.array([np.full(192, value) for value in (10.0, 20.0, 40.0)])})
+    made = with_embeddings(bank, donors, [Recogniser()])
+    bundle.save(tmp_path / "b", made, provenance={}, licence="CC0-1.0", card="A drawn bank.", dtype=torch.float32)
+    again = bundle.load(tmp_path / "b", kind=ExemplarBank)
+    assert again.recognisers == {"grid": 192}
+    seen = Recogniser().embed(again.image(3, 1).round().astype(np.uint8), None)
+    np.testing.assert_allclose(again.row_embeddings("grid")[3, 1], seen, rtol=1e-5)
+    assert again.donor_embeddings("grid")[:, 0].tolist() == [10, 20, 40]
+    assert again.donor_embeddings("grid", ["d00"])[:, 0].tolist() == [40]
+    # of each photograph to the nearest one of another donor: 30, 20 and 20 in each of the 192 numbers
+    assert again.strangers["grid"] == pytest.approx(20 * 192**0.5, abs=1e-3)
+    assert bank.recognisers == {}

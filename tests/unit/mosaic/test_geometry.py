@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import cv2
 import numpy as np
 import pytest
 from tests.reference.drawn_portraits import landmarks
@@ -10,7 +11,7 @@ from vera.data.procedural import draw_attributes
 from vera.mosaic.points import INNER, MARGIN, REGIONS, extend, mirrored
 from vera.mosaic.pyramid import collapse, fine_shares, join, laplacian
 from vera.mosaic.shapes import mixed
-from vera.mosaic.warping import Target, resample, triangulate
+from vera.mosaic.warping import NARROW, WHOLE, Target, blurred, resample, triangulate
 from vera.types import VeraError
 
 
@@ -54,6 +55,29 @@ def test_a_warp_moves_points_to_points():
     for point in (8, 30, 39, 48, 57):
         x, y = (ours[point] * 256 - 0.5).round().astype(int)
         assert np.linalg.norm(way[y, x] - theirs[point]) < 0.01
+
+
+def test_a_large_warp_is_interpolated_between_every_second_pixel():
+    """Within triangles it is exact; at their edges it is off by less than a pixel."""
+    target, source = mesh(3), mesh(4)
+    triangles = triangulate((target + source) / 2)
+    whole = Target(target, triangles, WHOLE - 1).way_to(source)
+    halved = Target(target, triangles, 2 * (WHOLE - 1)).way_to(source)
+    assert halved.shape == (2 * (WHOLE - 1), 2 * (WHOLE - 1), 2)
+    inside = slice(WHOLE // 4, 3 * WHOLE // 4)
+    difference = np.abs(halved.reshape(WHOLE - 1, 2, WHOLE - 1, 2, 2).mean(axis=(1, 3)) - whole)[inside, inside]
+    assert np.median(difference) < 1e-4 / WHOLE * 10
+    assert difference.max() < 1 / WHOLE
+
+
+@pytest.mark.parametrize("sigma", [NARROW - 1, 2 * NARROW, 5 * NARROW])
+def test_a_wide_gaussian_is_one_at_reduced_size_too(sigma):
+    image = np.random.default_rng(0).uniform(0, 255, (200, 240, 3)).astype(np.float32)
+    image = cv2.GaussianBlur(image, (0, 0), 1.0) + np.linspace(0, 100, 240, dtype=np.float32)[None, :, None]
+    border = round(3 * sigma)
+    inside = (slice(border, -border), slice(border, -border))
+    assert np.abs(blurred(image, sigma) - cv2.GaussianBlur(image, (0, 0), sigma))[inside].max() < 1
+    assert blurred(image[..., 0], sigma).shape == (200, 240)
 
 
 def test_pull_knows_the_margin():
