@@ -11,6 +11,7 @@ import argparse
 import datetime
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +25,14 @@ from rich.progress import track
 from scipy.spatial.distance import cdist
 
 from vera import __version__
+from vera.anonymization.exemplar_renderer import SEARCH_SIZE
+from vera.anonymization.exemplar_search import Search
 from vera.bundle import exemplar_bundle, load
 from vera.evaluation.judges import Judge, dlib_judge, sface_judge
 from vera.evaluation.report.figures import save
 from vera.exemplars.bank import ExemplarBank
 from vera.exemplars.fitting import Fitter, Subject, observe
-from vera.exemplars.identity import Appearance, draw, pool
+from vera.exemplars.identity import Appearance, Exemplar, deal, draw, pool
 from vera.exemplars.light import Light
 from vera.exemplars.pose import fit_camera
 from vera.faces.alignment import align, transform
@@ -77,7 +80,7 @@ def main() -> int:
         alone, all_versions = look_at(bank, donor, judges)
         cut.append(alone)
         shown.append(all_versions)
-    booth = Booth(bank)
+    booth = Booth(bank, judges[::-1])
     made = [seen(judges, *booth.portrait(number, options.seed)) for number in track(range(options.samples), "identities")]
     known = {"date": datetime.datetime.now(datetime.UTC).date().isoformat(), "vera": __version__, "bundle": network.info.digest[:16]}
     lines, curves = [], {}
@@ -106,11 +109,12 @@ class Booth:
 
     Args:
         bank: bank of exemplars whose identities are shown.
+        judges: recognisers of the search, the one that is hardest to deceive first.
 
     """
 
-    def __init__(self, bank: ExemplarBank) -> None:
-        self.bank, self.fitter = bank, Fitter(bank)
+    def __init__(self, bank: ExemplarBank, judges: Sequence[Judge]) -> None:
+        self.bank, self.fitter, self.judges = bank, Fitter(bank), list(judges)
 
     def portrait(self, number: int, seed: int) -> Face:
         """An identity for the appearance of a row that is drawn, too."""
@@ -118,10 +122,31 @@ class Booth:
         row = int(np.random.default_rng(derived_seed(seed, number, "appearance")).integers(self.bank.rows))
         wanted = Appearance(int(facts["sex"][row]), facts["tone"][row], float(facts["age"][row]), float(facts["beard"][row]))
         rows = pool(self.bank, wanted, suits=self.fitter.has_forehead)
-        identity = draw(rows, seed=seed, person=str(number), number=0, brown_eyes=wanted.brown_eyes)
         subject = self.subject(wanted)
+        identity = self.found(rows, subject, seed, str(number), brown_eyes=wanted.brown_eyes)
         face = self.fitter.fit(identity, subject, ())
         return set_in_skin(face.image, subject.region, subject.image[0, 0]), face.points * SIDE - 0.5
+
+    def found(self, rows: npt.NDArray[np.int64], subject: Subject, seed: int, person: str, *, brown_eyes: bool) -> Exemplar:
+        """The identity that the product's search finds where there is nobody to be unlike."""
+        dealt, small = deal(rows, seed=seed, person=person, search=0), subject.at(SEARCH_SIZE)
+
+        def drawn(own: int, candidate: int, stage: int, parent: Exemplar | None) -> Exemplar:
+            return draw(dealt, seed=own, person=person, number=candidate, brown_eyes=brown_eyes)
+
+        def shown(identity: Exemplar) -> list[Face]:
+            face = self.fitter.fit(identity, small, (), quick=True)
+            return [(set_in_skin(face.image, small.region, small.image[0, 0]), face.points * SEARCH_SIZE - 0.5)]
+
+        search = Search(
+            drawn,
+            shown,
+            [judge.recogniser for judge in self.judges],
+            [[] for _ in self.judges],
+            donors=[self.bank.donor_embeddings(judge.recogniser.name) for judge in self.judges],
+            strangers=[self.bank.strangers[judge.recogniser.name] for judge in self.judges],
+        )
+        return next(search.candidates(seed)).exemplar
 
     def subject(self, wanted: Appearance) -> Subject:
         """A face without features to fit the identity to."""

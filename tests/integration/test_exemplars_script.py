@@ -123,7 +123,7 @@ def test_the_nearest_of_all_pictures_of_a_donor_counts(script):
 
 def test_an_identity_is_shown_with_plain_skin_all_around_it(script):
     memorisation = script("memorisation")
-    booth = memorisation.Booth(memorisation.load(memorisation.exemplar_bundle()))
+    booth = memorisation.Booth(memorisation.load(memorisation.exemplar_bundle()), [memorisation.sface_judge(), memorisation.dlib_judge()])
     picture, points = booth.portrait(0, 0)
     again, _ = booth.portrait(0, 0)
     other, _ = booth.portrait(1, 0)

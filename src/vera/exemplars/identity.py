@@ -33,14 +33,14 @@ LARGEST_IN_SHAPES, SPREAD_OF_SHAPES = 0.85, 0.3
 """DECISION: the same for the shape of each region: nearly one row's, another one for each region."""
 EXAGGERATION = (1.5, 2.0)
 """DECISION: a mean of faces is nearer to the mean face than a face is: its deviation is brought back."""
-WIDER, FARTHER = 4, 0.12
-"""DECISION: rows (and CIELAB units) that each further search adds to the pool, and the share by which its faces are farther from the mean:
-what stays of a photograph (hair, outline, the preserved region) makes some people hard to leave."""
+WIDER, LIKE, FARTHER = 16, 8.0, 0.25
+"""DECISION: rows that each further search adds to the pool, CIELAB units by which their complexion may be farther, and the share by which
+its faces are farther from the mean: what stays of a photograph (hair, outline, the preserved region) makes some people hard to leave."""
 POOL = 32
 """DECISION: rows that identities of one person are mixed from: those whose skin is nearest to the photographs'. Rows of another complexion,
 recoloured, look grey."""
-FARTHEST = 0.5
-"""DECISION: share of a pool that identities are mixed of: the rows that recognisers put farthest from the person."""
+FARTHEST, MOST = 0.5, 16
+"""DECISION: share of a pool that identities are mixed of, and most rows: those that recognisers put farthest from the person."""
 DEALT = 8
 """DECISION: rows of the pool that one search mixes, dealt anew for each seed: otherwise the search ends at much the same face for all."""
 NEW_ROW, NEW_TRAIT = 0.5, 0.4
@@ -145,21 +145,21 @@ def pool(
     nearest = np.argsort(distance, kind="stable")[: int(usable.sum())]
     order = np.fromiter(islice(filter(suits or (lambda row: True), nearest), POOL + WIDER * search), np.int64)
     if len(order) > FEWEST:
-        order = order[distance[order] <= distance[order[FEWEST - 1]] + SPREAD_OF_POOL + WIDER * search]
+        order = order[distance[order] <= distance[order[FEWEST - 1]] + SPREAD_OF_POOL + LIKE * search]
     if len(order) < MIXED:
         raise VeraError(f"the bank of exemplars has {len(order)} rows for this person, {MIXED} are needed: use another bundle")
     return np.asarray(order, dtype=np.int64)
 
 
 def farthest(rows: npt.NDArray[np.int64], away: npt.NDArray[np.floating]) -> npt.NDArray[np.int64]:
-    """The :data:`FARTHEST` part of a pool, in the pool's order, but no fewer than one search mixes.
+    """The :data:`FARTHEST` part of a pool, in the pool's order: no more than :data:`MOST` rows, and no fewer than one search mixes.
 
     Args:
         rows: rows from :func:`pool`.
         away: distance of each from the person.
 
     """
-    count = max(round(FARTHEST * len(rows)), min(DEALT, len(rows)))
+    count = max(min(round(FARTHEST * len(rows)), MOST), min(DEALT, len(rows)))
     return np.asarray(rows[np.sort(np.argsort(-away, kind="stable")[:count])], dtype=np.int64)
 
 
