@@ -128,7 +128,7 @@ def with_detail(
                     drawn = _octave(white, width)
                     change += (drawn * plain * missing / max(float(drawn.std()), 1e-6))[..., None]
             strength = gain * np.abs(grey) / max(wanted.strongest[number], 1e-3)
-            factor = gain * np.tanh(strength) / np.maximum(strength, 1e-6)
+            factor = np.asarray(gain * np.tanh(strength) / np.maximum(strength, 1e-6), np.float32)
         sharp = 1.0
         if sharpness is not None and own_features is not None:
             sharp = float(np.clip(sharpness.strongest[number] / max(own_features.strongest[number], 1e-3), GAIN[0], 1.0))

@@ -279,7 +279,7 @@ class ExemplarCase:
             recognisers,
             [request.sources[number] for number in order],
             foresee=self._foreseen if set(names) & set(bank.recognisers) else None,
-            donors=[bank.donor_embeddings(name, self._left_out) if name in bank.recognisers else () for name in names],
+            donors=[list(bank.donor_embeddings(name, self._left_out)) if name in bank.recognisers else [] for name in names],
             strangers=[bank.strangers.get(name, 1.0) for name in names],
             threads=torch.get_num_threads(),
             progress=request.progress,

@@ -218,7 +218,7 @@ def _guided(guide: Floats, values: Floats, radius: int, smoothness: float) -> Fl
     height, width = values.shape
     if factor > 1:
         size = (max(1, width // factor), max(1, height // factor))
-        slope, offset = _linear(*(_resized(plane, size) for plane in (guide, values)), max(1, round(radius / factor)), smoothness)
+        slope, offset = _linear(_resized(guide, size), _resized(values, size), max(1, round(radius / factor)), smoothness)
         slope, offset = (_resized(plane, (width, height), cv2.INTER_LINEAR) for plane in (slope, offset))
     else:
         slope, offset = _linear(guide, values, radius, smoothness)
