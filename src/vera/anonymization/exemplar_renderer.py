@@ -262,7 +262,7 @@ class ExemplarCase:
         return float(np.mean(found)) if found else 0.0
 
     def _foreseen(self, exemplar: Exemplar) -> float:
-        """How far from the person an identity promises to be: as far as its rows, by their shares."""
+        """Promised distance of an identity from the person: that of its rows, by their shares."""
         return float(exemplar.shares @ [self._away(int(row)) for row in exemplar.rows])
 
     def _started(self) -> Search:

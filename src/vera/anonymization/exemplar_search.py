@@ -88,7 +88,7 @@ class Search:
         render: makes the pictures of an identity.
         recognisers: one recogniser or more, the one that is hardest to deceive first.
         sources: embeddings of the sources: for each recogniser, for each photograph, those of its views.
-        foresee: how far from the person an identity promises to be, before it is rendered; None where nothing is known.
+        foresee: promised distance of an identity from the person, before it is rendered; None where nothing is known.
         donors: for each recogniser the embeddings of the bank's donors ``(M, D)``, M may be 0.
         strangers: for each recogniser the distance that donors usually have to the next one.
         threads: candidates that are rendered at the same time; the faces that are found do not depend on it.

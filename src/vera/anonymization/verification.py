@@ -100,7 +100,7 @@ class Verifier:
         detector: detector that finds the new face in the outputs.
         recognisers: one recogniser or more; each must find the outputs different from the sources.
         others: further detectors, which look for faces anywhere in the outputs and in all quarter turns.
-        seen: what they find in each photograph as it is; None: they look.
+        seen: their finds in each photograph as it is; None: they look.
         new_face: the outputs show a new face. Without one (a blur, a cover) no face need be found, and outputs need not match each other;
             all else is required alike, also where the source's face was.
 

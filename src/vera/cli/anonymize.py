@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -201,8 +202,9 @@ def anonymize(
     kept = Options(preserve=classes, regions=regions, hair=hair, refine_steps=refine_steps or 0)
     options = replace(kept, face=face, given=given, leave_others=leave_others, upright=upright.value, kind=kind, seed=seed)
     options = replace(options, unsupported=unsupported.value)
+    network = None if method else network_kind(bundle, renderer.value if renderer else None)
     if not method:
-        options.require_inversion(network_kind(bundle, renderer.value if renderer else None), bundle or "")
+        options.require_inversion(network, bundle or "")
     parts: dict[str, Any] = {"renderer": renderer.value if renderer else None, "method": method.value if method else None, "parser": parser}
     networks = files_within(bundle, *(Path(file) for file in (parser, *(recogniser or ())) if file))
     settings = {"--workers": workers, "--threads": threads, "--per-folder": per_folder, "--engine": engine, "--address": address}
@@ -236,12 +238,16 @@ def anonymize(
         options.require_clip()
         if report or credentials:
             raise VeraError(f"{'--report' if report else '--c2pa-certificate'} is for photographs: leave it out for a clip")
-        if not method and network_kind(bundle, parts["renderer"]) != "ExemplarBank":
+        if not method and network != "ExemplarBank":
             raise VeraError("a generator works on single photographs: take exemplars for a clip (leave out --renderer and --bundle)")
     sources = [file for known in people for entry in known.entries for file in (entry.path, *entry.masks)]
     sources += [*signing, *(file for file in (manifest, identity, landmarks) if file), *networks]
     folded: dict[str, Any] = {"identity": save_identity, "mark": mark, "report": report, "credentials": credentials}
     with OutputFolder(out, people, sources=sources, overwrite=overwrite, **folded) as folder:
+        if network == "ExemplarBank":
+            from vera.cli.threads import work_alone
+
+            work_alone(os.environ)
         from vera.cli import batch  # only now torch and the networks: all that was refused so far was refused at once
         from vera.cli.assembly import assemble, load_identity
 

@@ -35,6 +35,17 @@ def share_machine(environment: MutableMapping[str, str], *, root: Path = Path("/
             environment.setdefault(name, str(max(1, math.ceil(share))))
 
 
+def work_alone(environment: MutableMapping[str, str]) -> None:
+    """Start one thread, for work that several hardly shorten and that waits for all of them beside other processes; a set number stays.
+
+    Args:
+        environment: environment variables of this process, such as ``os.environ``; read when torch and OpenCV are imported.
+
+    """
+    for name in COUNTS:
+        environment.setdefault(name, "1")
+
+
 def quota(root: Path = Path("/")) -> float | None:
     """Processors that the control groups of this process may use at once; None where nothing limits them.
 

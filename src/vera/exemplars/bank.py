@@ -47,7 +47,7 @@ class ExemplarBank(nn.Module):
         embedding: length of that recogniser's embeddings.
         quality: JPEG quality of the images, 1 to 100.
         recognisers: names of the recognisers that rows and donors were embedded by, and the lengths of their embeddings.
-        strangers: by each recogniser, the median distance of a donor's photograph to the nearest one of another donor.
+        strangers: median distance of a donor's photograph to the nearest one of another donor, by each recogniser.
         photographed: for each embedded photograph of a donor, the donor's name.
 
     Attributes:

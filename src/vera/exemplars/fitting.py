@@ -19,7 +19,7 @@ from vera.exemplars.layout import hairline, jawline, mouth_is_open, smile_of, ta
 from vera.exemplars.light import Light, measure_light, relit, with_shine_of
 from vera.exemplars.pose import Camera, eye_distance, fit_camera
 from vera.exemplars.region import face_region, skin_of, under_hair
-from vera.exemplars.texture import MeanLook, Row, mixed_texture, without_strands
+from vera.exemplars.texture import MeanLook, BankRow, mixed_texture, without_strands
 from vera.exemplars.toning import toned, toning_of
 from vera.mosaic.colour import to_lab, to_rgb
 from vera.mosaic.look import measure
@@ -247,11 +247,11 @@ class Fitter:
         """The photograph's hair that lies over any new face."""
         return hair_edge(subject.image, subject.labels, subject.region, under_hair(subject.points, subject.size))
 
-    def _row(self, number: int) -> Row:
+    def _row(self, number: int) -> BankRow:
         def picture(role: int, size: int) -> Floats:
             return self._image(number, role, next((r for r in (8, 4, 2) if self.bank.size // r >= size), 1))
 
-        return Row(picture, (self.bank.mesh(number, 0), self.bank.mesh(number, 1)), self.bank.facts["tone"][number])
+        return BankRow(picture, (self.bank.mesh(number, 0), self.bank.mesh(number, 1)), self.bank.facts["tone"][number])
 
     def _prepared(self, row: int, role: int, reduced: int) -> Floats:
         """A row's picture as textures are mixed of it, ``(T, T, 3)`` CIELAB."""

@@ -155,7 +155,7 @@ def farthest(rows: npt.NDArray[np.int64], away: npt.NDArray[np.floating]) -> npt
     """The :data:`FARTHEST` part of a pool, in the pool's order: no more than :data:`MOST` rows, and no fewer than one search mixes.
 
     Args:
-        rows: rows from :func:`pool`.
+        rows: rows of a person, from :func:`pool`.
         away: distance of each from the person.
 
     """

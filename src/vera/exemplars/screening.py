@@ -110,7 +110,7 @@ def with_embeddings(bank: ExemplarBank, donors: Donors, recognisers: Sequence[Re
     Args:
         bank: the bank, from :func:`vera.exemplars.building.build_bank`.
         donors: embeddings of the donors' photographs by these recognisers.
-        recognisers: the recognisers.
+        recognisers: recognisers whose embeddings the bank shall hold.
 
     """
     found: dict[str, Vectors] = {}

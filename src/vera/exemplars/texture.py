@@ -70,7 +70,7 @@ class MeanLook:
 
 
 @dataclass(frozen=True)
-class Row:
+class BankRow:
     """A row of the bank, as textures are mixed of it.
 
     Attributes:
@@ -94,7 +94,7 @@ class Row:
 
 
 def mixed_texture(
-    rows: Sequence[Row],
+    rows: Sequence[BankRow],
     weights: npt.NDArray[np.float64],
     parts: Mapping[str, int],
     target: Target,
@@ -136,7 +136,7 @@ def mixed_texture(
     return with_openings(face, [sharp[parts["eyes"]], mouth], {"eyes": 0, "mouth": 1}, target, resting=not teeth)
 
 
-def _faded(row: Row, target: Target, smile: float, wanted: npt.NDArray[np.floating]) -> Skin:
+def _faded(row: BankRow, target: Target, smile: float, wanted: npt.NDArray[np.floating]) -> Skin:
     """A row between its neutral and its smiling picture."""
     shown = [(share, row.on(target, role, wanted)) for role, share in enumerate((1 - smile, smile)) if share > 0]
     image = np.sum([np.float32(share) * skin.image for share, skin in shown], axis=0)
@@ -177,7 +177,7 @@ def without_strands(lab: Floats, points: Points) -> Floats:
     size = len(lab)
     width = 2 * round(STRAND * size / 2) + 1
     brows = points[17:27, 1].min() - ABOVE_BROWS[0]
-    forehead = lab[: max(1, round((brows + ABOVE_BROWS[1]) * size))]  # all of it, and some of what is below
+    forehead = lab[: max(1, round((brows + ABOVE_BROWS[1]) * size))]  # all of it, and a strip below
     closed = cv2.morphologyEx(forehead[..., 0], cv2.MORPH_CLOSE, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width + 2, width + 2)))
     above = np.clip((brows - np.arange(len(forehead))[:, None] / size) / ABOVE_BROWS[1], 0, 1)
     least, full = STRAND_DARKER

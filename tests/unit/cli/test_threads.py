@@ -5,9 +5,10 @@ import subprocess
 import sys
 
 import pytest
+from PIL import Image
 
-from vera.cli import threads
-from vera.cli.threads import quota, share_machine
+from vera.cli import app, threads
+from vera.cli.threads import quota, share_machine, work_alone
 
 
 def written(root, files):
@@ -59,6 +60,28 @@ def test_a_quota_limits_the_threads_unless_the_user_chose(tmp_path, monkeypatch)
     monkeypatch.setattr(threads, "processors", lambda: 2)
     share_machine(enough := {}, root=root)
     assert enough == {"OMP_WAIT_POLICY": "PASSIVE"}
+
+
+def test_work_that_more_threads_do_not_shorten_takes_one_unless_the_user_chose():
+    environment = {"OMP_NUM_THREADS": "3"}
+    work_alone(environment)
+    assert environment == {"OMP_NUM_THREADS": "3", "OPENCV_FOR_THREADS_NUM": "1"}
+
+
+@pytest.mark.parametrize(("renderer", "chosen"), [("exemplars", "1"), ("generator", None)])
+def test_exemplars_take_one_thread(renderer, chosen, tmp_path, monkeypatch):
+    """Stopped before any network is loaded."""
+    portrait = tmp_path / "a.png"
+    Image.new("RGB", (64, 64)).save(portrait)
+    for name in threads.COUNTS:  # restored afterwards, whatever the command sets
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    found = []
+    monkeypatch.setattr("vera.cli.assembly.assemble", lambda *_, **__: found.append(os.environ.get("OMP_NUM_THREADS")))
+    monkeypatch.setattr("vera.cli.batch.run", lambda *_, **__: None)
+    call = [str(portrait), "--renderer", renderer, "--preserve", "mouth", "--out", str(tmp_path / "out")]
+    app.load("anonymize")(call, standalone_mode=False)
+    assert found == [chosen]
 
 
 def test_commands_set_it_before_torch_is_imported():

@@ -8,7 +8,7 @@ from tests.reference.drawn_bank import SIZE, drawn_face
 from vera.exemplars.hair import LEAST_HAIR, LITTLE_HAIR, hair_edge, with_hairline
 from vera.exemplars.light import COLOURED, MOST_GLOSS, SHINE_ROOM, Light, measure_light, relit, with_shine_of
 from vera.exemplars.region import face_region, under_hair
-from vera.exemplars.texture import COARSE, CONTRAST, MeanLook, Row, mixed_texture, without_strands
+from vera.exemplars.texture import COARSE, CONTRAST, MeanLook, BankRow, mixed_texture, without_strands
 from vera.mosaic.colour import to_lab, to_rgb
 from vera.mosaic.partners import PARTS
 from vera.mosaic.points import extend
@@ -203,7 +203,7 @@ def test_a_mixture_of_equal_rows_is_that_row(bank, smile, size):
     own, picture = (bank.mesh(0, 0), bank.mesh(0, 0)), to_lab(bank.image(0, 0))
     tone = bank.facts["tone"][0]
     mixed = mixed_texture(
-        [Row(lambda role, size: picture, own, tone)] * 3, np.array([0.5, 0.3, 0.2]),
+        [BankRow(lambda role, size: picture, own, tone)] * 3, np.array([0.5, 0.3, 0.2]),
         {part: number % 3 for number, part in enumerate(PARTS)}, Target(own[0], bank.triangles, size),
         mean=MeanLook((picture, picture), own, tone), smile=smile, teeth=False,
     )  # fmt: skip
@@ -220,7 +220,7 @@ def test_the_distance_to_the_mean_face_grows(bank):
     target = Target(own[0], bank.triangles, bank.size)
     mixed = [
         mixed_texture(
-            [Row(lambda role, size: known, own, tone)] * 3, np.array([0.5, 0.3, 0.2]), dict.fromkeys(PARTS, 0), target,
+            [BankRow(lambda role, size: known, own, tone)] * 3, np.array([0.5, 0.3, 0.2]), dict.fromkeys(PARTS, 0), target,
             mean=MeanLook((picture, picture), own, tone), smile=0.0, teeth=False,
         )
         for picture in (known, known - np.array([4, 0, 0], np.float32))
