@@ -89,8 +89,8 @@ class Search:
         recognisers: one recogniser or more, the one that is hardest to deceive first.
         sources: embeddings of the sources: for each recogniser, for each photograph, those of its views.
         foresee: promised distance of an identity from the person, before it is rendered; None where nothing is known.
-        donors: for each recogniser the embeddings of the bank's donors ``(M, D)``, M may be 0.
-        strangers: for each recogniser the distance that donors usually have to the next one.
+        donors: embeddings of the bank's donors by each recogniser, ``(M, D)``, M may be 0.
+        strangers: usual distance of a donor to the next one, by each recogniser.
         threads: candidates that are rendered at the same time; the faces that are found do not depend on it.
         progress: told of every candidate.
 

@@ -203,7 +203,7 @@ def anonymize(
     options = replace(kept, face=face, given=given, leave_others=leave_others, upright=upright.value, kind=kind, seed=seed)
     options = replace(options, unsupported=unsupported.value)
     network = None if method else network_kind(bundle, renderer.value if renderer else None)
-    if not method:
+    if network:
         options.require_inversion(network, bundle or "")
     parts: dict[str, Any] = {"renderer": renderer.value if renderer else None, "method": method.value if method else None, "parser": parser}
     networks = files_within(bundle, *(Path(file) for file in (parser, *(recogniser or ())) if file))

@@ -48,7 +48,7 @@ class ExemplarBank(nn.Module):
         quality: JPEG quality of the images, 1 to 100.
         recognisers: names of the recognisers that rows and donors were embedded by, and the lengths of their embeddings.
         strangers: median distance of a donor's photograph to the nearest one of another donor, by each recogniser.
-        photographed: for each embedded photograph of a donor, the donor's name.
+        photographed: names of the donors whom the embedded photographs show.
 
     Attributes:
         pictures: uint8, the JPEGs one after the other; ``picture_ends`` ``(rows, 2)`` says where each ends.

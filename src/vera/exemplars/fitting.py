@@ -19,7 +19,7 @@ from vera.exemplars.layout import hairline, jawline, mouth_is_open, smile_of, ta
 from vera.exemplars.light import Light, measure_light, relit, with_shine_of
 from vera.exemplars.pose import Camera, eye_distance, fit_camera
 from vera.exemplars.region import face_region, skin_of, under_hair
-from vera.exemplars.texture import MeanLook, BankRow, mixed_texture, without_strands
+from vera.exemplars.texture import BankRow, MeanLook, mixed_texture, without_strands
 from vera.exemplars.toning import toned, toning_of
 from vera.mosaic.colour import to_lab, to_rgb
 from vera.mosaic.look import measure

@@ -8,7 +8,7 @@ from tests.reference.drawn_bank import SIZE, drawn_face
 from vera.exemplars.hair import LEAST_HAIR, LITTLE_HAIR, hair_edge, with_hairline
 from vera.exemplars.light import COLOURED, MOST_GLOSS, SHINE_ROOM, Light, measure_light, relit, with_shine_of
 from vera.exemplars.region import face_region, under_hair
-from vera.exemplars.texture import COARSE, CONTRAST, MeanLook, BankRow, mixed_texture, without_strands
+from vera.exemplars.texture import COARSE, CONTRAST, BankRow, MeanLook, mixed_texture, without_strands
 from vera.mosaic.colour import to_lab, to_rgb
 from vera.mosaic.partners import PARTS
 from vera.mosaic.points import extend
