@@ -192,7 +192,7 @@ class Search:
         return float(recogniser.distance(a, b) / recogniser.refusal_threshold)
 
     def _most_distinctive_first(self, chosen: Sequence[SearchCandidate], candidates: Sequence[SearchCandidate]) -> list[SearchCandidate]:
-        """The order of chosen candidates: by distance to the nearest donor, or else to the mean candidate, as the first recogniser sees it."""
+        """The order of chosen candidates: by distance to the nearest donor; without donors to the mean one, by the first recogniser."""
         if len(chosen) < 2:
             return list(chosen)
         if any(len(donors) for donors, _ in self.donors):
