@@ -12,6 +12,7 @@ import datetime
 import json
 import sys
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,8 @@ class Booth:
 
     def __init__(self, bank: ExemplarBank, judges: Sequence[Judge]) -> None:
         self.bank, self.fitter, self.judges = bank, Fitter(bank), list(judges)
+        distances = {judge.recogniser.name: judge.recogniser.distance for judge in self.judges}
+        self.beyond = cache(lambda row: bank.beyond_donors(row, distances))
 
     def portrait(self, number: int, seed: int) -> Face:
         """An identity for the appearance of a row that is drawn, too."""
@@ -143,6 +146,7 @@ class Booth:
             shown,
             [judge.recogniser for judge in self.judges],
             [[] for _ in self.judges],
+            foresee=lambda identity: float(identity.shares @ [self.beyond(int(row)) for row in identity.rows]),
             donors=[self.bank.donor_embeddings(judge.recogniser.name) for judge in self.judges],
             strangers=[self.bank.strangers[judge.recogniser.name] for judge in self.judges],
         )

@@ -40,6 +40,8 @@ SEARCH_SIZE = 112
 """DECISION: side at which candidates are rendered and shown to the recognisers."""
 MOST_TURNED = 25.0
 """DECISION: degrees of yaw beyond which a frontal face cannot be made to fit."""
+DONORS = 0.5
+"""DECISION: weight of an identity's promised distance from the donors beside that from the person."""
 UNLIKE = 3
 """DECISION: attempts for which a seed's face must be unlike the one of the seed before it in its group: likeness is better than refusal."""
 GLASSES = 0.1
@@ -169,7 +171,7 @@ class ExemplarCase:
         self.renderer, self.request, self.views = renderer, request, list(views)
         self.scenes = [view.scene for view in views]
         self.appearance = self._appearance()
-        self._dealt, self._away = cache(self._deal), cache(self._row_away)
+        self._dealt, self._away, self._beyond = cache(self._deal), cache(self._row_away), cache(self._row_beyond)
         self.warnings = [
             f"{view.scene.photograph.name}: the face is bearded, and the new one will not be as bearded: look at chin and neck"
             for view in views
@@ -261,9 +263,13 @@ class ExemplarCase:
                 found.append(min(recogniser.distance(one, view) for one in pictures for view in views) / recogniser.refusal_threshold)
         return float(np.mean(found)) if found else 0.0
 
+    def _row_beyond(self, row: int) -> float:
+        distances = {recogniser.name: recogniser.distance for recogniser in self.request.recognisers}
+        return self.renderer.bank.beyond_donors(row, distances, self._left_out)
+
     def _foreseen(self, exemplar: Exemplar) -> float:
-        """Promised distance of an identity from the person: that of its rows, by their shares."""
-        return float(exemplar.shares @ [self._away(int(row)) for row in exemplar.rows])
+        """Promised distance of an identity from the person, and less so from the donors: that of its rows, by their shares."""
+        return float(exemplar.shares @ [self._away(int(row)) + DONORS * self._beyond(int(row)) for row in exemplar.rows])
 
     def _started(self) -> Search:
         request = self.request

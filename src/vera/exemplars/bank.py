@@ -11,7 +11,7 @@ recognisers put farthest from the person, and prefers faces that are far from ev
 from __future__ import annotations
 
 import io
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -142,6 +142,22 @@ class ExemplarBank(nn.Module):
         """``(photographs, D)``: the donors' photographs as a recogniser of :attr:`recognisers` sees them, without some donors."""
         there = np.array([name not in set(leave_out) for name in self.photographed], dtype=np.bool_)
         return self._array(f"donor_embeddings_{recogniser}")[there]
+
+    def beyond_donors(self, row: int, distances: Mapping[str, Callable[[Any, Any], float]], leave_out: Collection[str] = ()) -> float:
+        """Distance of a row to the nearest donor, in the distances that donors usually have to the next one; 0 where nobody knows it.
+
+        Args:
+            row: number of the row in this bank.
+            distances: distance of two embeddings by recogniser; the mean over those that the bank knows counts.
+            leave_out: donors that do not count (evaluation on the donors themselves).
+
+        """
+        found = [
+            min(distances[name](one, donor) for one in self.row_embeddings(name)[row] for donor in self.donor_embeddings(name, leave_out))
+            / self.strangers[name]
+            for name in sorted(distances.keys() & self.recognisers.keys())
+        ]
+        return float(np.mean(found)) if found else 0.0
 
     @cached_property
     def facts(self) -> dict[str, npt.NDArray[Any]]:

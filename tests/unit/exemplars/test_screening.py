@@ -130,3 +130,8 @@ def test_a_bank_holds_what_a_recogniser_sees_in_its_rows_and_in_the_donors(bank,
     # of each photograph to the nearest one of another donor: 30, 20 and 20 in each of the 192 numbers
     assert again.strangers["grid"] == pytest.approx(20 * 192**0.5, abs=1e-3)
     assert bank.recognisers == {}
+    distances = {"grid": Recogniser().distance, "unknown": Recogniser().distance}
+    face = [Recogniser().embed(again.image(3, role).round().astype(np.uint8), None) for role in (0, 1)]
+    nearest = min(np.linalg.norm(one - 40.0) for one in face) / again.strangers["grid"]
+    assert again.beyond_donors(3, distances, ["d00"]) == pytest.approx(nearest, rel=1e-5)
+    assert again.beyond_donors(3, {}) == 0
