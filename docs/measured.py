@@ -56,12 +56,12 @@ def pairs() -> list[tuple[str, str, str]]:
 
 
 def regions() -> tuple[str, str, str]:
-    """The row of ``region_preservation``: the generator, other regions."""
+    """The row of ``region_preservation``: the default renderer, other regions."""
     lines = stored("region_preservation")
     ranks = [(line["anonymizer"], line["measures"]["recognition/dlib-resnet-128"]["nearest"]) for line in lines]
     figures = ", ".join(f"{name} {one['rank_1']['share']:.0%}" for name, one in ranks)
     people = ranks[0][1]["people_in_gallery"]
-    return f"the generator: rank-1 identification among {people} people (dlib), by preserved region", figures, "region_preservation"
+    return f"rank-1 identification among {people} people (dlib), by preserved region", figures, "region_preservation"
 
 
 def recognisers() -> tuple[str, str, str]:
