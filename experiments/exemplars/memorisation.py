@@ -146,7 +146,7 @@ class Booth:
             shown,
             [judge.recogniser for judge in self.judges],
             [[] for _ in self.judges],
-            foresee=lambda identity: float(identity.shares @ [self.beyond(int(row)) for row in identity.rows]),
+            foresee=lambda identity: identity.promised(self.beyond),
             donors=[self.bank.donor_embeddings(judge.recogniser.name) for judge in self.judges],
             strangers=[self.bank.strangers[judge.recogniser.name] for judge in self.judges],
         )

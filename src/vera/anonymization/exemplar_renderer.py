@@ -269,7 +269,7 @@ class ExemplarCase:
 
     def _foreseen(self, exemplar: Exemplar) -> float:
         """Promised distance of an identity from the person, and less so from the donors: that of its rows, by their shares."""
-        return float(exemplar.shares @ [self._away(int(row)) + DONORS * self._beyond(int(row)) for row in exemplar.rows])
+        return exemplar.promised(lambda row: self._away(row) + DONORS * self._beyond(row))
 
     def _started(self) -> Search:
         request = self.request

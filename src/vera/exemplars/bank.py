@@ -140,8 +140,7 @@ class ExemplarBank(nn.Module):
 
     def donor_embeddings(self, recogniser: str, leave_out: Collection[str] = ()) -> npt.NDArray[np.float32]:
         """``(photographs, D)``: the donors' photographs as a recogniser of :attr:`recognisers` sees them, without some donors."""
-        there = np.array([name not in set(leave_out) for name in self.photographed], dtype=np.bool_)
-        return self._array(f"donor_embeddings_{recogniser}")[there]
+        return self._array(f"donor_embeddings_{recogniser}")[~np.isin(self.photographed, list(leave_out))]
 
     def beyond_donors(self, row: int, distances: Mapping[str, Callable[[Any, Any], float]], leave_out: Collection[str] = ()) -> float:
         """Distance of a row to the nearest donor, in the distances that donors usually have to the next one; 0 where nobody knows it.
@@ -152,11 +151,11 @@ class ExemplarBank(nn.Module):
             leave_out: donors that do not count (evaluation on the donors themselves).
 
         """
-        found = [
-            min(distances[name](one, donor) for one in self.row_embeddings(name)[row] for donor in self.donor_embeddings(name, leave_out))
-            / self.strangers[name]
-            for name in sorted(distances.keys() & self.recognisers.keys())
-        ]
+        found = []
+        for name in sorted(distances.keys() & self.recognisers.keys()):
+            donors = self.donor_embeddings(name, leave_out)
+            nearest = min(distances[name](one, donor) for one in self.row_embeddings(name)[row] for donor in donors)
+            found.append(nearest / self.strangers[name])
         return float(np.mean(found)) if found else 0.0
 
     @cached_property

@@ -249,9 +249,13 @@ class Fitter:
 
     def _row(self, number: int) -> BankRow:
         def picture(role: int, size: int) -> Floats:
-            return self._image(number, role, next((r for r in (8, 4, 2) if self.bank.size // r >= size), 1))
+            return self._image(number, role, self._reduced(size))
 
         return BankRow(picture, (self.bank.mesh(number, 0), self.bank.mesh(number, 1)), self.bank.facts["tone"][number])
+
+    def _reduced(self, size: int) -> int:
+        """Factor by which rows are decoded smaller, for a target of so many pixels a side."""
+        return next((factor for factor in (8, 4, 2) if self.bank.size // factor >= size), 1)
 
     def _prepared(self, row: int, role: int, reduced: int) -> Floats:
         """A row's picture as textures are mixed of it, ``(T, T, 3)`` CIELAB."""
@@ -279,7 +283,7 @@ class Fitter:
     def _small_look(self, row: int, role: int) -> Floats:
         """A row on the mean mesh of its sex: ``(T, T, 3)`` CIELAB."""
         bank = self.bank
-        reduced = next((r for r in (8, 4, 2) if bank.size // r >= MEAN_SIZE), 1)
+        reduced = self._reduced(MEAN_SIZE)
         target = self._looks(int(bank.facts["sex"][row]))[1][role]
         picture = resample(bank.image(row, role, reduced=reduced), target.way_to(bank.mesh(row, role)), margin=0)
         return to_lab(np.asarray(picture, np.float32))

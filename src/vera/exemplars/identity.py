@@ -117,6 +117,10 @@ class Exemplar:
         detail = np.bincount(self.parts, minlength=len(self.rows)) / len(self.parts)
         return np.asarray((self.weights + self.shapes.mean(axis=0) + detail) / 3)
 
+    def promised(self, value: Callable[[int], float]) -> float:
+        """The mean of a value of its rows, by their shares: about what the mixture will have."""
+        return float(self.shares @ [value(int(row)) for row in self.rows])
+
 
 def pool(
     bank: ExemplarBank, wanted: Appearance, *, search: int = 0, leave_out: Collection[str] = (), suits: Callable[[int], bool] | None = None

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import cv2
 import numpy as np
@@ -62,9 +63,9 @@ class MeanLook:
         """``(S, S, 3)`` CIELAB: the mean face on another mesh, with this share of its smile, in another skin's tone."""
         shares = (1 - smile, smile)
         shown = [
-            np.float32(share) * np.asarray(resample(image, target.way_to(mesh), margin=0), np.float32)
+            np.float32(share) * np.asarray(resample(cast(Floats, image), target.way_to(mesh), margin=0), np.float32)
             for image, mesh, share in zip(self.images, self.meshes, shares, strict=True)
-            if share > 0 and image is not None
+            if share > 0
         ]
         return recoloured(np.sum(shown, axis=0), self.tone, tone)
 
@@ -121,15 +122,18 @@ def mixed_texture(
     wanted = np.asarray(weights @ np.array([row.tone for row in rows]))
     near, scale = int(smile > 0.5), target.size / 256
     sharp = [row.on(target, near, wanted) for row in rows]
+    plain = averaged(sharp, weights, scale)
     # Broad colours have no more detail than a small picture.
     coarse = target if target.size < 2 * COARSE else Target(target.points, target.triangles, COARSE)
-    faded = sharp if coarse is target and smile == near else [_faded(row, coarse, smile, wanted) for row in rows]
-    low = _broad_colours(averaged(faded, weights, coarse.size / 256), faded, parts, coarse)
+    faded, mixture = sharp, plain
+    if coarse is not target or smile != near:
+        faded = [_faded(row, coarse, smile, wanted) for row in rows]
+        mixture = averaged(faded, weights, coarse.size / 256)
+    low = _broad_colours(mixture, faded, parts, coarse)
     low = _with_contrast(low, mean.on(coarse, smile=smile, tone=wanted), coarse.size / 256)
     if coarse is not target:
         low = np.asarray(cv2.resize(low, (target.size, target.size), interpolation=cv2.INTER_CUBIC), np.float32)
     # Detail is what the nearer images show beyond their own broad colours, else the cross-fade would count as detail.
-    plain = averaged(sharp, weights, scale)
     face = low + detailed(plain, sharp, parts, target) - broad(plain, scale)
     row = parts["mouth"]
     mouth = rows[row].on(target, 1, wanted) if teeth and near == 0 else sharp[row]
